@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ABI of `/dev/rmmap`: ioctl numbers, their arguments and their flags.
+//!
+//! This file is the one definition. The driver compiles it as a module, userspace as the crate
+//! `rmmap-uapi`, and the C header `rmmap.h` beside it is generated from it.
+//!
+//! Every struct has the same layout for 32- and 64-bit programs: fields are fixed-width, sorted so
+//! that no implicit padding arises, and explicit padding must be zero on input. All lengths and
+//! offsets are in bytes unless a name says otherwise.
+
+use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Version of this ABI, in [`RmmapInfo::abi_version`]. It grows when a field or a call is added.
+pub const RMMAP_ABI_VERSION: u32 = 1;
+
+/// Path of the device node.
+pub const RMMAP_DEVICE: &str = "/dev/rmmap";
+
+/// Number of folio orders that the counters tell apart: 0 to 9, 4 KiB to 2 MiB on x86-64.
+pub const RMMAP_NR_ORDERS: usize = 10;
+
+/// The ioctl type byte. It is not listed in `Documentation/userspace-api/ioctl/ioctl-number.rst`.
+pub const RMMAP_IOC_MAGIC: u32 = 0xBE;
+
+/// Tells what the device and the region behind this descriptor are: [`RmmapInfo`].
+pub const RMMAP_IOC_INFO: u32 = ioc::<RmmapInfo>(IOC_READ, 0);
+
+/// Creates a region and returns a descriptor of it: [`RmmapCreate`].
+pub const RMMAP_IOC_CREATE: u32 = ioc::<RmmapCreate>(IOC_WRITE, 1);
+
+/// Gives the memory of a range back; the next access finds zeroes: [`RmmapRange`].
+pub const RMMAP_IOC_DISCARD: u32 = ioc::<RmmapRange>(IOC_WRITE, 2);
+
+/// Reads the counters of this region and of the whole device: [`RmmapStats`].
+pub const RMMAP_IOC_STATS: u32 = ioc::<RmmapStats>(IOC_READ, 3);
+
+/// [`RmmapCreate::flags`]: close the new descriptor on `execve(2)`.
+pub const RMMAP_CREATE_CLOEXEC: u32 = 1 << 0;
+
+/// [`RmmapCreate::flags`]: all flags that this version knows.
+pub const RMMAP_CREATE_ALL: u32 = RMMAP_CREATE_CLOEXEC;
+
+/// [`RmmapInfo::hook`]: mappings are made through `file_operations.mmap`.
+pub const RMMAP_HOOK_MMAP: u32 = 0;
+
+/// [`RmmapInfo::hook`]: mappings are made through `file_operations.mmap_prepare`.
+pub const RMMAP_HOOK_PREPARE: u32 = 1;
+
+/// [`RmmapInfo::kind`]: the descriptor is of the device's own region.
+pub const RMMAP_KIND_DEVICE: u32 = 0;
+
+/// [`RmmapInfo::kind`]: the descriptor is of a region made with [`RMMAP_IOC_CREATE`].
+pub const RMMAP_KIND_REGION: u32 = 1;
+
+/// Answer of [`RMMAP_IOC_INFO`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapInfo {
+    /// [`RMMAP_ABI_VERSION`] of the loaded module.
+    pub abi_version: u32,
+    /// Which hook answers mmap(2): [`RMMAP_HOOK_MMAP`] or [`RMMAP_HOOK_PREPARE`].
+    pub hook: u32,
+    /// What this descriptor is of: [`RMMAP_KIND_DEVICE`] or [`RMMAP_KIND_REGION`].
+    pub kind: u32,
+    /// Zero.
+    pub pad: u32,
+    /// Size of this region, bytes.
+    pub size: u64,
+    /// Memory that this region holds now, bytes.
+    pub resident: u64,
+    /// Size of the device's own region, bytes (module parameter `capacity`).
+    pub capacity: u64,
+    /// Limit on the memory of all regions together, bytes (module parameter `max_bytes`).
+    pub max_bytes: u64,
+    /// Memory that all regions hold now, bytes.
+    pub used_bytes: u64,
+    /// Number of regions that exist now, the device's own included.
+    pub regions: u64,
+}
+
+/// Argument of [`RMMAP_IOC_CREATE`]. The ioctl returns the new descriptor.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapCreate {
+    /// Size of the region, bytes; 0 is allowed, `ftruncate(2)` changes it later.
+    pub size: u64,
+    /// `RMMAP_CREATE_*`; an unknown flag is answered with `EINVAL`.
+    pub flags: u32,
+    /// Must be zero.
+    pub pad: u32,
+}
+
+/// Argument of [`RMMAP_IOC_DISCARD`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapRange {
+    /// First byte; a multiple of the page size.
+    pub offset: u64,
+    /// Length in bytes; a multiple of the page size, not zero, within the region.
+    pub len: u64,
+}
+
+/// What happened to a region, or to all of them, since it was created.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapCounters {
+    /// Calls of the hook for mmap(2), `mmap` or `mmap_prepare`.
+    pub mmap: u64,
+    /// Calls of the fault handler for a read.
+    pub fault_read: u64,
+    /// Calls of the fault handler for a write through a shared mapping.
+    pub fault_write: u64,
+    /// Calls of the fault handler for a write through a private mapping (copy-on-write).
+    pub fault_cow: u64,
+    /// Of the three above, those made for populate, mlock or another kernel access (no user touch).
+    pub fault_populate: u64,
+    /// Faults answered with a folio that the region already held.
+    pub answer_cached: u64,
+    /// Faults answered with a newly allocated folio.
+    pub answer_new: u64,
+    /// Faults answered with the module's zero page (private write to a hole).
+    pub answer_zero: u64,
+    /// Faults answered with `SIGBUS`: beyond the end, or out of memory on a user's touch.
+    pub answer_sigbus: u64,
+    /// Faults answered with `VM_FAULT_OOM`.
+    pub answer_oom: u64,
+    /// Faults that have to be repeated.
+    pub answer_retry: u64,
+    /// Calls of `map_pages`: resident neighbours were looked for before the handler was asked.
+    pub map_pages: u64,
+    /// Folios that were added, whatever caused it (fault or write), by order.
+    pub folios: [u64; RMMAP_NR_ORDERS],
+    /// Times that a smaller folio than wanted was taken.
+    pub order_fallback: u64,
+    /// Bytes given back by discard, hole punching and truncation.
+    pub discarded: u64,
+}
+
+/// Answer of [`RMMAP_IOC_STATS`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapStats {
+    /// The region behind this descriptor.
+    pub region: RmmapCounters,
+    /// All regions together, those that are gone included.
+    pub device: RmmapCounters,
+}
+
+/// Userspace writes, the kernel reads the argument; as `_IOC_WRITE` of `asm-generic/ioctl.h`.
+const IOC_WRITE: u32 = 1;
+
+/// Userspace reads, the kernel writes the argument; as `_IOC_READ` of `asm-generic/ioctl.h`.
+const IOC_READ: u32 = 2;
+
+/// Builds an ioctl number as `_IOC()` of `asm-generic/ioctl.h` does.
+const fn ioc<T>(dir: u32, nr: u32) -> u32 {
+    let size = core::mem::size_of::<T>() as u32;
+    assert!(size < 1 << 14);
+    (dir << 30) | (size << 16) | (RMMAP_IOC_MAGIC << 8) | nr
+}
+
+// The layout is the contract: a change of it must be a deliberate one.
+const _: () = {
+    use core::mem::size_of;
+    assert!(size_of::<RmmapInfo>() == 64);
+    assert!(size_of::<RmmapCreate>() == 16);
+    assert!(size_of::<RmmapRange>() == 16);
+    assert!(size_of::<RmmapCounters>() == 24 * 8);
+    assert!(size_of::<RmmapStats>() == 2 * size_of::<RmmapCounters>());
+};
