@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One load or store of memory that may fault, with the fault as an error.
+//!
+//! The kernel does the same for its accesses to userspace memory: the instruction that may fault
+//! lies at a known place, and the handler continues behind it (`arch/x86/mm/extable.c`). Here the
+//! place is a few functions in assembly, and the handler is one for `SIGBUS` and `SIGSEGV`, which
+//! looks at the instruction pointer that the kernel saved. Any other fault goes to the handler that
+//! was there before, as if this one did not exist.
+//!
+//! The instruction is a plain `mov`: the kernel sees a user's touch (`FAULT_FLAG_USER`), just one
+//! per call.
+
+use core::arch::global_asm;
+use core::fmt;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::OnceLock;
+
+/// Which signal a fault raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The object has no page for this address, or cannot supply it.
+    Bus,
+    /// Nothing is mapped at this address, or the protection forbids the access.
+    Segv,
+}
+
+/// An access that the kernel answered with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The signal.
+    pub signal: Signal,
+    /// Its `si_code`.
+    pub code: i32,
+    /// Its `si_addr`.
+    pub address: usize,
+}
+
+impl Fault {
+    /// `si_code` of an address beyond the object's end.
+    pub const BUS_ADRERR: i32 = 2;
+    /// `si_code` of an address where nothing is mapped.
+    pub const SEGV_MAPERR: i32 = 1;
+    /// `si_code` of an access that the protection forbids.
+    pub const SEGV_ACCERR: i32 = 2;
+
+    /// Returns whether this is `SIGBUS` with `BUS_ADRERR`, the answer for "no such page".
+    pub fn is_beyond_end(&self) -> bool {
+        self.signal == Signal::Bus && self.code == Self::BUS_ADRERR
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match (self.signal, self.code) {
+            (Signal::Bus, Self::BUS_ADRERR) => "SIGBUS (BUS_ADRERR)",
+            (Signal::Bus, _) => "SIGBUS",
+            (Signal::Segv, Self::SEGV_MAPERR) => "SIGSEGV (SEGV_MAPERR)",
+            (Signal::Segv, Self::SEGV_ACCERR) => "SIGSEGV (SEGV_ACCERR)",
+            (Signal::Segv, _) => "SIGSEGV",
+        };
+        write!(f, "{name} at {:#x}, si_code {}", self.address, self.code)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+// Each function is a leaf without a stack frame, so that at every instruction between
+// `rmmap_sys_access_begin` and `..._end` the return address is on top of the stack and a `ret` is
+// all that is left to do. A pair of 64-bit integers is returned in rax and rdx.
+global_asm!(
+    ".pushsection .text.rmmap_sys_access,\"ax\",@progbits",
+    "rmmap_sys_access_begin:",
+    "rmmap_sys_load8:",
+    "    movzx eax, byte ptr [rdi]",
+    "    xor edx, edx",
+    "    ret",
+    "rmmap_sys_load64:",
+    "    mov rax, qword ptr [rdi]",
+    "    xor edx, edx",
+    "    ret",
+    "rmmap_sys_store8:",
+    "    mov byte ptr [rdi], sil",
+    "    xor edx, edx",
+    "    ret",
+    "rmmap_sys_store64:",
+    "    mov qword ptr [rdi], rsi",
+    "    xor edx, edx",
+    "    ret",
+    "rmmap_sys_access_end:",
+    "rmmap_sys_access_faulted:",
+    "    ret",
+    ".popsection",
+);
+
+/// What an access function returns: the value or the faulting address, and what happened.
+#[repr(C)]
+struct Answer {
+    value: u64,
+    /// 0, or the signal in the low byte and its `si_code` above it.
+    fault: u64,
+}
+
+// "sysv64" is what the assembly above implements.
+extern "sysv64" {
+    fn rmmap_sys_load8(address: usize) -> Answer;
+    fn rmmap_sys_load64(address: usize) -> Answer;
+    fn rmmap_sys_store8(address: usize, value: u64) -> Answer;
+    fn rmmap_sys_store64(address: usize, value: u64) -> Answer;
+    static rmmap_sys_access_begin: u8;
+    static rmmap_sys_access_end: u8;
+    static rmmap_sys_access_faulted: u8;
+}
+
+/// Loads a byte.
+pub(crate) fn load8(address: usize) -> Result<u8, Fault> {
+    install();
+    // SAFETY: The function reads one byte in a way that the compiler does not see, and a fault is
+    // caught by the handler. Reading memory whoever owns it has no effect on Rust's objects.
+    let answer = unsafe { rmmap_sys_load8(address) };
+    result(answer).map(|v| v as u8)
+}
+
+/// Loads eight bytes.
+pub(crate) fn load64(address: usize) -> Result<u64, Fault> {
+    install();
+    // SAFETY: As in `load8`.
+    result(unsafe { rmmap_sys_load64(address) })
+}
+
+/// Stores a byte.
+///
+/// # Safety
+///
+/// The byte belongs to a mapping that no Rust reference points into.
+pub(crate) unsafe fn store8(address: usize, value: u8) -> Result<(), Fault> {
+    install();
+    // SAFETY: By this function's contract no Rust object changes; a fault is caught.
+    result(unsafe { rmmap_sys_store8(address, value.into()) }).map(drop)
+}
+
+/// Stores eight bytes.
+///
+/// # Safety
+///
+/// As for [`store8`], for all eight.
+pub(crate) unsafe fn store64(address: usize, value: u64) -> Result<(), Fault> {
+    install();
+    // SAFETY: By this function's contract no Rust object changes; a fault is caught.
+    result(unsafe { rmmap_sys_store64(address, value) }).map(drop)
+}
+
+/// Makes a result of what an access function returned.
+fn result(answer: Answer) -> Result<u64, Fault> {
+    let signal = match (answer.fault & 0xff) as i32 {
+        0 => return Ok(answer.value),
+        libc::SIGBUS => Signal::Bus,
+        _ => Signal::Segv,
+    };
+    Err(Fault {
+        signal,
+        code: (answer.fault >> 8) as i32,
+        address: answer.value as usize,
+    })
+}
+
+/// The handlers that were there before: for `SIGBUS` and for `SIGSEGV`.
+static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
+
+/// Installs the handler, once in a process; a forked child inherits it.
+fn install() {
+    PREVIOUS.get_or_init(|| [libc::SIGBUS, libc::SIGSEGV].map(install_one));
+}
+
+/// Installs the handler of one signal and returns what was there.
+fn install_one(signal: i32) -> libc::sigaction {
+    let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = handle;
+    let mut previous = MaybeUninit::zeroed();
+    // SAFETY: `sigaction` is a plain C struct; all zeroes is a valid one.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = handler as usize;
+    // ONSTACK, because the handler before this one may be Rust's own for stack overflows.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: Both pointers are valid, and `handle` calls only what is allowed in a handler.
+    let ret = unsafe { libc::sigaction(signal, &action, previous.as_mut_ptr()) };
+    assert_eq!(ret, 0, "sigaction of a valid signal cannot fail");
+    // SAFETY: The call succeeded, so it was written (and all zeroes were valid before).
+    unsafe { previous.assume_init() }
+}
+
+/// Continues behind an access function that faulted; gives every other fault back.
+extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let begin = &raw const rmmap_sys_access_begin as i64;
+    let end = &raw const rmmap_sys_access_end as i64;
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: With SA_SIGINFO the kernel passes a ucontext that is valid and unshared until return.
+    let registers = unsafe { &mut (*context).uc_mcontext.gregs };
+    let ip = registers[libc::REG_RIP as usize];
+    if ip >= begin && ip < end {
+        // SAFETY: With SA_SIGINFO the kernel passes a siginfo, and for these signals si_addr is set.
+        let (code, address) = unsafe { ((*info).si_code, (*info).si_addr()) };
+        registers[libc::REG_RAX as usize] = address as i64;
+        registers[libc::REG_RDX as usize] = i64::from(signal) | (i64::from(code) << 8);
+        registers[libc::REG_RIP as usize] = &raw const rmmap_sys_access_faulted as i64;
+        return;
+    }
+    let Some(previous) = PREVIOUS.get() else {
+        return;
+    };
+    let previous = &previous[usize::from(signal == libc::SIGSEGV)];
+    // The instruction faults again when this returns, and then the former handler gets it.
+    // SAFETY: `previous` came from sigaction; sigaction may be called in a handler.
+    unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
+}

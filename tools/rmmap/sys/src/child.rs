@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A closure in a forked child.
+
+use crate::mapping::last_error;
+use crate::{Channel, Errno};
+use rustix::process::{Pid, Signal, WaitOptions};
+use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// A forked child. It is killed and reaped when dropped.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    channel: Channel,
+    end: Option<End>,
+}
+
+/// The exit status of a child whose closure panicked (where panics unwind; else it is `SIGABRT`).
+pub const PANICKED: i32 = 101;
+
+/// Forks, runs `f` in the child and exits with what it returns; nothing else runs in the child.
+///
+/// # Errors
+///
+/// Those of `fork(2)` and `socketpair(2)`; `EBUSY` if this process has more than one thread, since
+/// only the calling thread would exist in the child, and the locks of all.
+pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
+    if !is_single_threaded()? {
+        return Err(Errno::BUSY.into());
+    }
+    let (ours, theirs) = Channel::pair()?;
+    // SAFETY: There is no other thread, so the child is a full copy of this process.
+    match unsafe { libc::fork() } {
+        -1 => Err(last_error().into()),
+        0 => {
+            drop(ours);
+            let code = catch_unwind(AssertUnwindSafe(|| f(&theirs))).unwrap_or(PANICKED);
+            // SAFETY: This ends the child without running what belongs to the parent: destructors
+            // and buffers that are flushed at exit.
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            let pid = Pid::from_raw(pid).ok_or(Errno::CHILD)?;
+            Ok(Child {
+                pid,
+                channel: ours,
+                end: None,
+            })
+        }
+    }
+}
+
+/// Runs `f` in a forked child and returns how it ended and the bytes that it returned (none if it
+/// did not come so far).
+pub fn run_in_child<F: FnOnce() -> Vec<u8>>(f: F) -> io::Result<(End, Vec<u8>)> {
+    let mut child = fork(|channel| i32::from(channel.send(&f()).is_err()))?;
+    let answer = match child.channel().receive() {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Vec::new(),
+        answer => answer?,
+    };
+    Ok((child.wait()?, answer))
+}
+
+impl Child {
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// This end of the channel between parent and child.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        match self.end {
+            None => Ok(rustix::process::kill_process(self.pid, signal)?),
+            Some(_) => Err(Errno::SRCH.into()),
+        }
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> io::Result<End> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
+        loop {
+            match rustix::process::waitpid(Some(self.pid), WaitOptions::empty()) {
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+                Ok(None) => {}
+                Ok(Some((_, status))) => {
+                    let end = match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => End::Exited(code),
+                        (None, Some(signal)) => End::Killed(signal),
+                        (None, None) => continue,
+                    };
+                    self.end = Some(end);
+                    return Ok(end);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            // Without error handling: a process that is gone needs no killing.
+            let _ = self.signal(Signal::KILL);
+            let _ = self.wait();
+        }
+    }
+}
+
+/// Returns whether this process has one thread; waits a moment for joined ones to disappear.
+fn is_single_threaded() -> io::Result<bool> {
+    for _ in 0..100 {
+        if std::fs::read_dir("/proc/self/task")?.count() == 1 {
+            return Ok(true);
+        }
+        // pthread_join returns when the kernel cleared the thread's id, before it leaves /proc.
+        sleep(Duration::from_millis(1));
+    }
+    Ok(false)
+}

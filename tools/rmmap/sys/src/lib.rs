@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! System calls that rmmap's tools need, with a safe interface.
+//!
+//! This is the only userspace crate of the project with `unsafe` in it; every other one forbids it.
+//! [rustix] is used for all that it offers; what it offers safely (`mlockall`, `setrlimit`,
+//! `splice`, ...) callers take from there, and it is exported again as [`rustix`](mod@rustix).
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`device`] | `/dev/rmmap` and regions: the typed ioctls, and untyped ones for tests of bad input |
+//! | [`map`] | builds a mapping: address, length, protection, flags |
+//! | [`mapping`] | a mapping that is owned: bounds-checked access, advice, locking, residency |
+//! | [`remap`] | changes of what is mapped where: `munmap` of a part, `mremap`, mapping over |
+//! | [`access`] | one load or store that reports a `SIGBUS` or `SIGSEGV` as an error |
+//! | [`child`] | a closure in a forked child, with a channel that carries bytes and descriptors |
+//! | [`module`] | `finit_module(2)` and `delete_module(2)` |
+//! | [`process`] | fault counts, capabilities |
+//!
+//! # Soundness
+//!
+//! A [`Mapping`] owns the addresses that the kernel gave it and remembers which of them it gave
+//! back. Nobody else has references into them, and every access is one instruction outside of
+//! Rust's memory model (see [`access`]), so another thread or process may change the memory at any
+//! time, and a page that the kernel cannot supply is an error, not undefined behaviour.
+//!
+//! [rustix]: https://docs.rs/rustix
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!("rmmap-sys knows the registers and the page size of x86-64 Linux only");
+
+pub mod access;
+pub mod channel;
+pub mod child;
+pub mod device;
+pub mod map;
+pub mod mapping;
+pub mod module;
+pub mod process;
+mod ranges;
+pub mod remap;
+
+pub use access::{Fault, Signal};
+pub use channel::Channel;
+pub use child::{fork, run_in_child, Child, End};
+pub use device::Device;
+pub use map::MapOptions;
+pub use mapping::Mapping;
+pub use rmmap_uapi as uapi;
+pub use rustix;
+pub use rustix::io::Errno;
+
+/// What a system call returns.
+pub type Result<T, E = Errno> = core::result::Result<T, E>;
+
+/// Size of a page, bytes.
+pub const PAGE_SIZE: usize = 4096;

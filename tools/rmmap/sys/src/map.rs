@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Builds a [`Mapping`].
+
+use crate::{Errno, Mapping, Result, PAGE_SIZE};
+use rustix::mm::{MapFlags, ProtFlags};
+use std::ffi::c_void;
+use std::os::fd::AsFd;
+use std::ptr;
+
+/// The arguments of `mmap(2)`, all but the descriptor.
+///
+/// Nothing is checked that the kernel checks: a length of 0 or an odd offset goes through. Only
+/// `MAP_FIXED` is refused here, since it may replace memory of somebody else; see
+/// [`Mapping::map_over`] for what it is good for.
+#[derive(Clone, Copy, Debug)]
+pub struct MapOptions {
+    pub(crate) hint: usize,
+    pub(crate) len: usize,
+    pub(crate) prot: ProtFlags,
+    pub(crate) flags: MapFlags,
+    pub(crate) offset: u64,
+}
+
+impl MapOptions {
+    /// A shared, readable and writable mapping of the object's first `len` bytes.
+    pub fn new(len: usize) -> Self {
+        Self {
+            hint: 0,
+            len,
+            prot: ProtFlags::READ | ProtFlags::WRITE,
+            flags: MapFlags::SHARED,
+            offset: 0,
+        }
+    }
+
+    /// Makes it a private mapping.
+    pub fn private(mut self) -> Self {
+        self.flags = self.flags.difference(MapFlags::SHARED) | MapFlags::PRIVATE;
+        self
+    }
+
+    /// Sets the protection.
+    pub fn prot(mut self, prot: ProtFlags) -> Self {
+        self.prot = prot;
+        self
+    }
+
+    /// Makes it readable only.
+    pub fn read_only(self) -> Self {
+        self.prot(ProtFlags::READ)
+    }
+
+    /// Adds flags to `MAP_SHARED` or `MAP_PRIVATE`.
+    pub fn flags(mut self, flags: MapFlags) -> Self {
+        self.flags |= flags;
+        self
+    }
+
+    /// Sets all flags, the type included.
+    pub fn only_flags(mut self, flags: MapFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Begins at this byte of the object.
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Asks for an address; without `MAP_FIXED_NOREPLACE` the kernel may choose another.
+    pub fn hint(mut self, address: usize) -> Self {
+        self.hint = address;
+        self
+    }
+
+    /// Maps the object of a descriptor.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mmap(2)`, and `ENOTSUP` for `MAP_FIXED`.
+    pub fn map(&self, fd: impl AsFd) -> Result<Mapping> {
+        if self.flags.contains(MapFlags::FIXED) {
+            return Err(Errno::NOTSUP);
+        }
+        // SAFETY: Without MAP_FIXED the kernel picks addresses where nothing is mapped. Should it
+        // be too old for MAP_FIXED_NOREPLACE, it takes the address as a hint.
+        let start = unsafe { self.mmap(self.hint, self.flags, Some(fd)) }?;
+        // SAFETY: The kernel has just mapped this range for us and nobody else knows of it.
+        Ok(unsafe { Mapping::own(start, self.mapped_len()) })
+    }
+
+    /// Maps memory without an object.
+    ///
+    /// # Errors
+    ///
+    /// As for [`MapOptions::map`].
+    pub fn map_anonymous(&self) -> Result<Mapping> {
+        if self.flags.contains(MapFlags::FIXED) {
+            return Err(Errno::NOTSUP);
+        }
+        // SAFETY: As in `map`.
+        let start = unsafe { self.mmap(self.hint, self.flags, None::<&std::fs::File>) }?;
+        // SAFETY: As in `map`.
+        Ok(unsafe { Mapping::own(start, self.mapped_len()) })
+    }
+
+    /// The length that the kernel maps: whole pages (of the ordinary size).
+    pub(crate) fn mapped_len(&self) -> usize {
+        self.len.next_multiple_of(PAGE_SIZE)
+    }
+
+    /// Calls `mmap(2)`.
+    ///
+    /// # Safety
+    ///
+    /// With `MAP_FIXED` in `flags` the range belongs to the caller.
+    pub(crate) unsafe fn mmap(
+        &self,
+        address: usize,
+        flags: MapFlags,
+        fd: Option<impl AsFd>,
+    ) -> Result<usize> {
+        let hint = ptr::without_provenance_mut::<c_void>(address);
+        // SAFETY: By this function's contract nothing is replaced that is not the caller's.
+        let start = unsafe {
+            match fd {
+                Some(fd) => rustix::mm::mmap(hint, self.len, self.prot, flags, fd, self.offset),
+                None => rustix::mm::mmap_anonymous(hint, self.len, self.prot, flags),
+            }
+        }?;
+        Ok(start as usize)
+    }
+}

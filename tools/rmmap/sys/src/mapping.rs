@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A mapping that is owned.
+
+use crate::access::{self, Fault};
+use crate::ranges::Ranges;
+use crate::{Errno, Result, PAGE_SIZE};
+use rustix::mm::{Advice, MlockFlags, MprotectFlags, MsyncFlags};
+use std::ffi::c_void;
+use std::ops::Range;
+use std::ptr;
+
+/// A range of addresses that belongs to its owner, and is unmapped when dropped.
+///
+/// Offsets count from the start in bytes, pages in [`PAGE_SIZE`]. A part may have been given back
+/// ([`Mapping::unmap`]) or moved away ([`Mapping::remap`]); an access to it panics, as one beyond
+/// the length does. An access that the *kernel* refuses is a [`Fault`].
+#[derive(Debug)]
+pub struct Mapping {
+    start: usize,
+    len: usize,
+    /// What of it is ours: absolute addresses.
+    pub(crate) owned: Ranges,
+}
+
+// Whoever has a `&Mapping` may load and store at any time: see the module `access`.
+
+impl Mapping {
+    /// Takes a mapped range over.
+    ///
+    /// # Safety
+    ///
+    /// The range is mapped, whole pages, and nobody else will access, change or unmap it.
+    pub(crate) unsafe fn own(start: usize, len: usize) -> Self {
+        Self {
+            start,
+            len,
+            owned: Ranges::of(start..start + len),
+        }
+    }
+
+    /// The first address.
+    pub fn address(&self) -> usize {
+        self.start
+    }
+
+    /// The length in bytes, parts that were given back included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The length in pages.
+    pub fn pages(&self) -> usize {
+        self.len / PAGE_SIZE
+    }
+
+    /// The address of a byte.
+    pub fn address_of(&self, offset: usize) -> usize {
+        self.start + offset
+    }
+
+    /// Extends or shortens the range that offsets are measured in.
+    pub(crate) fn set_range(&mut self, start: usize, len: usize) {
+        (self.start, self.len) = (start, len);
+    }
+
+    /// The addresses of `len` bytes from `offset`, which are ours.
+    ///
+    /// # Panics
+    ///
+    /// When not all of them are: that is a mistake of the caller.
+    #[track_caller]
+    pub(crate) fn range(&self, offset: usize, len: usize) -> Range<usize> {
+        let range = self
+            .start
+            .checked_add(offset)
+            .and_then(|a| Some(a..a.checked_add(len)?));
+        match range {
+            Some(range) if self.owned.contains(&range) => range,
+            _ => panic!(
+                "{len} bytes from {offset:#x} are not in a mapping of {:#x}",
+                self.len
+            ),
+        }
+    }
+
+    /// The same as a pointer and a length, for system calls.
+    #[track_caller]
+    fn pointer(&self, offset: usize, len: usize) -> (*mut c_void, usize) {
+        (
+            ptr::with_exposed_provenance_mut(self.range(offset, len).start),
+            len,
+        )
+    }
+
+    /// Loads the first byte of a page.
+    pub fn touch_read(&self, page: usize) -> Result<u8, Fault> {
+        access::load8(self.range(page * PAGE_SIZE, PAGE_SIZE).start)
+    }
+
+    /// Stores to the first byte of a page.
+    pub fn touch_write(&self, page: usize, value: u8) -> Result<(), Fault> {
+        let range = self.range(page * PAGE_SIZE, PAGE_SIZE);
+        // SAFETY: The range is this mapping's, and no references are ever made into it.
+        unsafe { access::store8(range.start, value) }
+    }
+
+    /// Loads eight bytes.
+    pub fn read_u64(&self, offset: usize) -> Result<u64, Fault> {
+        access::load64(self.range(offset, 8).start)
+    }
+
+    /// Stores eight bytes.
+    pub fn write_u64(&self, offset: usize, value: u64) -> Result<(), Fault> {
+        let range = self.range(offset, 8);
+        // SAFETY: The range is this mapping's, and no references are ever made into it.
+        unsafe { access::store64(range.start, value) }
+    }
+
+    /// Loads bytes, eight at a time where it is possible.
+    pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<(), Fault> {
+        let mut at = self.range(offset, buffer.len()).start;
+        let mut chunks = buffer.chunks_exact_mut(8);
+        for chunk in &mut chunks {
+            chunk.copy_from_slice(&access::load64(at)?.to_ne_bytes());
+            at += 8;
+        }
+        for byte in chunks.into_remainder() {
+            *byte = access::load8(at)?;
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Stores bytes, eight at a time where it is possible.
+    pub fn write(&self, offset: usize, data: &[u8]) -> Result<(), Fault> {
+        let mut at = self.range(offset, data.len()).start;
+        let mut words = data.chunks_exact(8);
+        for word in &mut words {
+            let mut value = [0; 8];
+            value.copy_from_slice(word);
+            // SAFETY: `range` checked all of it; no references are ever made into a mapping.
+            unsafe { access::store64(at, u64::from_ne_bytes(value)) }?;
+            at += 8;
+        }
+        for byte in words.remainder() {
+            // SAFETY: As above.
+            unsafe { access::store8(at, *byte) }?;
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// `mincore(2)`: which pages the object (or, for anonymous memory, this mapping) holds.
+    pub fn mincore(&self, offset: usize, len: usize) -> Result<Vec<bool>> {
+        let (start, len) = self.pointer(offset, len);
+        let mut answer = vec![0u8; len.div_ceil(PAGE_SIZE)];
+        // SAFETY: The kernel writes one byte per page of the range to `answer`, which has as many.
+        match unsafe { libc::mincore(start, len, answer.as_mut_ptr()) } {
+            0 => Ok(answer.iter().map(|byte| byte & 1 != 0).collect()),
+            _ => Err(last_error()),
+        }
+    }
+
+    /// `mlock(2)`.
+    pub fn lock(&self, offset: usize, len: usize) -> Result<()> {
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: Locking changes no contents.
+        unsafe { rustix::mm::mlock(start, len) }
+    }
+
+    /// `mlock2(2)` with `MLOCK_ONFAULT`.
+    pub fn lock_on_fault(&self, offset: usize, len: usize) -> Result<()> {
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: Locking changes no contents.
+        unsafe { rustix::mm::mlock_with(start, len, MlockFlags::ONFAULT) }
+    }
+
+    /// `munlock(2)`.
+    pub fn unlock(&self, offset: usize, len: usize) -> Result<()> {
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: Unlocking changes no contents.
+        unsafe { rustix::mm::munlock(start, len) }
+    }
+
+    /// `madvise(2)`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call, and `ENOTSUP` for `MADV_DONTFORK`: a child would believe to own
+    /// addresses where nothing is mapped, and where its allocator may map something.
+    pub fn advise(&self, offset: usize, len: usize, advice: Advice) -> Result<()> {
+        if advice == Advice::LinuxDontFork {
+            return Err(Errno::NOTSUP);
+        }
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: The range is this mapping's; whatever happens to its contents, no Rust object
+        // lies in it.
+        unsafe { rustix::mm::madvise(start, len, advice) }
+    }
+
+    /// `mprotect(2)`.
+    pub fn protect(&self, offset: usize, len: usize, prot: MprotectFlags) -> Result<()> {
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: The range is this mapping's; a forbidden access is a `Fault`.
+        unsafe { rustix::mm::mprotect(start, len, prot) }
+    }
+
+    /// `msync(2)`.
+    pub fn sync(&self, offset: usize, len: usize, flags: MsyncFlags) -> Result<()> {
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: The range is this mapping's.
+        unsafe { rustix::mm::msync(start, len, flags) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        for range in self.owned.iter() {
+            let start = ptr::with_exposed_provenance_mut(range.start);
+            // SAFETY: The range is this mapping's, and nothing can access it any more. An error
+            // (too many VMAs) leaves it mapped, which is a leak and no more.
+            let _ = unsafe { rustix::mm::munmap(start, range.len()) };
+        }
+    }
+}
+
+/// The error of the last call into the C library.
+pub(crate) fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

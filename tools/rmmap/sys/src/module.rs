@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loads and unloads a kernel module.
+
+use crate::{Errno, Result};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::CString;
+use std::path::Path;
+
+/// `finit_module(2)`: loads the module of a file with parameters like `capacity=4096 prepare=1`.
+///
+/// # Errors
+///
+/// Those of the calls. The reason for an `EINVAL` or `ENOEXEC` is in the kernel log.
+pub fn load(path: impl AsRef<Path>, parameters: &str) -> Result<()> {
+    let file = rustix::fs::open(
+        path.as_ref(),
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let parameters = CString::new(parameters).map_err(|_| Errno::INVAL)?;
+    rustix::system::finit_module(file, &parameters, 0)
+}
+
+/// `delete_module(2)` as rmmod does it: does not wait, does not force.
+///
+/// # Errors
+///
+/// Those of the call; `EWOULDBLOCK` while the module is used.
+pub fn unload(name: &str) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+    rustix::system::delete_module(&name, OFlags::NONBLOCK.bits() as i32)
+}
+
+/// Returns whether a module is loaded.
+pub fn is_loaded(name: &str) -> bool {
+    // Modules that are built in have a folder as well, but no state.
+    Path::new("/sys/module")
+        .join(name)
+        .join("initstate")
+        .exists()
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What changes which addresses a [`Mapping`] has.
+//!
+//! All of it takes `&mut Mapping`, so nobody can be in the middle of an access.
+
+use crate::map::MapOptions;
+use crate::{Errno, Mapping, Result, PAGE_SIZE};
+use rustix::mm::{MapFlags, MremapFlags};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::ptr;
+
+impl Mapping {
+    /// `munmap(2)` of a part; what was given back before may be in it.
+    pub fn unmap(&mut self, offset: usize, len: usize) -> Result<()> {
+        let whole = self.address()..self.address() + self.len();
+        let part = whole.start + offset..whole.start + offset + len;
+        assert!(
+            part.end <= whole.end,
+            "a part to be unmapped lies in the mapping"
+        );
+        if self.owned.contains(&part) {
+            // One call, since the kernel treats a call over several VMAs as one operation.
+            return self.unmap_owned(part);
+        }
+        let gone = self.owned.iter().collect::<Vec<_>>();
+        for range in gone {
+            let both = range.start.max(part.start)..range.end.min(part.end);
+            if !both.is_empty() {
+                self.unmap_owned(both)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmaps a range that is ours.
+    fn unmap_owned(&mut self, range: Range<usize>) -> Result<()> {
+        let start = ptr::with_exposed_provenance_mut(range.start);
+        // SAFETY: The range is this mapping's, which forgets it below.
+        unsafe { rustix::mm::munmap(start, range.len()) }?;
+        self.owned
+            .remove(range.start..range.start + range.len().next_multiple_of(PAGE_SIZE));
+        Ok(())
+    }
+
+    /// `mmap(2)` with `MAP_FIXED` over a part of this mapping; `None` is anonymous memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mmap(2)`. The kernel may already have unmapped the old part when it fails, so
+    /// this mapping gives it up: it is not accessible any more, and if it does still exist it
+    /// stays until the process ends.
+    pub fn map_over(
+        &mut self,
+        offset: usize,
+        options: &MapOptions,
+        fd: Option<impl AsFd>,
+    ) -> Result<()> {
+        if options.flags.contains(MapFlags::HUGETLB) || fd.as_ref().is_some_and(is_hugetlb) {
+            // The kernel would round the length up, beyond what is ours.
+            return Err(Errno::NOTSUP);
+        }
+        let range = self.range(offset, options.mapped_len());
+        // SAFETY: The range that is replaced is this mapping's.
+        match unsafe { options.mmap(range.start, options.flags | MapFlags::FIXED, fd) } {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                self.owned.remove(range);
+                Err(e)
+            }
+        }
+    }
+
+    /// `mmap(2)` into a part that was given back; `EEXIST` if somebody else got it meanwhile.
+    ///
+    /// The part may also lie right behind the end: then the mapping grows.
+    pub fn fill(
+        &mut self,
+        offset: usize,
+        options: &MapOptions,
+        fd: Option<impl AsFd>,
+    ) -> Result<()> {
+        let start = self.address() + offset;
+        assert!(
+            offset <= self.len(),
+            "filling begins in the mapping or right behind it"
+        );
+        let flags = options.flags | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: With NOREPLACE nothing is replaced.
+        let got = unsafe { options.mmap(start, flags, fd) }?;
+        assert_eq!(got, start, "MAP_FIXED_NOREPLACE gives the address or fails");
+        self.owned.insert(start..start + options.mapped_len());
+        self.set_range(
+            self.address(),
+            self.len().max(offset + options.mapped_len()),
+        );
+        Ok(())
+    }
+
+    /// `mremap(2)` of the whole: shrinks, grows in place, or with `MREMAP_MAYMOVE` grows elsewhere.
+    pub fn resize(&mut self, len: usize, flags: MremapFlags) -> Result<()> {
+        if flags.difference(MremapFlags::MAYMOVE) != MremapFlags::empty() {
+            return Err(Errno::NOTSUP);
+        }
+        let old = self.range(0, self.len());
+        let pointer = ptr::with_exposed_provenance_mut(old.start);
+        // SAFETY: The old range is this mapping's, and the kernel picks free addresses for more.
+        let new = unsafe { rustix::mm::mremap(pointer, old.len(), len, flags) }? as usize;
+        let len = len.next_multiple_of(PAGE_SIZE);
+        self.owned.remove(old);
+        self.owned.insert(new..new + len);
+        self.set_range(new, len);
+        Ok(())
+    }
+
+    /// `mremap(2)` of a part to where the kernel likes, `MREMAP_DONTUNMAP` keeping the old range.
+    ///
+    /// An empty part makes a second mapping of the pages from there on, as the kernel offers for
+    /// shared mappings.
+    pub fn move_part(&mut self, part: Range<usize>, len: usize, keep: bool) -> Result<Mapping> {
+        let first = self.range(part.start, part.len().max(PAGE_SIZE));
+        let old = first.start..first.start + part.len();
+        let pointer = ptr::with_exposed_provenance_mut(old.start);
+        let mut flags = MremapFlags::MAYMOVE;
+        flags.set(MremapFlags::DONTUNMAP, keep);
+        // SAFETY: The old range is this mapping's, and the kernel picks free addresses.
+        let new = unsafe { rustix::mm::mremap(pointer, old.len(), len, flags) }? as usize;
+        // It may also have shrunk or stayed in place: the new owner has it all the same.
+        if new == old.start || !keep {
+            self.owned.remove(old);
+        }
+        // SAFETY: The kernel has just mapped it there, and this mapping has forgotten it.
+        Ok(unsafe { Mapping::own(new, len.next_multiple_of(PAGE_SIZE)) })
+    }
+
+    /// `mremap(2)` with `MREMAP_FIXED` of a part over a part of another mapping.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call; the target's part may be gone then, and is given up as in
+    /// [`Mapping::map_over`].
+    pub fn move_over(
+        &mut self,
+        part: Range<usize>,
+        target: &mut Mapping,
+        offset: usize,
+        flags: MremapFlags,
+    ) -> Result<()> {
+        let old = self.range(part.start, part.len());
+        let new = target.range(offset, part.len());
+        let flags = flags | MremapFlags::MAYMOVE;
+        let (from, to) = (
+            ptr::with_exposed_provenance_mut(old.start),
+            ptr::with_exposed_provenance_mut(new.start),
+        );
+        // SAFETY: Both ranges are ours, and nobody is accessing them.
+        match unsafe { rustix::mm::mremap_fixed(from, old.len(), new.len(), flags, to) } {
+            Ok(_) => {
+                if !flags.contains(MremapFlags::DONTUNMAP) {
+                    self.owned.remove(old);
+                }
+                Ok(())
+            }
+            Err(e) => {
+                target.owned.remove(new);
+                Err(e)
+            }
+        }
+    }
+}
+
+/// Returns whether a descriptor's pages are huge ones; if that cannot be told, yes.
+fn is_hugetlb(fd: &impl AsFd) -> bool {
+    /// `HUGETLBFS_MAGIC` of `linux/magic.h`.
+    const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
+    rustix::fs::fstatfs(fd).map_or(true, |fs| fs.f_type == HUGETLBFS_MAGIC)
+}
