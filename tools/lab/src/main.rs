@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The lab of rmmap: makes kernels, build folders and tools, and runs them in virtual machines.
+//!
+//! It runs inside the Debian root that `tools/lab/lab` makes and enters, and, as `rmmap-lab guest`,
+//! inside the virtual machines that it starts.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod guest;
+mod project;
+mod protocol;
+mod vm;
+
+use std::process::ExitCode;
+
+/// Exit status when the lab itself could not do its work (EX_UNAVAILABLE of sysexits.h).
+const LAB_BROKE: u8 = 69;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::from(LAB_BROKE)
+        }
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes records of a guest's events, whatever becomes of the guest.
+//!
+//! Every test that was promised has a record in the end: its own, or a failure that says what the
+//! guest was doing when it died.
+
+use super::event::Event;
+use super::plan::{Part, Plan};
+use super::record::{Outcome, Record};
+
+/// What happened in one boot so far.
+pub struct Collector {
+    kernel: String,
+    /// Parts that did not end yet, in their order.
+    remaining: Vec<Part>,
+    running: Option<(Part, Vec<String>)>,
+    records: Vec<Record>,
+    done: bool,
+}
+
+impl Collector {
+    /// Makes a collector that expects the parts of `plan`.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            kernel: plan.kernel.clone(),
+            remaining: plan.parts(),
+            running: None,
+            records: Vec::new(),
+            done: false,
+        }
+    }
+
+    /// Takes one event.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Begin(part, tests) => self.running = Some((part, tests)),
+            Event::Record(record) => {
+                if let Some((_, tests)) = &mut self.running {
+                    tests.retain(|id| *id != record.id);
+                }
+                self.records.push(record);
+            }
+            Event::End(part) => {
+                // What the part promised and never reported is lost, guest alive or not.
+                let lost = self.running.take().map_or_else(Vec::new, |(_, tests)| tests);
+                for id in lost {
+                    self.fail(part, id, "it was listed and gave no result");
+                }
+                self.remaining.retain(|other| *other != part);
+            }
+            Event::Done => self.done = true,
+        }
+    }
+
+    /// The records so far.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Whether the guest said that it is through with everything.
+    pub fn complete(&self) -> bool {
+        self.done && self.remaining.is_empty()
+    }
+
+    /// What the guest is doing, for people.
+    pub fn doing(&self) -> String {
+        match (&self.running, self.remaining.first()) {
+            (Some((part, tests)), _) => match tests.first() {
+                Some(test) => format!("{}/{part}, {test}", self.kernel),
+                None => format!("{}/{part}", self.kernel),
+            },
+            (None, Some(next)) => format!("{}, before {next}", self.kernel),
+            (None, None) => format!("{}, after the last part", self.kernel),
+        }
+    }
+
+    /// The guest ended without having finished: all that is open becomes a failure. `end` says how
+    /// it ended ("the guest died"), `log` where to read more.
+    pub fn give_up(&mut self, end: &str, log: &str) {
+        let during = self.doing();
+        let why = format!("{end} during {during}; see {log}");
+        let running = self.running.take();
+        for part in std::mem::take(&mut self.remaining) {
+            let open = match &running {
+                Some((now, tests)) if *now == part => tests.clone(),
+                _ => Vec::new(),
+            };
+            if open.is_empty() {
+                self.fail(part, format!("part/{}", part.stage), &why);
+            }
+            for id in open {
+                self.fail(part, id, &why);
+            }
+        }
+    }
+
+    /// Gives the records away.
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+
+    fn fail(&mut self, part: Part, id: String, message: &str) {
+        self.records.push(Record {
+            id,
+            kernel: self.kernel.clone(),
+            hook: part.hook.map(|hook| hook.to_string()),
+            outcome: Outcome::Fail,
+            ms: 0,
+            message: message.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::plan::{Hook, Stage};
+
+    fn plan() -> Plan {
+        Plan {
+            kernel: "stock".into(),
+            module: "m".into(),
+            rmmap: "r".into(),
+            hooks: vec![Hook::Mmap],
+            kunit: Vec::new(),
+            selftest: true,
+            patterns: Vec::new(),
+            cycles: 1,
+            time_scale: 1.0,
+            debug_checks: false,
+        }
+    }
+
+    fn part(stage: Stage) -> Part {
+        Part { stage, hook: Some(Hook::Mmap) }
+    }
+
+    fn pass(id: &str) -> Event {
+        Event::Record(Record {
+            id: id.into(),
+            kernel: "stock".into(),
+            hook: Some("mmap".into()),
+            outcome: Outcome::Pass,
+            ms: 1,
+            message: String::new(),
+        })
+    }
+
+    fn failed(collector: &Collector) -> Vec<&str> {
+        let failed = collector.records.iter().filter(|r| r.outcome == Outcome::Fail);
+        failed.map(|r| r.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_guest_that_finishes_leaves_nothing_open() {
+        let mut collector = Collector::new(&plan());
+        for stage in [Stage::Load, Stage::Selftest, Stage::Check] {
+            collector.event(Event::Begin(part(stage), vec!["a".into()]));
+            collector.event(pass("a"));
+            collector.event(Event::End(part(stage)));
+        }
+        assert!(!collector.complete());
+        collector.event(Event::Done);
+        assert!(collector.complete());
+        assert_eq!(collector.records().len(), 3);
+    }
+
+    #[test]
+    fn a_guest_that_dies_fails_the_running_test_and_all_behind_it() {
+        let mut collector = Collector::new(&plan());
+        collector.event(Event::Begin(part(Stage::Load), vec![]));
+        collector.event(Event::End(part(Stage::Load)));
+        let tests = vec!["selftest/a".into(), "selftest/b".into(), "selftest/c".into()];
+        collector.event(Event::Begin(part(Stage::Selftest), tests));
+        collector.event(pass("selftest/a"));
+        collector.give_up("the guest died", "build/vm/stock.log");
+        assert_eq!(failed(&collector), ["selftest/b", "selftest/c", "part/check"]);
+        let message = &collector.records().last().unwrap().message;
+        assert_eq!(
+            message,
+            "the guest died during stock/mmap/selftest, selftest/b; see build/vm/stock.log"
+        );
+    }
+
+    #[test]
+    fn a_guest_that_never_began_fails_every_part() {
+        let mut collector = Collector::new(&plan());
+        collector.give_up("the guest timed out", "log");
+        assert_eq!(failed(&collector), ["part/load", "part/selftest", "part/check"]);
+    }
+
+    #[test]
+    fn a_listed_test_without_result_is_a_failure_even_when_the_part_ends() {
+        let mut collector = Collector::new(&plan());
+        collector.event(Event::Begin(part(Stage::Selftest), vec!["a".into(), "b".into()]));
+        collector.event(pass("b"));
+        collector.event(Event::End(part(Stage::Selftest)));
+        assert_eq!(failed(&collector), ["a"]);
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the debug kernel knows about leaks: kmemleak, the owners of pages, and whether lockdep was
+//! still watching at the end.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{bail, Context, Result};
+
+const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
+const PAGE_OWNER: &str = "/sys/kernel/debug/page_owner_stacks/show_stacks";
+
+/// kmemleak says nothing about younger objects (`MSECS_MIN_AGE` of mm/kmemleak.c is 5000).
+const MIN_AGE: Duration = Duration::from_millis(5500);
+
+/// Lines of a report that are passed on.
+const KEPT: usize = 40;
+
+/// Forgets what kmemleak found so far: leaks of the boot are not the module's.
+pub fn forget_leaks() -> Result<()> {
+    scan()?;
+    fs::write(KMEMLEAK, "clear").context("cannot clear kmemleak")
+}
+
+/// Scans twice, since a pointer may be on the move during one, and returns what nobody points to.
+pub fn leaks() -> Result<Option<String>> {
+    sleep(MIN_AGE);
+    scan()?;
+    scan()?;
+    let report = fs::read_to_string(KMEMLEAK).context("cannot read kmemleak's report")?;
+    Ok((!report.trim().is_empty()).then(|| first_lines(&report)))
+}
+
+fn scan() -> Result<()> {
+    if !Path::new(KMEMLEAK).exists() {
+        bail!("{KMEMLEAK} is missing: is debugfs mounted and CONFIG_DEBUG_KMEMLEAK set?");
+    }
+    // EPERM: it switched itself off, because its pool of early objects was too small.
+    fs::write(KMEMLEAK, "scan").context("kmemleak does not scan: it is switched off")
+}
+
+/// Returns the stacks through a module that is gone whose pages are still allocated.
+pub fn orphaned_pages() -> Result<Option<String>> {
+    let stacks = fs::read_to_string(PAGE_OWNER)
+        .with_context(|| format!("{PAGE_OWNER}: is page_owner=on on the command line?"))?;
+    if stacks.trim().is_empty() {
+        bail!("page_owner knows no page at all: it is switched off");
+    }
+    let orphans = orphans_in(&stacks);
+    Ok((!orphans.is_empty()).then(|| first_lines(&orphans.join("\n\n"))))
+}
+
+/// Picks the stacks with a frame in a module. Nothing else is loaded on the debug kernel, so such a
+/// frame is one of ours: with its name while the module is there, as a bare address once it is gone.
+///
+/// Pages of a slab are not counted: the allocator keeps them for others after the objects, which
+/// kmemleak watches, have been freed. Nor is the store of the stacks themselves, which never shrinks.
+fn orphans_in(stacks: &str) -> Vec<&str> {
+    let in_module = |frame: &str| frame.starts_with("0x") || frame.ends_with("[rmmap]");
+    let keepers = ["allocate_slab+", "new_slab+", "stack_depot_save"];
+    stacks
+        .split("\n\n")
+        .filter(|stack| stack.lines().any(|frame| in_module(frame.trim())))
+        .filter(|stack| !keepers.iter().any(|keeper| stack.contains(keeper)))
+        .collect()
+}
+
+/// Whether lockdep was on to the end. Its first report switches it off, and so does running out of
+/// one of its tables, about which nobody would hear otherwise.
+pub fn lockdep_is_on() -> Result<bool> {
+    let stats = fs::read_to_string("/proc/lockdep_stats").context("lockdep is not compiled in")?;
+    debug_locks(&stats).context("/proc/lockdep_stats has no debug_locks line")
+}
+
+fn debug_locks(stats: &str) -> Option<bool> {
+    let line = stats.lines().find(|line| line.trim_start().starts_with("debug_locks:"))?;
+    Some(line.rsplit(':').next()?.trim() == "1")
+}
+
+fn first_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().take(KEPT).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAULT: &str = " post_alloc_hook+0x1/0x2\n __folio_alloc+0x1/0x2\n 0xffffffffa0001234\n \
+                         __do_fault+0x1/0x2\nnr_base_pages: 16";
+    const SLAB: &str = " post_alloc_hook+0x1/0x2\n allocate_slab+0x1/0x2\n new_slab+0x1\n \
+                        0xffffffffa0001234\nnr_base_pages: 1";
+    const CORE: &str = " post_alloc_hook+0x1/0x2\n shmem_fault+0x1/0x2\nnr_base_pages: 900";
+
+    #[test]
+    fn a_page_of_a_module_that_is_gone_is_found() {
+        let stacks = [CORE, FAULT, SLAB].join("\n\n");
+        assert_eq!(orphans_in(&stacks), [FAULT]);
+        let named = FAULT.replace("0xffffffffa0001234", "rmmap_fault+0x1/0x2 [rmmap]");
+        assert_eq!(orphans_in(&named), [named.as_str()]);
+        assert!(orphans_in(CORE).is_empty());
+    }
+
+    #[test]
+    fn lockdep_tells_whether_it_is_on() {
+        assert_eq!(debug_locks(" lock-classes: 12\n debug_locks:   1\n"), Some(true));
+        assert_eq!(debug_locks(" debug_locks:   0\n"), Some(false));
+        assert_eq!(debug_locks(" lock-classes: 12\n"), None);
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest's kernel log, read record by record as it grows.
+//!
+//! `/dev/kmsg` numbers its records, so that what came after a certain moment can be told from what
+//! came before: KUnit prints its report again at each load of the module, and an old report must
+//! not be taken for a new one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// No record is longer: `PRINTK_MESSAGE_MAX` is 2048, and escapes make at most four bytes of one.
+const RECORD_MAX: usize = 8192;
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Microseconds since boot.
+    pub micros: u64,
+    /// Its text, without priority and time.
+    pub text: String,
+}
+
+/// The log from where it was read last.
+#[derive(Debug)]
+pub struct KernelLog {
+    device: File,
+    /// Records that were overwritten before they could be read.
+    lost: u64,
+}
+
+impl KernelLog {
+    /// Opens the log at its beginning.
+    pub fn open() -> io::Result<Self> {
+        let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let device = OpenOptions::new().read(true).custom_flags(nonblock).open("/dev/kmsg")?;
+        Ok(Self { device, lost: 0 })
+    }
+
+    /// Returns the kernel's own lines since the last call; what programs wrote is left out.
+    pub fn read_new(&mut self) -> io::Result<Vec<Line>> {
+        let mut lines = Vec::new();
+        let mut record = [0; RECORD_MAX];
+        loop {
+            match self.device.read(&mut record) {
+                Ok(0) => return Ok(lines),
+                Ok(length) => lines.extend(parse(&String::from_utf8_lossy(&record[..length]))),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(lines),
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.lost += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// How often records were overwritten before they were read: 0 in a log one can rely on.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// Takes `priority,sequence,microseconds,flags;text` apart; one record may hold several lines.
+fn parse(record: &str) -> Vec<Line> {
+    let Some((head, text)) = record.split_once(';') else {
+        return Vec::new();
+    };
+    let mut fields = head.split(',');
+    let priority: Option<u32> = fields.next().and_then(|field| field.parse().ok());
+    let micros = fields.nth(1).and_then(|field| field.parse().ok());
+    // The facility, from bit 3 on, is 0 for the kernel alone.
+    let (Some(0..8), Some(micros)) = (priority, micros) else {
+        return Vec::new();
+    };
+    // Lines after the first are the record's properties (` SUBSYSTEM=…`).
+    let text = unescape(text.lines().next().unwrap_or_default());
+    text.lines().map(|line| Line { micros, text: line.to_owned() }).collect()
+}
+
+/// Undoes `\xNN`, which stands for control characters, non-ASCII bytes and the backslash.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let code = tail
+            .strip_prefix(b"x")
+            .and_then(|tail| std::str::from_utf8(tail.get(..2)?).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code {
+            Some(code) if byte == b'\\' => {
+                bytes.push(code);
+                rest = &tail[3..];
+            }
+            _ => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line { micros: 5_140_900, text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_record_gives_time_and_text() {
+        let record = "6,339,5140900,-;    ok 1 quota\n SUBSYSTEM=net\n";
+        assert_eq!(parse(record), [line("    ok 1 quota")]);
+    }
+
+    #[test]
+    fn escaped_line_ends_make_lines() {
+        let record = "6,339,5140900,-;# a: EXPECTATION FAILED\\x0a    at \\xc3\\xa9.rs, C:\\x5cx\n";
+        assert_eq!(parse(record), [line("# a: EXPECTATION FAILED"), line("    at é.rs, C:\\x")]);
+    }
+
+    #[test]
+    fn words_of_programs_are_left_out() {
+        assert_eq!(parse("14,340,5140900,-;init: WARNING: no udev\n"), []);
+        assert_eq!(parse("no record"), []);
+    }
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads KTAP, the kernel's test report, line by line.
+//!
+//! Anything may stand between the lines of a report (console messages, a program's own output), and
+//! none of it changes a result. What is promised and does not come does: a plan that is not kept, a
+//! number out of order, a suite whose own result says otherwise than its tests are failures here.
+//!
+//! The format: `Documentation/dev-tools/ktap.rst`. KUnit indents a level by four columns where that
+//! page says two, so levels are told apart by the column of their version line.
+
+use super::record::Outcome;
+
+/// How many lines before a failed test's result are kept as its message.
+const CONTEXT_LINES: usize = 40;
+
+/// One test of a report: a leaf, or a suite that failed for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// The suites it is in, joined by `/`, then its own name.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its `# time NAME MS` line, when there was one.
+    pub ms: Option<u64>,
+    /// Why it failed or was skipped; empty when it passed.
+    pub message: String,
+}
+
+/// Tests that follow one version line.
+#[derive(Debug, Default)]
+struct Level {
+    column: usize,
+    /// From KUnit's `# Subtest:` line; known before the suite's own result is.
+    name: Option<String>,
+    plan: Option<usize>,
+    seen: usize,
+    /// Finished tests, held back until the name of the suite is certain.
+    done: Vec<Test>,
+}
+
+/// A reader that is fed with lines and gives tests as they finish.
+#[derive(Debug, Default)]
+pub struct Parser {
+    levels: Vec<Level>,
+    context: Vec<String>,
+    times: Vec<(String, u64)>,
+    reports: usize,
+}
+
+impl Parser {
+    /// Makes a reader that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one line and returns the tests that it completes.
+    pub fn line(&mut self, line: &str) -> Vec<Test> {
+        let line = without_timestamp(line.trim_end());
+        let text = line.trim_start();
+        let column = line.len() - text.len();
+
+        if text.starts_with("KTAP version ") || text.starts_with("TAP version ") {
+            let finished = self.abandon(column);
+            self.context.clear();
+            self.reports += 1;
+            self.levels.push(Level {
+                column,
+                ..Level::default()
+            });
+            return finished;
+        }
+        if let Some(plan) = parse_plan(text) {
+            if let Some(level) = self.level_at(column).filter(|level| level.plan.is_none()) {
+                level.plan = Some(plan);
+                return Vec::new();
+            }
+        }
+        if let Some(result) = ResultLine::parse(text) {
+            return self.result(column, result);
+        }
+        if let Some(diagnostic) = text.strip_prefix('#') {
+            self.diagnostic(column, diagnostic.trim());
+        }
+        if !text.is_empty() {
+            self.context.push(text.to_owned());
+        }
+        Vec::new()
+    }
+
+    /// Ends the report: what was promised and did not come is returned as failures.
+    pub fn finish(mut self) -> Vec<Test> {
+        let mut finished = self.abandon(0);
+        if self.reports == 0 {
+            finished.push(failure("(report)", "there is no KTAP report in the output"));
+        }
+        finished
+    }
+
+    fn level_at(&mut self, column: usize) -> Option<&mut Level> {
+        self.levels.iter_mut().find(|level| level.column == column)
+    }
+
+    fn diagnostic(&mut self, column: usize, text: &str) {
+        if let Some(name) = text.strip_prefix("Subtest:") {
+            if let Some(level) = self.level_at(column) {
+                level.name = Some(name.trim().to_owned());
+            }
+        }
+        let mut words = text.split_whitespace();
+        if let (Some("time"), Some(name), Some(ms), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        {
+            if let Ok(ms) = ms.parse() {
+                self.times.push((name.to_owned(), ms));
+            }
+        }
+    }
+
+    /// Takes a result line: of a test, or of a suite when a deeper level is open.
+    fn result(&mut self, column: usize, line: ResultLine) -> Vec<Test> {
+        let mut children = Vec::new();
+        let mut had_children = false;
+        while let Some(mut level) = self.pop_from(column + 1) {
+            had_children = true;
+            level.done.append(&mut children);
+            let outermost = !self.levels.last().is_some_and(|next| next.column > column);
+            if outermost {
+                level.name = Some(line.name.clone());
+            }
+            children = close(level, !outermost);
+        }
+        if self.level_at(column).is_none() {
+            self.reports += 1;
+            children.push(failure(
+                &line.name,
+                "its result stands outside of any report: the KTAP version line was lost",
+            ));
+            self.levels.push(Level {
+                column,
+                ..Level::default()
+            });
+        }
+        let context = std::mem::take(&mut self.context);
+        let ms = self.take_time(&line.name);
+        let Some(level) = self.level_at(column) else {
+            return children;
+        };
+        level.seen += 1;
+        if line.number != level.seen {
+            let message = format!(
+                "result {} came where {} was expected: a result was lost or printed twice",
+                line.number, level.seen
+            );
+            children.push(failure(&format!("{} (order)", line.name), &message));
+            level.seen = line.number;
+        }
+        let children_failed = children.iter().any(|test| test.outcome == Outcome::Fail);
+        if !had_children || (line.outcome == Outcome::Fail && !children_failed) {
+            children.push(Test {
+                message: line.message(&context),
+                name: line.name,
+                outcome: line.outcome,
+                ms,
+            });
+        }
+        level.done.append(&mut children);
+        if self.levels.len() == 1 {
+            return self.levels.first_mut().map_or_else(Vec::new, |top| {
+                std::mem::take(&mut top.done)
+            });
+        }
+        Vec::new()
+    }
+
+    fn take_time(&mut self, name: &str) -> Option<u64> {
+        let position = self.times.iter().position(|(of, _)| of == name)?;
+        Some(self.times.swap_remove(position).1)
+    }
+
+    fn pop_from(&mut self, column: usize) -> Option<Level> {
+        if self.levels.last()?.column < column {
+            return None;
+        }
+        self.levels.pop()
+    }
+
+    /// Closes the levels at `column` and right of it, whose suites have no result. What they hold
+    /// goes to the level around them, or to the caller when there is none.
+    fn abandon(&mut self, column: usize) -> Vec<Test> {
+        let mut orphans = Vec::new();
+        while let Some(mut level) = self.pop_from(column) {
+            level.done.append(&mut orphans);
+            orphans = close(level, !self.levels.is_empty());
+        }
+        match self.levels.last_mut() {
+            Some(parent) => {
+                parent.done.append(&mut orphans);
+                Vec::new()
+            }
+            None => orphans,
+        }
+    }
+}
+
+/// The tests of a level that ends, with a failure for each that the plan promised in vain, and one
+/// for the suite itself when it is `abandoned`, that is, ends without a result.
+fn close(level: Level, abandoned: bool) -> Vec<Test> {
+    let mut tests = level.done;
+    match level.plan {
+        Some(plan) if level.seen < plan => {
+            for number in level.seen + 1..=plan {
+                let message = format!("{} of {plan} results came, this one did not", level.seen);
+                tests.push(failure(&format!("({number} of {plan})"), &message));
+            }
+        }
+        Some(plan) if level.seen > plan => {
+            let message = format!("{} results came where the plan says {plan}", level.seen);
+            tests.push(failure("(plan)", &message));
+        }
+        Some(_) => {}
+        None => tests.push(failure("(plan)", "the report has no plan line 1..N")),
+    }
+    if let Some(name) = level.name {
+        for test in &mut tests {
+            test.name = format!("{name}/{}", test.name);
+        }
+        if abandoned {
+            tests.push(failure(&name, "the suite began and has no result"));
+        }
+    }
+    tests
+}
+
+/// A failure that the reader found, not the test.
+pub fn failure(name: &str, message: &str) -> Test {
+    Test {
+        name: name.to_owned(),
+        outcome: Outcome::Fail,
+        ms: None,
+        message: message.to_owned(),
+    }
+}
+
+/// `ok 3 name # SKIP why`, taken apart.
+#[derive(Debug)]
+struct ResultLine {
+    number: usize,
+    name: String,
+    outcome: Outcome,
+    remark: String,
+}
+
+impl ResultLine {
+    fn parse(text: &str) -> Option<Self> {
+        let (ok, rest) = match text.strip_prefix("not ok ") {
+            Some(rest) => (false, rest),
+            None => (true, text.strip_prefix("ok ")?),
+        };
+        let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let number = number.parse().ok()?;
+        let (name, remark) = rest.split_once('#').unwrap_or((rest, ""));
+        let name = name.trim().trim_start_matches("- ").trim();
+        let (directive, why) = remark.trim().split_once(' ').unwrap_or((remark.trim(), ""));
+        let (outcome, remark) = match directive.to_ascii_uppercase().as_str() {
+            "SKIP" => (Outcome::Skip, why.trim().to_owned()),
+            "TODO" | "XFAIL" if !ok => (Outcome::Skip, format!("expected to fail: {}", why.trim())),
+            _ if ok => (Outcome::Pass, String::new()),
+            _ => (Outcome::Fail, remark.trim().to_owned()),
+        };
+        Some(Self {
+            number,
+            name: if name.is_empty() { format!("({number})") } else { name.to_owned() },
+            outcome,
+            remark,
+        })
+    }
+
+    fn message(&self, context: &[String]) -> String {
+        if self.outcome != Outcome::Fail {
+            return self.remark.clone();
+        }
+        let kept = &context[context.len().saturating_sub(CONTEXT_LINES)..];
+        let mut lines: Vec<&str> = kept
+            .iter()
+            .map(|line| line.trim_start_matches('#').trim())
+            .filter(|line| !line.starts_with("time "))
+            .collect();
+        if !self.remark.is_empty() {
+            lines.push(&self.remark);
+        }
+        if lines.is_empty() {
+            lines.push("it gave no reason");
+        }
+        lines.join("\n")
+    }
+}
+
+/// The name on a result line, if `line` is one.
+pub fn result_name(line: &str) -> Option<String> {
+    ResultLine::parse(line.trim()).map(|line| line.name)
+}
+
+/// Whether `line` is part of a report: a version, a plan or a result.
+pub fn is_report_line(line: &str) -> bool {
+    let text = line.trim();
+    text.starts_with("KTAP version ") || parse_plan(text).is_some() || result_name(text).is_some()
+}
+
+fn parse_plan(text: &str) -> Option<usize> {
+    let number = text.strip_prefix("1..")?;
+    number.split('#').next()?.trim().parse().ok()
+}
+
+/// `[   12.345678] text` as consoles print it; the log device gives the text alone.
+fn without_timestamp(line: &str) -> &str {
+    line.strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .filter(|(stamp, _)| stamp.trim().parse::<f64>().is_ok())
+        .map_or(line, |(_, text)| text)
+}
+
+#[cfg(test)]
+#[path = "ktap_tests.rs"]
+mod tests;

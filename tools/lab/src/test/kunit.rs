@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit: which suites the module's source has, and what the kernel log reports of them.
+//!
+//! The suites are compiled into the module and run when it is loaded. A module that says nothing,
+//! or leaves a suite out, has not passed: the source is asked what there should be.
+
+use std::io;
+use std::path::Path;
+
+use super::kmsg::Line;
+use super::ktap::{self, Parser, Test};
+
+/// Lists the names in `#[kunit_tests(NAME)]` below `folder`, sorted.
+pub fn suites_in(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "rs") {
+            names.extend(suites_of(&std::fs::read_to_string(entry.path())?));
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// The suites of one file. Attributes stand alone on their line (rustfmt sees to it), which leaves
+/// out those that a comment talks about.
+fn suites_of(source: &str) -> impl Iterator<Item = String> + '_ {
+    source.lines().filter_map(|line| {
+        let attribute = line.trim_start().strip_prefix("#[")?;
+        let (_, rest) = attribute.split_once("kunit_tests(")?;
+        Some(rest.split_once(')')?.0.trim().to_owned())
+    })
+}
+
+/// Reads the report in `log`, which holds nothing from before the module was loaded, and adds a
+/// failure for each of the suites in `expected` that it does not mention.
+pub fn read(log: &[Line], expected: &[String]) -> Vec<Test> {
+    let mut parser = Parser::new();
+    let mut tests = Vec::new();
+    let mut previous = log.first().map_or(0, |line| line.micros);
+    for line in log {
+        // KUnit does not say how long a test took; the log's clock does.
+        if let Some(name) = ktap::result_name(&line.text) {
+            let ms = line.micros.saturating_sub(previous) / 1000;
+            tests.extend(parser.line(&format!("# time {name} {ms}")));
+        }
+        if ktap::is_report_line(&line.text) {
+            previous = line.micros;
+        }
+        tests.extend(parser.line(&line.text));
+    }
+    tests.extend(parser.finish());
+    for suite in expected {
+        let reported = |test: &Test| test.name.split('/').next() == Some(suite);
+        if !tests.iter().any(reported) {
+            let message = "the source has this suite, and the kernel log no report of it";
+            tests.push(ktap::failure(suite, message));
+        }
+    }
+    tests
+}
+
+/// What failed in the reports of later loads; they are in the same log, one after the other.
+pub fn failures_in_reloads(log: &[Line]) -> Vec<String> {
+    if !log.iter().any(|line| ktap::is_report_line(&line.text)) {
+        return Vec::new();
+    }
+    let failed = read(log, &[]).into_iter();
+    failed
+        .filter(|test| test.outcome == super::record::Outcome::Fail)
+        .map(|test| format!("{}: {}", test.name, test.message))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::record::Outcome;
+
+    fn log(text: &str) -> Vec<Line> {
+        let lines = text.lines().enumerate();
+        lines
+            .map(|(index, line)| Line { micros: index as u64 * 2000, text: line.to_owned() })
+            .collect()
+    }
+
+    const REPORT: &str = "rmmap: loading out-of-tree module taints kernel.\nKTAP version 1\n1..1\n    \
+        KTAP version 1\n    # Subtest: rmmap_region\n    # module: rmmap\n    1..2\n    ok 1 quota\n    \
+        rmmap: a message\n    ok 2 size\n# rmmap_region: pass:2 fail:0 skip:0 total:2\nok 1 rmmap_region\n";
+
+    #[test]
+    fn suites_are_found_in_attributes_only() {
+        let source = "// #[kunit_tests(old)]\n#[cfg(CONFIG_KUNIT)]\n#[kunit_tests(rmmap_region)]\n\
+                      mod tests {}\n    #[kernel::macros::kunit_tests(b)]\n";
+        assert_eq!(suites_of(source).collect::<Vec<_>>(), ["rmmap_region", "b"]);
+    }
+
+    #[test]
+    fn a_report_gives_tests_with_their_times() {
+        let tests = read(&log(REPORT), &["rmmap_region".to_owned()]);
+        let names: Vec<_> = tests.iter().map(|test| (test.name.as_str(), test.ms)).collect();
+        assert_eq!(names, [("rmmap_region/quota", Some(2)), ("rmmap_region/size", Some(4))]);
+        assert!(tests.iter().all(|test| test.outcome == Outcome::Pass));
+    }
+
+    #[test]
+    fn silence_is_a_failure() {
+        let tests = read(&log("rmmap: loaded\n"), &["rmmap_region".to_owned()]);
+        assert_eq!(tests.len(), 2);
+        assert!(tests.iter().all(|test| test.outcome == Outcome::Fail));
+    }
+
+    #[test]
+    fn a_suite_left_out_is_a_failure() {
+        let tests = read(&log(REPORT), &["rmmap_region".to_owned(), "kernel_mm_fault".to_owned()]);
+        assert_eq!(tests.last().map(|test| test.name.as_str()), Some("kernel_mm_fault"));
+        assert_eq!(tests.last().map(|test| test.outcome), Some(Outcome::Fail));
+    }
+
+    #[test]
+    fn reloads_are_looked_at_too() {
+        assert!(failures_in_reloads(&log("nothing\n")).is_empty());
+        assert!(failures_in_reloads(&log(&REPORT.repeat(3))).is_empty());
+        let second = REPORT.replace("ok 2 size", "not ok 2 size");
+        let failures = failures_in_reloads(&log(&format!("{REPORT}{second}")));
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].starts_with("rmmap_region/size: "), "{failures:?}");
+        // A report that breaks off because the next load began.
+        let cut = &REPORT[..REPORT.find("    ok 2").unwrap()];
+        assert!(!failures_in_reloads(&log(&format!("{cut}{REPORT}"))).is_empty());
+    }
+}

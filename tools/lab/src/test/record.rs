@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is kept of a test: one record, whatever ran it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It ran and its property held.
+    Pass,
+    /// It ran and its property did not hold, or it never gave a result.
+    Fail,
+    /// It could not run here; the message says why.
+    Skip,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        })
+    }
+}
+
+/// One test in `build/test/results.json`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// `selftest/NAME`, `kunit/SUITE/CASE`, `host/CRATE/PATH` or `check/WHAT`. Together with
+    /// `kernel` and `hook` it is unique in a run.
+    pub id: String,
+    /// `host`, `stock` or `debug`.
+    pub kernel: String,
+    /// `mmap` or `prepare`: the hook that the module was loaded with; none where that is no matter.
+    pub hook: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub ms: u64,
+    /// Why it failed or was skipped; empty when it passed.
+    pub message: String,
+}
+
+impl Record {
+    /// `stock/prepare selftest/fork`: how a person names the record.
+    pub fn title(&self) -> String {
+        match &self.hook {
+            Some(hook) => format!("{}/{hook} {}", self.kernel, self.id),
+            None => format!("{} {}", self.kernel, self.id),
+        }
+    }
+}
+
+/// How many tests ended which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Number of passed tests.
+    pub passed: usize,
+    /// Number of failed tests.
+    pub failed: usize,
+    /// Number of skipped tests.
+    pub skipped: usize,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Pass => self.passed += 1,
+            Outcome::Fail => self.failed += 1,
+            Outcome::Skip => self.skipped += 1,
+        }
+    }
+
+    /// Counts a whole run.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut tally = Self::default();
+        for record in records {
+            tally.add(record.outcome);
+        }
+        tally
+    }
+
+    /// The number of all.
+    pub fn total(&self) -> usize {
+        self.passed + self.failed + self.skipped
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.passed, self.failed, self.skipped
+        )
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Finds what a healthy kernel never says: warnings, oopses, lock reports, sanitizer reports, leaks.
+
+/// Phrases that begin or name a report. Each is specific enough that plain driver messages, and the
+/// KTAP that KUnit prints, do not hold it.
+const SIGNS: &[&str] = &[
+    "BUG: ",
+    "BUG at ",
+    "WARNING: ",
+    "Oops: ",
+    "Oops - ",
+    "Kernel panic",
+    "kernel BUG",
+    "Internal error: ",
+    "general protection fault",
+    "double fault",
+    "stack guard page was hit",
+    "unable to handle kernel",
+    "Unable to handle kernel",
+    "KASAN: ",
+    "KCSAN: ",
+    "KFENCE: ",
+    "UBSAN: ",
+    "possible circular locking",
+    "possible recursive locking",
+    "possible irq lock inversion",
+    "inconsistent lock state",
+    "inconsistent {",
+    "suspicious RCU usage",
+    "bad unlock balance",
+    "held lock freed",
+    "lock held when returning to user space",
+    "Invalid wait context",
+    "scheduling while atomic",
+    "sleeping function called from invalid context",
+    "blocked for more than",
+    "self-detected stall",
+    "detected stalls on CPUs",
+    "soft lockup",
+    "hard LOCKUP",
+    "refcount_t: ",
+    "list_add corruption",
+    "list_del corruption",
+    "Bad page state",
+    "Bad page map",
+    "Bad page cache",
+    "Bad rss-counter state",
+    "nonzero pgtables_bytes",
+    "page dumped because",
+    "suspected memory leaks",
+    "memory leak",
+    "leaked ",
+    "ODEBUG: ",
+    "panicked at ",
+    "rust_kernel: panicked",
+    "Object padding overwritten",
+    "Poison overwritten",
+    "Redzone overwritten",
+];
+
+/// One report in the kernel log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splat {
+    /// The line that gave it away, without priority and time.
+    pub text: String,
+    /// The following lines, for people.
+    pub context: Vec<String>,
+}
+
+/// How many lines after its first are kept of a report.
+const CONTEXT: usize = 12;
+
+/// Lists the reports in `log`: the guest's `dmesg` (with priorities) or its console (without).
+pub fn scan(log: &str) -> Vec<Splat> {
+    let lines: Vec<&str> = log.lines().filter_map(kernel_text).collect();
+    let mut splats = Vec::new();
+    let mut index = 0;
+    while index < lines.len() {
+        if is_report(lines[index]) {
+            let end = (index + 1 + CONTEXT).min(lines.len());
+            splats.push(Splat {
+                text: lines[index].to_owned(),
+                context: lines[index + 1..end]
+                    .iter()
+                    .map(|&line| line.to_owned())
+                    .collect(),
+            });
+            // The lines of one report hold several signs: count it once.
+            index = end;
+        } else {
+            index += 1;
+        }
+    }
+    splats
+}
+
+/// Lists the reports in the guest's own log and those that only the console has: what came after the
+/// guest read its log (power off), and all that a dead guest said.
+pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
+    let mut splats = scan(dmesg);
+    // The console does not tell the kernel's lines from a program's, the log does: what it holds,
+    // it has judged.
+    splats.extend(
+        scan(console)
+            .into_iter()
+            .filter(|splat| !dmesg.contains(&splat.text)),
+    );
+    splats
+}
+
+/// The line on which the kernel says why it died, if it does.
+pub fn death(console: &str) -> Option<String> {
+    let lines = || console.lines().filter_map(kernel_text);
+    lines()
+        .find(|line| line.contains("Kernel panic - not syncing"))
+        .or_else(|| lines().find(|line| is_report(line)))
+        .map(str::to_owned)
+}
+
+fn is_report(line: &str) -> bool {
+    SIGNS.iter().any(|sign| line.contains(sign))
+}
+
+/// The text of a line without `<priority>` and `[time]`; nothing for what a program wrote to /dev/kmsg.
+fn kernel_text(line: &str) -> Option<&str> {
+    let mut text = line.trim_end();
+    if let Some(rest) = text.strip_prefix('<') {
+        let (priority, rest) = rest.split_once('>')?;
+        // The facility (bits 3 and up) is 0 for the kernel alone.
+        if priority.parse::<u32>().ok()? >= 8 {
+            return None;
+        }
+        text = rest;
+    }
+    let is_stamp = |stamp: &str| {
+        stamp
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b" .".contains(&b))
+    };
+    if let Some((stamp, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        if is_stamp(stamp) {
+            text = rest.strip_prefix(' ').unwrap_or(rest);
+        }
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_log_has_no_splats() {
+        let log = "<5>[    0.000000] Linux version 7.3.4\n<4>[    1.2] rmmap: loading out-of-tree \
+                   module taints kernel.\n<6>[    2.0] ok 1 rmmap_region # debugging works\n";
+        assert_eq!(scan(log), []);
+    }
+
+    #[test]
+    fn each_kind_is_found() {
+        for text in [
+            "WARNING: CPU: 0 PID: 1 at mm/vma.c:1 vma_merge+0x1/0x2",
+            "BUG: sleeping function called from invalid context at mm/memory.c:1",
+            "Oops: general protection fault, probably for non-canonical address",
+            "WARNING: possible circular locking dependency detected",
+            "WARNING: inconsistent lock state",
+            "WARNING: suspicious RCU usage",
+            "BUG: KASAN: slab-use-after-free in foo+0x1",
+            "UBSAN: shift-out-of-bounds in a.c:1:2",
+            "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+            "INFO: task rmmap:1 blocked for more than 120 seconds.",
+            "rust_kernel: panicked at rust/rmmap/region.rs:1:2:",
+        ] {
+            let found = scan(&format!("<4>[    9.876543] {text}\n"));
+            assert_eq!(found.len(), 1, "{text}");
+            assert_eq!(found[0].text, text);
+        }
+    }
+
+    #[test]
+    fn report_of_many_lines_counts_once() {
+        let log = "[    1.0] WARNING: CPU: 0 PID: 1 at a.c:1\n[    1.0] BUG: same report\n";
+        let found = scan(log);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].context, ["BUG: same report"]);
+    }
+
+    #[test]
+    fn words_of_programs_are_not_the_kernels() {
+        assert_eq!(scan("<14>[    1.0] init: WARNING: no udev\n"), []);
+        assert_eq!(scan("<4>[    1.0] WARNING: real\n").len(), 1);
+    }
+
+    #[test]
+    fn console_adds_only_what_the_log_lacks() {
+        let dmesg = "<4>[    1.0] WARNING: one\n<12>[    2.0] WARNING: a program's\n";
+        let console = "[    1.0] WARNING: one\n[    2.0] WARNING: a program's\n";
+        assert_eq!(scan_both(dmesg, console).len(), 1);
+        assert_eq!(scan_both(dmesg, "[    9.0] BUG: at power off\n").len(), 2);
+        assert_eq!(scan_both("", console).len(), 1);
+    }
+
+    #[test]
+    fn death_prefers_the_panic_line() {
+        let console = "[    4.0] BUG: kernel NULL pointer dereference\r\n\
+                       [    4.1] Kernel panic - not syncing: Fatal exception\r\n";
+        assert_eq!(
+            death(console).unwrap(),
+            "Kernel panic - not syncing: Fatal exception"
+        );
+        assert_eq!(death("[    1.0] all is well\n"), None);
+    }
+}

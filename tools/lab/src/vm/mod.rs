@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Virtual machines: boots a kernel on the lab's own root, runs one command in it, tells how it ended.
+//!
+//! ```ignore
+//! let vm = Vm::new("selftest", kernel).timeout(Duration::from_secs(600));
+//! let outcome = vm.run(&project, &["rmmap", "selftest"])?;
+//! std::process::exit(outcome.ending.exit_code().into());
+//! ```
+//!
+//! The guest's root file system is the lab's root, read-only; everything that a run leaves lies in
+//! `build/vm/NAME/` (see [`crate::protocol`]).
+
+mod accel;
+mod ending;
+mod klog;
+mod virtme;
+mod watch;
+
+pub use ending::{Death, Ending};
+pub use klog::{scan as scan_kernel_log, Splat};
+pub use virtme::GUEST_SHELL;
+
+use crate::project::Project;
+use crate::protocol::{self, Request};
+use anyhow::{Context, Result};
+use rustix::fs::{flock, FlockOperation};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What to boot.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    /// The image (bzImage).
+    pub image: PathBuf,
+    /// Its `lib/modules/VERSION` folder. Without one the kernel must have 9p and virtio built in.
+    pub modules: Option<PathBuf>,
+}
+
+/// A virtual machine to be started.
+#[derive(Debug, Clone)]
+pub struct Vm {
+    /// Names the run's folder, `build/vm/NAME`; two runs of one name do not overlap.
+    pub name: String,
+    /// What to boot.
+    pub kernel: Kernel,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Limit until userspace runs.
+    pub boot_timeout: Duration,
+    /// Limit for the whole run.
+    pub timeout: Duration,
+    /// More words for the kernel's command line.
+    pub append: Vec<String>,
+    /// Modules to load before the command, each the arguments of one `insmod`.
+    pub insmod: Vec<Vec<String>>,
+    /// Variables for the command.
+    pub env: Vec<(String, String)>,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// The exit status that the guest reported, if it did.
+    pub status: Option<i32>,
+    /// Every report in the kernel log, also when the command failed.
+    pub splats: Vec<Splat>,
+    /// The run's folder: `stdout`, `stderr`, `dmesg`, `console.log`.
+    pub dir: PathBuf,
+    /// How long it took, boot included.
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    /// The file with the command's standard output.
+    pub fn stdout(&self) -> PathBuf {
+        self.dir.join(protocol::STDOUT)
+    }
+
+    /// The file with the command's standard error.
+    pub fn stderr(&self) -> PathBuf {
+        self.dir.join(protocol::STDERR)
+    }
+
+    /// The file that says most about the kernel: its whole log, or the console of a dead guest.
+    pub fn kernel_log(&self) -> PathBuf {
+        let dmesg = self.dir.join(protocol::DMESG);
+        if dmesg.exists() {
+            dmesg
+        } else {
+            self.dir.join(protocol::CONSOLE)
+        }
+    }
+}
+
+/// Which output of the guest's command some bytes belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Vm {
+    /// A machine with two processors, 2 GiB and five minutes for a command.
+    pub fn new(name: impl Into<String>, kernel: Kernel) -> Self {
+        Self {
+            name: name.into(),
+            kernel,
+            memory: 2048,
+            cpus: 2,
+            boot_timeout: Duration::from_secs(180),
+            timeout: Duration::from_secs(300),
+            append: Vec::new(),
+            insmod: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    /// Sets the limit for the whole run.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Boots, runs `command` and passes its output on to ours as it comes.
+    pub fn run<S: AsRef<str>>(&self, project: &Project, command: &[S]) -> Result<Outcome> {
+        self.run_with(project, command, &mut watch::pass_on)
+    }
+
+    /// Boots, runs `command` and hands its output to `sink` as it comes.
+    pub fn run_with<S: AsRef<str>>(
+        &self,
+        project: &Project,
+        command: &[S],
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Outcome> {
+        let command = command
+            .iter()
+            .map(|word| word.as_ref().to_owned())
+            .collect();
+        self.start(project, self.request(command, false), sink)
+    }
+
+    /// Boots and gives the terminal to a shell, without time limits.
+    pub fn shell(&self, project: &Project) -> Result<Outcome> {
+        let vm = Self {
+            timeout: Duration::MAX,
+            boot_timeout: Duration::MAX,
+            ..self.clone()
+        };
+        vm.start(project, vm.request(Vec::new(), true), &mut watch::pass_on)
+    }
+
+    fn request(&self, command: Vec<String>, interactive: bool) -> Request {
+        Request {
+            insmod: self.insmod.clone(),
+            command,
+            env: self.env.clone(),
+            interactive,
+        }
+    }
+
+    fn start(
+        &self,
+        project: &Project,
+        request: Request,
+        sink: &mut dyn FnMut(Stream, &[u8]),
+    ) -> Result<Outcome> {
+        let started = Instant::now();
+        let dir = project.build("vm").join(&self.name);
+        let _lock =
+            fresh_folder(&dir).with_context(|| format!("cannot prepare {}", dir.display()))?;
+        fs::write(
+            dir.join(protocol::REQUEST),
+            serde_json::to_vec_pretty(&request)?,
+        )?;
+
+        let accel = accel::choose(project, &self.kernel)?;
+        let command = virtme::command(self, project, &dir, accel, request.interactive)?;
+        let expired = watch::run(command, &dir, self, sink)?;
+
+        let status = read_status(&dir);
+        let console = read_lossy(&dir.join(protocol::CONSOLE));
+        let dmesg = read_lossy(&dir.join(protocol::DMESG));
+        let splats = klog::scan_both(&dmesg, &console);
+        let seen = ending::Evidence {
+            status,
+            expired,
+            console: &console,
+            splats: &splats,
+        };
+        let ending = ending::classify(seen)
+            .with_context(|| format!("see {}", dir.join(protocol::CONSOLE).display()))?;
+        Ok(Outcome {
+            ending,
+            status,
+            splats,
+            dir,
+            elapsed: started.elapsed(),
+        })
+    }
+}
+
+/// Empties the run's folder and keeps others off it for as long as the returned file is open.
+fn fresh_folder(dir: &Path) -> Result<File> {
+    fs::create_dir_all(dir)?;
+    let lock = File::create(dir.with_extension("lock"))?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        .context("another run uses it: wait for that one to end")?;
+    fs::remove_dir_all(dir)?;
+    fs::create_dir_all(dir)?;
+    Ok(lock)
+}
+
+fn read_status(dir: &Path) -> Option<i32> {
+    fs::read_to_string(dir.join(protocol::STATUS))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn read_lossy(path: &Path) -> String {
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command line that starts a guest: virtme-ng's `virtme-run`, which calls QEMU.
+
+use super::accel::Accel;
+use super::{Kernel, Vm};
+use crate::project::Project;
+use crate::protocol::GUEST_DIR;
+use anyhow::{Context, Result};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the lab's root has virtme-ng.
+pub const VIRTME_RUN: &str = "/opt/virtme-ng/bin/virtme-run";
+
+/// The name under which this program is the guest's login shell: `su` passes no arguments.
+pub const GUEST_SHELL: &str = "rmmap-guest-shell";
+
+/// The command that boots `vm` with `dir` shared as [`GUEST_DIR`].
+pub fn command(
+    vm: &Vm,
+    project: &Project,
+    dir: &Path,
+    accel: Accel,
+    interactive: bool,
+) -> Result<Command> {
+    let agent = project.program("rmmap-lab");
+    let mut run = Command::new(VIRTME_RUN);
+    run.arg("--kimg").arg(stage(&vm.kernel, dir)?);
+    run.args([
+        "--mods",
+        if vm.kernel.modules.is_some() {
+            "auto"
+        } else {
+            "none"
+        },
+    ]);
+    // virtiofs would need a daemon, and microvm comes with it: 9p works the same everywhere.
+    run.args(["--force-9p", "--disable-microvm"]);
+    if accel == Accel::Tcg {
+        run.args([
+            "--disable-kvm",
+            "--qemu-opt=-accel",
+            "--qemu-opt=tcg,thread=multi",
+        ]);
+    }
+    run.args([
+        "--memory",
+        &format!("{}M", vm.memory),
+        "--cpus",
+        &vm.cpus.to_string(),
+    ]);
+    run.arg(format!("--rwdir={GUEST_DIR}={}", dir.display()));
+    // A dead guest must end at once; its last words must be on the console.
+    run.args([
+        "--qemu-opt=-no-reboot",
+        "--kopt=panic=-1",
+        "--kopt=loglevel=6",
+    ]);
+    run.args(["--kopt=log_buf_len=8M", "--kopt=printk.devkmsg=on"]);
+    for word in &vm.append {
+        run.arg(format!("--kopt={word}"));
+    }
+    if interactive {
+        let shell = dir.join(GUEST_SHELL);
+        symlink(&agent, &shell).context("cannot link the guest's shell")?;
+        run.arg("--shell")
+            .arg(Path::new(GUEST_DIR).join(GUEST_SHELL));
+    } else {
+        run.args(["--show-boot-console", "--script-sh"]);
+        run.arg(format!(
+            "exec {} guest",
+            shlex::try_quote(&agent.to_string_lossy())?
+        ));
+    }
+    Ok(run)
+}
+
+/// Lays image and modules out as virtme-ng looks for them, by links: `boot/vmlinuz` below a folder that
+/// has `lib/modules/VERSION`.
+fn stage(kernel: &Kernel, dir: &Path) -> Result<PathBuf> {
+    let image = dir.join("kernel/vmlinuz");
+    fs::create_dir_all(dir.join("kernel/lib/modules"))?;
+    symlink(&kernel.image, &image)?;
+    if let Some(modules) = &kernel.modules {
+        let version = modules
+            .file_name()
+            .context("the modules' folder has no name")?;
+        symlink(modules, dir.join("kernel/lib/modules").join(version))?;
+    }
+    Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(interactive: bool, modules: Option<PathBuf>) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let kernel = Kernel {
+            image: "/k/vmlinuz".into(),
+            modules,
+        };
+        let mut vm = Vm::new("t", kernel);
+        vm.append.push("kunit.enable=1".into());
+        let project = Project::at(Path::new("/a b"));
+        let command = command(&vm, &project, dir.path(), Accel::Tcg, interactive).unwrap();
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn paths_with_spaces_survive() {
+        let words = words(false, Some("/k/lib/modules/7.3.4".into()));
+        let script = words.last().unwrap();
+        assert!(
+            script.starts_with("exec '/a b/build/") && script.ends_with(" guest"),
+            "{script}"
+        );
+    }
+
+    #[test]
+    fn kernel_without_modules_boots_without_initramfs() {
+        let words = words(false, None);
+        let mods = words.iter().position(|word| word == "--mods").unwrap();
+        assert_eq!(words[mods + 1], "none");
+        assert!(words.contains(&"--kopt=kunit.enable=1".to_owned()));
+    }
+
+    #[test]
+    fn person_gets_a_shell_and_no_script() {
+        let words = words(true, None);
+        assert!(words.iter().all(|word| word != "--script-sh"));
+        assert!(words.iter().any(|word| word.ends_with(GUEST_SHELL)));
+    }
+}
