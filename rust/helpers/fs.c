@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/fs.h>
+#include <linux/falloc.h>
+
+/* Values that bindgen does not see; rust/kernel_mm/ffi.rs repeats them. */
+static_assert((__force u32)FMODE_LSEEK == 1 << 2);
+static_assert((__force u32)FMODE_PREAD == 1 << 3);
+static_assert((__force u32)FMODE_PWRITE == 1 << 4);
+static_assert((S_ANON_INODE) == 1 << 19);
+static_assert(FALLOC_FL_KEEP_SIZE == 1);
+static_assert(FALLOC_FL_PUNCH_HOLE == 2);
+
+__rust_helper loff_t rust_helper_i_size_read(const struct inode *inode)
+{
+	return i_size_read(inode);
+}
+
+__rust_helper void rust_helper_i_size_write(struct inode *inode, loff_t size)
+{
+	i_size_write(inode, size);
+}
+
+__rust_helper void rust_helper_inode_lock(struct inode *inode)
+{
+	inode_lock(inode);
+}
+
+__rust_helper void rust_helper_inode_unlock(struct inode *inode)
+{
+	inode_unlock(inode);
+}

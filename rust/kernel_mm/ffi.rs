@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C wrappers of `rust/helpers/`, and values that the kernel's bindings lack.
+//!
+//! The values are checked against the C headers by `static_assert()` in `rust/helpers/fs.c`.
+
+// Not `expect`: the type in question, `struct lock_class_key`, has fields when lockdep is on.
+#![allow(
+    improper_ctypes,
+    reason = "the kernel's own bindings have structs without fields"
+)]
+
+use kernel::{
+    bindings,
+    ffi, //
+};
+
+/// `FMODE_LSEEK` of `include/linux/fs.h`.
+pub(crate) const FMODE_LSEEK: u32 = 1 << 2;
+/// `FMODE_PREAD` of `include/linux/fs.h`.
+pub(crate) const FMODE_PREAD: u32 = 1 << 3;
+/// `FMODE_PWRITE` of `include/linux/fs.h`.
+pub(crate) const FMODE_PWRITE: u32 = 1 << 4;
+/// `S_ANON_INODE` of `include/linux/fs.h`.
+pub(crate) const S_ANON_INODE: u32 = 1 << 19;
+/// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
+pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
+/// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
+pub(crate) const FALLOC_FL_PUNCH_HOLE: i32 = 2;
+
+/// `__GFP_NORETRY | __GFP_NOWARN` of `include/linux/gfp_types.h`: give up rather than kill or warn.
+pub(crate) const GFP_SOFT: bindings::gfp_t =
+    1 << bindings::___GFP_NORETRY_BIT | 1 << bindings::___GFP_NOWARN_BIT;
+
+macro_rules! helpers {
+    ($($(#[$meta:meta])* fn $c:literal $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
+        unsafe extern "C" {
+            $(
+                $(#[$meta])*
+                #[link_name = $c]
+                pub(crate) fn $name($($arg: $ty),*) $(-> $ret)?;
+            )*
+        }
+    };
+}
+
+helpers! {
+    // fs.c
+    fn "rust_helper_i_size_read" i_size_read(inode: *const bindings::inode) -> bindings::loff_t;
+    fn "rust_helper_i_size_write" i_size_write(inode: *mut bindings::inode, size: bindings::loff_t);
+    fn "rust_helper_inode_lock" inode_lock(inode: *mut bindings::inode);
+    fn "rust_helper_inode_unlock" inode_unlock(inode: *mut bindings::inode);
+    // mm.c
+    fn "rust_helper_totalram_pages" totalram_pages() -> ffi::c_ulong;
+    fn "rust_helper_folio_get" folio_get(folio: *mut bindings::folio);
+    fn "rust_helper_folio_put" folio_put(folio: *mut bindings::folio);
+    fn "rust_helper_folio_size" folio_size(folio: *const bindings::folio) -> usize;
+    fn "rust_helper_folio_order" folio_order(folio: *const bindings::folio) -> ffi::c_uint;
+    fn "rust_helper_folio_page0" folio_page0(folio: *mut bindings::folio) -> *mut bindings::page;
+    // module.c
+    fn "rust_helper_try_module_get" try_module_get(module: *mut bindings::module) -> bool;
+    fn "rust_helper_module_put" module_put(module: *mut bindings::module);
+    // pagemap.c
+    fn "rust_helper_mapping_gfp_mask" mapping_gfp_mask(
+        mapping: *mut bindings::address_space,
+    ) -> bindings::gfp_t;
+    fn "rust_helper_mapping_set_gfp_mask" mapping_set_gfp_mask(
+        mapping: *mut bindings::address_space, mask: bindings::gfp_t,
+    );
+    fn "rust_helper_mapping_set_unevictable" mapping_set_unevictable(
+        mapping: *mut bindings::address_space,
+    );
+    fn "rust_helper_filemap_invalidate_lock" filemap_invalidate_lock(
+        mapping: *mut bindings::address_space,
+    );
+    fn "rust_helper_filemap_invalidate_unlock" filemap_invalidate_unlock(
+        mapping: *mut bindings::address_space,
+    );
+    fn "rust_helper_filemap_invalidate_lock_shared" filemap_invalidate_lock_shared(
+        mapping: *mut bindings::address_space,
+    );
+    fn "rust_helper_filemap_invalidate_unlock_shared" filemap_invalidate_unlock_shared(
+        mapping: *mut bindings::address_space,
+    );
+    fn "rust_helper_filemap_lock_folio" filemap_lock_folio(
+        mapping: *mut bindings::address_space, index: ffi::c_ulong,
+    ) -> *mut bindings::folio;
+    fn "rust_helper_filemap_get_folio" filemap_get_folio(
+        mapping: *mut bindings::address_space, index: ffi::c_ulong,
+    ) -> *mut bindings::folio;
+    fn "rust_helper_folio_alloc" folio_alloc(
+        gfp: bindings::gfp_t, order: ffi::c_uint,
+    ) -> *mut bindings::folio;
+    fn "rust_helper_folio_test_uptodate" folio_test_uptodate(folio: *const bindings::folio) -> bool;
+    fn "rust_helper___folio_mark_uptodate" __folio_mark_uptodate(folio: *mut bindings::folio);
+    fn "rust_helper_folio_set_dirty" folio_set_dirty(folio: *mut bindings::folio);
+    fn "rust_helper_folio_file_page" folio_file_page(
+        folio: *mut bindings::folio, index: ffi::c_ulong,
+    ) -> *mut bindings::page;
+    fn "rust_helper_folio_contains" folio_contains(
+        folio: *mut bindings::folio, index: ffi::c_ulong,
+    ) -> bool;
+    fn "rust_helper_copy_folio_to_iter" copy_folio_to_iter(
+        folio: *mut bindings::folio, offset: usize, bytes: usize, i: *mut bindings::iov_iter,
+    ) -> usize;
+    fn "rust_helper_flush_dcache_folio" flush_dcache_folio(folio: *mut bindings::folio);
+    fn "rust_helper_iov_iter_truncate" iov_iter_truncate(i: *mut bindings::iov_iter, count: u64);
+    fn "rust_helper_iov_iter_reexpand" iov_iter_reexpand(i: *mut bindings::iov_iter, count: usize);
+    // percpu.c
+    fn "rust_helper_alloc_percpu_u64" alloc_percpu_u64(n: usize) -> *mut u64;
+    fn "rust_helper_this_cpu_add_u64" this_cpu_add_u64(p: *mut u64, n: u64);
+    fn "rust_helper_per_cpu_ptr_u64" per_cpu_ptr_u64(p: *mut u64, cpu: ffi::c_uint) -> *mut u64;
+    fn "rust_helper_cpu_possible" cpu_possible(cpu: ffi::c_uint) -> bool;
+    // pseudo_fs.c
+    fn "rust_helper_init_pseudo" init_pseudo(
+        fc: *mut bindings::fs_context, magic: ffi::c_ulong, ops: *const bindings::super_operations,
+    ) -> ffi::c_int;
+    // sched.c
+    fn "rust_helper_fatal_signal_pending" fatal_signal_pending() -> bool;
+    fn "rust_helper_cond_resched" cond_resched() -> ffi::c_int;
+}

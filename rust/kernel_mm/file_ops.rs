@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver does for its files: `struct file_operations`, beyond what upstream's
+//! [`MiscDevice`](kernel::miscdevice::MiscDevice) offers.
+//!
+//! The same implementation serves a misc device ([`crate::misc`]) and the descriptors of a pseudo
+//! file system ([`crate::pseudo_fs`]); how a file comes to its data is said by [`OpenMisc`] and
+//! [`OpenInode`].
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+
+use crate::{
+    desc::VmAreaDesc,
+    inode::{
+        Inode,
+        InodeData, //
+    },
+    vm_ops::VmOperations, //
+};
+use core::ops::Deref;
+use kernel::{
+    bindings,
+    build_error,
+    error::VTABLE_DEFAULT_ERROR,
+    fs::{
+        File,
+        Kiocb, //
+    },
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    mm::virt::VmaNew,
+    prelude::*,
+    seq_file::SeqFile,
+    sync::aref::ARef, //
+};
+
+/// A `struct kiocb` of a file that carries `D`.
+pub type FileKiocb<'a, D> = Kiocb<'a, KBox<FileState<D>>>;
+
+/// Which of the two hooks a file offers to mmap(2); a file may not offer both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// `file_operations.mmap`: called when the VMA exists, not called when it merges.
+    Mmap,
+    /// `file_operations.mmap_prepare`: called for each mmap(2), before the VMA exists.
+    MmapPrepare,
+}
+
+/// Operations for which the kernel's own functions do.
+pub struct Stock {
+    /// `llseek`: `generic_file_llseek()`, within the size of the mapped inode.
+    pub llseek: bool,
+    /// `fsync`: `noop_fsync()`, for files that exist in memory only.
+    pub fsync: bool,
+    /// `splice_read`: `copy_splice_read()`, over `read_iter`.
+    pub splice_read: bool,
+    /// `splice_write`: `iter_file_splice_write()`, over `write_iter`.
+    pub splice_write: bool,
+    /// `get_unmapped_area`: `thp_get_unmapped_area()`, so that huge pages fit.
+    pub thp_unmapped_area: bool,
+}
+
+impl Stock {
+    /// None of them.
+    pub const NONE: Self = Self {
+        llseek: false,
+        fsync: false,
+        splice_read: false,
+        splice_write: false,
+        thp_unmapped_area: false,
+    };
+}
+
+/// What can be done with a file.
+///
+/// All methods may sleep. An operation that is not implemented is absent for the kernel, too.
+#[vtable]
+pub trait FileOperations: Sized + 'static {
+    /// What each open file carries.
+    type Data: Send + Sync + 'static;
+
+    /// What happens in mappings of the file.
+    type Vm: VmOperations<Data = Self::Data>;
+
+    /// Which operations are the kernel's own.
+    const STOCK: Stock = Stock::NONE;
+
+    /// The hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is held.
+    ///
+    /// # Errors
+    ///
+    /// mmap(2) fails with the error; what MAP_FIXED was to replace is gone already.
+    fn mmap(_data: &Self::Data, _file: &File, _vma: &VmaNew) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// The hook of mmap(2) when [`Hook::MmapPrepare`] is chosen. The mmap write lock is held.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FileOperations::mmap`].
+    fn mmap_prepare(_data: &Self::Data, _file: &File, _desc: &mut VmAreaDesc<'_>) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// read(2) and its relatives. Returns the number of bytes read, and advances `ki_pos`.
+    fn read_iter(
+        _kiocb: FileKiocb<'_, Self::Data>,
+        _iov: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// write(2) and its relatives. Returns the number of bytes written, and advances `ki_pos`.
+    fn write_iter(
+        _kiocb: FileKiocb<'_, Self::Data>,
+        _iov: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// ioctl(2); a 32-bit program's arrives here, too, with its pointer converted.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY` is the answer to an unknown `cmd`.
+    fn ioctl(_data: &Self::Data, _file: &File, _cmd: u32, _arg: usize) -> Result<isize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// fallocate(2) with `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, and madvise(2) with
+    /// `MADV_REMOVE`: frees `len` bytes at `offset`. Every other mode is answered with
+    /// `EOPNOTSUPP` before this is called. The VFS asks for regular files only.
+    fn punch_hole(_data: &Self::Data, _file: &File, _offset: u64, _len: u64) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Prints lines of `/proc/PID/fdinfo/FD`.
+    fn show_fdinfo(_data: &Self::Data, _m: &SeqFile, _file: &File) {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+}
+
+/// A file whose data was made.
+pub struct Opened<D> {
+    data: D,
+    mapping: Option<Mapped>,
+}
+
+impl<D> Opened<D> {
+    /// The file carries `data`, and its mappings show the file's own inode.
+    pub fn new(data: D) -> Self {
+        Self {
+            data,
+            mapping: None,
+        }
+    }
+
+    /// The file carries `data`, and what it maps, reads and writes is `inode`, as if that were
+    /// opened. This is how a device node shows memory that other files show as well.
+    pub fn onto<I: InodeData>(data: D, inode: ARef<Inode<I>>) -> Self {
+        Self {
+            data,
+            mapping: Some(Mapped::new(inode)),
+        }
+    }
+
+    pub(crate) fn into_state(self) -> FileState<D> {
+        FileState {
+            data: self.data,
+            mapping: self.mapping,
+        }
+    }
+}
+
+/// An inode reference without the type of the inode's data.
+///
+/// # Invariants
+///
+/// Owns a reference to the inode.
+struct Mapped(*mut bindings::inode);
+
+// SAFETY: A reference to an inode may be given back on any thread.
+unsafe impl Send for Mapped {}
+// SAFETY: It offers nothing through a shared reference but the pointer.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    fn new<I: InodeData>(inode: ARef<Inode<I>>) -> Self {
+        // INVARIANT: The reference is taken over.
+        Self(ARef::into_raw(inode).cast().as_ptr())
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::iput(self.0) };
+    }
+}
+
+/// The private data of a file: the driver's data, and the inode that is mapped instead of the
+/// file's own.
+pub struct FileState<D> {
+    data: D,
+    mapping: Option<Mapped>,
+}
+
+impl<D> FileState<D> {
+    /// Returns the data of `file`.
+    ///
+    /// # Safety
+    ///
+    /// `file` is open for all of `'a`, and its private data is a `FileState<D>`.
+    pub(crate) unsafe fn borrow<'a>(file: *const bindings::file) -> &'a D {
+        // SAFETY: By the contract of this function.
+        unsafe { &(*(*file).private_data.cast::<Self>()).data }
+    }
+
+    /// Returns the page cache to map instead of the file's own.
+    pub(crate) fn mapping(&self) -> Option<*mut bindings::address_space> {
+        let inode = self.mapping.as_ref()?;
+        // SAFETY: A reference to the inode is held.
+        Some(unsafe { (*inode.0).i_mapping })
+    }
+}
+
+impl<D> Deref for FileState<D> {
+    type Target = D;
+
+    fn deref(&self) -> &D {
+        &self.data
+    }
+}
+
+/// Files that are opened through a misc device.
+pub trait OpenMisc: FileOperations {
+    /// What the device is registered with.
+    type Context: Send + Sync + 'static;
+
+    /// Makes the data of a file that is being opened.
+    ///
+    /// # Errors
+    ///
+    /// open(2) fails with the error.
+    fn open(context: &Self::Context) -> Result<Opened<Self::Data>>;
+}
+
+/// Files that are opened on an inode of a pseudo file system.
+pub trait OpenInode: FileOperations {
+    /// The data of these inodes.
+    type Inode: InodeData;
+
+    /// Makes the data of a file that is being opened, also through `/proc/PID/fd`.
+    ///
+    /// # Errors
+    ///
+    /// open(2) fails with the error.
+    fn open(inode: &Inode<Self::Inode>) -> Result<Self::Data>;
+}

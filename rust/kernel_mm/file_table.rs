@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The `struct file_operations` made of a [`FileOperations`]: callbacks that only translate.
+
+use crate::{
+    desc::VmAreaDesc,
+    ffi,
+    file_ops::{
+        FileOperations,
+        FileState,
+        Hook, //
+    },
+    vm_ops::VmTable, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    error::from_result,
+    fs::{
+        File,
+        Kiocb, //
+    },
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    mm::virt::VmaNew,
+    module::this_module,
+    prelude::*,
+    seq_file::SeqFile, //
+};
+
+/// How a file that is being opened comes to its data.
+///
+/// # Safety
+///
+/// `open` puts a `KBox<FileState<F::Data>>` into `private_data` when it succeeds.
+pub(crate) unsafe trait Opener<F: FileOperations> {
+    /// The `open` callback.
+    ///
+    /// # Safety
+    ///
+    /// `file` is being opened on `inode`, with a table made for this opener.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int;
+}
+
+/// The tables for files of `F` that are opened by `O`: one for each hook.
+pub(crate) struct FileTable<F, O>(PhantomData<(F, O)>);
+
+impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
+    const MMAP: bindings::file_operations = bindings::file_operations {
+        mmap: if F::HAS_MMAP { Some(Self::mmap) } else { None },
+        ..Self::COMMON
+    };
+
+    const PREPARE: bindings::file_operations = bindings::file_operations {
+        mmap_prepare: if F::HAS_MMAP_PREPARE {
+            Some(Self::mmap_prepare)
+        } else {
+            None
+        },
+        ..Self::COMMON
+    };
+
+    const COMMON: bindings::file_operations = bindings::file_operations {
+        owner: this_module::<F::OwnerModule>().as_ptr(),
+        open: Some(O::open),
+        release: Some(Self::release),
+        read_iter: if F::HAS_READ_ITER {
+            Some(Self::read_iter)
+        } else {
+            None
+        },
+        write_iter: if F::HAS_WRITE_ITER {
+            Some(Self::write_iter)
+        } else {
+            None
+        },
+        unlocked_ioctl: if F::HAS_IOCTL {
+            Some(Self::ioctl)
+        } else {
+            None
+        },
+        #[cfg(CONFIG_COMPAT)]
+        compat_ioctl: if F::HAS_IOCTL {
+            bindings::compat_ptr_ioctl
+        } else {
+            None
+        },
+        fallocate: if F::HAS_PUNCH_HOLE {
+            Some(Self::fallocate)
+        } else {
+            None
+        },
+        show_fdinfo: if F::HAS_SHOW_FDINFO {
+            Some(Self::show_fdinfo)
+        } else {
+            None
+        },
+        llseek: if F::STOCK.llseek {
+            Some(bindings::generic_file_llseek)
+        } else {
+            None
+        },
+        fsync: if F::STOCK.fsync {
+            Some(bindings::noop_fsync)
+        } else {
+            None
+        },
+        splice_read: if F::STOCK.splice_read {
+            Some(bindings::copy_splice_read)
+        } else {
+            None
+        },
+        splice_write: if F::STOCK.splice_write {
+            Some(bindings::iter_file_splice_write)
+        } else {
+            None
+        },
+        get_unmapped_area: if F::STOCK.thp_unmapped_area {
+            Some(bindings::thp_get_unmapped_area)
+        } else {
+            None
+        },
+        ..pin_init::zeroed()
+    };
+
+    /// Returns the table with `hook`.
+    pub(crate) fn get(hook: Hook) -> &'static bindings::file_operations {
+        match hook {
+            Hook::Mmap => &Self::MMAP,
+            Hook::MmapPrepare => &Self::PREPARE,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` is the last reference to a file that has one of these tables.
+    unsafe extern "C" fn release(
+        _inode: *mut bindings::inode,
+        file: *mut bindings::file,
+    ) -> c_int {
+        // SAFETY: `O::open` stored it, and the file is not used again.
+        let state = unsafe { (*file).private_data }.cast::<FileState<F::Data>>();
+        // SAFETY: As above; `open` made it with `KBox::into_raw()`.
+        drop(unsafe { KBox::from_raw(state) });
+        0
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables, `vma` is being made for it.
+    unsafe extern "C" fn mmap(
+        file: *mut bindings::file,
+        vma: *mut bindings::vm_area_struct,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The file is open, and `O::open` stored its data.
+            let data = unsafe { FileState::borrow(file) };
+            // SAFETY: The VMA is undergoing its initial setup.
+            let area = unsafe { VmaNew::from_raw(vma) };
+            // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
+            F::mmap(data, unsafe { File::from_raw_file(file) }, area)?;
+            // SAFETY: The VMA is not visible to anybody else yet. Its file carries `F::Data`,
+            // which is what `F::Vm` expects.
+            unsafe { (*vma).vm_ops = VmTable::<F::Vm>::get() };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `desc` describes a mapping of a file that has one of these tables.
+    unsafe extern "C" fn mmap_prepare(desc: *mut bindings::vm_area_desc) -> c_int {
+        from_result(|| {
+            // SAFETY: The description is valid.
+            let file = unsafe { (*desc).file };
+            // SAFETY: The file is open, and `O::open` stored its data.
+            let data = unsafe { FileState::borrow(file) };
+            // SAFETY: The description is valid and nobody else uses it during this call.
+            let mut area = unsafe { VmAreaDesc::from_raw(desc) };
+            // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
+            F::mmap_prepare(data, unsafe { File::from_raw_file(file) }, &mut area)?;
+            // SAFETY: The description is valid. Its file carries `F::Data`, which is what `F::Vm`
+            // expects.
+            unsafe { (*desc).vm_ops = VmTable::<F::Vm>::get() };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `kiocb` is of a file that has one of these tables, `iter` is a valid destination.
+    unsafe extern "C" fn read_iter(
+        kiocb: *mut bindings::kiocb,
+        iter: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: `O::open` stored a `KBox<FileState<F::Data>>`.
+        let kiocb = unsafe { Kiocb::from_raw(kiocb) };
+        // SAFETY: The caller gives a valid destination.
+        let iov = unsafe { IovIterDest::from_raw(iter) };
+        match F::read_iter(kiocb, iov) {
+            Ok(n) => n as isize,
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `kiocb` is of a file that has one of these tables, `iter` is a valid source.
+    unsafe extern "C" fn write_iter(
+        kiocb: *mut bindings::kiocb,
+        iter: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: `O::open` stored a `KBox<FileState<F::Data>>`.
+        let kiocb = unsafe { Kiocb::from_raw(kiocb) };
+        // SAFETY: The caller gives a valid source.
+        let iov = unsafe { IovIterSource::from_raw(iter) };
+        match F::write_iter(kiocb, iov) {
+            Ok(n) => n as isize,
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables.
+    unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
+        // SAFETY: The file is open, and `O::open` stored its data.
+        let data = unsafe { FileState::borrow(file) };
+        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
+        let file = unsafe { File::from_raw_file(file) };
+        match F::ioctl(data, file, cmd, arg as usize) {
+            Ok(ret) => ret as c_long,
+            Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables; the VFS has checked that `offset` is not negative, `len` is
+    /// positive and that their sum does not overflow (`vfs_fallocate()`).
+    unsafe extern "C" fn fallocate(
+        file: *mut bindings::file,
+        mode: c_int,
+        offset: bindings::loff_t,
+        len: bindings::loff_t,
+    ) -> c_long {
+        if mode != ffi::FALLOC_FL_PUNCH_HOLE | ffi::FALLOC_FL_KEEP_SIZE {
+            return EOPNOTSUPP.to_errno() as c_long;
+        }
+        // SAFETY: The file is open, and `O::open` stored its data.
+        let data = unsafe { FileState::borrow(file) };
+        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in fallocate(2).
+        let file = unsafe { File::from_raw_file(file) };
+        match F::punch_hole(data, file, offset as u64, len as u64) {
+            Ok(()) => 0,
+            Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables, `m` is valid for writing.
+    unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
+        // SAFETY: The file is open, and `O::open` stored its data.
+        let data = unsafe { FileState::borrow(file) };
+        // SAFETY: The file is valid for this call; nobody seeks it on this thread meanwhile.
+        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: The caller gives a valid `struct seq_file`.
+        F::show_fdinfo(data, unsafe { SeqFile::from_raw(m) }, file);
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folios: the pages of a file or of a driver, as one object of 2^order pages.
+//!
+//! One C struct, three types by what the holder has proven:
+//!
+//! - [`Folio`]: valid, reference-counted ([`ARef<Folio>`]), nothing else known.
+//! - [`NewFolio`]: just allocated, zeroed, in no page cache; nobody else knows it.
+//! - [`LockedFolio`]: a reference and the folio lock. It is unlocked once, by dropping it or by
+//!   handing it to the core as the answer to a page fault.
+//!
+//! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
+//! [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)
+
+use crate::ffi;
+use core::{
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    prelude::*,
+    sync::aref::{
+        ARef,
+        AlwaysRefCounted, //
+    },
+    types::Opaque, //
+};
+
+/// A folio: 2^order contiguous pages with one reference count, one lock and one set of flags.
+///
+/// # Invariants
+///
+/// A `&Folio` points to a `struct folio` whose reference count is not zero for as long as the
+/// reference lives.
+#[repr(transparent)]
+pub struct Folio(Opaque<bindings::folio>);
+
+// SAFETY: A folio may be used and released on any thread; its fields are protected by its lock,
+// its flags are atomic.
+unsafe impl Send for Folio {}
+// SAFETY: The methods on `&Folio` may run in parallel: they read fields that do not change while a
+// reference is held, or copy page contents, which userspace may change at any time anyway.
+unsafe impl Sync for Folio {}
+
+// SAFETY: `folio_get()` keeps a folio alive until the matching `folio_put()`.
+unsafe impl AlwaysRefCounted for Folio {
+    fn inc_ref(&self) {
+        // SAFETY: By the type invariants the reference count is not zero.
+        unsafe { ffi::folio_get(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up a reference that it owns.
+        unsafe { ffi::folio_put(obj.cast().as_ptr()) };
+    }
+}
+
+impl Folio {
+    /// Returns a raw pointer to the folio.
+    pub fn as_raw(&self) -> *mut bindings::folio {
+        self.0.get()
+    }
+
+    /// Returns the size of the folio in bytes.
+    pub fn size(&self) -> usize {
+        // SAFETY: By the type invariants the folio is valid; its size cannot change while a
+        // reference is held by somebody who does not split it.
+        unsafe { ffi::folio_size(self.as_raw()) }
+    }
+
+    /// Returns the order of the folio: it has 2^order pages.
+    pub fn order(&self) -> u32 {
+        // SAFETY: As in `size`.
+        unsafe { ffi::folio_order(self.as_raw()) }
+    }
+
+    /// Returns the number of pages of the folio.
+    pub fn nr_pages(&self) -> usize {
+        1 << self.order()
+    }
+
+    /// Returns whether the contents are valid; only such a folio may be shown to userspace.
+    pub fn is_uptodate(&self) -> bool {
+        // SAFETY: By the type invariants the folio is valid; the test is atomic and orders later
+        // reads of the contents behind it.
+        unsafe { ffi::folio_test_uptodate(self.as_raw()) }
+    }
+
+    /// Copies `len` bytes from `offset` (both in bytes, within the folio) to `iov`.
+    ///
+    /// Returns the number of bytes copied; fewer than asked when userspace's buffer faults. May
+    /// sleep.
+    pub fn copy_to_iter(&self, offset: usize, len: usize, iov: &mut IovIterDest<'_>) -> usize {
+        let size = self.size();
+        let offset = offset.min(size);
+        let len = len.min(size - offset);
+        // SAFETY: The range was just clipped to the folio, `iov` is a valid destination.
+        unsafe { ffi::copy_folio_to_iter(self.as_raw(), offset, len, iov.as_raw()) }
+    }
+}
+
+/// A folio that was just allocated: zeroed, unlocked, in no page cache, known to its owner alone.
+///
+/// # Invariants
+///
+/// The owner holds the only reference, no other part of the kernel knows the folio, and its
+/// contents are initialised.
+pub struct NewFolio(ARef<Folio>);
+
+impl NewFolio {
+    /// Allocates a zeroed folio of 2^`order` pages, or returns `None` when there is no memory.
+    ///
+    /// `gfp` is what the caller's `address_space` says. May sleep.
+    pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
+        // SAFETY: Any flags and any order are fine; without memory the answer is null.
+        let ptr = unsafe { ffi::folio_alloc(gfp | bindings::__GFP_ZERO, order) };
+        let folio = NonNull::new(ptr)?;
+        // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
+        unsafe { ffi::__folio_mark_uptodate(ptr) };
+        // INVARIANT: The folio is fresh and zeroed.
+        // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
+        Some(Self(unsafe { ARef::from_raw(folio.cast()) }))
+    }
+
+    /// Allocates a zeroed page that belongs to no file, to be shown wherever zeroes are wanted.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. May sleep.
+    pub fn zero_page() -> Result<ARef<Folio>> {
+        Ok(Self::alloc(bindings::GFP_KERNEL, 0).ok_or(ENOMEM)?.0)
+    }
+
+    pub(crate) fn into_ref(self) -> ARef<Folio> {
+        self.0
+    }
+}
+
+impl Deref for NewFolio {
+    type Target = Folio;
+
+    fn deref(&self) -> &Folio {
+        &self.0
+    }
+}
+
+/// A reference to a folio together with its lock.
+///
+/// While it is held the folio stays where it is in its page cache: it is neither truncated nor
+/// migrated. Dropping it unlocks the folio and gives the reference back.
+///
+/// # Invariants
+///
+/// The folio is locked, and this object is the one that unlocks it.
+#[must_use = "the folio is unlocked at once when the guard is unused"]
+pub struct LockedFolio(ManuallyDrop<ARef<Folio>>);
+
+impl LockedFolio {
+    /// Takes over a reference and the lock.
+    ///
+    /// # Safety
+    ///
+    /// The folio is locked, and the caller hands the duty to unlock it over.
+    pub(crate) unsafe fn from_locked(folio: ARef<Folio>) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self(ManuallyDrop::new(folio))
+    }
+
+    /// Hands both the lock and the reference to the caller, as a raw pointer.
+    pub(crate) fn into_raw(self) -> *mut bindings::folio {
+        let folio = ManuallyDrop::new(self);
+        folio.as_raw()
+    }
+
+    /// Returns whether the folio holds page `index` of its file.
+    pub fn contains(&self, index: usize) -> bool {
+        // SAFETY: The lock keeps `folio->index` as it is.
+        unsafe { ffi::folio_contains(self.as_raw(), index) }
+    }
+
+    /// Returns the page cache that the folio is in.
+    pub(crate) fn mapping(&self) -> *mut bindings::address_space {
+        // SAFETY: The lock keeps `folio->mapping` as it is.
+        unsafe { (*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1.mapping }
+    }
+
+    /// Copies from `iov` to `len` bytes at `offset` (both in bytes, within the folio) and marks the
+    /// folio dirty.
+    ///
+    /// Page faults on userspace's buffer are not taken, since they may need this very folio: the
+    /// number of bytes returned is smaller then, and the caller makes the buffer resident without
+    /// holding the lock before it tries again.
+    pub fn copy_from_iter(
+        &mut self,
+        offset: usize,
+        len: usize,
+        iov: &mut IovIterSource<'_>,
+    ) -> usize {
+        let size = self.size();
+        let offset = offset.min(size);
+        let len = len.min(size - offset);
+        // SAFETY: The range was just clipped to the folio, `iov` is a valid source.
+        let copied = unsafe {
+            bindings::copy_folio_from_iter_atomic(self.as_raw(), offset, len, iov.as_raw())
+        };
+        // SAFETY: The folio is valid.
+        unsafe { ffi::flush_dcache_folio(self.as_raw()) };
+        // SAFETY: The folio is valid and locked, so that it cannot leave its page cache meanwhile.
+        unsafe { bindings::folio_mark_dirty(self.as_raw()) };
+        copied
+    }
+}
+
+impl Deref for LockedFolio {
+    type Target = Folio;
+
+    fn deref(&self) -> &Folio {
+        &self.0
+    }
+}
+
+impl Drop for LockedFolio {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the folio is locked and ours to unlock.
+        unsafe { bindings::folio_unlock(self.as_raw()) };
+        // SAFETY: This is the only place, and `self.0` is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes whose pages exist in memory only: a region of memory with a size, a page cache and the
+//! driver's own data.
+//!
+//! Such an inode belongs to a [`PseudoFs`]. Files opened on it, and mappings of those files, keep
+//! it alive; a driver keeps it alive with an [`ARef<Inode<D>>`]. When the last reference goes, its
+//! pages are freed and the data is dropped.
+//!
+//! Lock order: the inode's lock ([`InodeGuard`]), then the invalidate lock, then a folio lock.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h); the model is
+//! [`mm/secretmem.c`](srctree/mm/secretmem.c)
+//!
+//! [`PseudoFs`]: crate::pseudo_fs::PseudoFs
+
+use crate::{
+    ffi,
+    page_cache::{
+        AddressSpace,
+        TruncationHeldOff, //
+    }, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    error::{
+        from_result,
+        to_result, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::aref::AlwaysRefCounted,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
+};
+
+/// What a driver keeps with each of its inodes, and what it is asked and told about them.
+pub trait InodeData: Sized + Send + Sync + 'static {
+    /// May the file get this size, in bytes? Asked by ftruncate(2), with the inode locked.
+    ///
+    /// # Errors
+    ///
+    /// Whatever it returns is the system call's answer.
+    fn may_resize(&self, size: u64) -> Result;
+
+    /// `pages` pages left the page cache: truncated, punched, or freed with the inode.
+    ///
+    /// May sleep, must not touch the page cache.
+    fn pages_removed(&self, pages: usize);
+}
+
+/// An inode of a [`PseudoFs`](crate::pseudo_fs::PseudoFs) with data of type `D`.
+///
+/// It derefs to its data.
+///
+/// # Invariants
+///
+/// A `&Inode<D>` points to a `struct inode` with a reference count that is not zero, made by
+/// [`PseudoFs`](crate::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is evicted.
+#[repr(transparent)]
+pub struct Inode<D>(Opaque<bindings::inode>, PhantomData<D>);
+
+// SAFETY: An inode may be used and released on any thread, `D` is `Send` and `Sync`.
+unsafe impl<D: InodeData> Send for Inode<D> {}
+// SAFETY: The methods take the locks they need; shared access to `D` is fine since it is `Sync`.
+unsafe impl<D: InodeData> Sync for Inode<D> {}
+
+// SAFETY: `ihold()` keeps an inode alive until the matching `iput()`.
+unsafe impl<D: InodeData> AlwaysRefCounted for Inode<D> {
+    fn inc_ref(&self) {
+        // SAFETY: By the type invariants the reference count is not zero.
+        unsafe { bindings::ihold(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up a reference that it owns.
+        unsafe { bindings::iput(obj.cast().as_ptr()) };
+    }
+}
+
+impl<D: InodeData> Deref for Inode<D> {
+    type Target = D;
+
+    fn deref(&self) -> &D {
+        // SAFETY: By the type invariants `i_private` is a live `KBox<D>`.
+        unsafe { &*(*self.as_raw()).i_private.cast::<D>() }
+    }
+}
+
+impl<D: InodeData> Inode<D> {
+    /// The operations that `alloc_anon_inode()` leaves open.
+    pub(crate) const INODE_OPS: bindings::inode_operations = bindings::inode_operations {
+        setattr: Some(Self::setattr),
+        getattr: Some(bindings::simple_getattr),
+        ..pin_init::zeroed()
+    };
+
+    /// Pages are never written back; those that move (compaction) take their contents along.
+    pub(crate) const ADDRESS_SPACE_OPS: bindings::address_space_operations =
+        bindings::address_space_operations {
+            dirty_folio: Some(bindings::noop_dirty_folio),
+            #[cfg(CONFIG_MIGRATION)]
+            migrate_folio: Some(bindings::filemap_migrate_folio),
+            ..pin_init::zeroed()
+        };
+
+    /// Frees pages and data with the inode.
+    pub(crate) const SUPER_OPS: bindings::super_operations = bindings::super_operations {
+        statfs: Some(bindings::simple_statfs),
+        evict_inode: Some(Self::evict),
+        ..pin_init::zeroed()
+    };
+
+    /// Returns a reference to an inode.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is an inode as the type invariants say, for all of `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
+        // SAFETY: By the contract of this function; the layout is the same.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// Returns a raw pointer to the inode.
+    pub fn as_raw(&self) -> *mut bindings::inode {
+        self.0.get()
+    }
+
+    /// Returns the pages of the file.
+    pub fn mapping(&self) -> &AddressSpace {
+        // SAFETY: An inode's page cache lives as long as the inode.
+        unsafe { AddressSpace::from_raw((*self.as_raw()).i_mapping) }
+    }
+
+    /// Takes the inode's lock (`i_rwsem`), as writers and truncation do. May sleep.
+    pub fn lock(&self) -> InodeGuard<'_, D> {
+        // SAFETY: The inode is valid.
+        unsafe { ffi::inode_lock(self.as_raw()) };
+        // INVARIANT: Just locked.
+        InodeGuard {
+            inode: self,
+            _nts: NotThreadSafe,
+        }
+    }
+
+    /// Called by the VFS for ftruncate(2), fchmod(2), futimens(2), ...
+    ///
+    /// # Safety
+    ///
+    /// `dentry` is of an inode of this type, which the caller has locked.
+    unsafe extern "C" fn setattr(
+        idmap: *mut bindings::mnt_idmap,
+        dentry: *mut bindings::dentry,
+        attr: *mut bindings::iattr,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: The caller gives valid arguments; a dentry that reaches here has an inode.
+            let raw = unsafe { (*dentry).d_inode };
+            // SAFETY: All three are what the VFS passed.
+            to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
+            // SAFETY: The VFS passes a valid `struct iattr`.
+            if unsafe { (*attr).ia_valid } & bindings::ATTR_SIZE != 0 {
+                // SAFETY: This function is only in the table of inodes of this type.
+                let inode = unsafe { Self::from_raw(raw) };
+                // INVARIANT: `notify_change()` is called with the inode locked, and the guard is
+                // not dropped: the VFS unlocks.
+                let guard = core::mem::ManuallyDrop::new(InodeGuard {
+                    inode,
+                    _nts: NotThreadSafe,
+                });
+                // SAFETY: As above. The VFS has refused negative sizes.
+                guard.resize(unsafe { (*attr).ia_size } as u64)?;
+            }
+            // SAFETY: All three are what the VFS passed, and the inode is locked.
+            unsafe { bindings::setattr_copy(idmap, raw, attr) };
+            Ok(0)
+        })
+    }
+
+    /// Called when the last reference is gone.
+    ///
+    /// # Safety
+    ///
+    /// `inode` is an inode of this type that nobody uses any more.
+    unsafe extern "C" fn evict(inode: *mut bindings::inode) {
+        // SAFETY: The inode is valid until this function returns.
+        let data = unsafe { (*inode).i_private }.cast::<D>();
+        // SAFETY: The inode is valid, and its page cache with it.
+        let mapping = unsafe { AddressSpace::from_raw(&raw mut (*inode).i_data) };
+        let pages = mapping.nr_pages();
+        // SAFETY: Nobody uses the page cache any more.
+        unsafe { bindings::truncate_inode_pages_final(mapping.as_raw()) };
+        // SAFETY: The page cache is empty now.
+        unsafe { bindings::clear_inode(inode) };
+        // Null for the root of the file system, and for an inode whose making has failed.
+        if !data.is_null() {
+            // SAFETY: `i_private` was made by `KBox::into_raw()`, and the inode is not used again.
+            let data = unsafe { KBox::from_raw(data) };
+            if pages > 0 {
+                data.pages_removed(pages);
+            }
+        }
+    }
+}
+
+/// The lock of an inode, which writers and truncation hold.
+///
+/// # Invariants
+///
+/// The inode is locked by this thread.
+#[must_use = "the inode is unlocked at once when the guard is unused"]
+pub struct InodeGuard<'a, D: InodeData> {
+    inode: &'a Inode<D>,
+    _nts: NotThreadSafe,
+}
+
+impl<D: InodeData> InodeGuard<'_, D> {
+    /// Sets the size of the file, in bytes, and frees the pages beyond it. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// What [`InodeData::may_resize`] says; the size is unchanged then.
+    pub fn resize(&self, size: u64) -> Result {
+        self.inode.may_resize(size)?;
+        let raw_size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
+        let mapping = self.inode.mapping();
+        if size > mapping.size() {
+            self.zero_tail();
+        }
+        let exclusive = mapping.invalidate_lock();
+        let removed = exclusive.count_removed(|| {
+            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
+            // held.
+            unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
+        });
+        drop(exclusive);
+        self.report(removed);
+        Ok(())
+    }
+
+    /// Lets the file grow to `size` bytes after a write; a smaller size changes nothing.
+    pub(crate) fn extend(&self, size: u64) {
+        if size > self.inode.mapping().size() {
+            // SAFETY: The inode is locked.
+            unsafe { ffi::i_size_write(self.inode.as_raw(), size as bindings::loff_t) };
+        }
+    }
+
+    /// Zeroes what a mapping may have stored between the end of the file and the end of its page,
+    /// so that it does not become part of the file when the file grows.
+    pub(crate) fn zero_tail(&self) {
+        let mapping = self.inode.mapping();
+        let end = mapping.size();
+        let partial = end % PAGE_SIZE as u64;
+        if partial != 0 {
+            let last = end - partial + PAGE_SIZE as u64 - 1;
+            // SAFETY: The range lies within one page and does not cover it, so that it is zeroed
+            // and not removed; the inode is locked.
+            unsafe {
+                bindings::truncate_inode_pages_range(
+                    mapping.as_raw(),
+                    end as bindings::loff_t,
+                    last,
+                )
+            };
+        }
+    }
+
+    /// Frees the pages of a range (bytes); pages that are covered in part are zeroed there.
+    ///
+    /// Mappings of the range find zeroes when they touch it next. May sleep. Returns the number of
+    /// pages that were freed.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for an empty or overflowing range.
+    pub fn punch_hole(&self, offset: u64, len: u64) -> Result<usize> {
+        let end = offset.checked_add(len).ok_or(EINVAL)?;
+        let start = bindings::loff_t::try_from(offset).map_err(|_| EINVAL)?;
+        let end = bindings::loff_t::try_from(end).map_err(|_| EINVAL)?;
+        if start == end {
+            return Err(EINVAL);
+        }
+        let exclusive = self.inode.mapping().invalidate_lock();
+        let removed = exclusive.count_removed(|| {
+            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
+            // held. The function unmaps the pages before it frees them.
+            unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), start, end - 1) };
+        });
+        drop(exclusive);
+        self.report(removed);
+        Ok(removed)
+    }
+
+    fn report(&self, removed: usize) {
+        if removed > 0 {
+            self.inode.pages_removed(removed);
+        }
+    }
+}
+
+// SAFETY: Truncation and hole punching need an `InodeGuard`, or the VFS's lock of the inode.
+unsafe impl<D: InodeData> TruncationHeldOff for InodeGuard<'_, D> {
+    fn mapping(&self) -> &AddressSpace {
+        self.inode.mapping()
+    }
+}
+
+impl<D: InodeData> Drop for InodeGuard<'_, D> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this thread holds the lock.
+        unsafe { ffi::inode_unlock(self.inode.as_raw()) };
+    }
+}

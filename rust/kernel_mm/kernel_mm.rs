@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory mapping for Rust drivers: what the upstream `kernel` crate lacks to answer mmap(2) and
+//! page faults from a page cache, as safe abstractions.
+//!
+//! A driver implements [`file_ops::FileOperations`] for its files and [`vm_ops::VmOperations`] for
+//! their mappings, keeps its pages in the [`page_cache::AddressSpace`] of an [`inode::Inode`], and
+//! offers them through a [`misc::MiscRegistration`] or as descriptors of a [`pseudo_fs::PseudoFs`].
+//! None of this asks for `unsafe` in the driver.
+//!
+//! The layers look down only:
+//!
+//! | module | mirrors | job |
+//! |---|---|---|
+//! | [`misc`], [`pseudo_fs`] | miscdevice.h, pseudo_fs.h | give files to userspace |
+//! | [`file_ops`] | fs.h | the files: hooks for mmap(2), read, write, ioctl, ... |
+//! | [`vm_ops`], [`fault`] | mm.h | the mappings: page faults and their answers |
+//! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
+//! | [`page_cache`], [`folio`] | pagemap.h | the pages |
+//! | [`desc`], [`vma`], [`percpu`] | mm.h, percpu.h | smaller helps |
+
+#![forbid(clippy::undocumented_unsafe_blocks)]
+
+pub mod desc;
+pub mod fault;
+mod ffi;
+pub mod file_ops;
+mod file_table;
+pub mod folio;
+pub mod inode;
+pub mod mem;
+pub mod misc;
+pub mod page_cache;
+pub mod percpu;
+pub mod pseudo_fs;
+pub mod rw;
+pub mod vm_ops;
+pub mod vma;
+
+/// What `pr_*!` in this crate print before a message; the macros look it up in the crate's root.
+const __LOG_PREFIX: &[u8] = b"kernel_mm\0";

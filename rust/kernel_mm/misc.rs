@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Misc devices whose files offer everything that [`FileOperations`] does.
+//!
+//! Upstream's [`MiscDeviceRegistration`](kernel::miscdevice::MiscDeviceRegistration) builds a table
+//! without `mmap_prepare`, `llseek`, `splice_*` and `get_unmapped_area`, and gives the files no
+//! data of the device's. This one registers a table of [`crate::file_ops`] with a context.
+//!
+//! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
+//!
+//! [`FileOperations`]: crate::file_ops::FileOperations
+
+use crate::{
+    file_ops::{
+        Hook,
+        OpenMisc, //
+    },
+    file_table::{
+        FileTable,
+        Opener, //
+    },
+};
+use kernel::{
+    bindings,
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+/// A registered misc device, `/dev/NAME`, mode 0600.
+///
+/// # Invariants
+///
+/// `misc` is registered from the end of the initialisation to the drop; its table is made for
+/// `FromMisc` and `F`.
+#[repr(C)]
+#[pin_data(PinnedDrop)]
+pub struct MiscRegistration<F: OpenMisc> {
+    // First, so that a pointer to it is a pointer to the whole.
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+    context: F::Context,
+}
+
+// SAFETY: A misc device may be deregistered on any thread; the context is `Send`.
+unsafe impl<F: OpenMisc> Send for MiscRegistration<F> {}
+// SAFETY: Opening a file uses the context only, which is `Sync`.
+unsafe impl<F: OpenMisc> Sync for MiscRegistration<F> {}
+
+impl<F: OpenMisc> MiscRegistration<F> {
+    /// Registers `/dev/NAME`. Files may be opened before this returns.
+    ///
+    /// # Errors
+    ///
+    /// What `misc_register()` says: `EBUSY` when there is no free minor, `EEXIST` when the name is
+    /// taken.
+    pub fn register(
+        name: &'static CStr,
+        hook: Hook,
+        context: F::Context,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            context,
+            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
+                let misc = bindings::miscdevice {
+                    minor: bindings::MISC_DYNAMIC_MINOR as c_int,
+                    name: name.as_char_ptr(),
+                    fops: FileTable::<F, FromMisc>::get(hook),
+                    ..pin_init::zeroed()
+                };
+                // SAFETY: The slot is valid for writes.
+                unsafe { slot.write(misc) };
+                // INVARIANT: Registered from here on.
+                // SAFETY: The slot is pinned until it is deregistered in `drop`. The context was
+                // initialised before, so that `open` finds it.
+                to_result(unsafe { bindings::misc_register(slot) })
+            }),
+        })
+    }
+}
+
+#[pinned_drop]
+impl<F: OpenMisc> PinnedDrop for MiscRegistration<F> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants it is registered.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
+    }
+}
+
+/// Files are opened through a [`MiscRegistration`].
+struct FromMisc;
+
+// SAFETY: `open` stores a `KBox<FileState<F::Data>>` when it succeeds.
+unsafe impl<F: OpenMisc> Opener<F> for FromMisc {
+    unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        from_result(|| {
+            // SAFETY: `misc_open()` put the address of the `struct miscdevice` there, which is the
+            // first field of a registration, and keeps it registered during this call.
+            let registration =
+                unsafe { &*(*file).private_data.cast::<MiscRegistration<F>>() };
+            let opened = F::open(&registration.context)?;
+            let state = KBox::new(opened.into_state(), GFP_KERNEL)?;
+            if let Some(mapping) = state.mapping() {
+                // SAFETY: The file is being opened, nobody else uses it. The state holds the inode
+                // until `release`, after which nobody looks at `f_mapping`.
+                unsafe { (*file).f_mapping = mapping };
+            }
+            // SAFETY: As above.
+            unsafe { (*file).private_data = KBox::into_raw(state).cast() };
+            Ok(0)
+        })
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page cache of one file: `struct address_space`.
+//!
+//! Whoever adds a folio must keep truncation away meanwhile, or the folio may be added beyond the
+//! new end of the file and stay there. Two locks do that, and the type system asks for one of them
+//! ([`TruncationHeldOff`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
+//! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.
+//!
+//! Lock order: inode lock, invalidate lock, folio lock.
+//!
+//! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h); C source:
+//! [`mm/filemap.c`](srctree/mm/filemap.c)
+//!
+//! [`InodeGuard`]: crate::inode::InodeGuard
+
+use crate::{
+    ffi,
+    folio::{
+        Folio,
+        LockedFolio,
+        NewFolio, //
+    }, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+    sync::aref::ARef,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
+};
+
+/// The page cache of a file.
+///
+/// # Invariants
+///
+/// A `&AddressSpace` points to a `struct address_space` that is valid for as long as the reference
+/// lives, with its inode.
+#[repr(transparent)]
+pub struct AddressSpace(Opaque<bindings::address_space>);
+
+// SAFETY: The page cache has its own locks.
+unsafe impl Send for AddressSpace {}
+// SAFETY: As above: every method may run in parallel with every other.
+unsafe impl Sync for AddressSpace {}
+
+/// A lock that keeps the file's size as it is and its pages in the cache.
+///
+/// # Safety
+///
+/// While a value of the type lives, no page of [`TruncationHeldOff::mapping`] is truncated, and the
+/// file's size does not shrink.
+pub unsafe trait TruncationHeldOff {
+    /// The page cache that the lock is of.
+    fn mapping(&self) -> &AddressSpace;
+}
+
+/// A folio could not be added; it is given back with the reason.
+pub struct AddError {
+    /// Why: `EEXIST` when another folio is there already, `ENOMEM` when memory or the memory
+    /// cgroup's limit is exhausted.
+    pub error: Error,
+    /// The folio that was not added.
+    pub folio: NewFolio,
+}
+
+impl AddressSpace {
+    /// Returns a reference to a page cache.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is valid for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::address_space) -> &'a Self {
+        // SAFETY: By the contract of this function; the layout is the same.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// Returns a raw pointer to the page cache.
+    pub fn as_raw(&self) -> *mut bindings::address_space {
+        self.0.get()
+    }
+
+    /// Returns the number of pages that the cache holds.
+    ///
+    /// The number is exact while insertion and removal are held off, otherwise a snapshot.
+    pub fn nr_pages(&self) -> usize {
+        let ptr = self.as_raw();
+        // SAFETY: The page cache is valid by the type invariants; the kernel reads this word
+        // without a lock, too (`READ_ONCE()` in `mapping_empty()` and `simple_getattr()`).
+        unsafe { (&raw const (*ptr).nrpages).read_volatile() }
+    }
+
+    /// Returns the size of the file in bytes.
+    pub fn size(&self) -> u64 {
+        // SAFETY: The page cache is valid and so is its inode.
+        let size = unsafe { ffi::i_size_read((*self.as_raw()).host) };
+        // A file's size is never negative.
+        size as u64
+    }
+
+    /// Returns the number of pages that the file's size spans, the last of them maybe in part.
+    pub fn size_pages(&self) -> usize {
+        // No overflow: the size is below 2^63, so the result is below 2^51.
+        self.size().div_ceil(kernel::page::PAGE_SIZE as u64) as usize
+    }
+
+    /// Finds the folio that holds page `index` without locking it, or returns `None`.
+    ///
+    /// The folio may be truncated at any time. Does not sleep.
+    pub fn get_folio(&self, index: usize) -> Option<ARef<Folio>> {
+        // SAFETY: The page cache is valid.
+        let folio = from_err_ptr(unsafe { ffi::filemap_get_folio(self.as_raw(), index) }).ok()?;
+        // SAFETY: `filemap_get_folio()` returned a folio and took a reference for us.
+        Some(unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) })
+    }
+
+    /// Finds and locks the folio that holds page `index`, or returns `None`. May sleep.
+    pub fn lock_folio(&self, index: usize) -> Option<LockedFolio> {
+        // SAFETY: The page cache is valid.
+        let folio = from_err_ptr(unsafe { ffi::filemap_lock_folio(self.as_raw(), index) }).ok()?;
+        // SAFETY: `filemap_lock_folio()` returned a folio and took a reference for us.
+        let folio = unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) };
+        // SAFETY: It also locked the folio for us.
+        Some(unsafe { LockedFolio::from_locked(folio) })
+    }
+
+    /// Allocates a zeroed folio of 2^`order` pages for this file, with the file's allocation flags.
+    ///
+    /// Returns `None` when there is no memory of that order. May sleep.
+    pub fn alloc_folio(&self, order: u32) -> Option<NewFolio> {
+        NewFolio::alloc(self.gfp(), order)
+    }
+
+    /// Adds `folio` as page `index` (a multiple of the folio's pages) and returns it locked.
+    ///
+    /// The folio is marked dirty, so that nothing but truncation takes it out of the cache: there
+    /// is no backing store to read it from again. The memory cgroup of the caller is charged. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`AddError`] gives the folio back.
+    pub fn add_folio<G: TruncationHeldOff>(
+        held: &G,
+        folio: NewFolio,
+        index: usize,
+    ) -> core::result::Result<LockedFolio, AddError> {
+        let mapping = held.mapping();
+        if index & (folio.nr_pages() - 1) != 0 {
+            return Err(AddError {
+                error: EINVAL,
+                folio,
+            });
+        }
+        // SAFETY: The folio is valid and nobody else knows it. Setting the flag before the folio
+        // can be seen costs no lock; `noop_dirty_folio()` would do the same and no more.
+        unsafe { ffi::folio_set_dirty(folio.as_raw()) };
+        // SAFETY: Both are valid, the folio is in no page cache, and truncation is held off.
+        let ret = to_result(unsafe {
+            bindings::filemap_add_folio(mapping.as_raw(), folio.as_raw(), index, mapping.gfp())
+        });
+        match ret {
+            // SAFETY: `filemap_add_folio()` locked the folio for us; the reference that the page
+            // cache holds is one of its own.
+            Ok(()) => Ok(unsafe { LockedFolio::from_locked(folio.into_ref()) }),
+            Err(error) => Err(AddError { error, folio }),
+        }
+    }
+
+    /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.
+    pub fn invalidate_lock_shared(&self) -> InvalidateShared<'_> {
+        // SAFETY: The page cache is valid.
+        unsafe { ffi::filemap_invalidate_lock_shared(self.as_raw()) };
+        // INVARIANT: Just locked.
+        InvalidateShared {
+            mapping: self,
+            _nts: NotThreadSafe,
+        }
+    }
+
+    /// Takes the invalidate lock exclusively: nobody adds pages by a fault. May sleep.
+    pub(crate) fn invalidate_lock(&self) -> InvalidateExclusive<'_> {
+        // SAFETY: The page cache is valid.
+        unsafe { ffi::filemap_invalidate_lock(self.as_raw()) };
+        // INVARIANT: Just locked.
+        InvalidateExclusive {
+            mapping: self,
+            _nts: NotThreadSafe,
+        }
+    }
+
+    fn gfp(&self) -> bindings::gfp_t {
+        // SAFETY: The page cache is valid.
+        unsafe { ffi::mapping_gfp_mask(self.as_raw()) }
+    }
+}
+
+/// The invalidate lock of a page cache, held shared.
+///
+/// # Invariants
+///
+/// The lock is held shared by this thread.
+#[must_use = "the lock is given back at once when the guard is unused"]
+pub struct InvalidateShared<'a> {
+    mapping: &'a AddressSpace,
+    _nts: NotThreadSafe,
+}
+
+// SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`, the only place).
+unsafe impl TruncationHeldOff for InvalidateShared<'_> {
+    fn mapping(&self) -> &AddressSpace {
+        self.mapping
+    }
+}
+
+impl Drop for InvalidateShared<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this thread holds the lock.
+        unsafe { ffi::filemap_invalidate_unlock_shared(self.mapping.as_raw()) };
+    }
+}
+
+/// The invalidate lock of a page cache, held exclusively.
+///
+/// # Invariants
+///
+/// The lock is held exclusively by this thread.
+pub(crate) struct InvalidateExclusive<'a> {
+    mapping: &'a AddressSpace,
+    _nts: NotThreadSafe,
+}
+
+impl InvalidateExclusive<'_> {
+    /// Runs `f`, which removes pages, and returns how many left the cache.
+    pub(crate) fn count_removed(&self, f: impl FnOnce()) -> usize {
+        let before = self.mapping.nr_pages();
+        f();
+        before.saturating_sub(self.mapping.nr_pages())
+    }
+}
+
+impl Drop for InvalidateExclusive<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this thread holds the lock.
+        unsafe { ffi::filemap_invalidate_unlock(self.mapping.as_raw()) };
+    }
+}

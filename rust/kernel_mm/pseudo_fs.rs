@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A file system that is never mounted by userspace and gives regular files which exist in memory
+//! only, as descriptors.
+//!
+//! The difficulty is the end of a file's life. `__fput()` drops the module reference of
+//! `f_op->owner` first, and the inode only then, so that the module could be unloaded while its
+//! inode is being evicted. A file system whose `owner` is the module closes that gap: the
+//! superblock, which every file holds, keeps the module until core code frees it. But such a file
+//! system cannot have a mount that lasts as long as the module, or the module would hold itself.
+//! Hence two kinds:
+//!
+//! - [`PseudoFs::new`]: owned by the module, mounted while a file is being made
+//!   (`simple_pin_fs()`); files keep the mount from then on.
+//! - [`PseudoFs::unowned`]: for inodes that the module itself keeps and drops
+//!   ([`InternalMount`]). It gives no files.
+//!
+//! C header: [`include/linux/pseudo_fs.h`](srctree/include/linux/pseudo_fs.h); C source:
+//! [`fs/libfs.c`](srctree/fs/libfs.c)
+
+use crate::{
+    ffi,
+    file_ops::{
+        Hook,
+        OpenInode,
+        Opened, //
+    },
+    file_table::{
+        FileTable,
+        Opener, //
+    },
+    inode::{
+        Inode,
+        InodeData, //
+    },
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    error::{
+        from_err_ptr,
+        from_result,
+        to_result, //
+    },
+    fs::File,
+    module::{
+        this_module,
+        ModuleMetadata, //
+    },
+    prelude::*,
+    str::as_char_ptr_in_const_context,
+    sync::aref::ARef,
+    types::Opaque, //
+};
+
+/// The type of a pseudo file system; a `static` of the driver.
+///
+/// # Invariants
+///
+/// `mount` and `pins` are accessed by `simple_pin_fs()` and `simple_release_fs()` only.
+pub struct PseudoFs<D> {
+    fs_type: Opaque<bindings::file_system_type>,
+    mount: UnsafeCell<*mut bindings::vfsmount>,
+    pins: UnsafeCell<c_int>,
+    _data: PhantomData<fn() -> D>,
+}
+
+// SAFETY: The kernel has locks for the type; `mount` and `pins` are protected by `pin_fs_lock`.
+unsafe impl<D> Sync for PseudoFs<D> {}
+
+impl<D: InodeData> PseudoFs<D> {
+    /// Makes a file system that gives files; its superblocks pin module `M`.
+    pub const fn new<M: ModuleMetadata>(name: &'static CStr) -> Self {
+        Self::with_owner(name, this_module::<M>().as_ptr())
+    }
+
+    /// Makes a file system for inodes that the module keeps to itself; it pins nothing.
+    pub const fn unowned(name: &'static CStr) -> Self {
+        Self::with_owner(name, core::ptr::null_mut())
+    }
+
+    const fn with_owner(name: &'static CStr, owner: *mut bindings::module) -> Self {
+        Self {
+            fs_type: Opaque::new(bindings::file_system_type {
+                name: as_char_ptr_in_const_context(name),
+                init_fs_context: Some(Self::init_fs_context),
+                kill_sb: Some(bindings::kill_anon_super),
+                owner,
+                ..pin_init::zeroed()
+            }),
+            mount: UnsafeCell::new(core::ptr::null_mut()),
+            pins: UnsafeCell::new(0),
+            _data: PhantomData,
+        }
+    }
+
+    /// Shown by fstatfs(2): "rmfs" in ASCII, as good as any other number that nobody uses.
+    const MAGIC: c_ulong = 0x726d_6673;
+
+    /// # Safety
+    ///
+    /// `fc` is a new file system context.
+    unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
+        // SAFETY: The context is valid, the table lives for ever.
+        unsafe { ffi::init_pseudo(fc, Self::MAGIC, &Inode::<D>::SUPER_OPS) }
+    }
+
+    /// Makes an inode of `size` bytes on superblock `sb`. `fops` is for those who open it.
+    ///
+    /// # Safety
+    ///
+    /// `sb` is a live superblock of this file system; `fops` expects such inodes.
+    unsafe fn inode(
+        sb: *mut bindings::super_block,
+        size: u64,
+        data: KBox<D>,
+        fops: Option<&'static bindings::file_operations>,
+    ) -> Result<ARef<Inode<D>>> {
+        let size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
+        // SAFETY: The superblock is live.
+        let inode = from_err_ptr(unsafe { bindings::alloc_anon_inode(sb) })?;
+        // SAFETY: The inode is new, nobody else uses it. A regular file has a size, and is not an
+        // anonymous inode to those who look (`fstat()`, `/proc/PID/fd`).
+        unsafe {
+            (*inode).i_mode = (bindings::S_IFREG | 0o600) as bindings::umode_t;
+            (*inode).i_flags &= !ffi::S_ANON_INODE;
+            (*inode).i_op = &Inode::<D>::INODE_OPS;
+            (*inode).i_private = KBox::into_raw(data).cast();
+            if let Some(fops) = fops {
+                (*inode).__bindgen_anon_3.i_fop = fops;
+            }
+        }
+        // SAFETY: As above.
+        let mapping = unsafe { (*inode).i_mapping };
+        // SAFETY: As above, for its page cache. Allocations give up instead of calling the OOM
+        // killer: whoever asked for the memory is told. The pages cannot be written anywhere, so
+        // that reclaim must leave them alone.
+        unsafe {
+            (*mapping).a_ops = &Inode::<D>::ADDRESS_SPACE_OPS;
+            let gfp = ffi::mapping_gfp_mask(mapping);
+            ffi::mapping_set_gfp_mask(mapping, gfp | ffi::GFP_SOFT);
+            ffi::mapping_set_unevictable(mapping);
+            ffi::i_size_write(inode, size);
+        }
+        // SAFETY: We own the only reference, and the inode is as the type's invariants say.
+        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
+    }
+
+    /// Makes a region of `size` bytes and a file of it, open for reading and writing.
+    ///
+    /// `name` is what `/proc/PID/maps` shows, behind a `/` and before ` (deleted)`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `ENFILE`, `EFBIG`, and what `F::open` says.
+    pub fn create_file<F: OpenInode<Inode = D>>(
+        &'static self,
+        name: &CStr,
+        hook: Hook,
+        size: u64,
+        data: KBox<D>,
+    ) -> Result<ARef<File>> {
+        let pin = Pinned::new(self)?;
+        let fops = FileTable::<F, FromInode>::get(hook);
+        // SAFETY: The mount is live while `pin` is; the table is made for inodes with `F::Inode`.
+        let inode = unsafe { Self::inode((*pin.mount()).mnt_sb, size, data, Some(fops)) }?;
+        let state = KBox::new(Opened::new(F::open(&inode)?).into_state(), GFP_KERNEL)?;
+        let flags = (bindings::O_RDWR | bindings::O_LARGEFILE) as c_int;
+
+        // SAFETY: `fput()` will drop this reference of the owner; `alloc_file_pseudo()`, other than
+        // open(2), does not take it. The calling code belongs to the module, which is alive.
+        if !unsafe { ffi::try_module_get(fops.owner) } {
+            return Err(ENODEV);
+        }
+        // SAFETY: All arguments are valid. On success the file owns our reference to the inode.
+        let file = from_err_ptr(unsafe {
+            bindings::alloc_file_pseudo(
+                inode.as_raw(),
+                pin.mount(),
+                name.as_char_ptr(),
+                flags,
+                fops,
+            )
+        });
+        let file = match file {
+            Ok(file) => file,
+            Err(e) => {
+                // SAFETY: Taken above.
+                unsafe { ffi::module_put(fops.owner) };
+                return Err(e);
+            }
+        };
+        // The file's dentry owns this reference now.
+        let _ = ARef::into_raw(inode);
+        // SAFETY: Nobody else knows the file yet. Without these bits pread(2) and lseek(2) fail, as
+        // `__shmem_file_setup()`'s callers know, too.
+        unsafe {
+            (*file).f_mode |= ffi::FMODE_LSEEK | ffi::FMODE_PREAD | ffi::FMODE_PWRITE;
+            (*file).private_data = KBox::into_raw(state).cast();
+        }
+        // SAFETY: A new file with one reference, which is ours.
+        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) })
+    }
+}
+
+/// A mount of a [`PseudoFs`] that lasts while a file is being made.
+///
+/// # Invariants
+///
+/// One pin of the file system is owned.
+struct Pinned<D: 'static>(&'static PseudoFs<D>);
+
+impl<D> Pinned<D> {
+    fn new(fs: &'static PseudoFs<D>) -> Result<Self> {
+        // SAFETY: The two fields are only used by this pair of functions, which lock them.
+        to_result(unsafe {
+            bindings::simple_pin_fs(fs.fs_type.get(), fs.mount.get(), fs.pins.get())
+        })?;
+        // INVARIANT: Just pinned.
+        Ok(Self(fs))
+    }
+
+    fn mount(&self) -> *mut bindings::vfsmount {
+        // SAFETY: While a pin is owned, the field is set and does not change.
+        unsafe { *self.0.mount.get() }
+    }
+}
+
+impl<D> Drop for Pinned<D> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::simple_release_fs(self.0.mount.get(), self.0.pins.get()) };
+    }
+}
+
+/// A mount of a [`PseudoFs::unowned`] file system that the module keeps.
+///
+/// All inodes made on it must be gone before it: keep it in a field behind them.
+///
+/// # Invariants
+///
+/// `mount` is a live mount made by `kern_mount()`.
+pub struct InternalMount<D> {
+    mount: NonNull<bindings::vfsmount>,
+    _data: PhantomData<fn() -> D>,
+}
+
+// SAFETY: A mount may be used and given back on any thread.
+unsafe impl<D> Send for InternalMount<D> {}
+// SAFETY: It offers only the making of inodes, which locks what it needs.
+unsafe impl<D> Sync for InternalMount<D> {}
+
+impl<D: InodeData> InternalMount<D> {
+    /// Mounts `fs`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` for a file system that pins its module, which could never be unloaded.
+    pub fn new(fs: &'static PseudoFs<D>) -> Result<Self> {
+        // SAFETY: The field does not change.
+        if !unsafe { (*fs.fs_type.get()).owner }.is_null() {
+            return Err(EINVAL);
+        }
+        // SAFETY: The type lives for ever.
+        let mount = from_err_ptr(unsafe { bindings::kern_mount(fs.fs_type.get()) })?;
+        // INVARIANT: Just made.
+        Ok(Self {
+            // SAFETY: Not an error, hence a mount.
+            mount: unsafe { NonNull::new_unchecked(mount) },
+            _data: PhantomData,
+        })
+    }
+
+    /// Makes a region of `size` bytes that no path leads to. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `EFBIG`.
+    pub fn create_inode(&self, size: u64, data: KBox<D>) -> Result<ARef<Inode<D>>> {
+        // SAFETY: By the type invariants the mount, and with it the superblock, is live.
+        unsafe { PseudoFs::<D>::inode((*self.mount.as_ptr()).mnt_sb, size, data, None) }
+    }
+}
+
+impl<D> Drop for InternalMount<D> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::kern_unmount(self.mount.as_ptr()) };
+    }
+}
+
+/// Files are opened on an inode of a [`PseudoFs`].
+struct FromInode;
+
+// SAFETY: `open` stores a `KBox<FileState<F::Data>>` when it succeeds.
+unsafe impl<F: OpenInode> Opener<F> for FromInode {
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        from_result(|| {
+            // SAFETY: Both are valid, the file is being opened.
+            to_result(unsafe { bindings::generic_file_open(inode, file) })?;
+            // SAFETY: Only `PseudoFs<F::Inode>::inode()` puts this table into an inode.
+            let inode = unsafe { Inode::<F::Inode>::from_raw(inode) };
+            let state = KBox::new(Opened::new(F::open(inode)?).into_state(), GFP_KERNEL)?;
+            // SAFETY: The file is being opened, nobody else uses it.
+            unsafe { (*file).private_data = KBox::into_raw(state).cast() };
+            Ok(0)
+        })
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device: its limits, what its regions use together, and the region that `/dev/rmmap` shows.
+
+use crate::{
+    region::{
+        Kind,
+        Region,
+        RegionRef, //
+    },
+    stats::Counters, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+use kernel_mm::{
+    file_ops::Hook,
+    folio::{
+        Folio,
+        NewFolio, //
+    },
+    mem::total_ram_bytes,
+    pseudo_fs::{
+        InternalMount,
+        PseudoFs, //
+    }, //
+};
+
+/// The value of a module parameter that stands for half of RAM.
+const HALF_OF_RAM: u64 = 0xffff_ffff_ffff_fffe;
+
+/// Largest size of a file, `MAX_LFS_FILESIZE` of 64-bit kernels, in whole pages.
+const MAX_SIZE: u64 = (i64::MAX as u64) & !(PAGE_SIZE as u64 - 1);
+
+/// The file system of the device's own region, which lives as long as the module.
+pub(crate) static DEVICE_FS: PseudoFs<Region> = PseudoFs::unowned(c"rmmap-device");
+
+/// The file system of the regions that userspace creates; each keeps the module loaded.
+pub(crate) static REGION_FS: PseudoFs<Region> = PseudoFs::new::<crate::LocalModule>(c"rmmap");
+
+/// The mount of the device's own region.
+pub(crate) type Mount = InternalMount<Region>;
+
+/// The limits that the module parameters set.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Size of the device's own region, bytes; a multiple of the page size.
+    pub(crate) capacity: u64,
+    /// Memory that all regions may hold together, bytes.
+    pub(crate) max_bytes: u64,
+}
+
+impl Limits {
+    /// Checks the parameters; what is wrong with them is said in the kernel log.
+    pub(crate) fn new(capacity: u64, max_bytes: u64) -> Result<Self> {
+        let half = (total_ram_bytes() / 2) & !(PAGE_SIZE as u64 - 1);
+        let choose = |name: &str, value: u64| match value {
+            HALF_OF_RAM => Ok(half),
+            0 => {
+                pr_err!("{name}=0 is unusable: give a number of bytes, or leave it out\n");
+                Err(EINVAL)
+            }
+            _ if value > MAX_SIZE => {
+                pr_err!("{name}={value} is unusable: the largest is {MAX_SIZE}\n");
+                Err(EINVAL)
+            }
+            _ => Ok(value),
+        };
+        let capacity = choose("capacity", capacity)?;
+        if capacity % PAGE_SIZE as u64 != 0 {
+            pr_err!("capacity={capacity} is unusable: it must be a multiple of {PAGE_SIZE}\n");
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            capacity,
+            max_bytes: choose("max_bytes", max_bytes)?,
+        })
+    }
+}
+
+/// What all regions have in common.
+pub(crate) struct Device {
+    pub(crate) limits: Limits,
+    pub(crate) hook: Hook,
+    /// What happened to all regions, those that are gone included.
+    pub(crate) counters: Counters,
+    /// What a private write to a hole is given to copy; never mapped, never written.
+    zero_page: ARef<Folio>,
+    /// Pages that all regions hold.
+    used: Atomic<i64>,
+    /// Regions that exist.
+    regions: Atomic<i64>,
+}
+
+impl Device {
+    pub(crate) fn new(limits: Limits, hook: Hook) -> Result<Arc<Self>> {
+        let device = Self {
+            limits,
+            hook,
+            counters: Counters::new()?,
+            zero_page: NewFolio::zero_page()?,
+            used: Atomic::new(0),
+            regions: Atomic::new(0),
+        };
+        Ok(Arc::new(device, GFP_KERNEL)?)
+    }
+
+    /// Reserves `pages` of the quota, or says that it is exhausted.
+    pub(crate) fn charge(&self, pages: usize) -> Result {
+        let pages = pages as i64;
+        let used = self.used.fetch_add(pages, Relaxed) + pages;
+        if used as u64 > self.limits.max_bytes / PAGE_SIZE as u64 {
+            self.used.fetch_sub(pages, Relaxed);
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+
+    /// Gives `pages` of the quota back.
+    pub(crate) fn uncharge(&self, pages: usize) {
+        self.used.fetch_sub(pages as i64, Relaxed);
+    }
+
+    /// Returns the memory that all regions hold, bytes.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.used.load(Relaxed).max(0) as u64 * PAGE_SIZE as u64
+    }
+
+    /// Returns the number of regions that exist.
+    pub(crate) fn regions(&self) -> u64 {
+        self.regions.load(Relaxed).max(0) as u64
+    }
+
+    /// A region came into being (`1`) or went (`-1`).
+    pub(crate) fn count_region(&self, change: i64) {
+        self.regions.fetch_add(change, Relaxed);
+    }
+
+    /// Returns a reference to the page of zeroes.
+    pub(crate) fn zero_page(&self) -> ARef<Folio> {
+        self.zero_page.clone()
+    }
+}
+
+/// Makes the region that `/dev/rmmap` shows.
+pub(crate) fn own_region(device: &Arc<Device>, mount: &Mount) -> Result<RegionRef> {
+    let region = Region::new(device.clone(), Kind::Device)?;
+    mount.create_inode(device.limits.capacity, region)
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files: `/dev/rmmap` and the descriptors of created regions.
+
+use crate::{
+    ioctl,
+    region::{
+        find_or_add,
+        Kind,
+        Region,
+        RegionRef, //
+    },
+    stats::Event,
+    vm::RegionVm, //
+};
+use kernel::{
+    fs::File,
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    mm::virt::VmaNew,
+    page::PAGE_SIZE,
+    prelude::*,
+    seq_file::{
+        seq_print,
+        SeqFile, //
+    },
+    sync::aref::ARef, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    file_ops::{
+        FileKiocb,
+        FileOperations,
+        OpenInode,
+        OpenMisc,
+        Opened,
+        Stock, //
+    },
+    inode::Inode,
+    rw::{
+        self,
+        Growth, //
+    },
+    vma::VmaExt, //
+};
+
+/// A file that shows a region.
+pub(crate) struct RegionFile;
+
+#[vtable]
+impl FileOperations for RegionFile {
+    type Data = RegionRef;
+    type Vm = RegionVm;
+
+    const STOCK: Stock = Stock {
+        llseek: true,
+        fsync: true,
+        splice_read: true,
+        splice_write: true,
+        thp_unmapped_area: true,
+    };
+
+    fn mmap(region: &RegionRef, _file: &File, vma: &VmaNew) -> Result {
+        may_map(region, vma.pgoff(), vma.pages())
+    }
+
+    fn mmap_prepare(region: &RegionRef, _file: &File, desc: &mut VmAreaDesc<'_>) -> Result {
+        may_map(region, desc.pgoff(), desc.pages())
+    }
+
+    fn read_iter(
+        mut kiocb: FileKiocb<'_, RegionRef>,
+        iov: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        let state = kiocb.file();
+        rw::read_iter(state, &mut kiocb, iov)
+    }
+
+    fn write_iter(
+        mut kiocb: FileKiocb<'_, RegionRef>,
+        iov: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        let state = kiocb.file();
+        let region: &RegionRef = state;
+        let growth = match region.kind {
+            Kind::Device => Growth::Fixed,
+            Kind::Created => Growth::Grows,
+        };
+        rw::write_iter(region, &mut kiocb, iov, growth, |guard, index| {
+            Ok(find_or_add(region, guard, index)?.0)
+        })
+    }
+
+    fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Result<isize> {
+        ioctl::ioctl(region, file, cmd, arg)
+    }
+
+    fn punch_hole(region: &RegionRef, _file: &File, offset: u64, len: u64) -> Result {
+        region.lock().punch_hole(offset, len)?;
+        Ok(())
+    }
+
+    fn show_fdinfo(region: &RegionRef, m: &SeqFile, _file: &File) {
+        let counters = region.counters.read();
+        let mapping = region.mapping();
+        seq_print!(m, "rmmap-size:\t{}\n", mapping.size());
+        seq_print!(m, "rmmap-resident:\t{}\n", mapping.nr_pages() * PAGE_SIZE);
+        seq_print!(m, "rmmap-mmap:\t{}\n", counters.mmap);
+        seq_print!(m, "rmmap-fault-read:\t{}\n", counters.fault_read);
+        seq_print!(m, "rmmap-fault-write:\t{}\n", counters.fault_write);
+        seq_print!(m, "rmmap-fault-cow:\t{}\n", counters.fault_cow);
+        seq_print!(m, "rmmap-fault-populate:\t{}\n", counters.fault_populate);
+        seq_print!(m, "rmmap-folios:\t");
+        for folios in counters.folios {
+            seq_print!(m, " {}", folios);
+        }
+        seq_print!(m, "\n");
+    }
+}
+
+impl OpenMisc for RegionFile {
+    type Context = RegionRef;
+
+    fn open(own: &RegionRef) -> Result<Opened<RegionRef>> {
+        Ok(Opened::onto(own.clone(), own.clone()))
+    }
+}
+
+impl OpenInode for RegionFile {
+    type Inode = Region;
+
+    fn open(inode: &Inode<Region>) -> Result<RegionRef> {
+        Ok(ARef::from(inode))
+    }
+}
+
+/// May `pages` pages of `region` be mapped from page `pgoff` on?
+///
+/// The device has an end that never moves: a range beyond it is invalid for the object (`ENXIO`).
+/// A created region may grow yet; touching what it does not have is `SIGBUS`, as with every file.
+/// The core lets offsets up to 2^64 bytes through, so the sum may overflow.
+fn may_map(region: &Region, pgoff: usize, pages: usize) -> Result {
+    region.count(Event::Mmap);
+    let capacity = region.device.limits.capacity / PAGE_SIZE as u64;
+    match pgoff.checked_add(pages) {
+        Some(end) if end as u64 <= capacity => Ok(()),
+        _ if region.kind == Kind::Created => Ok(()),
+        _ => Err(ENXIO),
+    }
+}

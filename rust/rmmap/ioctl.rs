@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls. Arguments are checked completely before anything is done.
+
+use crate::{
+    device::REGION_FS,
+    file::RegionFile,
+    region::{
+        Kind,
+        Region,
+        RegionRef, //
+    }, //
+};
+use kernel::{
+    fs::{
+        file::{
+            flags,
+            FileDescriptorReservation, //
+        },
+        File, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+use kernel_mm::file_ops::Hook;
+use rmmap_uapi::*;
+use zerocopy::{
+    FromBytes,
+    Immutable,
+    IntoBytes, //
+};
+
+/// Dispatches an ioctl of a file that shows `region`.
+pub(crate) fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Result<isize> {
+    match cmd {
+        RMMAP_IOC_INFO => put(arg, &info(region)),
+        RMMAP_IOC_CREATE => create(region, &get(arg)?),
+        RMMAP_IOC_DISCARD => discard(region, file, &get(arg)?),
+        RMMAP_IOC_STATS => put(
+            arg,
+            &RmmapStats {
+                region: region.counters.read(),
+                device: region.device.counters.read(),
+            },
+        ),
+        _ => Err(ENOTTY),
+    }
+}
+
+/// Copies an argument in.
+fn get<T: FromBytes + IntoBytes>(arg: usize) -> Result<T> {
+    let mut value = T::new_zeroed();
+    let bytes = value.as_mut_bytes();
+    UserSlice::new(UserPtr::from_addr(arg), bytes.len())
+        .reader()
+        .read_slice(bytes)?;
+    Ok(value)
+}
+
+/// Copies an answer out.
+fn put<T: IntoBytes + Immutable>(arg: usize, value: &T) -> Result<isize> {
+    let bytes = value.as_bytes();
+    UserSlice::new(UserPtr::from_addr(arg), bytes.len())
+        .writer()
+        .write_slice(bytes)?;
+    Ok(0)
+}
+
+fn info(region: &RegionRef) -> RmmapInfo {
+    let device = &region.device;
+    let mapping = region.mapping();
+    RmmapInfo {
+        abi_version: RMMAP_ABI_VERSION,
+        hook: match device.hook {
+            Hook::Mmap => RMMAP_HOOK_MMAP,
+            Hook::MmapPrepare => RMMAP_HOOK_PREPARE,
+        },
+        kind: match region.kind {
+            Kind::Device => RMMAP_KIND_DEVICE,
+            Kind::Created => RMMAP_KIND_REGION,
+        },
+        pad: 0,
+        size: mapping.size(),
+        resident: (mapping.nr_pages() * PAGE_SIZE) as u64,
+        capacity: device.limits.capacity,
+        max_bytes: device.limits.max_bytes,
+        used_bytes: device.used_bytes(),
+        regions: device.regions(),
+    }
+}
+
+/// Makes a region; the answer is its descriptor.
+fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
+    if arg.flags & !RMMAP_CREATE_ALL != 0 || arg.pad != 0 {
+        return Err(EINVAL);
+    }
+    let device = &region.device;
+    if arg.size > device.limits.max_bytes {
+        return Err(ENOMEM);
+    }
+    let fd_flags = if arg.flags & RMMAP_CREATE_CLOEXEC != 0 {
+        flags::O_CLOEXEC
+    } else {
+        0
+    };
+    let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
+    let data = Region::new(device.clone(), Kind::Created)?;
+    let file = REGION_FS.create_file::<RegionFile>(c"rmmap", device.hook, arg.size, data)?;
+    let number = fd.reserved_fd();
+    fd.fd_install(file);
+    Ok(number as isize)
+}
+
+/// Gives the memory of a range back.
+fn discard(region: &RegionRef, file: &File, arg: &RmmapRange) -> Result<isize> {
+    // As fallocate(2) does, which a device node does not offer.
+    if file.flags() & flags::O_ACCMODE == flags::O_RDONLY {
+        return Err(EBADF);
+    }
+    let page = PAGE_SIZE as u64;
+    let end = arg.offset.checked_add(arg.len).ok_or(EINVAL)?;
+    if arg.len == 0 || arg.offset % page != 0 || arg.len % page != 0 {
+        return Err(EINVAL);
+    }
+    let guard = region.lock();
+    // With the inode locked, or the region might shrink behind the check.
+    if end > region.mapping().size().next_multiple_of(page) {
+        return Err(EINVAL);
+    }
+    guard.punch_hole(arg.offset, arg.len)?;
+    Ok(0)
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted, per region and for the device.
+//!
+//! Counters are per CPU, so that counting costs two instructions a fault and shares no cache line.
+
+use kernel::prelude::*;
+use kernel_mm::percpu::PerCpuCounters;
+use rmmap_uapi::{
+    RmmapCounters,
+    RMMAP_NR_ORDERS, //
+};
+
+/// One thing that is counted; the fields of [`RmmapCounters`] in their order.
+#[derive(Clone, Copy)]
+pub(crate) enum Event {
+    Mmap,
+    FaultRead,
+    FaultWrite,
+    FaultCow,
+    FaultPopulate,
+    AnswerCached,
+    AnswerNew,
+    AnswerZero,
+    AnswerSigbus,
+    AnswerOom,
+    AnswerRetry,
+    MapPages,
+    OrderFallback,
+    Discarded,
+}
+
+const EVENTS: usize = Event::Discarded as usize + 1;
+
+/// The counters of a region, or of the device.
+pub(crate) struct Counters(PerCpuCounters<{ EVENTS + RMMAP_NR_ORDERS }>);
+
+impl Counters {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self(PerCpuCounters::new()?))
+    }
+
+    /// Counts `n` of `event`.
+    #[inline(always)]
+    pub(crate) fn add(&self, event: Event, n: u64) {
+        self.0.add(event as usize, n);
+    }
+
+    /// Counts a folio that was added.
+    #[inline(always)]
+    pub(crate) fn add_folio(&self, order: u32) {
+        self.0
+            .add(EVENTS + (order as usize).min(RMMAP_NR_ORDERS - 1), 1);
+    }
+
+    /// Returns the sums over all CPUs.
+    pub(crate) fn read(&self) -> RmmapCounters {
+        let get = |event: Event| self.0.sum(event as usize);
+        RmmapCounters {
+            mmap: get(Event::Mmap),
+            fault_read: get(Event::FaultRead),
+            fault_write: get(Event::FaultWrite),
+            fault_cow: get(Event::FaultCow),
+            fault_populate: get(Event::FaultPopulate),
+            answer_cached: get(Event::AnswerCached),
+            answer_new: get(Event::AnswerNew),
+            answer_zero: get(Event::AnswerZero),
+            answer_sigbus: get(Event::AnswerSigbus),
+            answer_oom: get(Event::AnswerOom),
+            answer_retry: get(Event::AnswerRetry),
+            map_pages: get(Event::MapPages),
+            folios: core::array::from_fn(|order| self.0.sum(EVENTS + order)),
+            order_fallback: get(Event::OrderFallback),
+            discarded: get(Event::Discarded),
+        }
+    }
+}

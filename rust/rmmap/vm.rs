@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page faults: where the memory of a region comes from.
+//!
+//! 1. Beyond the end: `SIGBUS`, before anything is looked up. The invalidate lock keeps the end
+//!    where it is, as in mm/secretmem.c.
+//! 2. A page that is there is given.
+//! 3. A private write to a hole gets a page of zeroes to copy, so that no memory is spent on a page
+//!    that nobody shares.
+//! 4. Otherwise a zeroed page is added.
+
+use crate::{
+    region::{
+        add_page,
+        RegionRef, //
+    },
+    stats::Event, //
+};
+use kernel::prelude::*;
+use kernel_mm::{
+    fault::{
+        Answer,
+        MapPages,
+        VmFault, //
+    },
+    vm_ops::VmOperations, //
+};
+
+/// Mappings of a region.
+pub(crate) struct RegionVm;
+
+#[vtable]
+impl VmOperations for RegionVm {
+    type Data = RegionRef;
+
+    fn fault(mut vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let region = vmf.data();
+        let index = vmf.pgoff();
+        region.count(match () {
+            _ if vmf.is_cow() => Event::FaultCow,
+            _ if vmf.is_write() => Event::FaultWrite,
+            _ => Event::FaultRead,
+        });
+        if !vmf.is_touch() {
+            region.count(Event::FaultPopulate);
+        }
+
+        let held = region.mapping().invalidate_lock_shared();
+        if index >= region.mapping().size_pages() {
+            region.count(Event::AnswerSigbus);
+            return vmf.sigbus();
+        }
+        loop {
+            if let Some(folio) = region.mapping().lock_folio(index) {
+                region.count(Event::AnswerCached);
+                return vmf.locked(folio);
+            }
+            vmf = match vmf.into_cow() {
+                Ok(cow) => {
+                    region.count(Event::AnswerZero);
+                    return cow.copy_of(region.device.zero_page());
+                }
+                Err(vmf) => vmf,
+            };
+            match add_page(region, &held, index) {
+                Ok(folio) => {
+                    region.count(Event::AnswerNew);
+                    return vmf.locked(folio);
+                }
+                // Another thread added it; take that one.
+                Err(e) if e == EEXIST => {}
+                Err(_) => {
+                    region.count(if vmf.is_touch() {
+                        Event::AnswerSigbus
+                    } else {
+                        Event::AnswerOom
+                    });
+                    return vmf.no_memory();
+                }
+            }
+        }
+    }
+
+    fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
+        pages.data().count(Event::MapPages);
+        pages.map_resident()
+    }
+}

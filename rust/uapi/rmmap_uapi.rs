@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ABI of `/dev/rmmap` as a crate, for the driver and for userspace; see [`rmmap`] for the definitions.
+
+// The kernel's build system says so itself.
+#![cfg_attr(not(MODULE), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod rmmap;
+
+pub use rmmap::*;
