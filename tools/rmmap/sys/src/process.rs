@@ -2,8 +2,9 @@
 
 //! What the kernel knows about this process.
 
-use crate::Result;
+use crate::{Errno, Result};
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use std::ffi::{c_char, CStr};
 use std::mem::MaybeUninit;
 
 /// Page faults that a process took.
@@ -43,4 +44,33 @@ pub fn drop_capabilities(gone: CapabilitySet) -> Result<()> {
 /// Returns whether the calling thread may use a capability.
 pub fn has_capability(capability: CapabilitySet) -> bool {
     rustix::thread::capabilities(None).is_ok_and(|have| have.effective.contains(capability))
+}
+
+extern "C" {
+    /// The name of an error number, or null; glibc has it since 2.32.
+    fn strerrorname_np(number: i32) -> *const c_char;
+}
+
+/// The name of an error number as the manual pages write it, `EINVAL`.
+pub fn errno_name(errno: Errno) -> String {
+    // SAFETY: The function takes any number, and returns a string that lives for ever or null.
+    let name = unsafe { strerrorname_np(errno.raw_os_error()) };
+    if name.is_null() {
+        return format!("errno {}", errno.raw_os_error());
+    }
+    // SAFETY: It is not null, so it is a string that lives for ever.
+    unsafe { CStr::from_ptr(name) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_names() {
+        assert_eq!(errno_name(Errno::NXIO), "ENXIO");
+        assert_eq!(errno_name(Errno::from_raw_os_error(4000)), "errno 4000");
+    }
 }

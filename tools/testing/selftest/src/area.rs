@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fresh memory of the object under test.
+
+use crate::context::P;
+use crate::counting::Counting;
+use crate::outcome::{Result, Stop};
+use crate::{check_eq, view};
+use rmmap_sys::rustix::fs::{
+    fallocate, fstat, ftruncate, memfd_create, FallocateFlags, MemfdFlags,
+};
+use rmmap_sys::rustix::io::{pread, pwrite};
+use rmmap_sys::{Device, MapOptions, Mapping};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What memory is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A region made for this test.
+    Region,
+    /// A part of the device's own region, not at its beginning.
+    Device,
+    /// A memfd: what the kernel itself does.
+    Memfd,
+}
+
+/// Where in the device's own region tests take their memory: an offset that is forgotten shows.
+const DEVICE_BASE: u64 = 16 << 20;
+
+/// A range of an object that nobody else uses and that holds nothing when it is made.
+///
+/// Offsets and pages count from its own start.
+#[derive(Debug)]
+pub struct Area {
+    fd: Device,
+    kind: Kind,
+    base: u64,
+    pages: usize,
+}
+
+impl Area {
+    /// Makes one.
+    pub fn new(kind: Kind, pages: usize) -> Result<Self> {
+        let bytes = (pages * P) as u64;
+        let (fd, base) = match kind {
+            Kind::Region => (Device::open()?.create(bytes, 0)?, 0),
+            Kind::Device => (Device::open()?, DEVICE_BASE),
+            Kind::Memfd => {
+                let fd = memfd_create("rmmap-selftest", MemfdFlags::CLOEXEC)?;
+                ftruncate(&fd, bytes)?;
+                (fd.into(), 0)
+            }
+        };
+        let area = Self {
+            fd,
+            kind,
+            base,
+            pages,
+        };
+        if kind == Kind::Device {
+            let capacity = area.fd.info()?.capacity;
+            if capacity < base + bytes {
+                return Err(Stop::skip(format_args!(
+                    "needs a device of {} MiB, this one has {}",
+                    (base + bytes) >> 20,
+                    capacity >> 20
+                )));
+            }
+            area.fd.discard(0, capacity / P as u64 * P as u64)?;
+        }
+        check_eq!(area.held_pages()?, 0, "memory that a fresh object holds");
+        Ok(area)
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> &Device {
+        &self.fd
+    }
+
+    /// What it is of.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns whether it is a regular file: fstat, ftruncate, fallocate work.
+    pub fn is_file(&self) -> bool {
+        self.kind != Kind::Device
+    }
+
+    /// Returns whether rmmap answers its faults.
+    pub fn is_rmmap(&self) -> bool {
+        self.kind != Kind::Memfd
+    }
+
+    /// Its size in pages.
+    pub fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.pages * P
+    }
+
+    /// Returns whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.pages == 0
+    }
+
+    /// Where it begins in the object.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Opens the object again.
+    pub fn reopen(&self, flags: rmmap_sys::rustix::fs::OFlags) -> rmmap_sys::Result<Device> {
+        use std::os::fd::AsRawFd;
+        let fd = self.fd.as_fd().as_raw_fd();
+        Device::open_path(format!("/proc/self/fd/{fd}"), flags)
+    }
+
+    /// Options of a shared mapping of some pages of it.
+    pub fn part(&self, page: usize, pages: usize) -> MapOptions {
+        MapOptions::new(pages * P).offset(self.base + (page * P) as u64)
+    }
+
+    /// Options of a shared mapping of all of it.
+    pub fn whole(&self) -> MapOptions {
+        self.part(0, self.pages)
+    }
+
+    /// A shared mapping of all of it.
+    #[track_caller]
+    pub fn map(&self) -> Result<Mapping> {
+        Ok(self.whole().map(self)?)
+    }
+
+    /// Maps some pages of it over a part of a window.
+    #[track_caller]
+    pub fn map_at(&self, window: &mut Mapping, page: usize, options: MapOptions) -> Result {
+        Ok(window.map_over(page * P, &options, Some(self))?)
+    }
+
+    /// Writes all of `data`.
+    #[track_caller]
+    pub fn write(&self, offset: usize, data: &[u8]) -> Result {
+        let n = pwrite(self, data, self.base + offset as u64)?;
+        crate::outcome::equal("the length that pwrite wrote", &n, &data.len())
+    }
+
+    /// Reads `len` bytes.
+    #[track_caller]
+    pub fn read(&self, offset: usize, len: usize) -> Result<Vec<u8>> {
+        let mut buffer = vec![0xee; len];
+        let n = pread(self, buffer.as_mut_slice(), self.base + offset as u64)?;
+        crate::outcome::equal("the length that pread read", &n, &len)?;
+        Ok(buffer)
+    }
+
+    /// Gives pages back: a hole.
+    #[track_caller]
+    pub fn discard(&self, page: usize, pages: usize) -> Result {
+        let (offset, len) = (self.base + (page * P) as u64, (pages * P) as u64);
+        if self.is_rmmap() {
+            Ok(self.fd.discard(offset, len)?)
+        } else {
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            Ok(fallocate(self, punch, offset, len)?)
+        }
+    }
+
+    /// How many pages the object holds, as the object tells.
+    #[track_caller]
+    pub fn held_pages(&self) -> Result<usize> {
+        let bytes = match self.kind {
+            Kind::Memfd => fstat(self)?.st_blocks as u64 * 512,
+            Kind::Region | Kind::Device => self.fd.info()?.resident,
+        };
+        Ok(bytes as usize / P)
+    }
+
+    /// How many pages of it the page cache holds, by a mapping of its own.
+    #[track_caller]
+    pub fn cached_pages(&self) -> Result<usize> {
+        view::cached(&self.whole().read_only().map(self)?)
+    }
+
+    /// Begins to count what the module does to this object; nothing on memfd.
+    #[track_caller]
+    pub fn count(&self) -> Result<Counting<'_>> {
+        Counting::new(self.is_rmmap().then_some(&self.fd))
+    }
+}
+
+impl AsFd for Area {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

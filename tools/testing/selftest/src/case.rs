@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a test is.
+
+use crate::area::Kind;
+use crate::context::Context;
+use crate::outcome::Result;
+
+/// What a test is run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// On any shared memory: once on a region and once on the device's own; on memfd with
+    /// `--object memfd`.
+    Each,
+    /// On a file of memory: a region, or memfd.
+    File,
+    /// Only on rmmap, once.
+    Rmmap,
+    /// Only on rmmap, once, and it reloads the module.
+    Reload,
+}
+
+/// A test.
+#[derive(Debug)]
+pub struct Case {
+    /// Its name, that of its function.
+    pub name: &'static str,
+    /// Which rows of `Documentation/mmap-path` it is of.
+    pub rows: &'static [&'static str],
+    /// What it is about, in a line.
+    pub about: &'static str,
+    /// What it is run on.
+    pub on: On,
+    /// Its time limit in seconds, before `--time-scale`.
+    pub seconds: u32,
+    /// The test.
+    pub run: fn(&Context) -> Result,
+}
+
+/// The time limit of a test that says nothing else.
+pub const SECONDS: u32 = 30;
+
+impl Case {
+    /// What the case is run on when it is rmmap, or when it is memfd that is tested.
+    pub fn kinds(&self, memfd: bool) -> &'static [Kind] {
+        match (self.on, memfd) {
+            (On::Each | On::File, true) => &[Kind::Memfd],
+            (On::Each, false) => &[Kind::Region, Kind::Device],
+            (On::File | On::Rmmap | On::Reload, false) => &[Kind::Region],
+            (On::Rmmap | On::Reload, true) => &[],
+        }
+    }
+
+    /// The name with what it is run on, where that makes a difference.
+    pub fn full_name(&self, kind: Kind) -> String {
+        match (self.on, kind) {
+            (On::Each, Kind::Region) => format!("{}/region", self.name),
+            (On::Each, Kind::Device) => format!("{}/device", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+
+    /// Returns whether the user asked for it.
+    pub fn is_wanted(&self, kind: Kind, patterns: &[String]) -> bool {
+        let name = self.full_name(kind);
+        let is = |p: &String| name.contains(p.as_str()) || self.rows.contains(&p.as_str());
+        patterns.is_empty() || patterns.iter().any(is)
+    }
+}
+
+/// Writes a table of cases: `cases! { Each lazy ["MK-05"] "about it"; ... }`, with the time limit
+/// in seconds behind the description if it is not the usual one.
+#[macro_export]
+macro_rules! cases {
+    ($($on:ident $run:ident [$($row:literal),*] $about:literal $(, $seconds:literal)?;)*) => {
+        /// The tests of this file.
+        pub const CASES: &[$crate::case::Case] = &[$(
+            $crate::case::Case {
+                name: stringify!($run),
+                rows: &[$($row),*],
+                about: $about,
+                on: $crate::case::On::$on,
+                seconds: {
+                    #[allow(unused_mut, unused_assignments, reason = "the limit is optional")]
+                    let mut seconds = $crate::case::SECONDS;
+                    $(seconds = $seconds;)?
+                    seconds
+                },
+                run: $run,
+            },
+        )*];
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::all;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique() {
+        let mut seen = HashSet::new();
+        for case in all() {
+            assert!(seen.insert(case.name), "two tests are called {}", case.name);
+        }
+    }
+
+    #[test]
+    fn patterns_pick_by_name_and_row() {
+        let case = Case {
+            name: "lazy_touch",
+            rows: &["MK-05"],
+            about: "",
+            on: On::Each,
+            seconds: 1,
+            run: |_| Ok(()),
+        };
+        let wanted = |p: &str| case.is_wanted(Kind::Device, &[p.to_owned()]);
+        assert!(wanted("lazy") && wanted("MK-05") && wanted("touch/device"));
+        assert!(!wanted("MK-0") && !wanted("/region") && !wanted("locked"));
+    }
+}

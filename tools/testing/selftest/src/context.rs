@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a test is given.
+
+use crate::area::{Area, Kind};
+use crate::loader::Loader;
+use crate::outcome::{Result, Stop};
+use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
+use rmmap_sys::uapi::RmmapInfo;
+use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
+
+/// Size of a page.
+pub const P: usize = PAGE_SIZE;
+
+/// What a page table of the lowest level spans: fault-around and huge pages end there.
+pub const PMD: usize = 2 << 20;
+
+/// What a test is given.
+#[derive(Debug)]
+pub struct Context {
+    /// What it is to be run on.
+    pub kind: Kind,
+    /// `--time-scale`.
+    pub time_scale: f64,
+    /// `--cycles`.
+    pub cycles: u32,
+    /// Loads and unloads the module, when `--module` is given.
+    pub loader: Option<Loader>,
+    /// What the device said of itself before the first test; `None` on memfd.
+    pub info: Option<RmmapInfo>,
+}
+
+impl Context {
+    /// Fresh memory of the object under test.
+    pub fn area(&self, pages: usize) -> Result<Area> {
+        Area::new(self.kind, pages)
+    }
+
+    /// Opens the device.
+    #[track_caller]
+    pub fn device(&self) -> Result<Device> {
+        Device::open().map_err(|e| Stop::fail(format_args!("cannot open the device: {e}")))
+    }
+
+    /// A fresh region of the device.
+    #[track_caller]
+    pub fn region(&self, pages: usize) -> Result<Device> {
+        let region = self.device()?.create((pages * P) as u64, 0);
+        region.map_err(|e| Stop::fail(format_args!("cannot create a region: {e}")))
+    }
+
+    /// Reserves addresses that begin at a multiple of [`PMD`]: nothing is accessible there until
+    /// something is mapped over, and nothing around it can merge with what is.
+    pub fn window(&self, pages: usize) -> Result<Mapping> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let none = MapOptions::new(pages * P + PMD)
+            .prot(ProtFlags::empty())
+            .only_flags(flags);
+        let mut window = none.map_anonymous()?;
+        let skip = window.address().next_multiple_of(PMD) - window.address();
+        let aligned = window.move_part(skip..skip + pages * P, pages * P, false);
+        let aligned = aligned?;
+        window.unmap(0, pages * P + PMD)?;
+        Ok(aligned)
+    }
+
+    /// The loader, or the reason to skip the test.
+    pub fn loader(&self) -> Result<&Loader> {
+        self.loader
+            .as_ref()
+            .ok_or_else(|| Stop::skip("needs --module FILE.ko to reload the module"))
+    }
+
+    /// Shrinks the number of rounds of a loop on a slow machine.
+    pub fn rounds(&self, usual: usize) -> usize {
+        ((usual as f64 / self.time_scale.max(1.0)) as usize).max(1)
+    }
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs tests, each in a child, and prints what came of them.
+
+use crate::area::Kind;
+use crate::args::{Args, Object};
+use crate::case::{Case, On};
+use crate::context::Context;
+use crate::loader::{Loader, NAME};
+use crate::outcome::{errno, Stop};
+use crate::suite;
+use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rmmap_sys::rustix::process::{
+    kill_process_group, setpgid, setrlimit, Resource, Rlimit, Signal,
+};
+use rmmap_sys::uapi::RmmapInfo;
+use rmmap_sys::{fork, module, Channel, Child, Device, End, Errno};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Runs the tests that were asked for. Exit status 0: all passed or were skipped, 1: one failed,
+/// 2: they could not be run.
+pub fn run(args: &Args) -> ExitCode {
+    let cases = pick(args);
+    if args.list {
+        for (case, kind) in &cases {
+            let rows = case.rows.join(" ");
+            println!("{:40} {:14} {}", case.full_name(*kind), rows, case.about);
+        }
+        return ExitCode::SUCCESS;
+    }
+    if cases.is_empty() {
+        eprintln!("no test matches: see the names with --list");
+        return ExitCode::from(2);
+    }
+    match prepare(args) {
+        Ok(context) => run_all(&cases, context),
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The tests that were asked for, with what each is run on.
+fn pick(args: &Args) -> Vec<(&'static Case, Kind)> {
+    let memfd = args.object == Object::Memfd;
+    let each =
+        suite::all().flat_map(|case| case.kinds(memfd).iter().map(move |kind| (case, *kind)));
+    each.filter(|(case, kind)| case.is_wanted(*kind, &args.test))
+        .collect()
+}
+
+/// Checks that the object is there, and loads the module if that was asked for.
+fn prepare(args: &Args) -> Result<Context, String> {
+    let loader = args
+        .module
+        .as_deref()
+        .map(|file| Loader::new(file, &args.param));
+    if let Some(loader) = loader.as_ref().filter(|_| args.object == Object::Rmmap) {
+        // Loaded anew even if it is there, since its parameters may be others.
+        loader.restore()?;
+    }
+    let info = match args.object {
+        Object::Memfd => None,
+        Object::Rmmap => Some(ask_device()?),
+    };
+    Ok(Context {
+        kind: Kind::Region,
+        time_scale: args.time_scale,
+        cycles: args.cycles,
+        loader,
+        info,
+    })
+}
+
+/// Asks the device what it is, or tells why that is not possible and what to do.
+fn ask_device() -> Result<RmmapInfo, String> {
+    let device = Device::open().map_err(|e| match e {
+        Errno::NOENT if !module::is_loaded(NAME) => {
+            "the module is not loaded: load it with insmod, or give --module FILE.ko".to_owned()
+        }
+        Errno::NOENT => "/dev/rmmap is missing: is devtmpfs mounted on /dev?".to_owned(),
+        Errno::ACCESS | Errno::PERM => {
+            "no permission to open /dev/rmmap: run it as root".to_owned()
+        }
+        e => format!("cannot open /dev/rmmap: {}", errno(e)),
+    })?;
+    device
+        .info()
+        .map_err(|e| format!("/dev/rmmap does not answer INFO: {}", errno(e)))
+}
+
+/// Runs the tests and prints results as KTAP.
+fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
+    println!("KTAP version 1\n1..{}", cases.len());
+    let (mut pass, mut fail, mut skip) = (0, 0, 0);
+    for (number, (case, kind)) in cases.iter().enumerate() {
+        let (number, name) = (number + 1, case.full_name(*kind));
+        context.kind = *kind;
+        let start = Instant::now();
+        let result = run_one(case, &context);
+        let millis = start.elapsed().as_millis();
+        let result = tidy_up(case, &context, result);
+        println!("# time {name} {millis}");
+        match result {
+            Ok(()) => {
+                pass += 1;
+                println!("ok {number} {name}");
+            }
+            Err(Stop::Skip(why)) => {
+                skip += 1;
+                println!("ok {number} {name} # SKIP {why}");
+            }
+            Err(Stop::Fail(why)) => {
+                fail += 1;
+                why.lines().for_each(|line| println!("# {line}"));
+                println!("not ok {number} {name}");
+            }
+        }
+    }
+    println!("# Totals: pass:{pass} fail:{fail} xfail:0 xpass:0 skip:{skip} error:0");
+    ExitCode::from(u8::from(fail > 0))
+}
+
+/// Runs a test in a child with a time limit.
+fn run_one(case: &Case, context: &Context) -> Result<(), Stop> {
+    let limit = Duration::from_secs(case.seconds.into()).mul_f64(context.time_scale);
+    let mut child = fork(|channel| i32::from(in_child(case, context, channel).is_err()))?;
+    let pid = child.pid();
+    let answer = wait_for_answer(&child, limit);
+    // Whatever it left running goes with it. It fails when nothing is left.
+    let _ = kill_process_group(pid, Signal::KILL);
+    let answer = answer?;
+    let end = child.wait()?;
+    match (answer, end) {
+        (None, _) => Err(Stop::Fail(format!(
+            "no end within {} s",
+            limit.as_secs_f64()
+        ))),
+        (Some(message), _) if !message.is_empty() => decode(&message),
+        (Some(_), End::Killed(signal)) => Err(Stop::Fail(format!(
+            "killed by signal {signal}{}",
+            signal_name(signal)
+        ))),
+        (Some(_), End::Exited(code)) => Err(Stop::Fail(format!(
+            "ended with status {code} and without a result"
+        ))),
+    }
+}
+
+/// Waits for the child's message: `None` when the time is over, empty when it ended without.
+fn wait_for_answer(child: &Child, limit: Duration) -> Result<Option<Vec<u8>>, Stop> {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        match poll(
+            &mut [PollFd::new(child.channel(), PollFlags::IN)],
+            Some(&timeout),
+        ) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(child.channel().receive().unwrap_or_default())),
+        }
+    }
+}
+
+/// What happens in the child.
+fn in_child(case: &Case, context: &Context, channel: &Channel) -> std::io::Result<()> {
+    setpgid(None, None)?;
+    // A test that is killed on purpose should not leave a file behind.
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
+    channel.send(&encode((case.run)(context)))
+}
+
+/// A test's result as bytes, never empty.
+fn encode(result: Result<(), Stop>) -> Vec<u8> {
+    match result {
+        Ok(()) => "P".to_owned(),
+        Err(Stop::Skip(why)) => format!("S{why}"),
+        Err(Stop::Fail(why)) => format!("F{why}"),
+    }
+    .into_bytes()
+}
+
+/// The result that [`encode`] made bytes of.
+fn decode(message: &[u8]) -> Result<(), Stop> {
+    let text = String::from_utf8_lossy(message);
+    match text.split_at_checked(1) {
+        Some(("P", _)) => Ok(()),
+        Some(("S", why)) => Err(Stop::Skip(why.to_owned())),
+        Some(("F", why)) => Err(Stop::Fail(why.to_owned())),
+        _ => Err(Stop::Fail(format!(
+            "the test's result is damaged: {text:?}"
+        ))),
+    }
+}
+
+/// The usual names of signals that end tests.
+fn signal_name(signal: i32) -> &'static str {
+    const NAMES: [(Signal, &str); 5] = [
+        (Signal::BUS, " (SIGBUS)"),
+        (Signal::SEGV, " (SIGSEGV)"),
+        (
+            Signal::KILL,
+            " (SIGKILL; the kernel log says if it was the OOM killer)",
+        ),
+        (
+            Signal::ABORT,
+            " (SIGABRT, a panic: the message is on stderr)",
+        ),
+        (Signal::ALARM, " (SIGALRM)"),
+    ];
+    NAMES
+        .iter()
+        .find(|(s, _)| s.as_raw() == signal)
+        .map_or("", |(_, name)| name)
+}
+
+/// Fails when regions or memory of a test outlive its processes.
+fn leaves_nothing(context: &Context) -> Result<(), Stop> {
+    let Some(before) = &context.info else {
+        return Ok(());
+    };
+    let end = Instant::now() + Duration::from_secs(5).mul_f64(context.time_scale);
+    loop {
+        let device = Device::open()?;
+        // What the device's own region holds is its to keep: the next test starts without.
+        device.discard(0, before.capacity)?;
+        let now = device.info()?;
+        let is_more = now.regions > before.regions || now.used_bytes > before.used_bytes;
+        if !is_more {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return Err(Stop::Fail(format!(
+                "left behind: {} regions and {} bytes; before the tests it was {} and {}",
+                now.regions, now.used_bytes, before.regions, before.used_bytes
+            )));
+        }
+        // A killed process gives its memory up in its own time.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Brings everything back to where it was before the test, and fails a test that left anything.
+fn tidy_up(case: &Case, context: &Context, result: Result<(), Stop>) -> Result<(), Stop> {
+    match &context.loader {
+        // Unloading is the check: it is refused while anything is left.
+        Some(loader) if case.on == On::Reload => result.and(loader.restore().map_err(Stop::Fail)),
+        _ => result.and_then(|()| leaves_nothing(context)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Context {
+        Context {
+            kind: Kind::Memfd,
+            time_scale: 1.0,
+            cycles: 1,
+            loader: None,
+            info: None,
+        }
+    }
+
+    #[test]
+    fn results_survive_the_channel() {
+        let all = [
+            Ok(()),
+            Err(Stop::Skip("no x".into())),
+            Err(Stop::Fail("2\nlines".into())),
+        ];
+        for result in all {
+            assert_eq!(decode(&encode(result.clone())), result);
+        }
+        assert!(decode(b"").is_err() && decode(b"X").is_err());
+    }
+
+    #[test]
+    fn nothing_is_left_of_no_module() {
+        assert_eq!(leaves_nothing(&context()), Ok(()));
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device tests of rmmap: `rmmap selftest`.
+//!
+//! Every test runs in a process of its own with a time limit, and asserts what the *kernel* says of
+//! it (pagemap, smaps, mincore, `/proc/self/status`, the module's counters), not return values
+//! alone. Results are printed as [KTAP].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`outcome`] | how a test ends, and the macros that end it |
+//! | [`case`] | what a test is: name, description, function |
+//! | [`context`] | what a test is given |
+//! | [`area`] | fresh memory of the object under test: region, device or memfd |
+//! | [`counting`] | the module's counters over a while |
+//! | [`view`] | the kernel's view of this process |
+//! | [`loader`] | loads and unloads the module |
+//! | [`harness`] | runs one test in a child and prints what came of it |
+//! | [`suite`] | the tests, a file per topic |
+//!
+//! [KTAP]: https://docs.kernel.org/dev-tools/ktap.html
+
+#![forbid(unsafe_code)]
+
+pub mod area;
+pub mod args;
+pub mod case;
+pub mod context;
+pub mod counting;
+pub mod harness;
+pub mod loader;
+pub mod outcome;
+
+pub mod suite;
+pub mod view;
+
+pub use args::Args;
+pub use harness::run;

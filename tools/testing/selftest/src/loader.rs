@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loads and unloads the module.
+
+use crate::outcome::errno;
+use rmmap_sys::{module, Errno, Result};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Name of the module.
+pub const NAME: &str = "rmmap";
+
+/// The module's file and the parameters that the user wants.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    file: PathBuf,
+    parameters: Vec<String>,
+}
+
+impl Loader {
+    /// A loader of this file, with these parameters (`name=value`) where a test has no own.
+    pub fn new(file: &Path, parameters: &[String]) -> Self {
+        Self {
+            file: file.to_owned(),
+            parameters: parameters.to_vec(),
+        }
+    }
+
+    /// Loads the module as the user wants it.
+    pub fn load(&self) -> Result<()> {
+        self.load_with(&[])
+    }
+
+    /// Loads the module with some parameters changed.
+    pub fn load_with(&self, changed: &[&str]) -> Result<()> {
+        module::load(&self.file, &merge(&self.parameters, changed).join(" "))
+    }
+
+    /// Unloads the module, if it is loaded.
+    ///
+    /// Another process may just have ended that held the last reference: then it takes a moment.
+    pub fn unload(&self) -> Result<()> {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            match module::unload(NAME) {
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::WOULDBLOCK) if Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Unloads the module and loads it with some parameters changed.
+    pub fn reload_with(&self, changed: &[&str]) -> Result<()> {
+        self.unload()?;
+        self.load_with(changed)
+    }
+
+    /// Makes sure that the module is loaded as the user wants it, whatever a test left behind.
+    pub fn restore(&self) -> std::result::Result<(), String> {
+        let why = |e| format!("cannot load {} again: {}", self.file.display(), errno(e));
+        self.unload().and_then(|()| self.load()).map_err(why)
+    }
+}
+
+/// The parameters with some of them changed or added.
+fn merge(parameters: &[String], changed: &[&str]) -> Vec<String> {
+    let name = |p: &str| p.split('=').next().unwrap_or_default().to_owned();
+    let is_kept = |p: &&String| changed.iter().all(|c| name(c) != name(p));
+    let kept = parameters.iter().filter(is_kept).map(String::as_str);
+    kept.chain(changed.iter().copied())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_a_test_replace_those_of_the_user() {
+        let user = ["prepare=1".to_owned(), "max_bytes=9".to_owned()];
+        assert_eq!(merge(&user, &[]), user);
+        assert_eq!(
+            merge(&user, &["max_bytes=4", "capacity=8"]).join(" "),
+            "prepare=1 max_bytes=4 capacity=8"
+        );
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a test ends.
+
+use rmmap_sys::{Errno, Fault};
+use std::fmt::{Debug, Display};
+use std::panic::Location;
+
+/// What a test returns.
+pub type Result<T = ()> = std::result::Result<T, Stop>;
+
+/// Why a test ended before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Something is not as it has to be: what, and where it was seen.
+    Fail(String),
+    /// The test cannot be run here: why.
+    Skip(String),
+}
+
+impl Stop {
+    /// A failure at the place of the caller.
+    #[track_caller]
+    pub fn fail(text: impl Display) -> Self {
+        Self::Fail(format!("{text} ({})", place(Location::caller())))
+    }
+
+    /// A reason not to run the test.
+    pub fn skip(reason: impl Display) -> Self {
+        Self::Skip(reason.to_string())
+    }
+}
+
+/// A source position without the folders that all tests share.
+fn place(at: &Location<'_>) -> String {
+    let file = at
+        .file()
+        .rsplit_once("src/")
+        .map_or(at.file(), |(_, file)| file);
+    format!("{file}:{}", at.line())
+}
+
+/// The name of an error number with its text.
+pub fn errno(e: Errno) -> String {
+    let text = std::io::Error::from(e).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("{} ({text})", rmmap_sys::process::errno_name(e))
+}
+
+// `?` is for calls that have to succeed: the error tells where.
+
+impl From<Errno> for Stop {
+    #[track_caller]
+    fn from(e: Errno) -> Self {
+        Self::fail(format_args!("unexpected error: {}", errno(e)))
+    }
+}
+
+impl From<Fault> for Stop {
+    #[track_caller]
+    fn from(fault: Fault) -> Self {
+        Self::fail(format_args!("unexpected {fault}"))
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    #[track_caller]
+    fn from(e: std::io::Error) -> Self {
+        Self::fail(format_args!("unexpected error: {e}"))
+    }
+}
+
+impl From<rmmap_procfs::Error> for Stop {
+    #[track_caller]
+    fn from(e: rmmap_procfs::Error) -> Self {
+        Self::fail(e)
+    }
+}
+
+/// Fails unless `got == want`; `what` says of what.
+#[track_caller]
+pub fn equal<T, U>(what: &str, got: &T, want: &U) -> Result
+where
+    T: PartialEq<U> + Debug + ?Sized,
+    U: Debug + ?Sized,
+{
+    match got == want {
+        true => Ok(()),
+        false => Err(Stop::fail(format_args!(
+            "{what} is {got:?}, expected {want:?}"
+        ))),
+    }
+}
+
+/// Fails unless the call failed with this error number.
+#[track_caller]
+pub fn fails_with<T>(what: &str, got: rmmap_sys::Result<T>, want: Errno) -> Result {
+    match got {
+        Err(e) if e == want => Ok(()),
+        Err(e) => Err(Stop::fail(format_args!(
+            "{what} fails with {}; expected {}",
+            errno(e),
+            errno(want)
+        ))),
+        Ok(_) => Err(Stop::fail(format_args!(
+            "{what} succeeds; expected {}",
+            errno(want)
+        ))),
+    }
+}
+
+/// Fails unless the access was answered with SIGBUS, BUS_ADRERR at this address.
+#[track_caller]
+pub fn is_sigbus<T: Debug>(
+    what: &str,
+    got: std::result::Result<T, Fault>,
+    address: usize,
+) -> Result {
+    match got {
+        Err(f) if f.is_beyond_end() && f.address == address => Ok(()),
+        got => Err(Stop::fail(format_args!(
+            "{what} gives {got:?}, expected SIGBUS with BUS_ADRERR at {address:#x}"
+        ))),
+    }
+}
+
+/// Fails the test unless a condition holds: `check!(a < b, "a is {a}")`.
+#[macro_export]
+macro_rules! check {
+    ($condition:expr $(,)?) => {
+        if !$condition {
+            return Err($crate::outcome::Stop::fail(concat!("not so: ", stringify!($condition))));
+        }
+    };
+    ($condition:expr, $($why:tt)+) => {
+        if !$condition {
+            return Err($crate::outcome::Stop::fail(format_args!($($why)+)));
+        }
+    };
+}
+
+/// Fails the test unless two values are equal: `check_eq!(resident(&m)?, 4)`.
+#[macro_export]
+macro_rules! check_eq {
+    ($got:expr, $want:expr $(,)?) => {
+        $crate::outcome::equal(stringify!($got), &$got, &$want)?
+    };
+    ($got:expr, $want:expr, $($what:tt)+) => {
+        $crate::outcome::equal(&format!($($what)+), &$got, &$want)?
+    };
+}
+
+/// Fails the test unless a call fails with an error number: `check_err!(f(), Errno::INVAL)`.
+#[macro_export]
+macro_rules! check_err {
+    ($call:expr, $want:expr $(,)?) => {
+        $crate::outcome::fails_with(stringify!($call), $call, $want)?
+    };
+    ($call:expr, $want:expr, $($what:tt)+) => {
+        $crate::outcome::fails_with(&format!($($what)+), $call, $want)?
+    };
+}
+
+/// Fails the test unless an access of the page of a mapping is answered with SIGBUS, BUS_ADRERR:
+/// `check_sigbus!(m.touch_read(4), m.address_of(4 * P))`.
+#[macro_export]
+macro_rules! check_sigbus {
+    ($access:expr, $address:expr $(,)?) => {
+        $crate::outcome::is_sigbus(stringify!($access), $access, $address)?
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(r: Result) -> String {
+        match r {
+            Err(Stop::Fail(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn failures_tell_value_error_and_place() {
+        let f = || -> Result {
+            check_eq!(1 + 1, 3);
+            Ok(())
+        };
+        let line = line!() - 3;
+        assert_eq!(
+            text(f()),
+            format!("1 + 1 is 2, expected 3 (outcome.rs:{line})")
+        );
+
+        let f = || -> Result {
+            let call: rmmap_sys::Result<()> = Err(Errno::INVAL);
+            check_err!(call, Errno::NXIO);
+            Ok(())
+        };
+        let f = text(f());
+        assert!(
+            f.starts_with("call fails with EINVAL (Invalid argument)"),
+            "{f}"
+        );
+        assert!(
+            f.contains("; expected ENXIO (No such device or address)"),
+            "{f}"
+        );
+    }
+
+    #[test]
+    fn question_mark_tells_its_own_place() {
+        let f = || -> Result {
+            Err(Errno::NOMEM)?;
+            Ok(())
+        };
+        let line = line!() - 3;
+        assert!(
+            text(f()).ends_with(&format!("(outcome.rs:{line})")),
+            "{}",
+            text(f())
+        );
+    }
+}

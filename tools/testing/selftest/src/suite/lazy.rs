@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lazy allocation: one page per touch, one fault per page, and fault-around.
+
+use crate::context::{Context, P, PMD};
+use crate::outcome::Result;
+use crate::view::{cached, faults_of_stores, residency, resident, resident_in};
+use crate::{cases, check_counts, check_eq};
+use rmmap_sys::process::faults;
+use rmmap_sys::rustix::mm::Advice;
+
+cases! {
+    Each mmap_allocates_nothing ["MK-05"] "after mmap nothing is resident; a touch makes one page, with one fault";
+    Each write_touch_takes_one_fault_per_page ["MK-05"] "every first store is one fault and one new page, whatever the order";
+    Each read_touch_then_store_takes_one_fault ["PO-08", "MR-40"] "a page that was read in a shared writable mapping is written without a fault";
+    Each fault_around_maps_resident_neighbours ["MK-06"] "one read maps the 16 pages around it that the object holds";
+    Each fault_around_stays_in_page_table ["MK-06"] "a read of the last page below a 2 MiB boundary maps one page";
+    Each fault_around_allocates_nothing ["MK-06"] "holes among resident neighbours stay holes";
+    Each random_advice_maps_one_page [] "with MADV_RANDOM or without, a hole that is read gives one page";
+    Each second_mapping_shares_pages [] "a second mapping finds the pages of the first: no new one, the same bytes";
+}
+
+fn mmap_allocates_nothing(cx: &Context) -> Result {
+    let area = cx.area(16)?;
+    let count = area.count()?;
+    let m = area.map()?;
+    check_eq!((resident(&m)?, cached(&m)?, area.held_pages()?), (0, 0, 0));
+    check_counts!(count, mmap: 1, folios: 0, map_pages: 0);
+
+    check_eq!(m.touch_read(5)?, 0);
+    check_eq!(m.touch_read(5)?, 0);
+    check_eq!((resident(&m)?, cached(&m)?, area.held_pages()?), (1, 1, 1));
+    check_eq!(residency(&m)?.iter().position(|r| *r), Some(5));
+    check_counts!(count, fault_read: 1, answer_new: 1, folios: 1, mmap: 1);
+    Ok(())
+}
+
+fn write_touch_takes_one_fault_per_page(cx: &Context) -> Result {
+    let area = cx.area(64)?;
+    let m = area.map()?;
+    m.touch_write(0, 1)?;
+    let count = area.count()?;
+    let before = faults();
+    // 37 is coprime to 64: each page once, in no order that a predictor likes.
+    for i in 1..64 {
+        m.touch_write(i * 37 % 64, 1)?;
+    }
+    let taken = faults().minor - before.minor;
+    check_eq!((resident(&m)?, area.held_pages()?), (64, 64));
+    check_counts!(count, fault_write: 63, answer_new: 63, folios: 63);
+    check_eq!(taken, 63, "page faults that the thread took for 63 pages");
+    Ok(())
+}
+
+fn read_touch_then_store_takes_one_fault(cx: &Context) -> Result {
+    let area = cx.area(8)?;
+    let m = area.map()?;
+    for page in 0..8 {
+        m.touch_read(page)?;
+    }
+    check_eq!(resident(&m)?, 8);
+    let count = area.count()?;
+    let faults = faults_of_stores(&m)?;
+    check_counts!(count);
+    if area.is_rmmap() {
+        check_eq!(faults, 0, "faults of stores to mapped pages");
+    }
+    check_eq!(
+        crate::view::smap(&m)?.kb("Shared_Dirty") + crate::view::smap(&m)?.kb("Private_Dirty"),
+        32
+    );
+    Ok(())
+}
+
+fn fault_around_maps_resident_neighbours(cx: &Context) -> Result {
+    let area = cx.area(16)?;
+    let filled = area.map()?;
+    for page in 0..16 {
+        filled.touch_write(page, page as u8)?;
+    }
+    let mut window = cx.window(16)?;
+    area.map_at(&mut window, 0, area.whole())?;
+    check_eq!((cached(&window)?, resident(&window)?), (16, 0));
+    let count = area.count()?;
+    check_eq!(window.touch_read(0)?, 0);
+    check_eq!(resident(&window)?, 16);
+    // The neighbours were mapped without asking the handler once.
+    check_counts!(count, map_pages: 1, folios: 0);
+    check_eq!(window.touch_read(15)?, 15);
+    check_counts!(count, map_pages: 1, folios: 0);
+    Ok(())
+}
+
+fn fault_around_stays_in_page_table(cx: &Context) -> Result {
+    let area = cx.area(16)?;
+    let filled = area.map()?;
+    for page in 0..16 {
+        filled.touch_write(page, page as u8)?;
+    }
+    // The mapping begins one page below a 2 MiB boundary.
+    let last = PMD / P - 1;
+    let mut window = cx.window(last + 16)?;
+    area.map_at(&mut window, last, area.whole())?;
+    check_eq!(window.touch_read(last)?, 0);
+    check_eq!(resident(&window)?, 1);
+    check_eq!(window.touch_read(last + 8)?, 8);
+    check_eq!(resident(&window)?, 16);
+    Ok(())
+}
+
+fn fault_around_allocates_nothing(cx: &Context) -> Result {
+    let area = cx.area(16)?;
+    area.write(2 * P, &[2])?;
+    area.write(9 * P, &[9])?;
+    let mut window = cx.window(16)?;
+    area.map_at(&mut window, 0, area.whole())?;
+    check_eq!(window.touch_read(2)?, 2);
+    check_eq!(residency(&window)?.iter().filter(|r| **r).count(), 2);
+    check_eq!((resident_in(&window, 9, 1)?, area.held_pages()?), (1, 2));
+    Ok(())
+}
+
+fn random_advice_maps_one_page(cx: &Context) -> Result {
+    for advice in [Advice::Normal, Advice::Random, Advice::LinuxNoHugepage] {
+        let area = cx.area(32)?;
+        let m = area.map()?;
+        // Without huge pages in the kernel there is no such advice to give.
+        let _ = m.advise(0, m.len(), advice);
+        m.touch_read(7)?;
+        m.touch_write(21, 1)?;
+        check_eq!(
+            (resident(&m)?, area.held_pages()?),
+            (2, 2),
+            "pages with {advice:?}"
+        );
+    }
+    Ok(())
+}
+
+fn second_mapping_shares_pages(cx: &Context) -> Result {
+    let area = cx.area(8)?;
+    let a = area.map()?;
+    for page in 0..8 {
+        a.touch_write(page, 0x40 + page as u8)?;
+    }
+    let count = area.count()?;
+    let mut b = cx.window(8)?;
+    area.map_at(&mut b, 0, area.whole())?;
+    for page in 0..8 {
+        check_eq!(b.touch_read(page)?, 0x40 + page as u8);
+        b.touch_write(page, page as u8)?;
+        check_eq!(a.touch_read(page)?, page as u8);
+    }
+    check_counts!(count, folios: 0, map_pages: 1);
+    check_eq!(area.held_pages()?, 8);
+    Ok(())
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests, a file per topic. Each file has its functions and a table of them.
+
+use crate::case::Case;
+
+mod kinds;
+mod lazy;
+mod populate;
+
+/// All tests, in the order in which they run: what others rely on first, reloading last.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    let files = [kinds::CASES, lazy::CASES, populate::CASES];
+    files.into_iter().flatten()
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's view of this process and its mappings.
+
+use crate::context::P;
+use crate::outcome::{Result, Stop};
+use rmmap_procfs::{Map, Process, Smap};
+use rmmap_sys::process::faults;
+use rmmap_sys::{MapOptions, Mapping};
+
+/// How many pages of a mapping are mapped here (pagemap).
+#[track_caller]
+pub fn resident(m: &Mapping) -> Result<usize> {
+    resident_in(m, 0, m.pages())
+}
+
+/// How many of some pages of a mapping are mapped here (pagemap).
+#[track_caller]
+pub fn resident_in(m: &Mapping, page: usize, pages: usize) -> Result<usize> {
+    Ok(Process::Myself
+        .pagemap()?
+        .resident(m.address_of(page * P), pages)?)
+}
+
+/// Which pages of a mapping are mapped here (pagemap).
+#[track_caller]
+pub fn residency(m: &Mapping) -> Result<Vec<bool>> {
+    let pages = Process::Myself.pagemap()?.pages(m.address(), m.pages())?;
+    Ok(pages.iter().map(|page| page.is_present()).collect())
+}
+
+/// How many pages of a mapping the object holds (mincore).
+#[track_caller]
+pub fn cached(m: &Mapping) -> Result<usize> {
+    Ok(m.mincore(0, m.len())?.iter().filter(|held| **held).count())
+}
+
+/// The VMAs within a mapping, addresses that are only reserved left out.
+#[track_caller]
+pub fn vmas(m: &Mapping) -> Result<Vec<Map>> {
+    let (start, end) = (m.address(), m.address() + m.len());
+    let mut maps = Process::Myself.maps()?;
+    let is_reserved = |map: &Map| map.perms == "---p" && map.name.is_none();
+    maps.retain(|map| map.range.start < end && start < map.range.end && !is_reserved(map));
+    Ok(maps)
+}
+
+/// The VMAs of [`vmas`] as page ranges from the mapping's start, for comparison.
+#[track_caller]
+pub fn vma_pages(m: &Mapping) -> Result<Vec<(usize, usize)>> {
+    let page = |address: usize| address.saturating_sub(m.address()) / P;
+    Ok(vmas(m)?
+        .iter()
+        .map(|map| (page(map.range.start), page(map.range.end)))
+        .collect())
+}
+
+/// smaps of the VMA at the start of a mapping.
+#[track_caller]
+pub fn smap(m: &Mapping) -> Result<Smap> {
+    smap_at(m, 0)
+}
+
+/// smaps of the VMA at a page of a mapping.
+#[track_caller]
+pub fn smap_at(m: &Mapping, page: usize) -> Result<Smap> {
+    Ok(Process::Myself.smap_at(m.address_of(page * P))?)
+}
+
+/// Fails unless the VMA at the start of a mapping has and has not these VmFlags.
+#[track_caller]
+pub fn check_flags(m: &Mapping, has: &[&str], has_not: &[&str]) -> Result {
+    let flags = smap(m)?.vm_flags;
+    let missing: Vec<_> = has.iter().filter(|flag| !flags.has(flag)).collect();
+    let extra: Vec<_> = has_not.iter().filter(|flag| flags.has(flag)).collect();
+    if missing.is_empty() && extra.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<_> = flags.iter().collect();
+    Err(Stop::fail(format_args!(
+        "VmFlags are {all:?}: {missing:?} missing, {extra:?} too much"
+    )))
+}
+
+/// A size of `/proc/self/status`, kB.
+#[track_caller]
+pub fn status_kb(name: &str) -> Result<u64> {
+    let value = Process::Myself.status()?.get(name);
+    value.ok_or_else(|| Stop::fail(format_args!("/proc/self/status has no {name}")))
+}
+
+/// Locked memory of this process, kB.
+#[track_caller]
+pub fn locked_kb() -> Result<u64> {
+    status_kb("VmLck")
+}
+
+/// Kilobytes of a number of pages.
+pub fn kb(pages: usize) -> u64 {
+    (pages * P / 1024) as u64
+}
+
+/// Stores to every page of a mapping and returns how many faults that took.
+///
+/// Done on other memory first, so that the faults of the code itself are over.
+#[track_caller]
+pub fn faults_of_stores(m: &Mapping) -> Result<u64> {
+    let scratch = MapOptions::new(P).private().map_anonymous()?;
+    let mut taken = 0;
+    for m in [&scratch, &scratch, m] {
+        let before = faults();
+        for page in 0..m.pages() {
+            m.touch_write(page, 1)?;
+        }
+        taken = faults().minor - before.minor;
+    }
+    Ok(taken)
+}
