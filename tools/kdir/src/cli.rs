@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command line of `rmmap-kdir`.
+
+use crate::prepare::{self, Options};
+use crate::{check, symbols};
+use anyhow::{bail, Context, Result};
+use clap::{Parser, Subcommand};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Makes a Rust-ready build folder for a kernel whose headers ship no Rust metadata.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rmmap-kdir",
+    version,
+    max_term_width = 80,
+    help_expected = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make the folder and prove that modules built in it will load.
+    Prepare {
+        /// The kernel, as `uname -r` prints it.
+        #[arg(long, value_name = "VERSION")]
+        kernel: String,
+        /// The folder to make.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Source tree or archive [default: /usr/src/linux-source-X.Y*].
+        #[arg(long, value_name = "DIR|TAR")]
+        source: Option<PathBuf>,
+        /// The kernel's config [default: in /usr/lib/modules or /boot].
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The kernel's Module.symvers [default: of its headers package].
+        #[arg(long, value_name = "FILE")]
+        symvers: Option<PathBuf>,
+        /// Number of jobs [default: one per processor].
+        #[arg(short, long, value_name = "N")]
+        jobs: Option<usize>,
+    },
+    /// Check that Rust modules can be built in a folder.
+    Check {
+        /// The folder.
+        kdir: PathBuf,
+    },
+    /// Compare a folder's Rust symbols with a kernel's Module.symvers.
+    Verify {
+        /// The folder.
+        kdir: PathBuf,
+        /// The kernel's Module.symvers.
+        symvers: PathBuf,
+    },
+    /// Find a folder for a kernel, make one when needed, and run make there.
+    Make {
+        /// The folder [default: of the running kernel].
+        #[arg(long, value_name = "DIR")]
+        kdir: Option<PathBuf>,
+        /// Where to make a folder when the kernel's own lacks Rust metadata.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Arguments of make.
+        #[arg(last = true, required = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Does what the command line says.
+pub fn run() -> Result<()> {
+    match Cli::parse().command {
+        Action::Prepare {
+            kernel,
+            out,
+            source,
+            config,
+            symvers,
+            jobs,
+        } => {
+            let jobs = jobs.unwrap_or_else(processors);
+            prepare::prepare(&Options {
+                kernel,
+                out,
+                source,
+                config,
+                symvers,
+                jobs,
+            })
+        }
+        Action::Check { kdir } => check::check(&kdir),
+        Action::Verify { kdir, symvers } => {
+            println!("{} Rust symbols match", symbols::verify(&kdir, &symvers)?);
+            Ok(())
+        }
+        Action::Make {
+            kdir,
+            out,
+            arguments,
+        } => {
+            let kdir = match kdir {
+                Some(kdir) => kdir,
+                None => of_running_kernel(&out)?,
+            };
+            check::check(&kdir)?;
+            Err(Command::new("make")
+                .arg("-C")
+                .arg(kdir)
+                .args(arguments)
+                .exec())
+            .context("cannot run make")
+        }
+    }
+}
+
+/// The build folder of the running kernel: its own when complete, otherwise one made in `out`.
+fn of_running_kernel(out: &Path) -> Result<PathBuf> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?
+        .trim()
+        .to_owned();
+    let own = Path::new("/lib/modules").join(&release).join("build");
+    if own.join(check::METADATA).exists() {
+        return Ok(own);
+    }
+    let made = out.join(&release);
+    if made.join(prepare::PROVED).exists() {
+        return Ok(made);
+    }
+    if !own.exists() {
+        bail!(
+            "the running kernel {release} has no headers: install them, or give KDIR=DIR, or use `make \
+             run`, which needs neither"
+        );
+    }
+    let options = Options {
+        kernel: release,
+        out: made.clone(),
+        source: None,
+        config: None,
+        symvers: None,
+        jobs: processors(),
+    };
+    prepare::prepare(&options)?;
+    Ok(made)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
