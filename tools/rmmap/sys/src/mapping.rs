@@ -8,6 +8,7 @@ use crate::{Errno, Result, PAGE_SIZE};
 use rustix::mm::{Advice, MlockFlags, MprotectFlags, MsyncFlags};
 use std::ffi::c_void;
 use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
 /// A range of addresses that belongs to its owner, and is unmapped when dropped.
@@ -154,6 +155,24 @@ impl Mapping {
             at += 1;
         }
         Ok(())
+    }
+
+    /// `pwrite(2)` of bytes that lie in this mapping: the kernel is the one that touches them.
+    pub fn pwrite_from(&self, offset: usize, len: usize, fd: impl AsFd, at: u64) -> Result<usize> {
+        let (start, len) = self.pointer(offset, len);
+        let fd = fd.as_fd().as_raw_fd();
+        // SAFETY: The kernel reads from this mapping, or fails with `EFAULT`.
+        let n = unsafe { libc::pwrite(fd, start, len, at as i64) };
+        usize::try_from(n).map_err(|_| last_error())
+    }
+
+    /// `pread(2)` into this mapping.
+    pub fn pread_into(&self, offset: usize, len: usize, fd: impl AsFd, at: u64) -> Result<usize> {
+        let (start, len) = self.pointer(offset, len);
+        let fd = fd.as_fd().as_raw_fd();
+        // SAFETY: The kernel writes to this mapping, which no references point into, or fails.
+        let n = unsafe { libc::pread(fd, start, len, at as i64) };
+        usize::try_from(n).map_err(|_| last_error())
     }
 
     /// `mincore(2)`: which pages the object (or, for anonymous memory, this mapping) holds.

@@ -4,12 +4,30 @@
 
 use crate::case::Case;
 
+mod badioctl;
+mod isolation;
 mod kinds;
 mod lazy;
+mod limits;
+mod locked;
+mod mlockall;
 mod populate;
+mod rdwr;
+mod zeroed;
 
 /// All tests, in the order in which they run: what others rely on first, reloading last.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    let files = [kinds::CASES, lazy::CASES, populate::CASES];
+    let files = [
+        kinds::CASES,
+        lazy::CASES,
+        populate::CASES,
+        locked::CASES,
+        mlockall::CASES,
+        isolation::CASES,
+        rdwr::CASES,
+        zeroed::CASES,
+        limits::CASES,
+        badioctl::CASES,
+    ];
     files.into_iter().flatten()
 }
