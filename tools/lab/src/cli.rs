@@ -2,12 +2,9 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::vm::{Kernel, Outcome, Vm};
-use crate::{guest, vm};
+use crate::{guest, run, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// The lab of rmmap: kernels, build folders and virtual machines.
 #[derive(Debug, Parser)]
@@ -19,25 +16,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Make everything that a run needs: kernel, build folder, module, tools.
+    Lab,
+    /// Load the module into the stock kernel and show what it does.
+    Run,
+    /// Give a shell in a virtual machine with the module loaded.
+    Shell,
     /// Run a command in a virtual machine and end as it ended.
     #[command(hide = true)]
-    Vm {
-        /// Kernel image.
-        #[arg(long)]
-        image: PathBuf,
-        /// The kernel's lib/modules/VERSION folder.
-        #[arg(long)]
-        modules: Option<PathBuf>,
-        /// Limit in seconds.
-        #[arg(long, default_value_t = 300)]
-        timeout: u64,
-        /// A word for the kernel's command line.
-        #[arg(long)]
-        append: Vec<String>,
-        /// Command and arguments.
-        #[arg(last = true, required = true)]
-        command: Vec<String>,
-    },
+    Vm(run::VmArgs),
     /// Serve as the agent inside a virtual machine.
     #[command(hide = true)]
     Guest,
@@ -49,37 +36,28 @@ pub fn run() -> Result<u8> {
         .next()
         .is_some_and(|name| name.ends_with(vm::GUEST_SHELL))
     {
-        return Ok(u8::from(guest::serve()? != 0));
+        return guest();
     }
     match Cli::parse().command {
-        Action::Guest => Ok(u8::from(guest::serve()? != 0)),
-        Action::Vm {
-            image,
-            modules,
-            timeout,
-            append,
-            command,
-        } => {
-            let project = Project::find()?;
-            let mut vm = Vm::new("try", Kernel { image, modules });
-            vm.append = append;
-            let outcome = vm
-                .timeout(Duration::from_secs(timeout))
-                .run(&project, &command)?;
-            Ok(report(&outcome))
-        }
+        Action::Lab => run::lab(&Project::find()?),
+        Action::Run => run::demo(&Project::find()?),
+        Action::Shell => run::shell(&Project::find()?),
+        Action::Vm(args) => run::command(&Project::find()?, &args),
+        Action::Guest => guest(),
     }
 }
 
-/// Says how a run ended, when it ended badly, and where to read more.
-fn report(outcome: &Outcome) -> u8 {
-    let code = outcome.ending.exit_code();
-    if code != 0 {
-        eprintln!(
-            "lab: {} (kernel log: {})",
-            outcome.ending,
-            outcome.kernel_log().display()
-        );
+fn guest() -> Result<u8> {
+    Ok(u8::from(guest::serve()? != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
-    code
 }

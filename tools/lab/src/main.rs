@@ -5,10 +5,13 @@
 //! inside the virtual machines that it starts.
 #![forbid(unsafe_code)]
 
+mod build;
 mod cli;
 mod guest;
 mod project;
 mod protocol;
+mod run;
+mod steps;
 mod vm;
 
 use std::process::ExitCode;

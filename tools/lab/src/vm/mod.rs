@@ -18,7 +18,7 @@ mod watch;
 
 pub use ending::{Death, Ending};
 pub use klog::{scan as scan_kernel_log, Splat};
-pub use virtme::GUEST_SHELL;
+pub use virtme::{GUEST_SHELL, VIRTME_RUN};
 
 use crate::project::Project;
 use crate::protocol::{self, Request};

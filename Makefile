@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. `make help` lists the targets; each is one command.
+
+LAB := tools/lab/lab
+
+# Programs for this host (the lab compiles its own, with its own compiler, into build/cargo). The
+# target must be named, or the static linking would be applied to procedural macros, too.
+HOST := --release --target x86_64-unknown-linux-gnu --target-dir build/cargo-host
+KBUILD_IN = cargo run --quiet $(HOST) -p rmmap-kdir -- make
+
+# The kernel that `make modules` builds for, and where the result goes.
+KDIR ?=
+MO ?= $(CURDIR)/build/modules/host
+KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
+
+.PHONY: modules modules_install help lab tools run shell test check doc clean distclean
+
+modules: ## Build the modules for KDIR, or for the running kernel (the default target)
+	@+$(KBUILD) modules
+
+modules_install: ## Install what `make modules` built (INSTALL_MOD_PATH=DIR: below DIR)
+	@+$(KBUILD) modules_install
+
+help: ## List the targets
+	@sed -n 's/^\([a-z_]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
+
+lab: ## Make the lab: a Debian root, the stock kernel, module and tools (KERNEL=VERSION)
+	@$(LAB) lab
+
+tools: ## Build the userspace programs for this host
+	cargo build $(HOST) -p rmmap
+
+run: ## Show what the module does: the demo on the stock kernel, in a virtual machine
+	@$(LAB) run
+
+shell: ## Give a prompt in a virtual machine with the module loaded
+	@$(LAB) shell
+
+test: ## Run all tests; ends with `N passed, N failed, N skipped` (TESTS='--help' tells more)
+	@$(LAB) test $(TESTS)
+
+check: ## Check style: rustfmt, clippy, checkpatch, shellcheck, links in the documentation
+	@$(LAB) check
+
+doc: ## Build the documentation in build/doc
+	@$(LAB) doc
+
+clean: ## Remove what was built of this project; root and kernels stay
+	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/stamps/building-* build/doc
+
+distclean: ## Remove everything that was made
+	@$(LAB) distclean

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the lab makes: the stock kernel with its build folder, the modules, the tools.
+//!
+//! Each part is one step or a few; all of them are quick when nothing changed.
+
+mod apt;
+mod choose;
+mod module;
+mod stock;
+mod tools;
+mod virtme_ng;
+
+pub use module::module;
+pub use stock::{stock, Stock};
+pub use tools::tools;
+pub use virtme_ng::virtme_ng;
+
+use crate::project::Project;
+use crate::steps::{Inputs, Steps};
+use crate::vm::Kernel;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// The stock kernel, ready to boot, and the module built for it.
+pub struct Ready {
+    /// What to boot.
+    pub kernel: Kernel,
+    /// The module.
+    pub module: PathBuf,
+}
+
+/// Makes everything that a run on the stock kernel needs.
+pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
+    let stock = stock(project, steps)?;
+    virtme_ng(steps)?;
+    tools(project, steps)?;
+    let module = module(project, steps, "stock", &stock.kdir)?;
+    Ok(Ready {
+        kernel: stock.kernel(),
+        module,
+    })
+}
+
+/// Inputs that hold for everything made with the root's programs: which root it is.
+fn root_inputs() -> Result<Inputs> {
+    Inputs::new().file("/.stamp".as_ref())
+}

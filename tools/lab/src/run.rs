@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What people run in virtual machines: the demo, a shell, a command.
+
+use crate::build::{self, Ready};
+use crate::project::Project;
+use crate::steps::Steps;
+use crate::vm::{Outcome, Vm};
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::time::Duration;
+
+/// The limit for the demo, boot included: ten times what it takes under TCG.
+const DEMO: Duration = Duration::from_secs(300);
+
+/// `rmmap-lab vm`: a way to try each ending.
+#[derive(Debug, clap::Args)]
+pub struct VmArgs {
+    /// Limit in seconds.
+    #[arg(long, default_value_t = 300)]
+    timeout: u64,
+    /// A word for the kernel's command line.
+    #[arg(long)]
+    append: Vec<String>,
+    /// Load the module first and unload it afterwards.
+    #[arg(long)]
+    module: bool,
+    /// Command and arguments.
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+/// Makes all that a run needs.
+pub fn lab(project: &Project) -> Result<u8> {
+    let ready = ready(project)?;
+    println!("kernel: {}", ready.kernel.image.display());
+    println!("module: {}", ready.module.display());
+    Ok(0)
+}
+
+/// Loads the module into the stock kernel and runs `rmmap demo`.
+pub fn demo(project: &Project) -> Result<u8> {
+    let ready = ready(project)?;
+    let vm = with_module("run", &ready)?.timeout(DEMO);
+    let program = project.program("rmmap");
+    let command = [path(&program)?, "demo"];
+    Ok(report(&vm.run(project, &command)?))
+}
+
+/// Gives the terminal to a shell in a guest with the module loaded.
+pub fn shell(project: &Project) -> Result<u8> {
+    let ready = ready(project)?;
+    let mut vm = with_module("shell", &ready)?;
+    let programs = project.program("");
+    vm.env.push((
+        "PATH".into(),
+        format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", path(&programs)?),
+    ));
+    eprintln!("lab: booting; the module is loaded, `rmmap --help` tells more, `exit` leaves");
+    Ok(report(&vm.shell(project)?))
+}
+
+/// Runs any command in a guest.
+pub fn command(project: &Project, args: &VmArgs) -> Result<u8> {
+    let ready = ready(project)?;
+    let mut vm = match args.module {
+        true => with_module("try", &ready)?,
+        false => Vm::new("try", ready.kernel),
+    };
+    vm.append.clone_from(&args.append);
+    let vm = vm.timeout(Duration::from_secs(args.timeout));
+    Ok(report(&vm.run(project, &args.command)?))
+}
+
+/// Makes what is needed, and lets other runs build again before the guest starts.
+fn ready(project: &Project) -> Result<Ready> {
+    build::ready(project, &Steps::begin(project)?)
+}
+
+fn with_module(name: &str, ready: &Ready) -> Result<Vm> {
+    let mut vm = Vm::new(name, ready.kernel.clone());
+    vm.insmod.push(vec![path(&ready.module)?.to_owned()]);
+    Ok(vm)
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// Says how a run ended, when it ended badly, and where to read more.
+fn report(outcome: &Outcome) -> u8 {
+    let code = outcome.ending.exit_code();
+    if code != 0 {
+        eprintln!(
+            "lab: {} (kernel log: {})",
+            outcome.ending,
+            outcome.kernel_log().display()
+        );
+    }
+    code
+}

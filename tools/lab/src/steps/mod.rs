@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Steps: named work that is done once, shown while it runs, and skipped until its inputs change.
+//!
+//! A step leaves a stamp, the hash of its inputs, when it is complete. It has no stamp while it runs, so
+//! whatever interrupts it, the next run does it again.
+
+mod inputs;
+mod log;
+mod progress;
+
+pub use inputs::Inputs;
+pub use log::Log;
+
+use crate::project::Project;
+use anyhow::{Context, Result};
+use progress::Progress;
+use rustix::fs::{flock, FlockOperation};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// The right to change what lies in `build/`: one run at a time has it.
+pub struct Steps {
+    stamps: PathBuf,
+    logs: PathBuf,
+    _lock: File,
+}
+
+impl Steps {
+    /// Waits for other runs, then begins.
+    pub fn begin(project: &Project) -> Result<Self> {
+        let path = project.build("lab.lock");
+        fs::create_dir_all(project.build(""))?;
+        let lock = File::create(&path).with_context(|| format!("cannot use {}", path.display()))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            eprintln!("lab: another run is building: waiting for it");
+            flock(&lock, FlockOperation::LockExclusive)?;
+        }
+        let steps = Self {
+            stamps: project.build("stamps"),
+            logs: project.build("log"),
+            _lock: lock,
+        };
+        fs::create_dir_all(&steps.stamps)?;
+        fs::create_dir_all(&steps.logs)?;
+        Ok(steps)
+    }
+
+    /// Does `work`, unless it was done with these inputs and all `outputs` are there.
+    pub fn step(
+        &self,
+        name: &str,
+        inputs: &Inputs,
+        outputs: &[&Path],
+        work: impl FnOnce(&mut Log) -> Result<()>,
+    ) -> Result<()> {
+        let stamp = self.stamps.join(name.replace(['/', ' '], "-"));
+        let digest = inputs.digest();
+        let stamped = fs::read_to_string(&stamp).is_ok_and(|text| text == digest);
+        if stamped && outputs.iter().all(|output| output.exists()) {
+            return Ok(());
+        }
+        if stamp.exists() {
+            fs::remove_file(&stamp)?;
+        }
+        self.always(name, work)?;
+        let missing = outputs.iter().find(|output| !output.exists());
+        if let Some(output) = missing {
+            anyhow::bail!("{name} made no {}", output.display());
+        }
+        let part = stamp.with_extension("part");
+        fs::write(&part, digest)?;
+        fs::rename(part, stamp)?;
+        Ok(())
+    }
+
+    /// Does `work` each time: it knows itself what is up to date.
+    pub fn always(&self, name: &str, work: impl FnOnce(&mut Log) -> Result<()>) -> Result<()> {
+        let progress = Progress::begin(name);
+        let path = self
+            .logs
+            .join(format!("{}.log", name.replace(['/', ' '], "-")));
+        let result = work(&mut Log::create(path)?);
+        progress.end(result.is_ok());
+        result.with_context(|| format!("{name} failed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+    use std::cell::Cell;
+
+    struct Fixture {
+        dir: tempfile::TempDir,
+        done: Cell<u32>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            Self {
+                dir: tempfile::tempdir().unwrap(),
+                done: Cell::new(0),
+            }
+        }
+
+        fn output(&self) -> PathBuf {
+            self.dir.path().join("output")
+        }
+
+        fn run(&self, input: &str, fail: bool) -> Result<()> {
+            let steps = Steps::begin(&Project::at(self.dir.path()))?;
+            let inputs = Inputs::new().text(input);
+            steps.step("test", &inputs, &[&self.output()], |_| {
+                self.done.set(self.done.get() + 1);
+                fs::write(self.output(), input)?;
+                if fail {
+                    bail!("on purpose");
+                }
+                Ok(())
+            })
+        }
+    }
+
+    #[test]
+    fn unchanged_step_is_skipped() {
+        let test = Fixture::new();
+        test.run("a", false).unwrap();
+        test.run("a", false).unwrap();
+        assert_eq!(test.done.get(), 1);
+    }
+
+    #[test]
+    fn changed_input_or_lost_output_does_it_again() {
+        let test = Fixture::new();
+        test.run("a", false).unwrap();
+        test.run("b", false).unwrap();
+        assert_eq!(test.done.get(), 2);
+        fs::remove_file(test.output()).unwrap();
+        test.run("b", false).unwrap();
+        assert_eq!(test.done.get(), 3);
+    }
+
+    #[test]
+    fn failed_step_is_done_again_though_its_output_exists() {
+        let test = Fixture::new();
+        test.run("a", false).unwrap();
+        assert!(test.run("b", true).is_err());
+        // Back to the inputs of the stamp that the failed attempt took away.
+        test.run("a", false).unwrap();
+        assert_eq!(test.done.get(), 3);
+    }
+
+    #[test]
+    fn step_without_its_output_has_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let steps = Steps::begin(&Project::at(dir.path())).unwrap();
+        let output = dir.path().join("none");
+        let error = steps
+            .step("test", &Inputs::new(), &[&output], |_| Ok(()))
+            .unwrap_err();
+        assert!(error.to_string().contains("made no"), "{error}");
+    }
+}
