@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{error::BadLine, fields, maps, Fields, Map};
 
@@ -27,7 +27,7 @@ impl Smap {
 }
 
 /// The two-letter flags of a mapping, as the kernel prints them and in its order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmFlags(Vec<String>);
 
 impl VmFlags {

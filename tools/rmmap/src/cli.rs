@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::{demo, stat};
+
+/// Exit status: what the kernel did differs from what is expected, or a test failed.
+pub const DIFFERS: u8 = 1;
+
+/// Exit status: the command could not run. Clap uses the same for a wrong command line.
+pub const CANNOT_RUN: u8 = 2;
+
+/// What the exit status means, for `--help`.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done, and everything was as expected
+  1  demo: something differs from expectation; selftest: a test failed
+  2  the command could not run, or the command line is wrong";
+
+/// Shows, counts and tests what /dev/rmmap and the kernel's mmap path do.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rmmap",
+    version,
+    help_expected = true,
+    max_term_width = 100,
+    after_help = EXIT_STATUS
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub color: colorchoice_clap::Color,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Map memory of each kind in each way of allocating it, and show what the kernel did
+    Demo(demo::Args),
+    /// Show the counters of a region and of the whole device
+    Stat(stat::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_option_has_help() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_exit_status_is_documented() {
+        for status in [0, DIFFERS, CANNOT_RUN] {
+            assert!(EXIT_STATUS.contains(&format!("\n  {status}  ")));
+        }
+    }
+}

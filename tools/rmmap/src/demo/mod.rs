@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rmmap demo`: maps memory of each kind in each way of allocating it, and shows what the kernel
+//! did, beside what it should have done.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`case`] | the kinds and the ways |
+//! | [`facts`] | what is known of a mapping, and how two sets of facts differ |
+//! | [`expect`] | the rules: what each case must show |
+//! | [`target`] | untouched memory of the device or of a fresh region |
+//! | [`run`] | runs a case in a child and records what happened |
+//! | [`render`] | the table |
+//! | [`trace`] | the call path of one mapping, as the kernel's function graph shows it |
+
+mod case;
+mod expect;
+mod facts;
+mod render;
+mod run;
+mod target;
+mod trace;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use rmmap_uapi::RmmapInfo;
+use serde_json::{json, Value};
+
+use crate::{cli::DIFFERS, device, stat::hook_name, style::HEAD};
+use case::{Case, Kind};
+use facts::{Difference, Facts};
+use run::Observation;
+use target::Object;
+
+/// Options of `rmmap demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Map fresh regions made with RMMAP_IOC_CREATE instead of /dev/rmmap itself
+    #[arg(long)]
+    region: bool,
+
+    /// Print JSON for machines instead of the table
+    #[arg(long)]
+    json: bool,
+
+    /// Leave out the call path (it needs root, and tracefs in the kernel)
+    #[arg(long)]
+    no_trace: bool,
+}
+
+/// A row of the table.
+pub struct Row {
+    /// What was mapped and how.
+    case: Case,
+    /// What came of it.
+    outcome: Outcome,
+    /// What differs from expectation.
+    differences: Vec<Difference>,
+    /// The rules on which the expectation rests.
+    rules: Vec<&'static str>,
+}
+
+/// What came of a case.
+enum Outcome {
+    /// It ran.
+    Observed(Box<Observation>),
+    /// It could not run, and why.
+    Failed(String),
+}
+
+impl Row {
+    /// Runs a case and compares.
+    fn new(case: Case, object: Object) -> Self {
+        let rules = expect::rules(case);
+        match run::observe(case, object) {
+            Ok(observation) => {
+                let target = observation.target.as_deref().unwrap_or_default();
+                let expected = expect::expected(case, target);
+                Self {
+                    case,
+                    differences: Facts::differences(&expected, &observation.facts),
+                    outcome: Outcome::Observed(Box::new(observation)),
+                    rules,
+                }
+            }
+            Err(error) => Self {
+                case,
+                outcome: Outcome::Failed(format!("{error:#}")),
+                differences: Vec::new(),
+                rules,
+            },
+        }
+    }
+
+    /// Tells whether the kernel did what the rules say.
+    fn is_as_expected(&self) -> bool {
+        matches!(self.outcome, Outcome::Observed(_)) && self.differences.is_empty()
+    }
+
+    /// The row for machines.
+    fn json(&self) -> Value {
+        let (observed, error) = match &self.outcome {
+            Outcome::Observed(observation) => (json!(observation), Value::Null),
+            Outcome::Failed(why) => (Value::Null, json!(why)),
+        };
+        json!({
+            "kind": self.case.kind,
+            "way": self.case.way,
+            "rules": self.rules,
+            "as_expected": self.is_as_expected(),
+            "observed": observed,
+            "differences": self.differences,
+            "error": error,
+        })
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (_, info) = device::open()?;
+    let object = match args.region {
+        true => Object::Region,
+        false => Object::Device,
+    };
+    if !args.json {
+        anstream::print!("{}\n{}", title(&info, object), render::legend());
+    }
+    let rows = run_cases(object, !args.json);
+    let trace = match args.no_trace {
+        true => Err(trace::Unavailable::NotWanted),
+        false => trace::run(object),
+    };
+    if args.json {
+        anstream::println!("{}", json_of(&info, object, &rows, &trace)?);
+    } else {
+        anstream::println!("\n{}", trace::render(&trace));
+        anstream::println!("\n{}", render::summary(&rows));
+    }
+    Ok(match rows.iter().all(Row::is_as_expected) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(DIFFERS),
+    })
+}
+
+/// Runs every case, and prints each as soon as it is done if `show` is set.
+fn run_cases(object: Object, show: bool) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for kind in Kind::ALL {
+        if show {
+            anstream::println!("\n{}", render::heading(kind));
+        }
+        for case in Case::all().filter(|case| case.kind == kind) {
+            let row = Row::new(case, object);
+            if show {
+                anstream::println!("{}", render::row(&row));
+            }
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// What is shown, where, and on which kernel.
+fn title(info: &RmmapInfo, object: Object) -> String {
+    let object = match object {
+        Object::Device => "/dev/rmmap itself",
+        Object::Region => "fresh regions (RMMAP_IOC_CREATE)",
+    };
+    format!(
+        "{HEAD}rmmap demo{HEAD:#}: Linux {}, hook {}, mapping {object}\n",
+        device::release(),
+        hook_name(info)
+    )
+}
+
+/// Everything for machines.
+fn json_of(
+    info: &RmmapInfo,
+    object: Object,
+    rows: &[Row],
+    trace: &Result<trace::Trace, trace::Unavailable>,
+) -> anyhow::Result<String> {
+    let value = json!({
+        "kernel": device::release(),
+        "abi_version": info.abi_version,
+        "hook": hook_name(info),
+        "object": match object { Object::Device => "device", Object::Region => "region" },
+        "pages": case::PAGES,
+        "as_expected": rows.iter().all(Row::is_as_expected),
+        "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        "trace": match trace {
+            Ok(trace) => json!(trace),
+            Err(why) => json!({ "unavailable": why.to_string() }),
+        },
+    });
+    serde_json::to_string_pretty(&value).context("cannot write JSON")
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rmmap`: shows, counts and tests what `/dev/rmmap` and the kernel's mmap path do.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`demo`] | maps in every way and shows what the kernel did |
+//! | [`stat`] | the counters of a region and of the device |
+//! | [`device`] | opens the device, and says what to do when that fails |
+//! | [`style`] | colours |
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod demo;
+mod device;
+mod stat;
+mod style;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, CANNOT_RUN};
+
+/// Runs the command.
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    cli.color.write_global();
+    match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Stat(args) => stat::run(&args),
+    }
+}
+
+fn main() -> ExitCode {
+    run(Cli::parse()).unwrap_or_else(|error| {
+        anstream::eprintln!("{}rmmap:{0:#} {error:#}", style::BAD);
+        ExitCode::from(CANNOT_RUN)
+    })
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rmmap stat`: what a region and the device are, and what happened to them.
+
+mod counters;
+mod render;
+
+use std::{process::ExitCode, thread, time::Duration};
+
+use anyhow::Context;
+use rmmap_sys::{rustix::fs::OFlags, Device};
+use rmmap_uapi::{RmmapInfo, RmmapStats, RMMAP_DEVICE};
+
+use crate::device;
+pub use render::hook_name;
+
+/// Options of `rmmap stat`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The device, a region (as /proc/PID/fd/N), or the number of a descriptor that was inherited
+    #[arg(value_name = "FD-OR-PATH", default_value = RMMAP_DEVICE)]
+    target: String,
+
+    /// Print JSON; with --watch one line for each look
+    #[arg(long)]
+    json: bool,
+
+    /// Look again every SECS seconds, and show what has changed since the last look
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    watch: Option<Duration>,
+}
+
+/// One look at the region and the device.
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// What they are.
+    pub info: RmmapInfo,
+    /// What happened to them.
+    pub stats: RmmapStats,
+}
+
+impl Look {
+    /// Takes a look.
+    fn take(device: &Device) -> anyhow::Result<Self> {
+        Ok(Self {
+            info: device.info().context("cannot ask what the region is")?,
+            stats: device.stats().context("cannot read the counters")?,
+        })
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (device, _) = device::open_target(&args.target, OFlags::RDONLY)?;
+    let mut before = None;
+    loop {
+        let look = Look::take(&device)?;
+        if args.json {
+            anstream::println!(
+                "{}",
+                render::json(&args.target, &look, args.watch.is_none())?
+            );
+        } else {
+            let clear =
+                args.watch.is_some() && std::io::IsTerminal::is_terminal(&std::io::stdout());
+            // Home, then erase: the table is drawn over the last one without flicker.
+            let start = if clear { "\x1b[H\x1b[2J" } else { "" };
+            anstream::println!(
+                "{start}{}",
+                render::text(&args.target, &look, before.as_ref())
+            );
+        }
+        let Some(interval) = args.watch else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        before = Some(look);
+        thread::sleep(interval);
+    }
+}
+
+/// Parses the interval: a positive number of seconds, for example 0.5.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>().map(Duration::try_from_secs_f64) {
+        Ok(Ok(interval)) if !interval.is_zero() => Ok(interval),
+        _ => Err("a positive number of seconds is wanted, for example 0.5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_positive_numbers() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["0", "-1", "x", "inf", "NaN", ""] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}
