@@ -30,3 +30,13 @@ __rust_helper void rust_helper_inode_unlock(struct inode *inode)
 {
 	inode_unlock(inode);
 }
+
+__rust_helper void rust_helper_sb_hold_active(struct super_block *sb)
+{
+	atomic_inc(&sb->s_active);
+}
+
+__rust_helper int rust_helper_sb_active(struct super_block *sb)
+{
+	return atomic_read(&sb->s_active);
+}

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/mm.h>
+#include <linux/mman.h>
+
+/* Values that bindgen does not see; rust/kernel_mm/ffi.rs repeats them. */
+static_assert(PROT_READ == 1);
+static_assert(PROT_WRITE == 2);
+static_assert(MAP_SHARED == 1);
+static_assert(MAP_PRIVATE == 2);
+static_assert(MAP_POPULATE == 0x8000);
 
 __rust_helper unsigned long rust_helper_totalram_pages(void)
 {

@@ -216,6 +216,11 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
         unsafe { (*self.0.vmf).page = page };
         self.0.answer(0)
     }
+
+    /// Gives the fault back, to be answered like any other.
+    pub fn into_fault(self) -> VmFault<'a, V> {
+        self.0
+    }
 }
 
 /// The chance to map pages that are resident already, before the handler is asked (`map_pages`).

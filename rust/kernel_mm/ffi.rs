@@ -2,7 +2,7 @@
 
 //! The C wrappers of `rust/helpers/`, and values that the kernel's bindings lack.
 //!
-//! The values are checked against the C headers by `static_assert()` in `rust/helpers/fs.c`.
+//! The values are checked against the C headers by `static_assert()` in `rust/helpers/`.
 
 // Not `expect`: the type in question, `struct lock_class_key`, has fields when lockdep is on.
 #![allow(
@@ -32,6 +32,22 @@ pub(crate) const FALLOC_FL_PUNCH_HOLE: i32 = 2;
 pub(crate) const GFP_SOFT: bindings::gfp_t =
     1 << bindings::___GFP_NORETRY_BIT | 1 << bindings::___GFP_NOWARN_BIT;
 
+/// `PROT_READ` of `include/uapi/asm-generic/mman-common.h`.
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) const PROT_READ: usize = 1;
+/// `PROT_WRITE` of `include/uapi/asm-generic/mman-common.h`.
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) const PROT_WRITE: usize = 2;
+/// `MAP_SHARED` of `include/uapi/linux/mman.h`.
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) const MAP_SHARED: usize = 1;
+/// `MAP_PRIVATE` of `include/uapi/linux/mman.h`.
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) const MAP_PRIVATE: usize = 2;
+/// `MAP_POPULATE` of `include/uapi/asm-generic/mman-common.h`.
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) const MAP_POPULATE: usize = 0x8000;
+
 macro_rules! helpers {
     ($($(#[$meta:meta])* fn $c:literal $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
         unsafe extern "C" {
@@ -50,6 +66,8 @@ helpers! {
     fn "rust_helper_i_size_write" i_size_write(inode: *mut bindings::inode, size: bindings::loff_t);
     fn "rust_helper_inode_lock" inode_lock(inode: *mut bindings::inode);
     fn "rust_helper_inode_unlock" inode_unlock(inode: *mut bindings::inode);
+    fn "rust_helper_sb_hold_active" sb_hold_active(sb: *mut bindings::super_block);
+    fn "rust_helper_sb_active" sb_active(sb: *mut bindings::super_block) -> ffi::c_int;
     // mm.c
     fn "rust_helper_totalram_pages" totalram_pages() -> ffi::c_ulong;
     fn "rust_helper_folio_get" folio_get(folio: *mut bindings::folio);

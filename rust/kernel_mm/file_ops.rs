@@ -12,6 +12,7 @@
 use crate::{
     desc::VmAreaDesc,
     inode::{
+        self,
         Inode,
         InodeData, //
     },
@@ -179,7 +180,7 @@ impl<D> Opened<D> {
 ///
 /// # Invariants
 ///
-/// Owns a reference to the inode.
+/// Owns a reference to the inode, as `inode::hold()` takes it.
 struct Mapped(*mut bindings::inode);
 
 // SAFETY: A reference to an inode may be given back on any thread.
@@ -197,7 +198,7 @@ impl Mapped {
 impl Drop for Mapped {
     fn drop(&mut self) {
         // SAFETY: By the type invariants.
-        unsafe { bindings::iput(self.0) };
+        unsafe { inode::release(self.0) };
     }
 }
 

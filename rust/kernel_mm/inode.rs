@@ -72,17 +72,44 @@ unsafe impl<D: InodeData> Send for Inode<D> {}
 // SAFETY: The methods take the locks they need; shared access to `D` is fine since it is `Sync`.
 unsafe impl<D: InodeData> Sync for Inode<D> {}
 
-// SAFETY: `ihold()` keeps an inode alive until the matching `iput()`.
+// SAFETY: `hold()` keeps an inode alive until the matching `release()`.
 unsafe impl<D: InodeData> AlwaysRefCounted for Inode<D> {
     fn inc_ref(&self) {
         // SAFETY: By the type invariants the reference count is not zero.
-        unsafe { bindings::ihold(self.as_raw()) };
+        unsafe { hold(self.as_raw()) };
     }
 
     unsafe fn dec_ref(obj: NonNull<Self>) {
         // SAFETY: The caller gives up a reference that it owns.
-        unsafe { bindings::iput(obj.cast().as_ptr()) };
+        unsafe { release(obj.cast().as_ptr()) };
     }
+}
+
+/// Takes a reference to an inode, and one to its superblock: a file system must not be shut down
+/// while somebody holds an inode of it, and it is the superblock that keeps the module.
+///
+/// # Safety
+///
+/// `inode` is an inode with a reference count that is not zero, on a live superblock.
+pub(crate) unsafe fn hold(inode: *mut bindings::inode) {
+    // SAFETY: By the contract of this function.
+    unsafe { bindings::ihold(inode) };
+    // SAFETY: As above; the count of a live superblock is not zero.
+    unsafe { ffi::sb_hold_active((*inode).i_sb) };
+}
+
+/// Gives back what [`hold`] took. May sleep.
+///
+/// # Safety
+///
+/// The caller owns what a call of [`hold`] took.
+pub(crate) unsafe fn release(inode: *mut bindings::inode) {
+    // SAFETY: The inode is valid until the next call.
+    let sb = unsafe { (*inode).i_sb };
+    // SAFETY: By the contract of this function.
+    unsafe { bindings::iput(inode) };
+    // SAFETY: As above.
+    unsafe { bindings::deactivate_super(sb) };
 }
 
 impl<D: InodeData> Deref for Inode<D> {

@@ -28,6 +28,8 @@ pub mod file_ops;
 mod file_table;
 pub mod folio;
 pub mod inode;
+#[cfg(CONFIG_KUNIT = "y")]
+pub mod kunit;
 pub mod mem;
 pub mod misc;
 pub mod page_cache;

@@ -146,7 +146,9 @@ impl<D: InodeData> PseudoFs<D> {
             ffi::mapping_set_unevictable(mapping);
             ffi::i_size_write(inode, size);
         }
-        // SAFETY: We own the only reference, and the inode is as the type's invariants say.
+        // SAFETY: The superblock is live, and stays so by this reference.
+        unsafe { ffi::sb_hold_active(sb) };
+        // SAFETY: We own the only references, and the inode is as the type's invariants say.
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
     }
 
@@ -164,6 +166,23 @@ impl<D: InodeData> PseudoFs<D> {
         size: u64,
         data: KBox<D>,
     ) -> Result<ARef<File>> {
+        Ok(self.create_file_and_inode::<F>(name, hook, size, data)?.0)
+    }
+
+    /// As [`PseudoFs::create_file`]; returns a reference to the file's inode as well.
+    ///
+    /// As the file does, the reference keeps the module loaded.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PseudoFs::create_file`].
+    pub fn create_file_and_inode<F: OpenInode<Inode = D>>(
+        &'static self,
+        name: &CStr,
+        hook: Hook,
+        size: u64,
+        data: KBox<D>,
+    ) -> Result<(ARef<File>, ARef<Inode<D>>)> {
         let pin = Pinned::new(self)?;
         let fops = FileTable::<F, FromInode>::get(hook);
         // SAFETY: The mount is live while `pin` is; the table is made for inodes with `F::Inode`.
@@ -176,7 +195,9 @@ impl<D: InodeData> PseudoFs<D> {
         if !unsafe { ffi::try_module_get(fops.owner) } {
             return Err(ENODEV);
         }
-        // SAFETY: All arguments are valid. On success the file owns our reference to the inode.
+        // SAFETY: We own a reference; this one is for the file.
+        unsafe { bindings::ihold(inode.as_raw()) };
+        // SAFETY: All arguments are valid.
         let file = from_err_ptr(unsafe {
             bindings::alloc_file_pseudo(
                 inode.as_raw(),
@@ -189,13 +210,13 @@ impl<D: InodeData> PseudoFs<D> {
         let file = match file {
             Ok(file) => file,
             Err(e) => {
+                // SAFETY: Taken above, and not used up by a call that failed.
+                unsafe { bindings::iput(inode.as_raw()) };
                 // SAFETY: Taken above.
                 unsafe { ffi::module_put(fops.owner) };
                 return Err(e);
             }
         };
-        // The file's dentry owns this reference now.
-        let _ = ARef::into_raw(inode);
         // SAFETY: Nobody else knows the file yet. Without these bits pread(2) and lseek(2) fail, as
         // `__shmem_file_setup()`'s callers know, too.
         unsafe {
@@ -203,7 +224,8 @@ impl<D: InodeData> PseudoFs<D> {
             (*file).private_data = KBox::into_raw(state).cast();
         }
         // SAFETY: A new file with one reference, which is ours.
-        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) })
+        let file = unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) };
+        Ok((file, inode))
     }
 }
 
@@ -239,7 +261,11 @@ impl<D> Drop for Pinned<D> {
 
 /// A mount of a [`PseudoFs::unowned`] file system that the module keeps.
 ///
-/// All inodes made on it must be gone before it: keep it in a field behind them.
+/// All references to inodes made on it must be gone before it: keep it in a field behind them.
+///
+/// # Panics
+///
+/// On drop, when a reference is left. There is no way to go on: the module is about to be unloaded.
 ///
 /// # Invariants
 ///
@@ -288,6 +314,11 @@ impl<D: InodeData> InternalMount<D> {
 
 impl<D> Drop for InternalMount<D> {
     fn drop(&mut self) {
+        // SAFETY: By the type invariants the mount and its superblock are live.
+        let active = unsafe { ffi::sb_active((*self.mount.as_ptr()).mnt_sb) };
+        // One is the mount's. An inode that outlives the module's file system would be used with
+        // code and data that are gone: better to stop here.
+        assert_eq!(active, 1, "an inode outlives its mount");
         // SAFETY: By the type invariants.
         unsafe { bindings::kern_unmount(self.mount.as_ptr()) };
     }

@@ -10,12 +10,15 @@
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
 //! | `stats.rs` | the counters |
+//! | `kunit.rs` | tests of the above, inside the kernel |
 
 #![forbid(unsafe_code)]
 
 mod device;
 mod file;
 mod ioctl;
+#[cfg(CONFIG_KUNIT = "y")]
+mod kunit;
 mod region;
 mod stats;
 mod vm;

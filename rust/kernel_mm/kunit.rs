@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! For KUnit tests: mappings in a real address space, made and used from within the kernel.
+//!
+//! A test case runs in a kernel thread. [`UserMapping`] gives it an address space
+//! (`kunit_attach_mm()`), maps a file there by the kernel's own path, and touches the mapping as a
+//! system call touches its caller's memory: through page faults.
+//!
+//! C source: [`lib/kunit/user_alloc.c`](srctree/lib/kunit/user_alloc.c)
+
+use crate::ffi;
+use kernel::{
+    bindings,
+    error::to_result,
+    fs::File,
+    page::PAGE_SIZE,
+    prelude::*,
+    types::NotThreadSafe,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+/// How a file is mapped; the flags of mmap(2).
+#[derive(Clone, Copy)]
+pub enum Share {
+    /// `MAP_SHARED`.
+    Shared,
+    /// `MAP_PRIVATE`.
+    Private,
+    /// `MAP_SHARED | MAP_POPULATE`.
+    SharedPopulate,
+}
+
+/// A mapping of a file, readable and writable, in the address space of the test.
+///
+/// # Invariants
+///
+/// `len` bytes at `addr` are mapped in the address space of this thread until the drop.
+pub struct UserMapping {
+    addr: usize,
+    len: usize,
+    _nts: NotThreadSafe,
+}
+
+impl UserMapping {
+    /// Maps `pages` pages of `file` from page `pgoff` on, at an address of the kernel's choice.
+    ///
+    /// # Errors
+    ///
+    /// What mmap(2) says.
+    pub fn new(file: &File, pages: usize, pgoff: usize, share: Share) -> Result<Self> {
+        // SAFETY: Gives this kernel thread an address space, unless it has one.
+        to_result(unsafe { bindings::kunit_attach_mm() })?;
+        let flags = match share {
+            Share::Shared => ffi::MAP_SHARED,
+            Share::Private => ffi::MAP_PRIVATE,
+            Share::SharedPopulate => ffi::MAP_SHARED | ffi::MAP_POPULATE,
+        };
+        let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+        let offset = pgoff.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+        // SAFETY: The file is valid, the rest is checked as that of a system call.
+        let addr = unsafe {
+            bindings::vm_mmap(
+                file.as_ptr(),
+                0,
+                len,
+                ffi::PROT_READ | ffi::PROT_WRITE,
+                flags,
+                offset,
+            )
+        };
+        // As IS_ERR_VALUE(): the last page of the address space stands for errors.
+        if addr > usize::MAX - bindings::MAX_ERRNO as usize {
+            return Err(Error::from_errno(addr as isize as c_int));
+        }
+        // INVARIANT: Just mapped.
+        Ok(Self {
+            addr,
+            len,
+            _nts: NotThreadSafe,
+        })
+    }
+
+    /// Reads the byte at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` when the page fault is not answered with a page.
+    pub fn read(&self, offset: usize) -> Result<u8> {
+        let mut byte = [0];
+        UserSlice::new(UserPtr::from_addr(self.addr + offset), 1)
+            .reader()
+            .read_slice(&mut byte)?;
+        Ok(byte[0])
+    }
+
+    /// Writes the byte at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`UserMapping::read`].
+    pub fn write(&self, offset: usize, byte: u8) -> Result {
+        UserSlice::new(UserPtr::from_addr(self.addr + offset), 1)
+            .writer()
+            .write_slice(&[byte])
+    }
+
+    /// Unmaps `pages` pages from page `first` on; the rest stays mapped.
+    ///
+    /// # Errors
+    ///
+    /// What munmap(2) says, `may_split` of the driver included.
+    pub fn unmap_part(&self, first: usize, pages: usize) -> Result {
+        // SAFETY: This address space belongs to the test; nobody uses the range behind our back.
+        to_result(unsafe { bindings::vm_munmap(self.addr + first * PAGE_SIZE, pages * PAGE_SIZE) })
+    }
+}
+
+impl Drop for UserMapping {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. What is unmapped already is skipped.
+        unsafe { bindings::vm_munmap(self.addr, self.len) };
+        flush_files();
+    }
+}
+
+/// Waits until files that were closed in this thread are really gone.
+///
+/// A kernel thread's last `fput()` is left to a worker; a test that looks at what `release` or the
+/// end of an inode does must not be faster than that.
+pub fn flush_files() {
+    // SAFETY: May sleep, as every test case may.
+    unsafe { bindings::flush_delayed_fput() };
+}

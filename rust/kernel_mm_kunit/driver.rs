@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver under the tests: files of a few pages that count what they are asked, and answer
+//! page faults as the test wishes.
+
+use kernel::{
+    fs::File,
+    mm::virt::VmaNew,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    fault::{
+        Answer,
+        MapPages,
+        VmFault, //
+    },
+    file_ops::{
+        FileOperations,
+        Hook,
+        OpenInode, //
+    },
+    folio::NewFolio,
+    inode::{
+        Inode,
+        InodeData, //
+    },
+    page_cache::AddressSpace,
+    pseudo_fs::PseudoFs,
+    vm_ops::VmOperations,
+    vma::VmaExt, //
+};
+
+pub(crate) static FS: PseudoFs<Node> = PseudoFs::new::<crate::LocalModule>(c"kernel_mm_kunit");
+
+/// How page faults are answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// With the page, allocated when it is missing.
+    Page,
+    /// With page 0 of the file, whatever page is asked for.
+    WrongPage,
+    /// As `Page`, but a private write to a hole is given a page of zeroes to copy.
+    CowOfZeroes,
+    /// As if there were no memory.
+    NoMemory,
+}
+
+/// What the tests look at; it outlives the file.
+pub(crate) struct Seen {
+    pub(crate) mode: Mode,
+    pub(crate) faults: Atomic<i32>,
+    pub(crate) populates: Atomic<i32>,
+    pub(crate) map_pages: Atomic<i32>,
+    pub(crate) hooks: Atomic<i32>,
+    pub(crate) removed: Atomic<i32>,
+    pub(crate) dropped: Atomic<i32>,
+}
+
+/// The data of an inode.
+pub(crate) struct Node {
+    pub(crate) seen: Arc<Seen>,
+}
+
+/// Largest size that ftruncate(2) may set.
+pub(crate) const MAX_SIZE: u64 = 1 << 20;
+
+impl InodeData for Node {
+    fn may_resize(&self, size: u64) -> Result {
+        if size > MAX_SIZE {
+            return Err(EFBIG);
+        }
+        Ok(())
+    }
+
+    fn pages_removed(&self, pages: usize) {
+        self.seen.removed.add(pages as i32, Relaxed);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.seen.dropped.add(1, Relaxed);
+    }
+}
+
+/// Files of the driver.
+pub(crate) struct TestFile;
+
+#[vtable]
+impl FileOperations for TestFile {
+    type Data = ARef<Inode<Node>>;
+    type Vm = TestVm;
+
+    fn mmap(inode: &Self::Data, _file: &File, vma: &VmaNew) -> Result {
+        inode.seen.hooks.add(1, Relaxed);
+        refuse_beyond(vma.pgoff(), vma.pages())
+    }
+
+    fn mmap_prepare(inode: &Self::Data, _file: &File, desc: &mut VmAreaDesc<'_>) -> Result {
+        inode.seen.hooks.add(1, Relaxed);
+        refuse_beyond(desc.pgoff(), desc.pages())
+    }
+}
+
+/// The error of the hooks, so that tests see that it arrives.
+fn refuse_beyond(pgoff: usize, pages: usize) -> Result {
+    if pgoff + pages > 64 {
+        return Err(EXDEV);
+    }
+    Ok(())
+}
+
+impl OpenInode for TestFile {
+    type Inode = Node;
+
+    fn open(inode: &Inode<Node>) -> Result<ARef<Inode<Node>>> {
+        Ok(ARef::from(inode))
+    }
+}
+
+/// Mappings of the driver.
+pub(crate) struct TestVm;
+
+#[vtable]
+impl VmOperations for TestVm {
+    type Data = ARef<Inode<Node>>;
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let inode = vmf.data();
+        inode.seen.faults.add(1, Relaxed);
+        if !vmf.is_touch() {
+            inode.seen.populates.add(1, Relaxed);
+        }
+        let mode = inode.seen.mode;
+        let held = inode.mapping().invalidate_lock_shared();
+        if vmf.pgoff() >= inode.mapping().size_pages() {
+            return vmf.sigbus();
+        }
+        let index = if mode == Mode::WrongPage { 0 } else { vmf.pgoff() };
+        if let Some(folio) = inode.mapping().lock_folio(index) {
+            return vmf.locked(folio);
+        }
+        let vmf = match vmf.into_cow() {
+            Ok(cow) if mode == Mode::CowOfZeroes => match NewFolio::zero_page() {
+                Ok(page) => return cow.copy_of(page),
+                Err(_) => return cow.into_fault().no_memory(),
+            },
+            Ok(cow) => cow.into_fault(),
+            Err(vmf) => vmf,
+        };
+        if mode == Mode::NoMemory {
+            return vmf.no_memory();
+        }
+        match inode.mapping().alloc_folio(0) {
+            Some(folio) => match AddressSpace::add_folio(&held, folio, index) {
+                Ok(folio) => vmf.locked(folio),
+                Err(_) => vmf.nopage(),
+            },
+            None => vmf.no_memory(),
+        }
+    }
+
+    fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
+        pages.data().seen.map_pages.add(1, Relaxed);
+        pages.map_resident()
+    }
+}
+
+/// A file of `pages` pages, what can be seen of it, and its inode.
+pub(crate) struct Fixture {
+    pub(crate) file: ARef<File>,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) inode: ARef<Inode<Node>>,
+}
+
+impl Fixture {
+    /// Makes a file that is mapped by `hook` and answers page faults by `mode`.
+    pub(crate) fn new(pages: usize, hook: Hook, mode: Mode) -> Result<Self> {
+        let seen = Arc::new(
+            Seen {
+                mode,
+                faults: Atomic::new(0),
+                populates: Atomic::new(0),
+                map_pages: Atomic::new(0),
+                hooks: Atomic::new(0),
+                removed: Atomic::new(0),
+                dropped: Atomic::new(0),
+            },
+            GFP_KERNEL,
+        )?;
+        let size = pages as u64 * kernel::page::PAGE_SIZE as u64;
+        let node = KBox::new(Node { seen: seen.clone() }, GFP_KERNEL)?;
+        let (file, inode) = FS.create_file_and_inode::<TestFile>(c"kunit", hook, size, node)?;
+        Ok(Self { file, seen, inode })
+    }
+}

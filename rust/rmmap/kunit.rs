@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of the parts of the driver that userspace cannot look at one by one.
+
+use kernel::{
+    macros::kunit_tests,
+    prelude::*, //
+};
+
+#[kunit_tests(rmmap_limits)]
+mod limits {
+    use super::*;
+    use crate::device::Limits;
+    use kernel::page::PAGE_SIZE;
+
+    #[test]
+    fn given_values_are_taken() -> Result {
+        let limits = Limits::new(PAGE_SIZE as u64, 1)?;
+        assert_eq!(limits.capacity, PAGE_SIZE as u64);
+        assert_eq!(limits.max_bytes, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn unusable_values_are_refused() {
+        let page = PAGE_SIZE as u64;
+        assert_eq!(Limits::new(0, page).err(), Some(EINVAL));
+        assert_eq!(Limits::new(page, 0).err(), Some(EINVAL));
+        assert_eq!(Limits::new(page + 1, page).err(), Some(EINVAL));
+        assert_eq!(Limits::new(1 << 63, page).err(), Some(EINVAL));
+        assert_eq!(Limits::new(u64::MAX, page).err(), Some(EINVAL));
+        assert_eq!(Limits::new(page, u64::MAX).err(), Some(EINVAL));
+    }
+
+    #[test]
+    fn default_is_half_of_ram_in_whole_pages() -> Result {
+        let limits = Limits::new(u64::MAX - 1, u64::MAX - 1)?;
+        let ram = kernel_mm::mem::total_ram_bytes();
+        assert_eq!(limits.capacity % PAGE_SIZE as u64, 0);
+        assert!(limits.capacity <= ram / 2);
+        assert!(limits.capacity > ram / 2 - PAGE_SIZE as u64);
+        Ok(())
+    }
+}
+
+#[kunit_tests(rmmap_region)]
+mod region {
+    use super::*;
+    use crate::{
+        device::{
+            Device,
+            Limits,
+            REGION_FS, //
+        },
+        file::RegionFile,
+        region::{
+            add_page,
+            find_or_add,
+            Kind,
+            Region, //
+        }, //
+    };
+    use kernel::{
+        page::PAGE_SIZE,
+        sync::Arc, //
+    };
+    use kernel_mm::file_ops::Hook;
+
+    /// A device of its own with room for `pages` pages.
+    fn device(pages: usize) -> Result<Arc<Device>> {
+        let bytes = (pages * PAGE_SIZE) as u64;
+        Device::new(Limits::new(bytes, bytes)?, Hook::Mmap)
+    }
+
+    #[test]
+    fn quota_is_charged_and_given_back() -> Result {
+        let device = device(3)?;
+        device.charge(2)?;
+        assert_eq!(device.charge(2), Err(ENOMEM));
+        assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
+        device.charge(1)?;
+        device.uncharge(3);
+        assert_eq!(device.used_bytes(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn regions_share_the_quota_and_return_it() -> Result {
+        let device = device(3)?;
+        let size = 8 * PAGE_SIZE as u64;
+        let make = || {
+            let data = Region::new(device.clone(), Kind::Created)?;
+            REGION_FS.create_file_and_inode::<RegionFile>(c"kunit", Hook::Mmap, size, data)
+        };
+        let (file_a, a) = make()?;
+        let (file_b, b) = make()?;
+        assert_eq!(device.regions(), 2);
+        {
+            let held = a.mapping().invalidate_lock_shared();
+            assert!(find_or_add(&a, &held, 0)?.1);
+            assert!(!find_or_add(&a, &held, 0)?.1);
+            assert_eq!(add_page(&a, &held, 0).err(), Some(EEXIST));
+            assert!(find_or_add(&a, &held, 7)?.1);
+        }
+        // What failed with EEXIST was not charged.
+        assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
+        {
+            let held = b.mapping().invalidate_lock_shared();
+            assert!(find_or_add(&b, &held, 1)?.1);
+            assert_eq!(find_or_add(&b, &held, 2).err(), Some(ENOMEM));
+        }
+        a.lock().punch_hole(0, PAGE_SIZE as u64)?;
+        assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
+        assert_eq!(a.counters.read().folios[0], 2);
+        assert_eq!(a.counters.read().discarded, PAGE_SIZE as u64);
+        drop((file_a, a, file_b, b));
+        kernel_mm::kunit::flush_files();
+        assert_eq!(device.used_bytes(), 0);
+        assert_eq!(device.regions(), 0);
+        Ok(())
+    }
+}
