@@ -107,10 +107,7 @@ pub trait FileOperations: Sized + 'static {
     }
 
     /// read(2) and its relatives. Returns the number of bytes read, and advances `ki_pos`.
-    fn read_iter(
-        _kiocb: FileKiocb<'_, Self::Data>,
-        _iov: &mut IovIterDest<'_>,
-    ) -> Result<usize> {
+    fn read_iter(_kiocb: FileKiocb<'_, Self::Data>, _iov: &mut IovIterDest<'_>) -> Result<usize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 

@@ -136,10 +136,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     /// # Safety
     ///
     /// `file` is the last reference to a file that has one of these tables.
-    unsafe extern "C" fn release(
-        _inode: *mut bindings::inode,
-        file: *mut bindings::file,
-    ) -> c_int {
+    unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: `O::open` stored it, and the file is not used again.
         let state = unsafe { (*file).private_data }.cast::<FileState<F::Data>>();
         // SAFETY: As above; `open` made it with `KBox::into_raw()`.

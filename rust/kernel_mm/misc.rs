@@ -99,8 +99,7 @@ unsafe impl<F: OpenMisc> Opener<F> for FromMisc {
         from_result(|| {
             // SAFETY: `misc_open()` put the address of the `struct miscdevice` there, which is the
             // first field of a registration, and keeps it registered during this call.
-            let registration =
-                unsafe { &*(*file).private_data.cast::<MiscRegistration<F>>() };
+            let registration = unsafe { &*(*file).private_data.cast::<MiscRegistration<F>>() };
             let opened = F::open(&registration.context)?;
             let state = KBox::new(opened.into_state(), GFP_KERNEL)?;
             if let Some(mapping) = state.mapping() {

@@ -145,7 +145,11 @@ impl VmOperations for TestVm {
         if vmf.pgoff() >= inode.mapping().size_pages() {
             return vmf.sigbus();
         }
-        let index = if mode == Mode::WrongPage { 0 } else { vmf.pgoff() };
+        let index = if mode == Mode::WrongPage {
+            0
+        } else {
+            vmf.pgoff()
+        };
         if let Some(folio) = inode.mapping().lock_folio(index) {
             return vmf.locked(folio);
         }

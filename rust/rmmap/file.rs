@@ -70,10 +70,7 @@ impl FileOperations for RegionFile {
         may_map(region, desc.pgoff(), desc.pages())
     }
 
-    fn read_iter(
-        mut kiocb: FileKiocb<'_, RegionRef>,
-        iov: &mut IovIterDest<'_>,
-    ) -> Result<usize> {
+    fn read_iter(mut kiocb: FileKiocb<'_, RegionRef>, iov: &mut IovIterDest<'_>) -> Result<usize> {
         let state = kiocb.file();
         rw::read_iter(state, &mut kiocb, iov)
     }
