@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{guest, run, vm};
+use crate::{check, guest, run, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -22,6 +22,10 @@ enum Action {
     Run,
     /// Give a shell in a virtual machine with the module loaded.
     Shell,
+    /// Check the style of everything, and the documentation's links.
+    Check,
+    /// Build the documentation.
+    Doc,
     /// Run a command in a virtual machine and end as it ended.
     #[command(hide = true)]
     Vm(run::VmArgs),
@@ -42,6 +46,8 @@ pub fn run() -> Result<u8> {
         Action::Lab => run::lab(&Project::find()?),
         Action::Run => run::demo(&Project::find()?),
         Action::Shell => run::shell(&Project::find()?),
+        Action::Check => check::check(&Project::find()?),
+        Action::Doc => check::doc(&Project::find()?),
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Guest => guest(),
     }

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod check;
 mod cli;
 mod guest;
+mod kernel_doc;
 mod project;
 mod protocol;
 mod run;

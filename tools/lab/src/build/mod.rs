@@ -27,6 +27,10 @@ pub struct Ready {
     pub kernel: Kernel,
     /// The module.
     pub module: PathBuf,
+    /// The folder in which modules for the kernel are built.
+    pub kdir: PathBuf,
+    /// The kernel's source.
+    pub source: PathBuf,
 }
 
 /// Makes everything that a run on the stock kernel needs.
@@ -38,6 +42,8 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
     Ok(Ready {
         kernel: stock.kernel(),
         module,
+        kdir: stock.kdir,
+        source: stock.source,
     })
 }
 

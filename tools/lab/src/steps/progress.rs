@@ -1,47 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Shows what goes on and for how long: a moving line on a terminal, plain lines elsewhere.
+//! Shows what goes on and for how long: a moving line on a terminal, a line now and then elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{stderr, IsTerminal};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
+use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// A step that ended within this time is not worth a line.
-const BRIEF: Duration = Duration::from_millis(1000);
+const BRIEF: Duration = Duration::from_secs(1);
+/// How often a log, where nothing moves, hears that the step still runs.
+const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// The display of one running step.
 pub struct Progress {
     name: String,
     begun: Instant,
-    bar: Option<ProgressBar>,
+    display: Display,
+}
+
+enum Display {
+    Terminal(ProgressBar),
+    Lines(Sender<()>, JoinHandle<()>),
 }
 
 impl Progress {
     /// Shows that `name` begins.
     pub fn begin(name: &str) -> Self {
-        let bar = stderr().is_terminal().then(|| {
+        let display = if stderr().is_terminal() {
             let bar = ProgressBar::new_spinner().with_message(name.to_owned());
             // The template is a constant: should it be wrong, the default style does.
             if let Ok(style) = ProgressStyle::with_template("lab: {msg} {elapsed} {spinner}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(250));
-            bar
-        });
+            Display::Terminal(bar)
+        } else {
+            let (done, end) = channel();
+            let name = name.to_owned();
+            Display::Lines(done, spawn(move || beat(&name, &end)))
+        };
         Self {
             name: name.to_owned(),
             begun: Instant::now(),
-            bar,
+            display,
         }
     }
 
     /// Says how long it took; the reason of a failure is the error's to tell.
     pub fn end(self, ok: bool) {
         let elapsed = self.begun.elapsed();
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        match self.display {
+            Display::Terminal(bar) => bar.finish_and_clear(),
+            Display::Lines(done, thread) => {
+                drop(done);
+                // It only prints: nothing of it can be lost.
+                let _ = thread.join();
+            }
         }
         if ok && elapsed >= BRIEF {
             eprintln!("lab: {}: {:.0} s", self.name, elapsed.as_secs_f64());
         }
+    }
+}
+
+/// Prints lines until the other end of `end` is dropped.
+fn beat(name: &str, end: &Receiver<()>) {
+    let begun = Instant::now();
+    let mut wait = BRIEF;
+    while end.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        match wait {
+            BRIEF => eprintln!("lab: {name} ..."),
+            _ => eprintln!("lab: {name} ... {:.0} s", begun.elapsed().as_secs_f64()),
+        }
+        wait = HEARTBEAT;
     }
 }
