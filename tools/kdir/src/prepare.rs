@@ -72,6 +72,10 @@ pub fn prepare(options: &Options) -> Result<()> {
         out.join(".kernelvariables"),
         format!("CC = {}\n", toolchain.cc),
     )?;
+    fs::write(
+        proved,
+        format!("{count} Rust symbols of {}\n", options.kernel),
+    )?;
     eprintln!(
         "kdir: {count} of {count} Rust symbols of {} match",
         options.kernel
