@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{check, guest, run, vm};
+use crate::{check, guest, run, test, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -26,12 +26,20 @@ enum Action {
     Check,
     /// Build the documentation.
     Doc,
+    /// Test everything; end with `N passed, N failed, N skipped`.
+    Test(test::Args),
     /// Run a command in a virtual machine and end as it ended.
     #[command(hide = true)]
     Vm(run::VmArgs),
     /// Serve as the agent inside a virtual machine.
     #[command(hide = true)]
     Guest,
+    /// Carry out a test plan inside a virtual machine.
+    #[command(hide = true)]
+    GuestTest {
+        /// The plan, as JSON.
+        plan: String,
+    },
 }
 
 /// Does what the command line says. Returns the exit status.
@@ -49,7 +57,9 @@ pub fn run() -> Result<u8> {
         Action::Check => check::check(&Project::find()?),
         Action::Doc => check::doc(&Project::find()?),
         Action::Vm(args) => run::command(&Project::find()?, &args),
+        Action::Test(args) => test::run(&Project::find()?, &args),
         Action::Guest => guest(),
+        Action::GuestTest { plan } => test::run_in_guest(&plan),
     }
 }
 

@@ -14,6 +14,7 @@ mod project;
 mod protocol;
 mod run;
 mod steps;
+mod test;
 mod vm;
 
 use std::process::ExitCode;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the lab makes: the stock kernel with its build folder, the modules, the tools.
+//! What the lab makes: the kernels with their build folders, the modules, the tools.
 //!
 //! Each part is one step or a few; all of them are quick when nothing changed.
 
 mod apt;
 mod choose;
+mod debug;
 mod module;
 mod stock;
 mod tools;
 mod virtme_ng;
 
+pub use debug::debug;
 pub use module::module;
 pub use stock::{stock, Stock};
 pub use tools::tools;
@@ -21,7 +23,7 @@ use crate::vm::Kernel;
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// The stock kernel, ready to boot, and the module built for it.
+/// A kernel, ready to boot, and the module built for it.
 pub struct Ready {
     /// What to boot.
     pub kernel: Kernel,
@@ -43,6 +45,21 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
         kernel: stock.kernel(),
         module,
         kdir: stock.kdir,
+        source: stock.source,
+    })
+}
+
+/// Makes everything that a run on the debug kernel needs.
+pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
+    let stock = stock(project, steps)?;
+    virtme_ng(steps)?;
+    tools(project, steps)?;
+    let debug = debug(project, steps, &stock)?;
+    let module = module(project, steps, "debug", &debug.kdir)?;
+    Ok(Ready {
+        kernel: debug.kernel(),
+        module,
+        kdir: debug.kdir,
         source: stock.source,
     })
 }

@@ -37,13 +37,17 @@ impl Collector {
             Event::Begin(part, tests) => self.running = Some((part, tests)),
             Event::Record(record) => {
                 if let Some((_, tests)) = &mut self.running {
-                    tests.retain(|id| *id != record.id);
+                    // A KUnit suite is promised, and its tests are reported.
+                    tests.retain(|id| *id != record.id && !is_within(&record.id, id));
                 }
                 self.records.push(record);
             }
             Event::End(part) => {
                 // What the part promised and never reported is lost, guest alive or not.
-                let lost = self.running.take().map_or_else(Vec::new, |(_, tests)| tests);
+                let lost = self
+                    .running
+                    .take()
+                    .map_or_else(Vec::new, |(_, tests)| tests);
                 for id in lost {
                     self.fail(part, id, "it was listed and gave no result");
                 }
@@ -95,9 +99,9 @@ impl Collector {
         }
     }
 
-    /// Gives the records away.
-    pub fn into_records(self) -> Vec<Record> {
-        self.records
+    /// The kernel's name in the records.
+    pub fn kernel(&self) -> &str {
+        &self.kernel
     }
 
     fn fail(&mut self, part: Part, id: String, message: &str) {
@@ -110,6 +114,12 @@ impl Collector {
             message: message.to_owned(),
         });
     }
+}
+
+/// Whether the test `id` belongs to the suite `suite`.
+fn is_within(id: &str, suite: &str) -> bool {
+    id.strip_prefix(suite)
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -133,7 +143,10 @@ mod tests {
     }
 
     fn part(stage: Stage) -> Part {
-        Part { stage, hook: Some(Hook::Mmap) }
+        Part {
+            stage,
+            hook: Some(Hook::Mmap),
+        }
     }
 
     fn pass(id: &str) -> Event {
@@ -148,7 +161,10 @@ mod tests {
     }
 
     fn failed(collector: &Collector) -> Vec<&str> {
-        let failed = collector.records.iter().filter(|r| r.outcome == Outcome::Fail);
+        let failed = collector
+            .records
+            .iter()
+            .filter(|r| r.outcome == Outcome::Fail);
         failed.map(|r| r.id.as_str()).collect()
     }
 
@@ -171,11 +187,18 @@ mod tests {
         let mut collector = Collector::new(&plan());
         collector.event(Event::Begin(part(Stage::Load), vec![]));
         collector.event(Event::End(part(Stage::Load)));
-        let tests = vec!["selftest/a".into(), "selftest/b".into(), "selftest/c".into()];
+        let tests = vec![
+            "selftest/a".into(),
+            "selftest/b".into(),
+            "selftest/c".into(),
+        ];
         collector.event(Event::Begin(part(Stage::Selftest), tests));
         collector.event(pass("selftest/a"));
         collector.give_up("the guest died", "build/vm/stock.log");
-        assert_eq!(failed(&collector), ["selftest/b", "selftest/c", "part/check"]);
+        assert_eq!(
+            failed(&collector),
+            ["selftest/b", "selftest/c", "part/check"]
+        );
         let message = &collector.records().last().unwrap().message;
         assert_eq!(
             message,
@@ -187,13 +210,29 @@ mod tests {
     fn a_guest_that_never_began_fails_every_part() {
         let mut collector = Collector::new(&plan());
         collector.give_up("the guest timed out", "log");
-        assert_eq!(failed(&collector), ["part/load", "part/selftest", "part/check"]);
+        assert_eq!(
+            failed(&collector),
+            ["part/load", "part/selftest", "part/check"]
+        );
+    }
+
+    #[test]
+    fn a_suite_is_there_when_one_of_its_tests_is() {
+        let mut collector = Collector::new(&plan());
+        let promised = vec!["kunit/a".into(), "kunit/ab".into()];
+        collector.event(Event::Begin(part(Stage::Load), promised));
+        collector.event(pass("kunit/a/quota"));
+        collector.event(Event::End(part(Stage::Load)));
+        assert_eq!(failed(&collector), ["kunit/ab"]);
     }
 
     #[test]
     fn a_listed_test_without_result_is_a_failure_even_when_the_part_ends() {
         let mut collector = Collector::new(&plan());
-        collector.event(Event::Begin(part(Stage::Selftest), vec!["a".into(), "b".into()]));
+        collector.event(Event::Begin(
+            part(Stage::Selftest),
+            vec!["a".into(), "b".into()],
+        ));
         collector.event(pass("b"));
         collector.event(Event::End(part(Stage::Selftest)));
         assert_eq!(failed(&collector), ["a"]);

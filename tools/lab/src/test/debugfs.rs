@@ -76,7 +76,9 @@ pub fn lockdep_is_on() -> Result<bool> {
 }
 
 fn debug_locks(stats: &str) -> Option<bool> {
-    let line = stats.lines().find(|line| line.trim_start().starts_with("debug_locks:"))?;
+    let line = stats
+        .lines()
+        .find(|line| line.trim_start().starts_with("debug_locks:"))?;
     Some(line.rsplit(':').next()?.trim() == "1")
 }
 
@@ -106,7 +108,10 @@ mod tests {
 
     #[test]
     fn lockdep_tells_whether_it_is_on() {
-        assert_eq!(debug_locks(" lock-classes: 12\n debug_locks:   1\n"), Some(true));
+        assert_eq!(
+            debug_locks(" lock-classes: 12\n debug_locks:   1\n"),
+            Some(true)
+        );
         assert_eq!(debug_locks(" debug_locks:   0\n"), Some(false));
         assert_eq!(debug_locks(" lock-classes: 12\n"), None);
     }

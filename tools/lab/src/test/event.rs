@@ -80,8 +80,15 @@ mod tests {
 
     #[test]
     fn events_arrive_whole_however_the_bytes_are_cut() {
-        let part = Part { stage: Stage::Final, hook: None };
-        let sent = [Event::Begin(part, vec!["check/é".into()]), Event::End(part), Event::Done];
+        let part = Part {
+            stage: Stage::Final,
+            hook: None,
+        };
+        let sent = [
+            Event::Begin(part, vec!["check/é".into()]),
+            Event::End(part),
+            Event::Done,
+        ];
         let mut bytes = Vec::new();
         let mut sender = Sender::new(&mut bytes);
         for event in &sent {
@@ -89,7 +96,10 @@ mod tests {
         }
         for size in [1, 7, 1000] {
             let mut reader = Reader::new();
-            let got: Vec<_> = bytes.chunks(size).flat_map(|chunk| reader.push(chunk)).collect();
+            let got: Vec<_> = bytes
+                .chunks(size)
+                .flat_map(|chunk| reader.push(chunk))
+                .collect();
             assert_eq!(got, sent.clone().map(Ok));
         }
     }

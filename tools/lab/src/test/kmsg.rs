@@ -34,7 +34,10 @@ impl KernelLog {
     /// Opens the log at its beginning.
     pub fn open() -> io::Result<Self> {
         let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-        let device = OpenOptions::new().read(true).custom_flags(nonblock).open("/dev/kmsg")?;
+        let device = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblock)
+            .open("/dev/kmsg")?;
         Ok(Self { device, lost: 0 })
     }
 
@@ -73,7 +76,12 @@ fn parse(record: &str) -> Vec<Line> {
     };
     // Lines after the first are the record's properties (` SUBSYSTEM=…`).
     let text = unescape(text.lines().next().unwrap_or_default());
-    text.lines().map(|line| Line { micros, text: line.to_owned() }).collect()
+    text.lines()
+        .map(|line| Line {
+            micros,
+            text: line.to_owned(),
+        })
+        .collect()
 }
 
 /// Undoes `\xNN`, which stands for control characters, non-ASCII bytes and the backslash.
@@ -104,7 +112,10 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Line {
-        Line { micros: 5_140_900, text: text.to_owned() }
+        Line {
+            micros: 5_140_900,
+            text: text.to_owned(),
+        }
     }
 
     #[test]
@@ -116,7 +127,10 @@ mod tests {
     #[test]
     fn escaped_line_ends_make_lines() {
         let record = "6,339,5140900,-;# a: EXPECTATION FAILED\\x0a    at \\xc3\\xa9.rs, C:\\x5cx\n";
-        assert_eq!(parse(record), [line("# a: EXPECTATION FAILED"), line("    at é.rs, C:\\x")]);
+        assert_eq!(
+            parse(record),
+            [line("# a: EXPECTATION FAILED"), line("    at é.rs, C:\\x")]
+        );
     }
 
     #[test]

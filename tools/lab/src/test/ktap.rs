@@ -124,7 +124,7 @@ impl Parser {
         while let Some(mut level) = self.pop_from(column + 1) {
             had_children = true;
             level.done.append(&mut children);
-            let outermost = !self.levels.last().is_some_and(|next| next.column > column);
+            let outermost = self.levels.last().is_none_or(|next| next.column <= column);
             if outermost {
                 level.name = Some(line.name.clone());
             }
@@ -166,9 +166,10 @@ impl Parser {
         }
         level.done.append(&mut children);
         if self.levels.len() == 1 {
-            return self.levels.first_mut().map_or_else(Vec::new, |top| {
-                std::mem::take(&mut top.done)
-            });
+            return self
+                .levels
+                .first_mut()
+                .map_or_else(Vec::new, |top| std::mem::take(&mut top.done));
         }
         Vec::new()
     }
@@ -270,7 +271,11 @@ impl ResultLine {
         };
         Some(Self {
             number,
-            name: if name.is_empty() { format!("({number})") } else { name.to_owned() },
+            name: if name.is_empty() {
+                format!("({number})")
+            } else {
+                name.to_owned()
+            },
             outcome,
             remark,
         })

@@ -12,7 +12,10 @@ fn read(text: &str) -> Vec<Test> {
 }
 
 fn outcomes(text: &str) -> Vec<(String, Outcome)> {
-    read(text).into_iter().map(|test| (test.name, test.outcome)).collect()
+    read(text)
+        .into_iter()
+        .map(|test| (test.name, test.outcome))
+        .collect()
 }
 
 fn named(name: &str, outcome: Outcome) -> (String, Outcome) {
@@ -31,7 +34,10 @@ fn flat_report_keeps_order_reasons_and_times() {
     assert_eq!((tests[0].outcome, tests[0].ms), (Pass, Some(12)));
     assert_eq!(tests[1].message, "expected 16 pages, got 15");
     assert_eq!(tests[1].ms, Some(3));
-    assert_eq!((tests[2].outcome, tests[2].message.as_str()), (Skip, "no --module"));
+    assert_eq!(
+        (tests[2].outcome, tests[2].message.as_str()),
+        (Skip, "no --module")
+    );
 }
 
 #[test]
@@ -60,7 +66,8 @@ fn kunit_report_of_a_module_nests_by_four_columns() {
 
 #[test]
 fn the_example_of_the_format_page_reads_as_it_says() {
-    let report = "KTAP version 1\n1..2\n  KTAP version 1\n  1..2\n    KTAP version 1\n    1..2\n    \
+    let report =
+        "KTAP version 1\n1..2\n  KTAP version 1\n  1..2\n    KTAP version 1\n    1..2\n    \
                   not ok 1 test_1\n    ok 2 test_2\n  not ok 1 test_3\n  ok 2 test_4 # SKIP\n\
                   not ok 1 example_test_1\nok 2 example_test_2\n";
     assert_eq!(
@@ -78,7 +85,10 @@ fn the_example_of_the_format_page_reads_as_it_says() {
 fn noise_between_lines_changes_nothing() {
     let report = "booting\n[    1.000000] KTAP version 1\n[    1.000001] 1..2\nrandom: crng init done\n\
                   [    1.100000] ok 1 first\n 1..9 is no plan here\nok, that was it\n[    1.200000] ok 2 second\n";
-    assert_eq!(outcomes(report), [named("first", Pass), named("second", Pass)]);
+    assert_eq!(
+        outcomes(report),
+        [named("first", Pass), named("second", Pass)]
+    );
 }
 
 #[test]
@@ -140,7 +150,10 @@ fn a_suite_cut_off_in_the_middle_fails_by_name() {
 fn a_suite_that_fails_with_all_its_tests_passed_counts() {
     let report = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: region\n    1..1\n    ok 1 quota\n\
                   not ok 1 region\n";
-    assert_eq!(outcomes(report), [named("region/quota", Pass), named("region", Fail)]);
+    assert_eq!(
+        outcomes(report),
+        [named("region/quota", Pass), named("region", Fail)]
+    );
 }
 
 #[test]
@@ -154,16 +167,25 @@ fn a_suite_whose_init_failed_has_no_tests_and_fails() {
 #[test]
 fn a_second_report_is_read_after_the_first() {
     let report = "KTAP version 1\n1..1\nok 1 first\nKTAP version 1\n1..1\nnot ok 1 second\n";
-    assert_eq!(outcomes(report), [named("first", Pass), named("second", Fail)]);
+    assert_eq!(
+        outcomes(report),
+        [named("first", Pass), named("second", Fail)]
+    );
 }
 
 #[test]
 fn directives_are_understood() {
-    let report = "KTAP version 1\n1..4\nnot ok 1 slow # TIMEOUT 30 seconds\nnot ok 2 known # XFAIL bug 7\n\
+    let report =
+        "KTAP version 1\n1..4\nnot ok 1 slow # TIMEOUT 30 seconds\nnot ok 2 known # XFAIL bug 7\n\
                   ok 3 - dashed # rcode=0\nok 4 absent # skip no swap\n";
     assert_eq!(
         outcomes(report),
-        [named("slow", Fail), named("known", Skip), named("dashed", Pass), named("absent", Skip)]
+        [
+            named("slow", Fail),
+            named("known", Skip),
+            named("dashed", Pass),
+            named("absent", Skip)
+        ]
     );
     assert_eq!(read(report)[0].message, "TIMEOUT 30 seconds");
 }

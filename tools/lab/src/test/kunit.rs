@@ -16,7 +16,11 @@ pub fn suites_in(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
         let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "rs") {
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+        {
             names.extend(suites_of(&std::fs::read_to_string(entry.path())?));
         }
     }
@@ -83,7 +87,10 @@ mod tests {
     fn log(text: &str) -> Vec<Line> {
         let lines = text.lines().enumerate();
         lines
-            .map(|(index, line)| Line { micros: index as u64 * 2000, text: line.to_owned() })
+            .map(|(index, line)| Line {
+                micros: index as u64 * 2000,
+                text: line.to_owned(),
+            })
             .collect()
     }
 
@@ -101,8 +108,17 @@ mod tests {
     #[test]
     fn a_report_gives_tests_with_their_times() {
         let tests = read(&log(REPORT), &["rmmap_region".to_owned()]);
-        let names: Vec<_> = tests.iter().map(|test| (test.name.as_str(), test.ms)).collect();
-        assert_eq!(names, [("rmmap_region/quota", Some(2)), ("rmmap_region/size", Some(4))]);
+        let names: Vec<_> = tests
+            .iter()
+            .map(|test| (test.name.as_str(), test.ms))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("rmmap_region/quota", Some(2)),
+                ("rmmap_region/size", Some(4))
+            ]
+        );
         assert!(tests.iter().all(|test| test.outcome == Outcome::Pass));
     }
 
@@ -115,8 +131,14 @@ mod tests {
 
     #[test]
     fn a_suite_left_out_is_a_failure() {
-        let tests = read(&log(REPORT), &["rmmap_region".to_owned(), "kernel_mm_fault".to_owned()]);
-        assert_eq!(tests.last().map(|test| test.name.as_str()), Some("kernel_mm_fault"));
+        let tests = read(
+            &log(REPORT),
+            &["rmmap_region".to_owned(), "kernel_mm_fault".to_owned()],
+        );
+        assert_eq!(
+            tests.last().map(|test| test.name.as_str()),
+            Some("kernel_mm_fault")
+        );
         assert_eq!(tests.last().map(|test| test.outcome), Some(Outcome::Fail));
     }
 
@@ -127,7 +149,10 @@ mod tests {
         let second = REPORT.replace("ok 2 size", "not ok 2 size");
         let failures = failures_in_reloads(&log(&format!("{REPORT}{second}")));
         assert_eq!(failures.len(), 1);
-        assert!(failures[0].starts_with("rmmap_region/size: "), "{failures:?}");
+        assert!(
+            failures[0].starts_with("rmmap_region/size: "),
+            "{failures:?}"
+        );
         // A report that breaks off because the next load began.
         let cut = &REPORT[..REPORT.find("    ok 2").unwrap()];
         assert!(!failures_in_reloads(&log(&format!("{cut}{REPORT}"))).is_empty());

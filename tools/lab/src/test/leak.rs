@@ -65,7 +65,10 @@ impl Snapshot {
             .iter()
             .filter(|(_, before, after, slack)| *after > before + slack)
             .map(|(name, before, after, _)| {
-                format!("{name} grew by {} pages ({before} to {after})", after - before)
+                format!(
+                    "{name} grew by {} pages ({before} to {after})",
+                    after - before
+                )
             })
             .collect();
         (!grown.is_empty()).then(|| grown.join("; "))
@@ -90,7 +93,11 @@ mod tests {
     use super::*;
 
     fn at(cached: u64, unevictable: u64, file_pages: u64) -> Snapshot {
-        Snapshot { cached, unevictable, file_pages }
+        Snapshot {
+            cached,
+            unevictable,
+            file_pages,
+        }
     }
 
     #[test]
@@ -104,10 +111,18 @@ mod tests {
     #[test]
     fn program_text_is_tolerated_and_the_modules_pages_are_not() {
         let before = at(1000, 4, 1000);
-        assert_eq!(before.missing(&at(1000 + TEXT_PAGES, 4, 1000 + TEXT_PAGES)), None);
+        assert_eq!(
+            before.missing(&at(1000 + TEXT_PAGES, 4, 1000 + TEXT_PAGES)),
+            None
+        );
         assert_eq!(before.missing(&at(10, 0, 10)), None);
         let leak = before.missing(&at(1000, 5, 1000));
-        assert_eq!(leak.as_deref(), Some("Unevictable grew by 1 pages (4 to 5)"));
-        assert!(before.missing(&at(1001 + TEXT_PAGES, 4, 1001 + TEXT_PAGES)).is_some());
+        assert_eq!(
+            leak.as_deref(),
+            Some("Unevictable grew by 1 pages (4 to 5)")
+        );
+        assert!(before
+            .missing(&at(1001 + TEXT_PAGES, 4, 1001 + TEXT_PAGES))
+            .is_some());
     }
 }

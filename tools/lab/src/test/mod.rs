@@ -1,10 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make test`.
+//! `make test`: everything that is tested, on every kernel, in one run.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`args`], [`run`] | the command line; the order of the whole |
+//! | [`host`], [`libtest`] | the workspace's unit tests |
+//! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
+//! | [`plan`], [`event`] | what host and guest say to each other |
+//! | [`guest`], [`selftest`], [`kunit`] | one boot, seen from the guest |
+//! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
+//! | [`ktap`], [`record`], [`report`] | results: read, kept, shown |
 
-pub mod collect;
-pub mod event;
-pub mod kmsg;
-pub mod ktap;
-pub mod plan;
-pub mod record;
+mod args;
+mod boot;
+mod collect;
+mod debugfs;
+mod event;
+mod guest;
+mod host;
+mod kmsg;
+mod ktap;
+mod kunit;
+mod leak;
+mod libtest;
+mod plan;
+mod record;
+mod report;
+mod run;
+mod selftest;
+
+pub use args::Args;
+pub use guest::run as run_in_guest;
+pub use run::run;

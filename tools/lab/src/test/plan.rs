@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// The hook of the module that answers mmap(2).
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
     /// `file_operations.mmap`, the default.
@@ -106,19 +106,36 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a test outside of `rmmap selftest`, which picks for itself, is wanted.
+    pub fn picks(&self, name: &str) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| name.contains(pattern))
+    }
+
     /// The parts in the order in which they run.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         for &hook in &self.hooks {
             let hook = Some(hook);
-            parts.push(Part { stage: Stage::Load, hook });
+            parts.push(Part {
+                stage: Stage::Load,
+                hook,
+            });
             if self.selftest {
-                parts.push(Part { stage: Stage::Selftest, hook });
+                parts.push(Part {
+                    stage: Stage::Selftest,
+                    hook,
+                });
             }
-            parts.push(Part { stage: Stage::Check, hook });
+            parts.push(Part {
+                stage: Stage::Check,
+                hook,
+            });
         }
         if self.debug_checks {
-            parts.push(Part { stage: Stage::Final, hook: None });
+            parts.push(Part {
+                stage: Stage::Final,
+                hook: None,
+            });
         }
         parts
     }

@@ -85,11 +85,6 @@ impl Tally {
         }
         tally
     }
-
-    /// The number of all.
-    pub fn total(&self) -> usize {
-        self.passed + self.failed + self.skipped
-    }
 }
 
 impl fmt::Display for Tally {

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line of `rmmap-lab test`.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use super::plan::Hook;
+
+/// Test everything; ends with `N passed, N failed, N skipped`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Run this group of tests only; may be given more than once.
+    #[arg(long, value_enum, value_name = "GROUP")]
+    only: Vec<Group>,
+
+    /// Test on this kernel only.
+    #[arg(long, value_enum)]
+    kernel: Option<KernelKind>,
+
+    /// Load the module with this hook only.
+    #[arg(long, value_enum)]
+    hook: Option<Hook>,
+
+    /// Run the tests whose name contains PATTERN; may be given more than once.
+    #[arg(short = 't', long = "test", value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+
+    /// How often the module is loaded, mapped and unloaded; a fiftieth of it on the debug kernel.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub cycles: u64,
+}
+
+/// A group of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// Unit tests of the workspace, on this machine.
+    Host,
+    /// The device tests, `rmmap selftest`.
+    Selftest,
+    /// KUnit suites in the module, on the debug kernel.
+    Kunit,
+}
+
+/// A kernel to test on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KernelKind {
+    /// Debian's own.
+    Stock,
+    /// The lab's, with every check switched on.
+    Debug,
+}
+
+impl fmt::Display for KernelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stock => "stock",
+            Self::Debug => "debug",
+        })
+    }
+}
+
+impl Args {
+    /// Whether a group runs at all.
+    pub fn wants(&self, group: Group) -> bool {
+        self.only.is_empty() || self.only.contains(&group)
+    }
+
+    /// Whether the host's tests run: not when the kernel or the hook was chosen.
+    pub fn wants_host(&self) -> bool {
+        self.wants(Group::Host) && self.kernel.is_none() && self.hook.is_none()
+    }
+
+    /// The kernels to boot.
+    pub fn kernels(&self) -> Vec<KernelKind> {
+        let has_work = |kernel: &KernelKind| {
+            self.wants(Group::Selftest)
+                || (self.wants(Group::Kunit) && *kernel == KernelKind::Debug)
+        };
+        let all = [KernelKind::Stock, KernelKind::Debug].into_iter();
+        all.filter(|kernel| self.kernel.is_none_or(|only| only == *kernel))
+            .filter(has_work)
+            .collect()
+    }
+
+    /// The hooks to load the module with.
+    pub fn hooks(&self) -> Vec<Hook> {
+        match self.hook {
+            Some(hook) => vec![hook],
+            // KUnit does not care for the hook.
+            None if !self.wants(Group::Selftest) => vec![Hook::Mmap],
+            None => vec![Hook::Mmap, Hook::Prepare],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Args {
+        Cli::parse_from(line.split_whitespace()).args
+    }
+
+    #[test]
+    fn without_options_everything_runs() {
+        let all = args("test");
+        assert!(all.wants_host());
+        assert_eq!(all.kernels(), [KernelKind::Stock, KernelKind::Debug]);
+        assert_eq!(all.hooks(), [Hook::Mmap, Hook::Prepare]);
+        assert_eq!(all.cycles, 1000);
+    }
+
+    #[test]
+    fn kunit_needs_one_boot_of_one_kernel() {
+        let kunit = args("test --only kunit");
+        assert!(!kunit.wants_host());
+        assert_eq!(kunit.kernels(), [KernelKind::Debug]);
+        assert_eq!(kunit.hooks(), [Hook::Mmap]);
+    }
+
+    #[test]
+    fn a_chosen_kernel_or_hook_leaves_the_rest_out() {
+        let one = args("test --kernel stock --hook prepare --only selftest -t fork -t mlock");
+        assert_eq!(
+            (one.kernels(), one.hooks()),
+            (vec![KernelKind::Stock], vec![Hook::Prepare])
+        );
+        assert_eq!(one.patterns, ["fork", "mlock"]);
+        assert!(!args("test --kernel stock").wants_host());
+        assert!(args("test --only host").kernels().is_empty());
+    }
+}

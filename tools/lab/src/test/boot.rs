@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One boot: carries a [`Plan`] into a guest and brings its records back, whatever becomes of it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{bail, Context, Result};
+
+use super::collect::Collector;
+use super::event::{Event, Reader};
+use super::plan::Plan;
+use super::record::{Outcome, Record};
+use super::report::Report;
+use crate::project::Project;
+use crate::vm::{Ending, Kernel, Splat, Stream, Vm};
+
+/// What to boot, and for how long.
+pub struct Target {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The module, built for it.
+    pub module: PathBuf,
+    /// Words for its command line.
+    pub append: Vec<String>,
+    /// Limit for the whole boot.
+    pub limit: Duration,
+}
+
+/// Boots and tests. Returns whether the guest lived to the end.
+pub fn run<W: Write>(
+    project: &Project,
+    target: &Target,
+    plan: &Plan,
+    report: &mut Report<W>,
+) -> Result<bool> {
+    let mut vm = Vm::new(format!("test-{}", plan.kernel), target.kernel.clone());
+    vm.append.clone_from(&target.append);
+    vm.timeout = target.limit;
+    let agent = project.program("rmmap-lab").to_string_lossy().into_owned();
+    let command = [agent, "guest-test".to_owned(), serde_json::to_string(plan)?];
+
+    let mut guest = Listener {
+        collector: Collector::new(plan),
+        reader: Reader::new(),
+        shown: 0,
+        noise: None,
+    };
+    let mut broken = report
+        .begin(&format!("{}/boot", plan.kernel))
+        .map_err(Into::into);
+    let outcome = vm.run_with(project, &command, &mut |stream, bytes| {
+        if stream == Stream::Stdout && broken.is_ok() {
+            broken = guest.hear(bytes, report);
+        }
+    })?;
+    broken?;
+
+    let log = outcome.kernel_log();
+    let log = log
+        .strip_prefix(project.root())
+        .unwrap_or(&log)
+        .display()
+        .to_string();
+    let died = matches!(outcome.ending, Ending::Died(_));
+    if died {
+        guest.collector.give_up(&outcome.ending.to_string(), &log);
+    } else if !guest.collector.complete() {
+        let stderr = std::fs::read_to_string(outcome.stderr()).unwrap_or_default();
+        let said = stderr.lines().rev().find(|line| !line.trim().is_empty());
+        let said = said
+            .map(str::to_owned)
+            .or(guest.noise)
+            .unwrap_or_else(|| "it said nothing".into());
+        bail!(
+            "the tests in the {} guest broke off during {}: {said}",
+            plan.kernel,
+            guest.collector.doing()
+        );
+    }
+    guest.show(report)?;
+    report.add(whole_log(
+        plan,
+        &outcome.splats,
+        guest.collector.records(),
+        &log,
+    ))?;
+    report.end()?;
+    Ok(!died)
+}
+
+/// What is heard from the guest while it runs.
+struct Listener {
+    collector: Collector,
+    reader: Reader,
+    /// How many of the collector's records the report has.
+    shown: usize,
+    /// The last line that was no event.
+    noise: Option<String>,
+}
+
+impl Listener {
+    fn hear<W: Write>(&mut self, bytes: &[u8], report: &mut Report<W>) -> Result<()> {
+        for event in self.reader.push(bytes) {
+            let event = match event {
+                Ok(event) => event,
+                Err(line) => {
+                    self.noise = Some(line);
+                    continue;
+                }
+            };
+            let begins = match &event {
+                Event::Begin(part, _) => Some(part.to_string()),
+                _ => None,
+            };
+            let ends = matches!(event, Event::End(_));
+            self.collector.event(event);
+            if let Some(part) = begins {
+                report.end()?;
+                report.begin(&format!("{}/{part}", self.collector.kernel()))?;
+            }
+            self.show(report)?;
+            if ends {
+                report.end()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show<W: Write>(&mut self, report: &mut Report<W>) -> Result<()> {
+        for record in &self.collector.records()[self.shown..] {
+            report.add(record.clone()).context("cannot show a result")?;
+        }
+        self.shown = self.collector.records().len();
+        Ok(())
+    }
+}
+
+/// The kernel log from power on to power off. The guest has looked at the stretches of its tests
+/// and knows with which hook they belong; what it reported is not counted again.
+fn whole_log(plan: &Plan, splats: &[Splat], known: &[Record], log: &str) -> Record {
+    let is_new = |splat: &&Splat| {
+        !known
+            .iter()
+            .any(|record| record.message.contains(&splat.text))
+    };
+    let new: Vec<String> = splats
+        .iter()
+        .filter(is_new)
+        .map(|splat| format!("{}\n{}", splat.text, splat.context.join("\n")))
+        .collect();
+    let (outcome, message) = match new.is_empty() {
+        true => (Outcome::Pass, String::new()),
+        false => (Outcome::Fail, format!("{}\nsee {log}", new.join("\n\n"))),
+    };
+    Record {
+        id: "check/boot-log".to_owned(),
+        kernel: plan.kernel.clone(),
+        hook: None,
+        outcome,
+        ms: 0,
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test::plan::Hook;
+
+    fn plan() -> Plan {
+        Plan {
+            kernel: "debug".into(),
+            module: "m".into(),
+            rmmap: "r".into(),
+            hooks: vec![Hook::Mmap],
+            kunit: Vec::new(),
+            selftest: false,
+            patterns: Vec::new(),
+            cycles: 1,
+            time_scale: 1.0,
+            debug_checks: true,
+        }
+    }
+
+    fn splat(text: &str) -> Splat {
+        Splat {
+            text: text.into(),
+            context: vec!["Call Trace:".into()],
+        }
+    }
+
+    #[test]
+    fn a_report_outside_of_the_tests_counts_once() {
+        let clean = whole_log(&plan(), &[], &[], "log");
+        assert_eq!(clean.outcome, Outcome::Pass);
+        let splats = [splat("WARNING: at boot"), splat("BUG: in a test")];
+        let mut known = clean;
+        known.message = "BUG: in a test\nCall Trace:".into();
+        let found = whole_log(&plan(), &splats, &[known.clone()], "log");
+        assert_eq!(found.outcome, Outcome::Fail);
+        assert_eq!(found.message, "WARNING: at boot\nCall Trace:\nsee log");
+        assert_eq!(
+            whole_log(&plan(), &splats[1..], &[known], "log").outcome,
+            Outcome::Pass
+        );
+    }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest's side of a test run: carries a [`Plan`] out and tells the host of each step.
+//!
+//! Whatever the kernel does wrong is a failed test and the next one goes on. An error is returned
+//! only where the lab itself does not work.
+
+use std::io::{stdout, Stdout};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rmmap_sys::{module, Device, Errno};
+
+use super::event::{Event, Sender};
+use super::kmsg::{KernelLog, Line};
+use super::ktap::Test;
+use super::leak::Snapshot;
+use super::plan::{Hook, Part, Plan, Stage};
+use super::record::{Outcome, Record};
+use super::{debugfs, kunit, selftest};
+use crate::protocol::GUEST_DIR;
+use crate::vm::scan_kernel_log;
+
+const MODULE: &str = "rmmap";
+
+/// How long rmmod may be refused: the last `fput` of a process that just exited is still to come.
+const UNLOAD: Duration = Duration::from_secs(3);
+
+/// Why a test failed; `Ok` when it passed.
+type Verdict = std::result::Result<(), String>;
+
+/// Carries out the plan that the host sent, and returns the exit status: 0 also when tests failed,
+/// since the host knows which.
+pub fn run(plan: &str) -> Result<u8> {
+    let plan = serde_json::from_str(plan).context("this is no plan")?;
+    carry_out(&plan, Path::new(GUEST_DIR))?;
+    Ok(0)
+}
+
+/// Carries out `plan`; reports of programs go to `folder`, which the host sees too.
+fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
+    let mut log = KernelLog::open().context("cannot open /dev/kmsg")?;
+    log.read_new()?;
+    if plan.debug_checks {
+        debugfs::forget_leaks()?;
+    }
+    let mut guest = Guest {
+        plan,
+        folder,
+        before: Snapshot::take()?,
+        log,
+        lines: Vec::new(),
+        after_load: 0,
+        kunit_due: !plan.kunit.is_empty(),
+        sender: Sender::new(stdout()),
+        part: Part {
+            stage: Stage::Load,
+            hook: None,
+        },
+    };
+    for part in plan.parts() {
+        guest.part(part)?;
+    }
+    guest.sender.send(&Event::Done)?;
+    Ok(())
+}
+
+struct Guest<'a> {
+    plan: &'a Plan,
+    folder: &'a Path,
+    before: Snapshot,
+    log: KernelLog,
+    /// The kernel log since the current hook's first load, and where in it that load had ended.
+    lines: Vec<Line>,
+    after_load: usize,
+    /// The suites report at every load, always the same way: records are made of the first report.
+    kunit_due: bool,
+    sender: Sender<Stdout>,
+    part: Part,
+}
+
+impl Guest<'_> {
+    fn part(&mut self, part: Part) -> Result<()> {
+        self.part = part;
+        match (part.stage, part.hook) {
+            (Stage::Load, Some(hook)) => self.load(hook)?,
+            (Stage::Selftest, Some(hook)) => self.selftest(hook)?,
+            (Stage::Check, _) => self.check_after_unload()?,
+            (Stage::Final, _) => self.check_at_the_end()?,
+            (Stage::Load | Stage::Selftest, None) => {}
+        }
+        self.sender.send(&Event::End(part))?;
+        Ok(())
+    }
+
+    fn begin(&mut self, tests: Vec<String>) -> Result<()> {
+        Ok(self.sender.send(&Event::Begin(self.part, tests))?)
+    }
+
+    fn load(&mut self, hook: Hook) -> Result<()> {
+        let mut promised = vec!["check/load".to_owned()];
+        if self.kunit_due {
+            // A suite stands for its tests, whose names only the report tells.
+            let suites = self
+                .plan
+                .kunit
+                .iter()
+                .filter(|_| self.plan.patterns.is_empty());
+            promised.extend(suites.map(|suite| format!("kunit/{suite}")));
+        }
+        self.begin(promised)?;
+        self.read_log()?;
+        self.lines.clear();
+        let path = &self.plan.module;
+        self.check("check/load", |_| {
+            let loaded = module::load(path, hook.param());
+            Ok(loaded
+                .map_err(|error| format!("insmod {} {}: {error}", path.display(), hook.param())))
+        })?;
+        self.read_log()?;
+        self.after_load = self.lines.len();
+        if std::mem::take(&mut self.kunit_due) {
+            for test in kunit::read(&self.lines, &self.plan.kunit) {
+                if self.plan.picks(&test.name) || test.outcome == Outcome::Fail {
+                    self.record("kunit", test, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn selftest(&mut self, hook: Hook) -> Result<()> {
+        let names = selftest::list(self.plan)?;
+        self.begin(
+            names
+                .iter()
+                .map(|name| format!("selftest/{name}"))
+                .collect(),
+        )?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        let (plan, folder) = (self.plan, self.folder);
+        selftest::run(plan, hook, folder, &mut |test, ms| {
+            self.record("selftest", test, Some(ms))
+        })
+    }
+
+    fn check_after_unload(&mut self) -> Result<()> {
+        let mut promised = ["counters", "unload", "leak", "kernel-log"]
+            .map(check_id)
+            .to_vec();
+        if !self.plan.kunit.is_empty() {
+            promised.push(check_id("kunit-reloads"));
+        }
+        self.begin(promised)?;
+        self.check("check/counters", |_| Ok(counters_are_back()))?;
+        self.check("check/unload", |_| Ok(unload()))?;
+        self.check("check/leak", |guest| {
+            let missing = guest.before.wait_until_back()?;
+            Ok(missing.map_or(Ok(()), |missing| {
+                Err(format!("{missing}, counted from before the first load"))
+            }))
+        })?;
+        self.read_log()?;
+        if !self.plan.kunit.is_empty() {
+            self.check("check/kunit-reloads", |guest| {
+                let failures = kunit::failures_in_reloads(&guest.lines[guest.after_load..]);
+                Ok(none(failures))
+            })?;
+        }
+        self.check_kernel_log()
+    }
+
+    fn check_at_the_end(&mut self) -> Result<()> {
+        let promised = ["kmemleak", "page-owner", "lockdep", "kernel-log"].map(check_id);
+        self.begin(promised.to_vec())?;
+        self.lines.clear();
+        let found = |found: Option<String>| found.map_or(Ok(()), Err);
+        self.check("check/kmemleak", |_| debugfs::leaks().map(found))?;
+        self.check("check/page-owner", |_| debugfs::orphaned_pages().map(found))?;
+        self.check("check/lockdep", |_| {
+            Ok(match debugfs::lockdep_is_on()? {
+                true => Ok(()),
+                false => Err("lockdep switched itself off: what came later is unchecked".into()),
+            })
+        })?;
+        self.read_log()?;
+        self.check_kernel_log()
+    }
+
+    /// Looks through the part of the kernel log that belongs to the current hook.
+    fn check_kernel_log(&mut self) -> Result<()> {
+        self.check("check/kernel-log", |guest| {
+            let text: Vec<&str> = guest.lines.iter().map(|line| line.text.as_str()).collect();
+            let splats = scan_kernel_log(&text.join("\n"));
+            let mut reports: Vec<String> = splats
+                .into_iter()
+                .map(|splat| format!("{}\n{}", splat.text, splat.context.join("\n")))
+                .collect();
+            if guest.log.lost() > 0 {
+                reports.push("records were overwritten before they were read".into());
+            }
+            Ok(none(reports))
+        })
+    }
+
+    fn read_log(&mut self) -> Result<()> {
+        let new = self.log.read_new().context("cannot read /dev/kmsg")?;
+        self.lines.extend(new);
+        Ok(())
+    }
+
+    /// Runs one check and reports it. An error of the check itself is the lab's.
+    fn check(&mut self, id: &str, run: impl FnOnce(&mut Self) -> Result<Verdict>) -> Result<()> {
+        let begun = Instant::now();
+        let verdict = run(self).with_context(|| id.to_owned())?;
+        self.send(Record {
+            id: id.to_owned(),
+            kernel: self.plan.kernel.clone(),
+            hook: self.part.hook.map(|hook| hook.to_string()),
+            outcome: if verdict.is_ok() {
+                Outcome::Pass
+            } else {
+                Outcome::Fail
+            },
+            ms: begun.elapsed().as_millis() as u64,
+            message: verdict.err().unwrap_or_default(),
+        })
+    }
+
+    fn record(&mut self, group: &str, test: Test, ms: Option<u64>) -> Result<()> {
+        self.send(Record {
+            id: format!("{group}/{}", test.name),
+            kernel: self.plan.kernel.clone(),
+            hook: self.part.hook.map(|hook| hook.to_string()),
+            outcome: test.outcome,
+            ms: ms.or(test.ms).unwrap_or(0),
+            message: test.message,
+        })
+    }
+
+    fn send(&mut self, record: Record) -> Result<()> {
+        Ok(self.sender.send(&Event::Record(record))?)
+    }
+}
+
+fn check_id(name: &str) -> String {
+    format!("check/{name}")
+}
+
+fn none(problems: Vec<String>) -> Verdict {
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(problems.join("\n\n")),
+    }
+}
+
+/// The module's own counters at the end of the tests: no region but the device's own, and no memory
+/// but what that holds (it lives as long as the module, and so does what was written to it).
+fn counters_are_back() -> Verdict {
+    let device = Device::open().map_err(|error| format!("cannot open /dev/rmmap: {error}"))?;
+    let info = device
+        .info()
+        .map_err(|error| format!("RMMAP_IOC_INFO: {error}"))?;
+    if info.regions != 1 {
+        return Err(format!(
+            "{} regions exist, expected the device's own only",
+            info.regions
+        ));
+    }
+    if info.used_bytes != info.resident {
+        return Err(format!(
+            "{} bytes are accounted, the device's region holds {}",
+            info.used_bytes, info.resident
+        ));
+    }
+    Ok(())
+}
+
+/// Unloads the module, which nothing uses any more.
+fn unload() -> Verdict {
+    let begun = Instant::now();
+    loop {
+        match module::unload(MODULE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) if begun.elapsed() < UNLOAD => {
+                sleep(Duration::from_millis(50));
+            }
+            Err(error) => return Err(format!("rmmod {MODULE}: {error}")),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The unit tests of the workspace: built with cargo, then run program by program, so that each
+//! result is known by its crate and a program that dies takes no other's results with it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::ktap::{failure, Test};
+use super::libtest::Parser;
+use crate::project::Project;
+
+/// Seconds that one test program may take.
+const LIMIT: &str = "300";
+
+/// It must be named: the flags for static linking would be applied to procedural macros, too.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A test program.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    /// Crate, and test file where it is not the crate's own code.
+    name: String,
+    file: PathBuf,
+    /// Cargo runs tests in the crate's folder.
+    folder: PathBuf,
+}
+
+/// The part of cargo's messages that tells of test programs.
+#[derive(Deserialize)]
+struct Message {
+    package_id: String,
+    manifest_path: PathBuf,
+    target: Target,
+    executable: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Runs all tests whose name contains one of `patterns`; no patterns, all tests. Results go to
+/// `sink` as `CRATE/TEST`.
+pub fn run(
+    project: &Project,
+    patterns: &[String],
+    sink: &mut dyn FnMut(Test) -> Result<()>,
+) -> Result<()> {
+    let Some(programs) = build(project)? else {
+        return sink(failure(
+            "(build)",
+            "cargo could not build the tests; it says why above",
+        ));
+    };
+    for program in &programs {
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=5", LIMIT])
+            .arg(&program.file)
+            .current_dir(&program.folder);
+        command.arg("--test-threads=1").args(patterns);
+        for mut test in read(command)? {
+            test.name = format!("{}/{}", program.name, test.name);
+            sink(test)?;
+        }
+    }
+    let mut doc = cargo(project);
+    doc.args([
+        "test",
+        "--workspace",
+        "--target",
+        TARGET,
+        "--doc",
+        "--no-fail-fast",
+    ]);
+    doc.args(["--", "--test-threads=1"]).args(patterns);
+    for mut test in read(doc)? {
+        test.name = format!("doc/{}", test.name);
+        sink(test)?;
+    }
+    Ok(())
+}
+
+fn cargo(project: &Project) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(project.root());
+    cargo
+}
+
+/// Builds the tests; `None` when they do not compile.
+fn build(project: &Project) -> Result<Option<Vec<Program>>> {
+    let output = cargo(project)
+        .args(["test", "--workspace", "--target", TARGET, "--no-run"])
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    Ok(output
+        .status
+        .success()
+        .then(|| messages.lines().filter_map(program).collect()))
+}
+
+/// The test program in one of cargo's messages, if it is about one.
+fn program(line: &str) -> Option<Program> {
+    // With --no-run nothing else has an executable, but the binaries that integration tests use.
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    if value.pointer("/profile/test")?.as_bool()? {
+        let message: Message = serde_json::from_value(value).ok()?;
+        let package = package(&message.package_id)?;
+        let is_own = message.target.kind.iter().all(|kind| kind != "test");
+        let name = match is_own {
+            true => package.to_owned(),
+            false => format!("{package}/{}", message.target.name),
+        };
+        let folder = message.manifest_path.parent()?.to_owned();
+        return Some(Program {
+            name,
+            file: message.executable,
+            folder,
+        });
+    }
+    None
+}
+
+/// The name in `path+file:///a/b#name@0.1.0`, or `path+file:///a/name#0.1.0`.
+fn package(id: &str) -> Option<&str> {
+    let (path, fragment) = id.rsplit_once('#')?;
+    match fragment.split_once('@') {
+        Some((name, _)) => Some(name),
+        None => Path::new(path).file_name()?.to_str(),
+    }
+}
+
+/// Runs a test program and reads its report.
+fn read(mut command: Command) -> Result<Vec<Test>> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let mut parser = Parser::new();
+    let output = child.stdout.take().context("no pipe to a test program")?;
+    for line in BufReader::new(output).split(b'\n') {
+        parser.line(&String::from_utf8_lossy(&line?));
+    }
+    let status = child.wait()?;
+    let end = match status.code() {
+        Some(124) => format!("it took longer than {LIMIT} s and was stopped"),
+        _ => status.to_string(),
+    };
+    Ok(parser.finish(status.success(), &end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &str = r#"{"reason":"compiler-artifact",
+        "package_id":"path+file:///w/tools/rmmap/sys#rmmap-sys@0.1.0",
+        "manifest_path":"/w/tools/rmmap/sys/Cargo.toml",
+        "target":{"kind":["KIND"],"name":"child"},
+        "profile":{"test":TEST},"executable":"/w/build/child-1"}"#;
+
+    fn message(kind: &str, test: &str) -> Option<Program> {
+        program(&MESSAGE.replace("KIND", kind).replace("TEST", test))
+    }
+
+    #[test]
+    fn programs_are_named_by_crate_and_file() {
+        assert_eq!(message("test", "true").unwrap().name, "rmmap-sys/child");
+        let unit = message("lib", "true").unwrap();
+        assert_eq!(unit.name, "rmmap-sys");
+        assert_eq!(unit.folder, Path::new("/w/tools/rmmap/sys"));
+        assert_eq!(message("bin", "false"), None);
+        assert_eq!(
+            program(r#"{"reason":"build-finished","success":true}"#),
+            None
+        );
+    }
+
+    #[test]
+    fn both_forms_of_a_package_id_are_understood() {
+        assert_eq!(
+            package("path+file:///w/rust/uapi#rmmap-uapi@0.1.0"),
+            Some("rmmap-uapi")
+        );
+        assert_eq!(package("path+file:///w/rmmap-lab#0.1.0"), Some("rmmap-lab"));
+        assert_eq!(package("nonsense"), None);
+    }
+}

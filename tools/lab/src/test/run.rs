@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The whole run: the host's unit tests, then one boot per kernel.
+
+use std::io::stdout;
+use std::time::Duration;
+
+use anyhow::{bail, Result};
+
+use super::args::{Args, Group, KernelKind};
+use super::boot::{self, Target};
+use super::ktap::Test;
+use super::plan::Plan;
+use super::record::Record;
+use super::report::Report;
+use super::{host, kunit};
+use crate::build;
+use crate::project::Project;
+use crate::steps::Steps;
+
+/// Exit status: a test failed.
+const FAILED: u8 = 1;
+/// Exit status: a guest died or timed out.
+const DIED: u8 = 70;
+
+/// What switches the debug kernel's checks on. An oops ends it: what runs on after one may hang.
+const DEBUG_APPEND: &[&str] = &[
+    "page_owner=on",
+    "page_poison=1",
+    "kunit.enable=1",
+    "oops=panic",
+];
+
+/// The debug kernel takes about ten times as long for a page fault.
+const DEBUG_SCALE: f64 = 10.0;
+/// How much fewer load/map/unload cycles it runs.
+const DEBUG_CYCLES: u64 = 50;
+
+/// Tests what `args` ask for. Returns the exit status; an error is a broken lab.
+pub fn run(project: &Project, args: &Args) -> Result<u8> {
+    let folder = project.build("test");
+    std::fs::create_dir_all(&folder)?;
+    let mut report = Report::new(folder.join("results.json"), stdout().lock())?;
+    if args.wants_host() {
+        report.begin("host")?;
+        host::run(project, &args.patterns, &mut |test| {
+            Ok(report.add(host_record(test))?)
+        })?;
+        report.end()?;
+    }
+    let mut survived = true;
+    for kernel in args.kernels() {
+        let target = prepare(project, kernel)?;
+        let plan = plan(project, args, kernel, &target)?;
+        survived &= boot::run(project, &target, &plan, &mut report)?;
+    }
+    if report.is_empty() {
+        bail!("no test matches {}", args.patterns.join(", "));
+    }
+    let tally = report.finish()?;
+    Ok(match (survived, tally.failed) {
+        (false, _) => DIED,
+        (true, 0) => 0,
+        (true, _) => FAILED,
+    })
+}
+
+fn plan(project: &Project, args: &Args, kernel: KernelKind, target: &Target) -> Result<Plan> {
+    let is_debug = kernel == KernelKind::Debug;
+    let kunit = match is_debug && args.wants(Group::Kunit) {
+        true => {
+            let suites = kunit::suites_in(&project.root().join("rust"))?;
+            if suites.is_empty() {
+                bail!("there is not one #[kunit_tests(...)] in rust/");
+            }
+            suites
+        }
+        false => Vec::new(),
+    };
+    Ok(Plan {
+        kernel: kernel.to_string(),
+        module: target.module.clone(),
+        rmmap: project.program("rmmap"),
+        hooks: args.hooks(),
+        kunit,
+        selftest: args.wants(Group::Selftest),
+        patterns: args.patterns.clone(),
+        cycles: if is_debug {
+            args.cycles.div_ceil(DEBUG_CYCLES)
+        } else {
+            args.cycles
+        },
+        time_scale: if is_debug { DEBUG_SCALE } else { 1.0 },
+        debug_checks: is_debug,
+    })
+}
+
+fn host_record(test: Test) -> Record {
+    Record {
+        id: format!("host/{}", test.name),
+        kernel: "host".to_owned(),
+        hook: None,
+        outcome: test.outcome,
+        ms: test.ms.unwrap_or(0),
+        message: test.message,
+    }
+}
+
+/// Makes a kernel and the module for it, where they are not there yet.
+fn prepare(project: &Project, kind: KernelKind) -> Result<Target> {
+    // Other runs may build again once this is dropped.
+    let steps = Steps::begin(project)?;
+    let (ready, append) = match kind {
+        KernelKind::Stock => (build::ready(project, &steps)?, &[][..]),
+        KernelKind::Debug => (build::ready_debug(project, &steps)?, DEBUG_APPEND),
+    };
+    Ok(Target {
+        kernel: ready.kernel,
+        module: ready.module,
+        append: append.iter().map(|&word| word.to_owned()).collect(),
+        limit: limit(kind),
+    })
+}
+
+/// How long a boot with all its tests may take.
+fn limit(kernel: KernelKind) -> Duration {
+    Duration::from_secs(match kernel {
+        KernelKind::Stock => 900,
+        KernelKind::Debug => 1500,
+    })
+}
