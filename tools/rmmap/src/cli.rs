@@ -43,6 +43,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Show the counters of a region and of the whole device
     Stat(stat::Args),
+    /// Run the device tests, and print their results as KTAP
+    Selftest(rmmap_selftest::Args),
 }
 
 #[cfg(test)]

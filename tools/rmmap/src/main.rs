@@ -8,6 +8,7 @@
 //! | [`demo`] | maps in every way and shows what the kernel did |
 //! | [`stat`] | the counters of a region and of the device |
 //! | [`device`] | opens the device, and says what to do when that fails |
+//! | [`output`] | standard output |
 //! | [`style`] | colours |
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@
 mod cli;
 mod demo;
 mod device;
+mod output;
 mod stat;
 mod style;
 
@@ -30,12 +32,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Selftest(args) => Ok(rmmap_selftest::run(&args)),
     }
 }
 
 fn main() -> ExitCode {
-    run(Cli::parse()).unwrap_or_else(|error| {
-        anstream::eprintln!("{}rmmap:{0:#} {error:#}", style::BAD);
-        ExitCode::from(CANNOT_RUN)
-    })
+    match run(Cli::parse()) {
+        Ok(status) => status,
+        Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}rmmap:{0:#} {error:#}", style::BAD);
+            ExitCode::from(CANNOT_RUN)
+        }
+    }
 }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use rmmap_sys::{rustix::fs::OFlags, Device};
 use rmmap_uapi::{RmmapInfo, RmmapStats, RMMAP_DEVICE};
 
-use crate::device;
+use crate::{device, output};
 pub use render::hook_name;
 
 /// Options of `rmmap stat`.
@@ -56,19 +56,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     loop {
         let look = Look::take(&device)?;
         if args.json {
-            anstream::println!(
-                "{}",
-                render::json(&args.target, &look, args.watch.is_none())?
-            );
+            let pretty = args.watch.is_none();
+            output::line(render::json(&args.target, &look, pretty)?)?;
         } else {
-            let clear =
-                args.watch.is_some() && std::io::IsTerminal::is_terminal(&std::io::stdout());
-            // Home, then erase: the table is drawn over the last one without flicker.
-            let start = if clear { "\x1b[H\x1b[2J" } else { "" };
-            anstream::println!(
-                "{start}{}",
-                render::text(&args.target, &look, before.as_ref())
-            );
+            if args.watch.is_some() {
+                output::clear()?;
+            }
+            output::line(render::text(&args.target, &look, before.as_ref()))?;
         }
         let Some(interval) = args.watch else {
             return Ok(ExitCode::SUCCESS);

@@ -179,7 +179,7 @@ mod tests {
         };
         let found = Facts::differences(&want, &have);
         let columns: Vec<_> = found.iter().map(|difference| difference.column).collect();
-        assert_eq!(columns, [Column::ResidentTouch, Column::Hook]);
+        assert_eq!(columns, [Column::Resident, Column::Hook]);
         assert_eq!(
             found[1].to_string(),
             "calls of the hook: expected 1, the kernel did 0"

@@ -52,16 +52,14 @@ pub struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Column {
-    /// Resident after mmap.
-    ResidentMmap,
-    /// Resident after the touch.
-    ResidentTouch,
-    /// Faults in mmap.
-    FaultsMmap,
-    /// Faults in the touch.
-    FaultsTouch,
+    /// Resident pages.
+    Resident,
+    /// Page faults.
+    Faults,
     /// By whom they were answered.
     Answers,
+    /// Calls of map_pages.
+    Around,
     /// Pages that the device holds.
     Held,
     /// Calls of the hook.
@@ -128,19 +126,15 @@ impl Facts {
         let n = |value: u64| value.to_string();
         use Column::*;
         [
+            (Resident, "resident after mmap", n(self.resident_after_mmap)),
             (
-                ResidentMmap,
-                "resident after mmap",
-                n(self.resident_after_mmap),
-            ),
-            (
-                ResidentTouch,
+                Resident,
                 "resident after touching",
                 n(self.resident_after_touch),
             ),
-            (FaultsMmap, "faults while mapping", n(self.faults_mmap)),
-            (FaultsTouch, "faults while touching", n(self.faults_touch)),
-            (FaultsTouch, "major faults", n(self.faults_major)),
+            (Faults, "faults while mapping", n(self.faults_mmap)),
+            (Faults, "faults while touching", n(self.faults_touch)),
+            (Faults, "major faults", n(self.faults_major)),
             (Answers, "answered with a new folio", n(self.answer_new)),
             (
                 Answers,
@@ -149,7 +143,7 @@ impl Facts {
             ),
             (Answers, "answered with the zero page", n(self.answer_zero)),
             (Answers, "refused or to be repeated", n(self.answer_other)),
-            (Answers, "calls of map_pages", n(self.map_pages)),
+            (Around, "calls of map_pages", n(self.map_pages)),
             (Answers, "pages of the process's own", n(self.anonymous)),
             (Held, "pages that the device holds", n(self.held)),
             (Hook, "calls of the hook", n(self.hook)),

@@ -27,7 +27,7 @@ use anyhow::Context;
 use rmmap_uapi::RmmapInfo;
 use serde_json::{json, Value};
 
-use crate::{cli::DIFFERS, device, stat::hook_name, style::HEAD};
+use crate::{cli::DIFFERS, device, output, stat::hook_name, style::HEAD};
 use case::{Case, Kind};
 use facts::{Difference, Facts};
 use run::Observation;
@@ -95,7 +95,12 @@ impl Row {
 
     /// Tells whether the kernel did what the rules say.
     fn is_as_expected(&self) -> bool {
-        matches!(self.outcome, Outcome::Observed(_)) && self.differences.is_empty()
+        !self.has_failed() && self.differences.is_empty()
+    }
+
+    /// Tells whether the case could not run.
+    fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
     }
 
     /// The row for machines.
@@ -124,18 +129,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         false => Object::Device,
     };
     if !args.json {
-        anstream::print!("{}\n{}", title(&info, object), render::legend());
+        output::line(format!("{}\n{}", title(&info, object), render::legend()))?;
     }
-    let rows = run_cases(object, !args.json);
+    let rows = run_cases(object, !args.json)?;
     let trace = match args.no_trace {
         true => Err(trace::Unavailable::NotWanted),
         false => trace::run(object),
     };
     if args.json {
-        anstream::println!("{}", json_of(&info, object, &rows, &trace)?);
+        output::line(json_of(&info, object, &rows, &trace)?)?;
     } else {
-        anstream::println!("\n{}", trace::render(&trace));
-        anstream::println!("\n{}", render::summary(&rows));
+        output::line(format!("\n{}\n", trace::render(&trace)))?;
+        output::line(render::summary(&rows))?;
     }
     Ok(match rows.iter().all(Row::is_as_expected) {
         true => ExitCode::SUCCESS,
@@ -144,21 +149,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs every case, and prints each as soon as it is done if `show` is set.
-fn run_cases(object: Object, show: bool) -> Vec<Row> {
+fn run_cases(object: Object, show: bool) -> anyhow::Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for kind in Kind::ALL {
         if show {
-            anstream::println!("\n{}", render::heading(kind));
+            output::line(format!("\n{}", render::heading(kind)))?;
         }
         for case in Case::all().filter(|case| case.kind == kind) {
             let row = Row::new(case, object);
             if show {
-                anstream::println!("{}", render::row(&row));
+                output::line(render::row(&row))?;
             }
             rows.push(row);
         }
     }
-    rows
+    Ok(rows)
 }
 
 /// What is shown, where, and on which kernel.

@@ -13,38 +13,17 @@ use crate::style::{BAD, DIM, GOOD, HEAD};
 
 /// Explains the columns, a line for each.
 pub fn legend() -> String {
+    #[rustfmt::skip] // A table.
     let columns = [
-        (
-            "way",
-            "how the memory is allocated: flags of mmap(2), or mlockall(2) beside it",
-        ),
-        (
-            "resident",
-            "pages in memory and mapped here (pagemap bit 63), after mmap and after touching",
-        ),
-        (
-            "faults",
-            "page faults taken by the process (getrusage), in mmap and while touching",
-        ),
-        (
-            "answered by",
-            "new, cached, zero page: the module's handler, and with what; core: anonymous",
-        ),
-        ("", "memory; shmem: the file behind shared anonymous memory"),
-        (
-            "around",
-            "calls of map_pages: resident neighbours looked for before the handler",
-        ),
+        ("way", "how the memory is allocated: flags of mmap(2), or mlockall(2) beside it"),
+        ("resident", "pages in memory and mapped here (pagemap): after mmap → after touching"),
+        ("faults", "page faults that the process took (getrusage): in mmap + while touching"),
+        ("answered by", "the module's handler with a new, cached or zero page; the core; shmem"),
+        ("around", "calls of map_pages: resident neighbours looked for before the handler"),
         ("held", "pages that the device holds afterwards"),
         ("hook", "calls of the module's hook for mmap(2)"),
-        (
-            "VmLck",
-            "locked memory of the mapping, kB (/proc/self/status, given back by munmap)",
-        ),
-        (
-            "VmFlags",
-            "flags of the mapping (/proc/self/smaps); lo locked, sh shared, ac accounted",
-        ),
+        ("VmLck", "locked memory of the mapping, kB (status; given back by munmap)"),
+        ("VmFlags", "flags of the mapping (smaps): sh shared, lo locked, ac accounted, …"),
     ];
     let mut text = String::new();
     for (name, meaning) in columns {
@@ -61,15 +40,10 @@ pub fn legend() -> String {
 pub fn heading(kind: Kind) -> String {
     let mut text = format!("{HEAD}{}{HEAD:#}\n", kind.title());
     let _ = writeln!(text, "  {DIM}{}{DIM:#}", kind.explanation());
-    let _ = writeln!(
-        text,
-        "  {:17} {:>11} {:>11}  {:21} {:>6} {:>4} {:>4} {:>5}",
-        "", "resident", "faults", "", "", "", "", ""
-    );
     let _ = write!(
         text,
-        "  {HEAD}{:17} {:>5} {:>5} {:>5} {:>5}  {:13} {:>6} {:>4} {:>4} {:>5}  VmFlags{HEAD:#}",
-        "way", "mmap", "touch", "mmap", "touch", "answered by", "around", "held", "hook", "VmLck"
+        "  {HEAD}{:17} {:>8} {:>6} {:12} {:>6} {:>4} {:>4} {:>5} VmFlags{HEAD:#}",
+        "way", "resident", "faults", "answered by", "around", "held", "hook", "VmLck"
     );
     text
 }
@@ -97,20 +71,17 @@ pub fn row(row: &Row) -> String {
         true => " ".to_owned(),
         false => format!("{BAD}!{BAD:#}"),
     };
+    let resident = format!(
+        "{}→{}",
+        facts.resident_after_mmap, facts.resident_after_touch
+    );
+    let faults = format!("{}+{}", facts.faults_mmap, facts.faults_touch);
     let mut text = format!(
-        "{mark} {label:17} {} {} {} {}  {} {} {} {} {}  {}",
-        cell(
-            Column::ResidentMmap,
-            format!("{:>5}", facts.resident_after_mmap)
-        ),
-        cell(
-            Column::ResidentTouch,
-            format!("{:>5}", facts.resident_after_touch)
-        ),
-        cell(Column::FaultsMmap, format!("{:>5}", facts.faults_mmap)),
-        cell(Column::FaultsTouch, format!("{:>5}", facts.faults_touch)),
-        cell(Column::Answers, format!("{:13}", answers(facts))),
-        cell(Column::Answers, format!("{:>6}", device(facts.map_pages))),
+        "{mark} {label:17} {} {} {} {} {} {} {} {}",
+        cell(Column::Resident, format!("{resident:>8}")),
+        cell(Column::Faults, format!("{faults:>6}")),
+        cell(Column::Answers, format!("{:12}", answers(facts))),
+        cell(Column::Around, format!("{:>6}", device(facts.map_pages))),
         cell(Column::Held, format!("{:>4}", device(facts.held))),
         cell(Column::Hook, format!("{:>4}", device(facts.hook))),
         cell(Column::Locked, format!("{:>5}", facts.locked_kb)),
@@ -152,15 +123,124 @@ fn answers(facts: &Facts) -> String {
 
 /// The last line: how many rows are as expected.
 pub fn summary(rows: &[Row]) -> String {
-    let wrong = rows.iter().filter(|row| !row.is_as_expected()).count();
-    match wrong {
-        0 => format!(
-            "{GOOD}All {} rows are as expected.{GOOD:#}",
-            rows.len()
-        ),
+    let all = rows.len();
+    let failed = rows.iter().filter(|row| row.has_failed()).count();
+    let differ = rows
+        .iter()
+        .filter(|row| !row.differences.is_empty())
+        .count();
+    match (differ, failed) {
+        (0, 0) => format!("{GOOD}All {all} rows are as expected.{GOOD:#}"),
         _ => format!(
-            "{BAD}{wrong} of {} rows differ from what is expected: see the lines marked with !{BAD:#}",
-            rows.len()
+            "{BAD}Of {all} rows {differ} differ from what is expected and {failed} could not \
+             run: see the lines marked with !{BAD:#}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rmmap_procfs::VmFlags;
+
+    use super::*;
+    use crate::demo::{
+        case::{Case, Way},
+        expect,
+        run::Observation,
+    };
+
+    fn a_row(kind: Kind, change: impl FnOnce(&mut Facts)) -> Row {
+        a_row_with("rd wr sh mr mw ms sd", kind, change)
+    }
+
+    fn a_row_with(flags: &str, kind: Kind, change: impl FnOnce(&mut Facts)) -> Row {
+        let case = Case {
+            kind,
+            way: Way::Populate,
+        };
+        let expected = expect::expected(case, "/dev/rmmap");
+        let mut facts = expected.clone();
+        change(&mut facts);
+        Row {
+            case,
+            differences: Facts::differences(&expected, &facts),
+            outcome: Outcome::Observed(Box::new(Observation {
+                facts,
+                vm_flags: VmFlags::parse(flags),
+                target: None,
+            })),
+            rules: expect::rules(case),
+        }
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_row_stands_under_its_headings() {
+        let heading = plain(&heading(Kind::SharedFile));
+        let row = plain(&row(&a_row(Kind::SharedFile, |_| {})));
+        assert_eq!(
+            format!("{}\n{row}", heading.lines().last().unwrap()),
+            "  way               resident faults answered by  around held hook VmLck VmFlags\n  \
+             MAP_POPULATE         16→16   16+0 new 16           16   16    1     0 rd wr sh mr mw ms sd"
+        );
+    }
+
+    #[test]
+    fn a_control_has_no_device_to_count() {
+        let row = plain(&row(&a_row(Kind::SharedAnonymous, |_| {})));
+        assert!(row.contains("shmem 16          -    -    -     0"), "{row}");
+        let core = a_row(Kind::PrivateAnonymous, |_| {});
+        assert!(plain(&super::row(&core)).contains("core 16 "));
+    }
+
+    #[test]
+    fn what_differs_is_marked_in_its_cell_and_named_below() {
+        let wrong = a_row(Kind::SharedFile, |facts| facts.hook = 7);
+        let text = row(&wrong);
+        assert!(text.contains(&format!("{BAD}   7{BAD:#}")), "{text:?}");
+        let text = plain(&text);
+        assert!(text.starts_with("! MAP_POPULATE"), "{text}");
+        assert!(text.ends_with(
+            "\n    calls of the hook: expected 1, the kernel did 7 (rules MK-02, MK-07, PO-08)"
+        ));
+        assert!(summary(&[wrong]).contains("Of 1 rows 1 differ"));
+    }
+
+    #[test]
+    fn faults_that_nobody_counted_are_the_cores() {
+        let odd = a_row(Kind::SharedFile, |facts| {
+            facts.answer_new = 10;
+            facts.answer_cached = 2;
+            facts.map_pages = 0;
+        });
+        assert!(plain(&row(&odd)).contains("new 10, cached 2, core 4"));
+    }
+
+    #[test]
+    fn a_case_that_could_not_run_says_why() {
+        let mut failed = a_row(Kind::SharedFile, |_| {});
+        failed.outcome = Outcome::Failed("mmap failed".to_owned());
+        assert_eq!(plain(&row(&failed)), "! MAP_POPULATE      mmap failed");
+        assert!(summary(&[failed]).contains("1 could not run"));
+    }
+
+    #[test]
+    fn everything_fits_in_100_columns() {
+        for line in plain(&legend()).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+        for kind in Kind::ALL {
+            let longest = a_row_with("rd wr sh mr mw me ms lo sd", kind, |_| {});
+            let text = format!("{}\n{}", heading(kind), row(&longest));
+            for line in plain(&text).lines() {
+                assert!(
+                    line.chars().count() <= 100 && line == line.trim_end(),
+                    "{line}"
+                );
+            }
+        }
     }
 }

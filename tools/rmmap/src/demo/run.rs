@@ -14,7 +14,7 @@ use rmmap_sys::{
         mm::{mlockall, munlockall, MlockAllFlags},
         thread::disable_transparent_huge_pages,
     },
-    Device, End, Errno, MapOptions, Mapping, PAGE_SIZE,
+    Device, End, Errno, Fault, MapOptions, Mapping, Signal, PAGE_SIZE,
 };
 use rmmap_uapi::RmmapCounters;
 use serde::{Deserialize, Serialize};
@@ -239,9 +239,20 @@ fn touch_all(mapping: &Mapping) -> anyhow::Result<()> {
     for page in 0..mapping.pages() {
         mapping
             .touch_write(page, 1)
-            .map_err(|fault| anyhow!("writing to page {page} raised {fault:?}"))?;
+            .map_err(|fault| anyhow!("writing to page {page} raised {}", signal(&fault)))?;
     }
     Ok(())
+}
+
+/// Name and usual cause of the signal that an access raised.
+pub fn signal(fault: &Fault) -> &'static str {
+    match fault.signal {
+        Signal::Bus => {
+            "SIGBUS: the device had no page for it (max_bytes reached, or no memory: see \
+             `rmmap stat`)"
+        }
+        Signal::Segv => "SIGSEGV",
+    }
 }
 
 /// Pages of the mapping that this process has in its page table.

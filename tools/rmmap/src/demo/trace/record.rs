@@ -14,7 +14,7 @@ use super::{
     Trace, Unavailable,
 };
 use crate::demo::{
-    run::prepare_process,
+    run::{prepare_process, signal},
     target::{Object, Target, LENGTH},
 };
 
@@ -134,7 +134,7 @@ fn map_and_touch(instances: &[&Instance], object: Object) -> anyhow::Result<Stri
     turn(b"0")?;
     match touch {
         Err(errno) => Err(anyhow!("mmap failed: {errno}")),
-        Ok(Err(fault)) => Err(anyhow!("writing raised {fault:?}")),
+        Ok(Err(fault)) => Err(anyhow!("writing raised {}", signal(&fault))),
         Ok(Ok(())) => Ok(target.name.clone()),
     }
 }

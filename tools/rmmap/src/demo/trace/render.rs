@@ -51,7 +51,8 @@ fn tree(text: &mut String, node: &Node, depth: usize) {
     let fill = " ".repeat(TREE.saturating_sub(indent.len() + name.len()));
     let explanation = path::explanation(&node.name, node.own);
     let line = match (node.own, explanation.is_empty()) {
-        (true, _) => format!("{indent}{OWN}{name}{fill} {explanation}{OWN:#}"),
+        (true, true) => format!("{indent}{OWN}{name}{OWN:#}"),
+        (true, false) => format!("{indent}{OWN}{name}{fill} {explanation}{OWN:#}"),
         (false, true) => format!("{indent}{name}"),
         (false, false) => format!("{indent}{name}{fill} {DIM}{explanation}{DIM:#}"),
     };

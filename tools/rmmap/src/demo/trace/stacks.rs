@@ -50,7 +50,7 @@ pub fn splice(root: Node, stacks: &[Stack]) -> Node {
     let mut roots = Vec::new();
     insert_call(&mut roots, root, &mut run, &mut Vec::new());
     // A tree has one root: what lies around it was called by nothing else.
-    let mut roots = without_helpers(roots);
+    let mut roots = tidy(roots);
     match roots.len() {
         1 => roots.remove(0),
         _ => Node::new("several roots", roots),
@@ -94,12 +94,14 @@ fn insert_call<'a>(
     for frame in around[..between].iter().rev() {
         level = below(level, frame);
     }
+    let depth = ancestors.len();
+    ancestors.extend(around[..between].iter().cloned());
     ancestors.push(call.name.clone());
     let mut node = Node::new(&call.name, Vec::new());
     for inner in call.calls {
         insert_call(&mut node.calls, inner, run, ancestors);
     }
-    ancestors.pop();
+    ancestors.truncate(depth);
     level.push(node);
 }
 
@@ -120,15 +122,18 @@ fn below<'a>(level: &'a mut Vec<Node>, frame: &str) -> &'a mut Vec<Node> {
     &mut level[last].calls
 }
 
-/// Leaves out the module's C helpers: they stand for inline functions of the kernel.
-fn without_helpers(nodes: Vec<Node>) -> Vec<Node> {
+/// Leaves out what explains nothing: the module's C helpers, which stand for inline functions of
+/// the kernel, and what only the stacks name and nobody has a word for.
+fn tidy(nodes: Vec<Node>) -> Vec<Node> {
     let mut kept = Vec::new();
     for mut node in nodes {
-        node.calls = without_helpers(node.calls);
-        if node.name.starts_with(path::HELPER) {
-            kept.append(&mut node.calls);
-        } else {
-            kept.push(node);
+        node.calls = tidy(node.calls);
+        let is_unexplained = path::explanation(&node.name, node.own).is_empty();
+        let is_dull = node.name.starts_with(path::HELPER)
+            || node.from_stack && is_unexplained && (!node.own || node.calls.is_empty());
+        match is_dull {
+            true => kept.append(&mut node.calls),
+            false => kept.push(node),
         }
     }
     kept
@@ -149,6 +154,7 @@ mod tests {
  => [FTRACE TRAMPOLINE]
  => handle_mm_fault
  => exc_page_fault
+ => asm_exc_page_fault
     rmmap-128     [001] .....    71.27: __do_fault <-do_fault
     rmmap-128     [001] .....    71.27: <stack trace>
  => [FTRACE TRAMPOLINE]
@@ -156,6 +162,7 @@ mod tests {
  => do_fault
  => handle_mm_fault
  => exc_page_fault
+ => asm_exc_page_fault
     rmmap-128     [001] .....    71.28: <stack trace>
  => rust_helper_count [rmmap]
  => {FAULT}
@@ -163,6 +170,7 @@ mod tests {
  => do_fault
  => handle_mm_fault
  => exc_page_fault
+ => asm_exc_page_fault
     rmmap-128     [001] .....    71.29: <stack trace>
  => filemap_add_folio
  => {FAULT}
@@ -170,6 +178,7 @@ mod tests {
  => do_fault
  => handle_mm_fault
  => exc_page_fault
+ => asm_exc_page_fault
 "
         )
     }
@@ -202,7 +211,7 @@ mod tests {
         let tree = splice(graph(), &parse(&text()));
         assert_eq!(
             brackets(&tree),
-            "exc_page_fault*(handle_mm_fault(do_fault*(__do_fault(rmmap_main::vm::fault*(\
+            "asm_exc_page_fault*(handle_mm_fault(do_fault*(__do_fault(rmmap_main::vm::fault*(\
              filemap_add_folio())))))"
         );
         assert!(tree.any(&|node| node.own && node.name == "rmmap_main::vm::fault"));
@@ -212,7 +221,7 @@ mod tests {
     fn calls_of_other_places_are_skipped() {
         let before = "x: <stack trace>\n => handle_mm_fault\n => elsewhere\n";
         let tree = splice(graph(), &parse(&format!("{before}{}", text())));
-        assert_eq!(tree.name, "exc_page_fault");
+        assert_eq!(tree.name, "asm_exc_page_fault");
     }
 
     #[test]
@@ -222,12 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_that_a_tail_call_replaced_is_no_reason_to_repeat_its_callers() {
-        let graph = Node::new("a", vec![Node::new("b", vec![leaf("c")])]);
-        let stacks = parse(
-            "x: <stack trace>\n => a\nx: <stack trace>\n => b\n => a\n\
-                            x: <stack trace>\n => c\n => a\n",
+    fn a_caller_that_a_tail_call_replaced_does_not_bring_its_callers_again() {
+        // The helper jumps to the last function: on its stack, the helper is missing.
+        let calls = vec![Node::new("rust_helper_x", vec![leaf("filemap_get_entry")])];
+        let graph = Node::new("__do_fault", calls);
+        let stacks = format!(
+            "x: <stack trace>\n => __do_fault\n => asm_exc_page_fault\n\
+             x: <stack trace>\n => rust_helper_x\n => {FAULT}\n => __do_fault\n\
+             x: <stack trace>\n => filemap_get_entry\n => {FAULT}\n => __do_fault\n"
         );
-        assert_eq!(brackets(&splice(graph, &stacks)), "a(b(c()))");
+        assert_eq!(
+            brackets(&splice(graph, &parse(&stacks))),
+            "asm_exc_page_fault*(__do_fault(rmmap_main::vm::fault*(filemap_get_entry())))"
+        );
     }
 }
