@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(columns, [Column::Resident, Column::Hook]);
         assert_eq!(
             found[1].to_string(),
-            "calls of the hook: expected 1, the kernel did 0"
+            "calls of the hook: expected 1, observed 0"
         );
         assert_eq!(Facts::differences(&want, &want), []);
     }

@@ -91,7 +91,7 @@ impl fmt::Display for Difference {
             observed,
             ..
         } = self;
-        write!(f, "{fact}: expected {expected}, the kernel did {observed}")
+        write!(f, "{fact}: expected {expected}, observed {observed}")
     }
 }
 

@@ -29,7 +29,7 @@ pub fn legend() -> String {
     for (name, meaning) in columns {
         let _ = writeln!(text, "  {name:<12} {DIM}{meaning}{DIM:#}");
     }
-    let _ = writeln!(
+    let _ = write!(
         text,
         "Each row maps {PAGES} pages that nobody has touched yet and writes to every one of them."
     );
@@ -204,7 +204,7 @@ mod tests {
         let text = plain(&text);
         assert!(text.starts_with("! MAP_POPULATE"), "{text}");
         assert!(text.ends_with(
-            "\n    calls of the hook: expected 1, the kernel did 7 (rules MK-02, MK-07, PO-08)"
+            "\n    calls of the hook: expected 1, observed 7 (rules MK-02, MK-07, PO-08)"
         ));
         assert!(summary(&[wrong]).contains("Of 1 rows 1 differ"));
     }
