@@ -22,6 +22,16 @@ pub fn load(path: impl AsRef<Path>, parameters: &str) -> Result<()> {
     rustix::system::finit_module(file, &parameters, 0)
 }
 
+/// `init_module(2)`: loads a module that was read before.
+///
+/// # Errors
+///
+/// As for [`load`].
+pub fn load_image(image: &[u8], parameters: &str) -> Result<()> {
+    let parameters = CString::new(parameters).map_err(|_| Errno::INVAL)?;
+    rustix::system::init_module(image, &parameters)
+}
+
 /// `delete_module(2)` as rmmod does it: does not wait, does not force.
 ///
 /// # Errors

@@ -5,8 +5,10 @@
 //! All of it takes `&mut Mapping`, so nobody can be in the middle of an access.
 
 use crate::map::MapOptions;
+use crate::mapping::last_error;
 use crate::{Errno, Mapping, Result, PAGE_SIZE};
 use rustix::mm::{MapFlags, MremapFlags};
+use std::ffi::c_void;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::ptr;
@@ -121,11 +123,24 @@ impl Mapping {
     pub fn move_part(&mut self, part: Range<usize>, len: usize, keep: bool) -> Result<Mapping> {
         let first = self.range(part.start, part.len().max(PAGE_SIZE));
         let old = first.start..first.start + part.len();
-        let pointer = ptr::with_exposed_provenance_mut(old.start);
+        let pointer = ptr::with_exposed_provenance_mut::<c_void>(old.start);
         let mut flags = MremapFlags::MAYMOVE;
         flags.set(MremapFlags::DONTUNMAP, keep);
-        // SAFETY: The old range is this mapping's, and the kernel picks free addresses.
-        let new = unsafe { rustix::mm::mremap(pointer, old.len(), len, flags) }? as usize;
+        // With DONTUNMAP the kernel checks the fifth argument, which rustix does not pass.
+        // SAFETY: The old range is this mapping's, and the kernel picks free addresses: without
+        // MREMAP_FIXED the last argument is a hint, and 0 is none.
+        let new = unsafe {
+            let none = ptr::null_mut::<c_void>();
+            libc::syscall(
+                libc::SYS_mremap,
+                pointer,
+                old.len(),
+                len,
+                flags.bits(),
+                none,
+            )
+        };
+        let new = usize::try_from(new).map_err(|_| last_error())?;
         // It may also have shrunk or stayed in place: the new owner has it all the same.
         if new == old.start || !keep {
             self.owned.remove(old);

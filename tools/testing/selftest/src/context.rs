@@ -5,7 +5,9 @@
 use crate::area::{Area, Kind};
 use crate::loader::Loader;
 use crate::outcome::{Result, Stop};
+use rmmap_sys::process::has_capability;
 use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
+use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::uapi::RmmapInfo;
 use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
 
@@ -36,6 +38,14 @@ impl Context {
         Area::new(self.kind, pages)
     }
 
+    /// Fresh memory of another object: a region, where the object under test is the device's own.
+    pub fn other_area(&self, pages: usize) -> Result<Area> {
+        match self.kind {
+            Kind::Device | Kind::Region => Area::new(Kind::Region, pages),
+            Kind::Memfd => Area::new(Kind::Memfd, pages),
+        }
+    }
+
     /// Opens the device.
     #[track_caller]
     pub fn device(&self) -> Result<Device> {
@@ -62,6 +72,14 @@ impl Context {
         let aligned = aligned?;
         window.unmap(0, pages * P + PMD)?;
         Ok(aligned)
+    }
+
+    /// Skips the test for those who may not do what it does.
+    pub fn needs(&self, capability: CapabilitySet, name: &str) -> Result {
+        match has_capability(capability) {
+            true => Ok(()),
+            false => Err(Stop::skip(format_args!("needs {name}: run it as root"))),
+        }
     }
 
     /// The loader, or the reason to skip the test.

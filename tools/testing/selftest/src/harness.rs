@@ -15,6 +15,7 @@ use rmmap_sys::rustix::process::{
 };
 use rmmap_sys::uapi::RmmapInfo;
 use rmmap_sys::{fork, module, Channel, Child, Device, End, Errno};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -53,10 +54,8 @@ fn pick(args: &Args) -> Vec<(&'static Case, Kind)> {
 
 /// Checks that the object is there, and loads the module if that was asked for.
 fn prepare(args: &Args) -> Result<Context, String> {
-    let loader = args
-        .module
-        .as_deref()
-        .map(|file| Loader::new(file, &args.param));
+    let load = |file: &PathBuf| Loader::new(file, &args.param);
+    let loader = args.module.as_ref().map(load).transpose()?;
     if let Some(loader) = loader.as_ref().filter(|_| args.object == Object::Rmmap) {
         // Loaded anew even if it is there, since its parameters may be others.
         loader.restore()?;
@@ -124,7 +123,7 @@ fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
 }
 
 /// Runs a test in a child with a time limit.
-fn run_one(case: &Case, context: &Context) -> Result<(), Stop> {
+pub fn run_one(case: &Case, context: &Context) -> Result<(), Stop> {
     let limit = Duration::from_secs(case.seconds.into()).mul_f64(context.time_scale);
     let mut child = fork(|channel| i32::from(in_child(case, context, channel).is_err()))?;
     let pid = child.pid();

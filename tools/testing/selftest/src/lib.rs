@@ -16,6 +16,7 @@
 //! | [`counting`] | the module's counters over a while |
 //! | [`view`] | the kernel's view of this process |
 //! | [`loader`] | loads and unloads the module |
+//! | [`race`] | threads that work against each other |
 //! | [`harness`] | runs one test in a child and prints what came of it |
 //! | [`suite`] | the tests, a file per topic |
 //!
@@ -31,6 +32,7 @@ pub mod counting;
 pub mod harness;
 pub mod loader;
 pub mod outcome;
+pub mod race;
 
 pub mod suite;
 pub mod view;

@@ -14,16 +14,24 @@ pub const NAME: &str = "rmmap";
 #[derive(Clone, Debug)]
 pub struct Loader {
     file: PathBuf,
+    /// The file's contents: it may lie on a slow shared folder, and is loaded often.
+    image: Vec<u8>,
     parameters: Vec<String>,
 }
 
 impl Loader {
     /// A loader of this file, with these parameters (`name=value`) where a test has no own.
-    pub fn new(file: &Path, parameters: &[String]) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why the file cannot be read.
+    pub fn new(file: &Path, parameters: &[String]) -> std::result::Result<Self, String> {
+        let why = |e| format!("cannot read the module {}: {e}", file.display());
+        Ok(Self {
             file: file.to_owned(),
+            image: std::fs::read(file).map_err(why)?,
             parameters: parameters.to_vec(),
-        }
+        })
     }
 
     /// Loads the module as the user wants it.
@@ -33,7 +41,12 @@ impl Loader {
 
     /// Loads the module with some parameters changed.
     pub fn load_with(&self, changed: &[&str]) -> Result<()> {
-        module::load(&self.file, &merge(&self.parameters, changed).join(" "))
+        module::load_image(&self.image, &merge(&self.parameters, changed).join(" "))
+    }
+
+    /// Loads the module without any parameter.
+    pub fn load_plain(&self) -> Result<()> {
+        module::load_image(&self.image, "")
     }
 
     /// Unloads the module, if it is loaded.

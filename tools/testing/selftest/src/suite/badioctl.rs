@@ -9,11 +9,13 @@ use crate::{cases, check_eq, check_err};
 use rmmap_sys::device::BadPointer;
 use rmmap_sys::rustix::io::{fcntl_getfd, FdFlags};
 use rmmap_sys::rustix::mm::MprotectFlags;
+use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
 use rmmap_sys::uapi::{
     RmmapCreate, RMMAP_CREATE_ALL, RMMAP_CREATE_CLOEXEC, RMMAP_IOC_CREATE, RMMAP_IOC_DISCARD,
     RMMAP_IOC_INFO, RMMAP_IOC_STATS,
 };
 use rmmap_sys::{Device, Errno, MapOptions};
+use std::os::fd::{AsFd, AsRawFd};
 use zerocopy::IntoBytes;
 
 cases! {
@@ -21,6 +23,7 @@ cases! {
     Rmmap bad_pointer_is_efault [] "arguments at addresses that are not accessible, wholly or in part";
     Rmmap create_refuses_bad_input [] "CREATE: unknown flags and padding EINVAL, too large ENOMEM, and no descriptor is left";
     Rmmap create_takes_sizes_and_flags [] "CREATE: size 0, odd sizes and the limit itself; CLOEXEC is set or not";
+    Rmmap create_without_descriptors [] "CREATE with no descriptor left: EMFILE, and no region is left";
     Rmmap discard_refuses_bad_ranges [] "DISCARD: unaligned, empty, overflowing or beyond the end EINVAL, nothing is lost";
 }
 
@@ -163,7 +166,6 @@ fn create_refuses_bad_input(cx: &Context) -> Result {
         before.regions,
         "regions after calls that failed"
     );
-    use std::os::fd::AsRawFd;
     let first = rmmap_sys::rustix::io::dup(&next)?.as_raw_fd();
     check_eq!(first, next.as_raw_fd() + 1, "the next free descriptor");
     Ok(())
@@ -234,5 +236,27 @@ fn discard_refuses_bad_ranges(_: &Context) -> Result {
         area.discard(0, 1)?;
         check_eq!((m.touch_read(0)?, m.touch_read(1)?), (0, 9));
     }
+    Ok(())
+}
+
+fn create_without_descriptors(cx: &Context) -> Result {
+    let device = cx.device()?;
+    let before = device.info()?;
+    let limit = Some(device.as_fd().as_raw_fd() as u64 + 1);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit,
+            maximum: limit,
+        },
+    )?;
+    for _ in 0..10 {
+        check_err!(device.create(P as u64, 0), Errno::MFILE);
+    }
+    let after = device.info()?;
+    check_eq!(
+        (after.regions, after.used_bytes),
+        (before.regions, before.used_bytes)
+    );
     Ok(())
 }

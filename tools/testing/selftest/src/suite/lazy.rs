@@ -3,11 +3,12 @@
 //! Lazy allocation: one page per touch, one fault per page, and fault-around.
 
 use crate::context::{Context, P, PMD};
-use crate::outcome::Result;
+use crate::outcome::{Result, Stop};
 use crate::view::{cached, faults_of_stores, residency, resident, resident_in};
 use crate::{cases, check_counts, check_eq};
 use rmmap_sys::process::faults;
 use rmmap_sys::rustix::mm::Advice;
+use rmmap_sys::MapOptions;
 
 cases! {
     Each mmap_allocates_nothing ["MK-05"] "after mmap nothing is resident; a touch makes one page, with one fault";
@@ -17,6 +18,7 @@ cases! {
     Each fault_around_stays_in_page_table ["MK-06"] "a read of the last page below a 2 MiB boundary maps one page";
     Each fault_around_allocates_nothing ["MK-06"] "holes among resident neighbours stay holes";
     Each random_advice_maps_one_page [] "with MADV_RANDOM or without, a hole that is read gives one page";
+    Rmmap large_mapping_is_aligned [] "a mapping of some megabytes is where huge pages can map it: address and offset agree";
     Each second_mapping_shares_pages [] "a second mapping finds the pages of the first: no new one, the same bytes";
 }
 
@@ -153,5 +155,27 @@ fn second_mapping_shares_pages(cx: &Context) -> Result {
     }
     check_counts!(count, folios: 0, map_pages: 1);
     check_eq!(area.held_pages()?, 8);
+    Ok(())
+}
+
+fn large_mapping_is_aligned(cx: &Context) -> Result {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        return Err(Stop::skip("this kernel has no transparent huge pages"));
+    }
+    let region = cx.region(4 * PMD / P)?;
+    for (len, offset) in [
+        (4 * PMD, 0),
+        (2 * PMD, PMD),
+        (3 * PMD, 5 * P),
+        (PMD + P, PMD - P),
+    ] {
+        let m = MapOptions::new(len).offset(offset as u64).map(&region)?;
+        let inside = m.address() % PMD;
+        check_eq!(
+            inside,
+            offset % PMD,
+            "address within 2 MiB of {len:#x} bytes at {offset:#x}"
+        );
+    }
     Ok(())
 }

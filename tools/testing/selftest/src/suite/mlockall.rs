@@ -24,6 +24,7 @@ cases! {
 const PAGES: usize = 16;
 
 fn mlockall_current_populates(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let area = cx.area(2 * PAGES)?;
     let lazy = area.part(0, PAGES).map(&area)?;
     let count = area.count()?;
@@ -46,6 +47,7 @@ fn mlockall_current_populates(cx: &Context) -> Result {
 }
 
 fn mlockall_future_populates(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let area = cx.area(3 * PAGES)?;
     mlockall(MlockAllFlags::FUTURE)?;
     let a = area.part(0, PAGES).map(&area)?;
@@ -70,6 +72,7 @@ fn mlockall_future_populates(cx: &Context) -> Result {
 }
 
 fn mlockall_on_fault_allocates_nothing(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let area = cx.area(2 * PAGES)?;
     let lazy = area.part(0, PAGES).map(&area)?;
     mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT)?;
@@ -92,6 +95,7 @@ fn mlockall_on_fault_allocates_nothing(cx: &Context) -> Result {
 }
 
 fn mlockall_on_fault_beats_populate(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let area = cx.area(PAGES)?;
     mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)?;
     for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
@@ -106,7 +110,8 @@ fn mlockall_on_fault_beats_populate(cx: &Context) -> Result {
     Ok(())
 }
 
-fn mlockall_errors(_: &Context) -> Result {
+fn mlockall_errors(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let limit = |bytes: u64| {
         setrlimit(
             Resource::Memlock,

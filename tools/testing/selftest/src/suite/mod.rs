@@ -5,14 +5,24 @@
 use crate::case::Case;
 
 mod badioctl;
+mod file;
+mod fork;
 mod isolation;
+mod keep;
 mod kinds;
 mod lazy;
 mod limits;
 mod locked;
+mod memcg;
+mod merge;
 mod mlockall;
+mod mremap;
 mod populate;
+mod quota;
+mod races;
 mod rdwr;
+mod reload;
+mod splice;
 mod zeroed;
 
 /// All tests, in the order in which they run: what others rely on first, reloading last.
@@ -25,9 +35,19 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         mlockall::CASES,
         isolation::CASES,
         rdwr::CASES,
+        splice::CASES,
+        fork::CASES,
+        mremap::CASES,
+        merge::CASES,
+        file::CASES,
         zeroed::CASES,
         limits::CASES,
         badioctl::CASES,
+        races::CASES,
+        keep::CASES,
+        memcg::CASES,
+        quota::CASES,
+        reload::CASES,
     ];
     files.into_iter().flatten()
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel does to memory behind a program's back must not lose a byte; and what must not
+//! be kept is given back when a process dies.
+
+use crate::area::Area;
+use crate::context::{Context, P};
+use crate::outcome::{Result, Stop};
+use crate::view::resident;
+use crate::{cases, check, check_eq};
+use rmmap_sys::rustix::fs::{fadvise, Advice as FileAdvice};
+use rmmap_sys::rustix::mm::{Advice, MapFlags};
+use rmmap_sys::rustix::process::Signal;
+use rmmap_sys::{fork, End, Mapping};
+use std::fs::write;
+use std::time::{Duration, Instant};
+
+cases! {
+    Each dontneed_keeps_contents [] "MADV_DONTNEED unmaps and loses nothing; the next touch finds the same page";
+    Each reclaim_advice_keeps_contents [] "MADV_COLD, MADV_PAGEOUT and fadvise(DONTNEED) lose nothing";
+    Each drop_caches_keeps_contents [] "vm.drop_caches loses no page, mapped or not";
+    Each compaction_keeps_contents [] "compact_memory may move pages and changes none";
+    Rmmap killed_process_leaves_nothing [] "SIGKILL in the middle of touching and locking: regions and memory are given back";
+    Rmmap killed_process_in_populate_leaves_nothing [] "SIGKILL during MAP_POPULATE ends it, and its memory is given back";
+}
+
+/// Fills pages with bytes of their own.
+fn fill(m: &Mapping) -> Result {
+    for page in 0..m.pages() {
+        m.write_u64(page * P, page as u64 * 0x0101_0101 + 7)?;
+        m.write_u64(page * P + P - 8, !(page as u64))?;
+    }
+    Ok(())
+}
+
+/// Fails unless the bytes are those of [`fill`].
+#[track_caller]
+fn check_filled(m: &Mapping) -> Result {
+    for page in 0..m.pages() {
+        let got = (m.read_u64(page * P)?, m.read_u64(page * P + P - 8)?);
+        let want = (page as u64 * 0x0101_0101 + 7, !(page as u64));
+        crate::outcome::equal(&format!("the bytes of page {page}"), &got, &want)?;
+    }
+    Ok(())
+}
+
+/// A filled area; what is read-only of it is mapped, the rest is in the page cache alone.
+fn filled(cx: &Context) -> Result<(Area, Mapping)> {
+    let area = cx.area(256)?;
+    let m = area.map()?;
+    fill(&m)?;
+    m.advise(0, m.len() / 2, Advice::LinuxDontNeed)?;
+    Ok((area, m))
+}
+
+fn dontneed_keeps_contents(cx: &Context) -> Result {
+    let area = cx.area(64)?;
+    let m = area.map()?;
+    fill(&m)?;
+    m.advise(0, m.len(), Advice::LinuxDontNeed)?;
+    check_eq!((resident(&m)?, area.held_pages()?), (0, 64));
+    let count = area.count()?;
+    check_filled(&m)?;
+    check_eq!(
+        count.get("folios")?.unwrap_or(0),
+        0,
+        "folios that were added"
+    );
+    Ok(())
+}
+
+fn reclaim_advice_keeps_contents(cx: &Context) -> Result {
+    let (area, m) = filled(cx)?;
+    for advice in [Advice::LinuxCold, Advice::LinuxPageOut, Advice::WillNeed] {
+        m.advise(0, m.len(), advice)?;
+        check_filled(&m)?;
+    }
+    m.advise(0, m.len(), Advice::LinuxDontNeed)?;
+    fadvise(&area, area.base(), None, FileAdvice::DontNeed)?;
+    check_filled(&m)?;
+    check_eq!(area.held_pages()?, 256);
+    Ok(())
+}
+
+fn drop_caches_keeps_contents(cx: &Context) -> Result {
+    let (area, m) = filled(cx)?;
+    let skip = |e| Stop::skip(format_args!("cannot write vm.drop_caches: {e}"));
+    write("/proc/sys/vm/drop_caches", "3").map_err(skip)?;
+    check_eq!(area.held_pages()?, 256);
+    check_filled(&m)?;
+    Ok(())
+}
+
+fn compaction_keeps_contents(cx: &Context) -> Result {
+    let (area, m) = filled(cx)?;
+    let skip = |e| Stop::skip(format_args!("cannot write vm.compact_memory: {e}"));
+    // Holes between the pages give compaction something to do.
+    for page in (0..256).step_by(3) {
+        area.discard(page, 1)?;
+        m.write_u64(page * P, page as u64 * 0x0101_0101 + 7)?;
+        m.write_u64(page * P + P - 8, !(page as u64))?;
+    }
+    write("/proc/sys/vm/compact_memory", "1").map_err(skip)?;
+    check_filled(&m)?;
+    check_eq!(area.held_pages()?, 256);
+    Ok(())
+}
+
+/// Waits until the device's totals are those of before.
+fn given_back(cx: &Context, before: &rmmap_sys::uapi::RmmapInfo) -> Result {
+    let end = Instant::now() + Duration::from_secs(5).mul_f64(cx.time_scale);
+    loop {
+        let now = cx.device()?.info()?;
+        if (now.regions, now.used_bytes) == (before.regions, before.used_bytes) {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            check_eq!(
+                (now.regions, now.used_bytes),
+                (before.regions, before.used_bytes)
+            );
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn killed_process_leaves_nothing(cx: &Context) -> Result {
+    let before = cx.device()?.info()?;
+    for _ in 0..cx.rounds(5) {
+        let mut child = fork(|channel| {
+            let work = || -> Result {
+                let (region, locked) = (cx.area(128)?, cx.area(32)?);
+                let m = region.map()?;
+                let _locked = locked.whole().flags(MapFlags::LOCKED).map(&locked)?;
+                let _private = region
+                    .whole()
+                    .private()
+                    .flags(MapFlags::POPULATE)
+                    .map(&region)?;
+                m.touch_write(0, 1)?;
+                channel.send_u64(0)?;
+                // Until it is killed.
+                for i in 0.. {
+                    m.touch_write(i % 128, 1)?;
+                    if i % 128 == 0 {
+                        region.discard(0, 128)?;
+                    }
+                }
+                Ok(())
+            };
+            i32::from(work().is_err())
+        })?;
+        child.channel().receive_u64()?;
+        check!(
+            cx.device()?.info()?.regions == before.regions + 2,
+            "the child's regions are missing"
+        );
+        child.signal(Signal::KILL)?;
+        check_eq!(child.wait()?, End::Killed(Signal::KILL.as_raw()));
+        given_back(cx, &before)?;
+    }
+    Ok(())
+}
+
+fn killed_process_in_populate_leaves_nothing(cx: &Context) -> Result {
+    let before = cx.device()?.info()?;
+    let pages = (before.max_bytes as usize / P / 2).min(1 << 16);
+    let mut child = fork(|channel| {
+        let work = || -> Result {
+            let region = cx.region(pages)?;
+            channel.send_u64(0)?;
+            loop {
+                let all = rmmap_sys::MapOptions::new(pages * P);
+                drop(all.flags(MapFlags::POPULATE).map(&region)?);
+                region.discard(0, (pages * P) as u64)?;
+            }
+        };
+        i32::from(work().is_err())
+    })?;
+    child.channel().receive_u64()?;
+    let end = Instant::now() + Duration::from_secs(10);
+    while cx.device()?.info()?.used_bytes < before.used_bytes + (64 << 10) {
+        check!(Instant::now() < end, "the child populates nothing");
+    }
+    child.signal(Signal::KILL)?;
+    check_eq!(child.wait()?, End::Killed(Signal::KILL.as_raw()));
+    given_back(cx, &before)
+}
