@@ -2,8 +2,8 @@
 
 //! The ABI of `/dev/rmmap`: ioctl numbers, their arguments and their flags.
 //!
-//! This file is the one definition: the crate `rmmap_uapi`, which the driver and userspace both
-//! use, and the C header `rmmap.h` beside it, which is generated, are made of it.
+//! There is one definition, `rmmap.rs`: the crate `rmmap_uapi`, which the driver and userspace both
+//! use, and the C header `rmmap.h` are made of it.
 //!
 //! Every struct has the same layout for 32- and 64-bit programs: fields are fixed-width, sorted so
 //! that no implicit padding arises, and explicit padding must be zero on input. All lengths and

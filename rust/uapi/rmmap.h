@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ABI of /dev/rmmap: ioctl numbers, their arguments and their flags.
+ *
+ * There is one definition, rmmap.rs: the crate rmmap_uapi, which the driver and userspace both use,
+ * and the C header rmmap.h are made of it.
+ *
+ * Every struct has the same layout for 32- and 64-bit programs: fields are fixed-width, sorted so
+ * that no implicit padding arises, and explicit padding must be zero on input. All lengths and
+ * offsets are in bytes unless a name says otherwise.
+ *
+ * Made of rust/uapi/rmmap.rs by `tools/lab/lab uapi-header`: change it there.
+ */
+#ifndef _UAPI_RMMAP_H
+#define _UAPI_RMMAP_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Version of this ABI, in &rmmap_info.abi_version. It grows when a field or a call is added. */
+#define RMMAP_ABI_VERSION 1
+
+/* Path of the device node. */
+#define RMMAP_DEVICE "/dev/rmmap"
+
+/* Number of folio orders that the counters tell apart: 0 to 9, 4 KiB to 2 MiB on x86-64. */
+#define RMMAP_NR_ORDERS 10
+
+/* The ioctl type byte. It is not listed in Documentation/userspace-api/ioctl/ioctl-number.rst. */
+#define RMMAP_IOC_MAGIC 0xBE
+
+/* &rmmap_create.flags: close the new descriptor on execve(2). */
+#define RMMAP_CREATE_CLOEXEC (1 << 0)
+
+/* &rmmap_create.flags: all flags that this version knows. */
+#define RMMAP_CREATE_ALL RMMAP_CREATE_CLOEXEC
+
+/* &rmmap_info.hook: mappings are made through file_operations.mmap. */
+#define RMMAP_HOOK_MMAP 0
+
+/* &rmmap_info.hook: mappings are made through file_operations.mmap_prepare. */
+#define RMMAP_HOOK_PREPARE 1
+
+/* &rmmap_info.kind: the descriptor is of the device's own region. */
+#define RMMAP_KIND_DEVICE 0
+
+/* &rmmap_info.kind: the descriptor is of a region made with %RMMAP_IOC_CREATE. */
+#define RMMAP_KIND_REGION 1
+
+/**
+ * struct rmmap_info - Answer of %RMMAP_IOC_INFO.
+ * @abi_version: %RMMAP_ABI_VERSION of the loaded module.
+ * @hook: Which hook answers mmap(2): %RMMAP_HOOK_MMAP or %RMMAP_HOOK_PREPARE.
+ * @kind: What this descriptor is of: %RMMAP_KIND_DEVICE or %RMMAP_KIND_REGION.
+ * @pad: Zero.
+ * @size: Size of this region, bytes.
+ * @resident: Memory that this region holds now, bytes.
+ * @capacity: Size of the device's own region, bytes (module parameter capacity).
+ * @max_bytes: Limit on the memory of all regions together, bytes (module parameter max_bytes).
+ * @used_bytes: Memory that all regions hold now, bytes.
+ * @regions: Number of regions that exist now, the device's own included.
+ */
+struct rmmap_info {
+	__u32 abi_version;
+	__u32 hook;
+	__u32 kind;
+	__u32 pad;
+	__u64 size;
+	__u64 resident;
+	__u64 capacity;
+	__u64 max_bytes;
+	__u64 used_bytes;
+	__u64 regions;
+};
+
+/**
+ * struct rmmap_create - Argument of %RMMAP_IOC_CREATE. The ioctl returns the new descriptor.
+ * @size: Size of the region, bytes; 0 is allowed, ftruncate(2) changes it later.
+ * @flags: RMMAP_CREATE_*; an unknown flag is answered with %EINVAL.
+ * @pad: Must be zero.
+ */
+struct rmmap_create {
+	__u64 size;
+	__u32 flags;
+	__u32 pad;
+};
+
+/**
+ * struct rmmap_range - Argument of %RMMAP_IOC_DISCARD.
+ * @offset: First byte; a multiple of the page size.
+ * @len: Length in bytes; a multiple of the page size, not zero, within the region.
+ */
+struct rmmap_range {
+	__u64 offset;
+	__u64 len;
+};
+
+/**
+ * struct rmmap_counters - What happened to a region, or to all of them, since it was created.
+ * @mmap: Calls of the hook for mmap(2), mmap or mmap_prepare.
+ * @fault_read: Calls of the fault handler for a read.
+ * @fault_write: Calls of the fault handler for a write through a shared mapping.
+ * @fault_cow: Calls of the fault handler for a write through a private mapping (copy-on-write).
+ * @fault_populate: Of the three above, those made for populate, mlock or another kernel access (no
+ *     user touch).
+ * @answer_cached: Faults answered with a folio that the region already held.
+ * @answer_new: Faults answered with a newly allocated folio.
+ * @answer_zero: Faults answered with the module's zero page (private write to a hole).
+ * @answer_sigbus: Faults answered with %SIGBUS: beyond the end, or out of memory on a user's touch.
+ * @answer_oom: Faults answered with %VM_FAULT_OOM.
+ * @answer_retry: Faults that have to be repeated.
+ * @map_pages: Calls of map_pages: resident neighbours were looked for before the handler was asked.
+ * @folios: Folios that were added, whatever caused it (fault or write), by order.
+ * @order_fallback: Times that a smaller folio than wanted was taken.
+ * @discarded: Bytes given back by discard, hole punching and truncation.
+ */
+struct rmmap_counters {
+	__u64 mmap;
+	__u64 fault_read;
+	__u64 fault_write;
+	__u64 fault_cow;
+	__u64 fault_populate;
+	__u64 answer_cached;
+	__u64 answer_new;
+	__u64 answer_zero;
+	__u64 answer_sigbus;
+	__u64 answer_oom;
+	__u64 answer_retry;
+	__u64 map_pages;
+	__u64 folios[RMMAP_NR_ORDERS];
+	__u64 order_fallback;
+	__u64 discarded;
+};
+
+/**
+ * struct rmmap_stats - Answer of %RMMAP_IOC_STATS.
+ * @region: The region behind this descriptor.
+ * @device: All regions together, those that are gone included.
+ */
+struct rmmap_stats {
+	struct rmmap_counters region;
+	struct rmmap_counters device;
+};
+
+/* Tells what the device and the region behind this descriptor are: &struct rmmap_info. */
+#define RMMAP_IOC_INFO _IOR(RMMAP_IOC_MAGIC, 0, struct rmmap_info)
+
+/* Creates a region and returns a descriptor of it: &struct rmmap_create. */
+#define RMMAP_IOC_CREATE _IOW(RMMAP_IOC_MAGIC, 1, struct rmmap_create)
+
+/* Gives the memory of a range back; the next access finds zeroes: &struct rmmap_range. */
+#define RMMAP_IOC_DISCARD _IOW(RMMAP_IOC_MAGIC, 2, struct rmmap_range)
+
+/* Reads the counters of this region and of the whole device: &struct rmmap_stats. */
+#define RMMAP_IOC_STATS _IOR(RMMAP_IOC_MAGIC, 3, struct rmmap_stats)
+
+#endif /* _UAPI_RMMAP_H */

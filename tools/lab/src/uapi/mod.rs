@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The C header of the ABI, made of its Rust definition.
+//!
+//! Not by a general generator: those know neither `_IOR()`, without which the numbers of ioctls are
+//! mere numbers, nor the kernel's names of types and its comments.
+
+mod comment;
+mod model;
+mod render;
+
+use crate::project::Project;
+use anyhow::{Context, Result};
+use std::fs;
+
+/// The definition, relative to the checkout.
+pub const DEFINITION: &str = "rust/uapi/rmmap.rs";
+/// The header, relative to the checkout.
+pub const HEADER: &str = "rust/uapi/rmmap.h";
+
+/// What `rmmap-lab uapi-header` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only tell whether the header is up to date.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Writes the header, or looks whether that is needed. Returns the exit status.
+pub fn run(project: &Project, args: &Args) -> Result<u8> {
+    if args.check {
+        let difference = difference(project)?;
+        if let Some(difference) = &difference {
+            println!("{difference}");
+        }
+        return Ok(u8::from(difference.is_some()));
+    }
+    let path = project.root().join(HEADER);
+    fs::write(&path, generate(project)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{HEADER} is made of {DEFINITION}");
+    Ok(0)
+}
+
+/// What is wrong with the header, if anything is.
+pub fn difference(project: &Project) -> Result<Option<String>> {
+    let wanted = generate(project)?;
+    let remedy = "make it with `tools/lab/lab uapi-header`";
+    let Ok(found) = fs::read_to_string(project.root().join(HEADER)) else {
+        return Ok(Some(format!("there is no {HEADER}: {remedy}")));
+    };
+    if found == wanted {
+        return Ok(None);
+    }
+    let mut lines = found.lines().zip(wanted.lines()).enumerate();
+    let (number, line) = match lines.find(|(_, (found, wanted))| found != wanted) {
+        Some((number, (_, wanted))) => (number + 1, wanted),
+        None => (found.lines().count().min(wanted.lines().count()) + 1, "..."),
+    };
+    Ok(Some(format!(
+        "{HEADER}:{number}: differs from {DEFINITION}, which makes it `{line}`: {remedy}"
+    )))
+}
+
+fn generate(project: &Project) -> Result<String> {
+    let path = project.root().join(DEFINITION);
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let model = model::Model::parse(&text).with_context(|| format!("cannot use {DEFINITION}"))?;
+    Ok(render::header(&model))
+}
