@@ -40,8 +40,8 @@ shell: ## Give a prompt in a virtual machine with the module loaded
 test: ## Run all tests; ends with `N passed, N failed, N skipped` (TESTS='--help' tells more)
 	@$(LAB) test $(TESTS)
 
-check: ## Check style: rustfmt, clippy, checkpatch, shellcheck, links in the documentation
-	@$(LAB) check
+check: ## Check style: rustfmt, clippy, checkpatch, shellcheck, documentation (CHECKS='--list' tells more)
+	@$(LAB) check $(CHECKS)
 
 doc: ## Build the documentation in build/doc
 	@$(LAB) doc

@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{check, guest, run, test, vm};
+use crate::{check, doc, guest, run, test, uapi, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -23,11 +23,13 @@ enum Action {
     /// Give a shell in a virtual machine with the module loaded.
     Shell,
     /// Check the style of everything, and the documentation's links.
-    Check,
+    Check(check::Args),
     /// Build the documentation.
     Doc,
     /// Test everything; end with `N passed, N failed, N skipped`.
     Test(test::Args),
+    /// Make the C header of the ABI, `rust/uapi/rmmap.h`.
+    UapiHeader(uapi::Args),
     /// Run a command in a virtual machine and end as it ended.
     #[command(hide = true)]
     Vm(run::VmArgs),
@@ -54,8 +56,9 @@ pub fn run() -> Result<u8> {
         Action::Lab => run::lab(&Project::find()?),
         Action::Run => run::demo(&Project::find()?),
         Action::Shell => run::shell(&Project::find()?),
-        Action::Check => check::check(&Project::find()?),
-        Action::Doc => check::doc(&Project::find()?),
+        Action::Check(args) => check::run(&Project::find()?, &args),
+        Action::Doc => doc::run(&Project::find()?),
+        Action::UapiHeader(args) => uapi::run(&Project::find()?, &args),
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Test(args) => test::run(&Project::find()?, &args),
         Action::Guest => guest(),

@@ -8,13 +8,14 @@
 mod build;
 mod check;
 mod cli;
+mod doc;
 mod guest;
-mod kernel_doc;
 mod project;
 mod protocol;
 mod run;
 mod steps;
 mod test;
+mod uapi;
 mod vm;
 
 use std::process::ExitCode;

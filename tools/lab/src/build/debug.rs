@@ -35,12 +35,23 @@ impl Debug {
     }
 }
 
+/// The debug kernel for `stock`, as it was built last, if it was.
+pub fn built_debug(project: &Project, stock: &Stock) -> Option<Debug> {
+    let kdir = kdir(project, stock);
+    // What is written when all else is there.
+    kdir.join("GNUmakefile").exists().then_some(Debug { kdir })
+}
+
+/// A folder of its own for each version: make goes by times, and a newer source has older ones.
+fn kdir(project: &Project, stock: &Stock) -> PathBuf {
+    project.build("debug-kernel").join(&stock.version)
+}
+
 /// Builds the debug kernel from the source of `stock`. An interrupted build goes on where it was.
 pub fn debug(project: &Project, steps: &Steps, stock: &Stock) -> Result<Debug> {
     let fragment = project.root().join(FRAGMENT);
-    // A folder of its own for each version: make goes by times, and a newer source has older ones.
     let debug = Debug {
-        kdir: project.build("debug-kernel").join(&stock.version),
+        kdir: kdir(project, stock),
     };
     let inputs = super::root_inputs()?
         .text(&stock.version)

@@ -11,7 +11,7 @@ mod stock;
 mod tools;
 mod virtme_ng;
 
-pub use debug::debug;
+pub use debug::{built_debug, debug};
 pub use module::module;
 pub use stock::{stock, Stock};
 pub use tools::tools;
@@ -29,10 +29,6 @@ pub struct Ready {
     pub kernel: Kernel,
     /// The module.
     pub module: PathBuf,
-    /// The folder in which modules for the kernel are built.
-    pub kdir: PathBuf,
-    /// The kernel's source.
-    pub source: PathBuf,
 }
 
 /// Makes everything that a run on the stock kernel needs.
@@ -44,8 +40,6 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
     Ok(Ready {
         kernel: stock.kernel(),
         module,
-        kdir: stock.kdir,
-        source: stock.source,
     })
 }
 
@@ -59,8 +53,6 @@ pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     Ok(Ready {
         kernel: debug.kernel(),
         module,
-        kdir: debug.kdir,
-        source: stock.source,
     })
 }
 

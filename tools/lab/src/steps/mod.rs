@@ -10,10 +10,10 @@ mod progress;
 
 pub use inputs::Inputs;
 pub use log::Log;
+pub use progress::Progress;
 
 use crate::project::Project;
 use anyhow::{Context, Result};
-use progress::Progress;
 use rustix::fs::{flock, FlockOperation};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

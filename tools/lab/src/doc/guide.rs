@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The guide: `Documentation/` by Sphinx, as the kernel's own documentation.
+
+use super::folder;
+use crate::project::Project;
+use crate::steps::Log;
+use anyhow::{Context, Result};
+use std::process::Command;
+
+/// Settings that the kernel's documentation keeps in a file of Python.
+const SETTINGS: &[&str] = &[
+    "project=rmmap",
+    "copyright=rmmap developers",
+    "html_theme=alabaster",
+    "html_show_sphinx=0",
+    "highlight_language=none",
+];
+
+/// Makes the pages. A broken reference is an error.
+pub fn build(log: &mut Log, project: &Project) -> Result<()> {
+    let mut sphinx = Command::new("sphinx-build");
+    // -C: there is no conf.py; -W and -n: everything doubtful is an error; -E -a: and is not
+    // forgotten because its page is up to date.
+    sphinx.args([
+        "-C",
+        "-E",
+        "-a",
+        "-W",
+        "-n",
+        "--keep-going",
+        "--quiet",
+        "-b",
+        "html",
+    ]);
+    for setting in SETTINGS {
+        sphinx.args(["-D", setting]);
+    }
+    sphinx.arg("-d").arg(folder(project, ".guide-cache"));
+    sphinx.arg(project.root().join("Documentation"));
+    sphinx.arg(folder(project, "guide"));
+    log.run(&mut sphinx)
+        .context("a warning in the guide is an error")
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Documentation of the kernel's crates: rustdoc with the words that Kbuild called rustc with.
+//!
+//! Kbuild documents the tree's own crates only. But it records, beside each object, the command that
+//! made it, and rustdoc takes the same flags.
+
+use super::{folder, srctree};
+use crate::build::{self, Stock};
+use crate::project::Project;
+use crate::steps::{Log, Steps};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use walkdir::WalkDir;
+
+/// Where the documentation of the `kernel` crate is to be read.
+const KERNEL_CRATE: &str = "kernel=https://rust.docs.kernel.org/";
+
+/// Documents every crate of the stock kernel's modules. A broken link is an error.
+pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
+    let module = build::module(project, steps, "stock", &stock.kdir)?;
+    let modules = module.parent().context("the module has no folder")?;
+    let out = folder(project, "kernel");
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    fs::create_dir_all(&out)?;
+    let mut crates = Vec::new();
+    for entry in WalkDir::new(modules).sort_by_file_name() {
+        let path = entry?.into_path();
+        if path.extension().is_some_and(|extension| extension == "cmd") {
+            crates.extend(Crate::of(&fs::read_to_string(&path)?));
+        }
+    }
+    // A crate links to another only when that is documented already.
+    crates.sort_by_key(|a_crate| !a_crate.library);
+    for a_crate in crates {
+        let mut rustdoc = Command::new("rustdoc");
+        // Kbuild's own way to the unstable features that the kernel uses.
+        rustdoc.current_dir(modules).env("RUSTC_BOOTSTRAP", "1");
+        log.run(rustdoc.args(a_crate.words(&out)))
+            .context("a warning of rustdoc is an error")?;
+    }
+    srctree::resolve(&out, &stock.source)
+}
+
+/// A crate that Kbuild has compiled.
+#[derive(Debug, PartialEq, Eq)]
+struct Crate {
+    /// Whether others use it: then what is public is of interest, otherwise all.
+    library: bool,
+    /// How it was compiled, without what shapes object files.
+    flags: Vec<String>,
+}
+
+impl Crate {
+    /// Reads one of Kbuild's `.cmd` files; most are not of a crate.
+    fn of(text: &str) -> Option<Self> {
+        let saved = text.lines().find(|line| line.starts_with("savedcmd_"))?;
+        let (_, command) = saved.split_once(" := ")?;
+        let mut words = shlex::split(command)?
+            .into_iter()
+            .skip_while(|word| word != "rustc")
+            .skip(1)
+            .peekable();
+        words.peek()?;
+        let mut library = false;
+        let mut flags = Vec::new();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--crate-type" | "--out-dir" => drop(words.next()),
+                word if word.starts_with("--emit=") => {
+                    library |= word.starts_with("--emit=metadata");
+                }
+                _ => flags.push(word),
+            }
+        }
+        Some(Self { library, flags })
+    }
+
+    /// The arguments of rustdoc.
+    fn words(&self, out: &Path) -> Vec<String> {
+        let mut words = self.flags.clone();
+        words.push(format!("--out-dir={}", out.display()));
+        words.push(format!("--extern-html-root-url={KERNEL_CRATE}"));
+        words.push("-Dwarnings".to_owned());
+        if !self.library {
+            words.push("--document-private-items".to_owned());
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIBRARY: &str =
+        "savedcmd_rust/x.o := OBJTREE=/k rustc --edition=2021 -Zcrate-attr='feature(a,b)' \
+         --emit=metadata=rust/libx.rmeta --crate-type rlib -L /k/rust --out-dir rust/ \
+         --emit=obj=rust/x.o /p/x.rs\n\
+         source_rust/x.o := /p/x.rs\n";
+
+    #[test]
+    fn flags_stay_and_outputs_go() {
+        let library = Crate::of(LIBRARY).unwrap();
+        let flags = [
+            "--edition=2021",
+            "-Zcrate-attr=feature(a,b)",
+            "-L",
+            "/k/rust",
+            "/p/x.rs",
+        ];
+        assert_eq!(library.flags, flags);
+        let words = library.words(Path::new("/doc"));
+        assert!(words.contains(&"--out-dir=/doc".to_owned()));
+    }
+
+    #[test]
+    fn private_items_are_documented_where_nothing_is_public() {
+        let private = "--document-private-items".to_owned();
+        let module = Crate::of(&LIBRARY.replace("--emit=metadata", "--emit=obj")).unwrap();
+        assert!(module.words(Path::new("/doc")).contains(&private));
+        let library = Crate::of(LIBRARY).unwrap();
+        assert!(!library.words(Path::new("/doc")).contains(&private));
+    }
+
+    #[test]
+    fn other_commands_are_left_out() {
+        assert_eq!(Crate::of("savedcmd_x.o := gcc -c x.c\n"), None);
+    }
+}
