@@ -87,14 +87,18 @@ fn path(path: &Path) -> Result<&str> {
         .with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-/// Says how a run ended, when it ended badly, and where to read more.
+/// Says how a run ended, and where to read more when it ended badly.
 fn report(outcome: &Outcome) -> u8 {
     let code = outcome.ending.exit_code();
-    if code != 0 {
+    let seconds = outcome.elapsed.as_secs();
+    if code == 0 {
+        eprintln!("lab: {} in {seconds} s", outcome.ending);
+    } else {
+        let log = outcome.kernel_log();
         eprintln!(
-            "lab: {} (kernel log: {})",
+            "lab: {} after {seconds} s (kernel log: {})",
             outcome.ending,
-            outcome.kernel_log().display()
+            log.display()
         );
     }
     code

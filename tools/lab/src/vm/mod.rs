@@ -16,7 +16,7 @@ mod klog;
 mod virtme;
 mod watch;
 
-pub use ending::{Death, Ending};
+pub use ending::Ending;
 pub use klog::{scan as scan_kernel_log, Splat};
 pub use virtme::{GUEST_SHELL, VIRTME_RUN};
 
@@ -65,8 +65,6 @@ pub struct Vm {
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
-    /// The exit status that the guest reported, if it did.
-    pub status: Option<i32>,
     /// Every report in the kernel log, also when the command failed.
     pub splats: Vec<Splat>,
     /// The run's folder: `stdout`, `stderr`, `dmesg`, `console.log`.
@@ -76,11 +74,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The file with the command's standard output.
-    pub fn stdout(&self) -> PathBuf {
-        self.dir.join(protocol::STDOUT)
-    }
-
     /// The file with the command's standard error.
     pub fn stderr(&self) -> PathBuf {
         self.dir.join(protocol::STDERR)
@@ -199,7 +192,6 @@ impl Vm {
             .with_context(|| format!("see {}", dir.join(protocol::CONSOLE).display()))?;
         Ok(Outcome {
             ending,
-            status,
             splats,
             dir,
             elapsed: started.elapsed(),

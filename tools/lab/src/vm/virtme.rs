@@ -26,7 +26,11 @@ pub fn command(
     interactive: bool,
 ) -> Result<Command> {
     let agent = project.program("rmmap-lab");
-    let mut run = Command::new(VIRTME_RUN);
+    // The lab may be killed at any time; nobody would stop the guest then.
+    let mut run = Command::new("setpriv");
+    run.args(["--pdeathsig", "KILL", VIRTME_RUN]);
+    run.arg("--qemu-bin")
+        .arg(project.root().join("tools/lab/qemu"));
     run.arg("--kimg").arg(stage(&vm.kernel, dir)?);
     run.args([
         "--mods",
