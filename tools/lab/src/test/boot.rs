@@ -68,7 +68,7 @@ pub fn run<W: Write>(
         guest.collector.give_up(&outcome.ending.to_string(), &log);
     } else if !guest.collector.complete() {
         let stderr = std::fs::read_to_string(outcome.stderr()).unwrap_or_default();
-        let said = stderr.lines().rev().find(|line| !line.trim().is_empty());
+        let said = last_words(&stderr);
         let said = said
             .map(str::to_owned)
             .or(guest.noise)
@@ -88,6 +88,13 @@ pub fn run<W: Write>(
     ))?;
     report.end()?;
     Ok(!died)
+}
+
+/// The agent's own last message, or else whatever came last.
+fn last_words(stderr: &str) -> Option<&str> {
+    let lines = || stderr.lines().rev().filter(|line| !line.trim().is_empty());
+    let own = lines().find_map(|line| line.strip_prefix("lab: "));
+    own.or_else(|| lines().next())
 }
 
 /// What is heard from the guest while it runs.
@@ -189,6 +196,17 @@ mod tests {
             text: text.into(),
             context: vec!["Call Trace:".into()],
         }
+    }
+
+    #[test]
+    fn the_agents_message_is_the_reason() {
+        let stderr = "noise\nlab: rmmap selftest --list: error: unknown\n\nFor more, try --help\n";
+        assert_eq!(
+            last_words(stderr),
+            Some("rmmap selftest --list: error: unknown")
+        );
+        assert_eq!(last_words("killed\n\n"), Some("killed"));
+        assert_eq!(last_words(""), None);
     }
 
     #[test]

@@ -7,11 +7,10 @@
 
 use std::io::{stdout, Stdout};
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
-use rmmap_sys::{module, Device, Errno};
+use rmmap_sys::Device;
 
 use super::event::{Event, Sender};
 use super::kmsg::{KernelLog, Line};
@@ -19,14 +18,9 @@ use super::ktap::Test;
 use super::leak::Snapshot;
 use super::plan::{Hook, Part, Plan, Stage};
 use super::record::{Outcome, Record};
-use super::{debugfs, kunit, selftest};
+use super::{debugfs, insmod, kunit, selftest};
 use crate::protocol::GUEST_DIR;
 use crate::vm::scan_kernel_log;
-
-const MODULE: &str = "rmmap";
-
-/// How long rmmod may be refused: the last `fput` of a process that just exited is still to come.
-const UNLOAD: Duration = Duration::from_secs(3);
 
 /// Why a test failed; `Ok` when it passed.
 type Verdict = std::result::Result<(), String>;
@@ -114,11 +108,7 @@ impl Guest<'_> {
         self.read_log()?;
         self.lines.clear();
         let path = &self.plan.module;
-        self.check("check/load", |_| {
-            let loaded = module::load(path, hook.param());
-            Ok(loaded
-                .map_err(|error| format!("insmod {} {}: {error}", path.display(), hook.param())))
-        })?;
+        self.check("check/load", |_| Ok(insmod::load(path, hook.param())))?;
         self.read_log()?;
         self.after_load = self.lines.len();
         if std::mem::take(&mut self.kunit_due) {
@@ -157,7 +147,7 @@ impl Guest<'_> {
         }
         self.begin(promised)?;
         self.check("check/counters", |_| Ok(counters_are_back()))?;
-        self.check("check/unload", |_| Ok(unload()))?;
+        self.check("check/unload", |_| Ok(insmod::unload()))?;
         self.check("check/leak", |guest| {
             let missing = guest.before.wait_until_back()?;
             Ok(missing.map_or(Ok(()), |missing| {
@@ -278,18 +268,4 @@ fn counters_are_back() -> Verdict {
         ));
     }
     Ok(())
-}
-
-/// Unloads the module, which nothing uses any more.
-fn unload() -> Verdict {
-    let begun = Instant::now();
-    loop {
-        match module::unload(MODULE) {
-            Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK) if begun.elapsed() < UNLOAD => {
-                sleep(Duration::from_millis(50));
-            }
-            Err(error) => return Err(format!("rmmod {MODULE}: {error}")),
-        }
-    }
 }

@@ -9,10 +9,8 @@
 //! The format: `Documentation/dev-tools/ktap.rst`. KUnit indents a level by four columns where that
 //! page says two, so levels are told apart by the column of their version line.
 
+use super::ktap_line::{parse_plan, without_timestamp, ResultLine};
 use super::record::Outcome;
-
-/// How many lines before a failed test's result are kept as its message.
-const CONTEXT_LINES: usize = 40;
 
 /// One test of a report: a leaf, or a suite that failed for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,88 +239,6 @@ pub fn failure(name: &str, message: &str) -> Test {
         ms: None,
         message: message.to_owned(),
     }
-}
-
-/// `ok 3 name # SKIP why`, taken apart.
-#[derive(Debug)]
-struct ResultLine {
-    number: usize,
-    name: String,
-    outcome: Outcome,
-    remark: String,
-}
-
-impl ResultLine {
-    fn parse(text: &str) -> Option<Self> {
-        let (ok, rest) = match text.strip_prefix("not ok ") {
-            Some(rest) => (false, rest),
-            None => (true, text.strip_prefix("ok ")?),
-        };
-        let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        let number = number.parse().ok()?;
-        let (name, remark) = rest.split_once('#').unwrap_or((rest, ""));
-        let name = name.trim().trim_start_matches("- ").trim();
-        let (directive, why) = remark.trim().split_once(' ').unwrap_or((remark.trim(), ""));
-        let (outcome, remark) = match directive.to_ascii_uppercase().as_str() {
-            "SKIP" => (Outcome::Skip, why.trim().to_owned()),
-            "TODO" | "XFAIL" if !ok => (Outcome::Skip, format!("expected to fail: {}", why.trim())),
-            _ if ok => (Outcome::Pass, String::new()),
-            _ => (Outcome::Fail, remark.trim().to_owned()),
-        };
-        Some(Self {
-            number,
-            name: if name.is_empty() {
-                format!("({number})")
-            } else {
-                name.to_owned()
-            },
-            outcome,
-            remark,
-        })
-    }
-
-    fn message(&self, context: &[String]) -> String {
-        if self.outcome != Outcome::Fail {
-            return self.remark.clone();
-        }
-        let kept = &context[context.len().saturating_sub(CONTEXT_LINES)..];
-        let mut lines: Vec<&str> = kept
-            .iter()
-            .map(|line| line.trim_start_matches('#').trim())
-            .filter(|line| !line.starts_with("time "))
-            .collect();
-        if !self.remark.is_empty() {
-            lines.push(&self.remark);
-        }
-        if lines.is_empty() {
-            lines.push("it gave no reason");
-        }
-        lines.join("\n")
-    }
-}
-
-/// The name on a result line, if `line` is one.
-pub fn result_name(line: &str) -> Option<String> {
-    ResultLine::parse(line.trim()).map(|line| line.name)
-}
-
-/// Whether `line` is part of a report: a version, a plan or a result.
-pub fn is_report_line(line: &str) -> bool {
-    let text = line.trim();
-    text.starts_with("KTAP version ") || parse_plan(text).is_some() || result_name(text).is_some()
-}
-
-fn parse_plan(text: &str) -> Option<usize> {
-    let number = text.strip_prefix("1..")?;
-    number.split('#').next()?.trim().parse().ok()
-}
-
-/// `[   12.345678] text` as consoles print it; the log device gives the text alone.
-fn without_timestamp(line: &str) -> &str {
-    line.strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-        .filter(|(stamp, _)| stamp.trim().parse::<f64>().is_ok())
-        .map_or(line, |(_, text)| text)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::kmsg::Line;
 use super::ktap::{self, Parser, Test};
+use super::ktap_line;
 
 /// Lists the names in `#[kunit_tests(NAME)]` below `folder`, sorted.
 pub fn suites_in(folder: &Path) -> io::Result<Vec<String>> {
@@ -47,11 +48,11 @@ pub fn read(log: &[Line], expected: &[String]) -> Vec<Test> {
     let mut previous = log.first().map_or(0, |line| line.micros);
     for line in log {
         // KUnit does not say how long a test took; the log's clock does.
-        if let Some(name) = ktap::result_name(&line.text) {
+        if let Some(name) = ktap_line::result_name(&line.text) {
             let ms = line.micros.saturating_sub(previous) / 1000;
             tests.extend(parser.line(&format!("# time {name} {ms}")));
         }
-        if ktap::is_report_line(&line.text) {
+        if ktap_line::is_report_line(&line.text) {
             previous = line.micros;
         }
         tests.extend(parser.line(&line.text));
@@ -69,7 +70,7 @@ pub fn read(log: &[Line], expected: &[String]) -> Vec<Test> {
 
 /// What failed in the reports of later loads; they are in the same log, one after the other.
 pub fn failures_in_reloads(log: &[Line]) -> Vec<String> {
-    if !log.iter().any(|line| ktap::is_report_line(&line.text)) {
+    if !log.iter().any(|line| ktap_line::is_report_line(&line.text)) {
         return Vec::new();
     }
     let failed = read(log, &[]).into_iter();

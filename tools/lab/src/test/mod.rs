@@ -8,9 +8,9 @@
 //! | [`host`], [`libtest`] | the workspace's unit tests |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
-//! | [`guest`], [`selftest`], [`kunit`] | one boot, seen from the guest |
+//! | [`guest`], [`insmod`], [`selftest`], [`kunit`] | one boot, seen from the guest |
 //! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
-//! | [`ktap`], [`record`], [`report`] | results: read, kept, shown |
+//! | [`ktap`], [`ktap_line`], [`record`], [`report`] | results: read, kept, shown |
 
 mod args;
 mod boot;
@@ -19,8 +19,10 @@ mod debugfs;
 mod event;
 mod guest;
 mod host;
+mod insmod;
 mod kmsg;
 mod ktap;
+mod ktap_line;
 mod kunit;
 mod leak;
 mod libtest;
