@@ -8,6 +8,7 @@
 
 #define __rust_helper
 
+#include "anon_inodes.c"
 #include "fs.c"
 #include "mm.c"
 #include "module.c"
@@ -15,3 +16,4 @@
 #include "percpu.c"
 #include "pseudo_fs.c"
 #include "sched.c"
+#include "userfaultfd.c"

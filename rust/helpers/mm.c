@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 
@@ -38,4 +39,47 @@ __rust_helper unsigned int rust_helper_folio_order(const struct folio *folio)
 __rust_helper struct page *rust_helper_folio_page0(struct folio *folio)
 {
 	return folio_page(folio, 0);
+}
+
+__rust_helper void rust_helper_vm_flags_set(struct vm_area_struct *vma,
+					    vm_flags_t flags)
+{
+	vm_flags_set(vma, flags);
+}
+
+__rust_helper void rust_helper_vm_flags_clear(struct vm_area_struct *vma,
+					      vm_flags_t flags)
+{
+	vm_flags_clear(vma, flags);
+}
+
+__rust_helper void *rust_helper_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+__rust_helper unsigned long rust_helper_get_free_pages(gfp_t gfp,
+						       unsigned int order)
+{
+	return __get_free_pages(gfp, order);
+}
+
+__rust_helper unsigned long rust_helper_virt_to_pfn(const void *address)
+{
+	return PHYS_PFN(virt_to_phys((void *)address));
+}
+
+__rust_helper struct folio *rust_helper_page_folio(struct page *page)
+{
+	return page_folio(page);
+}
+
+__rust_helper pgprot_t rust_helper_pgprot_noncached(pgprot_t prot)
+{
+	return pgprot_noncached(prot);
+}
+
+__rust_helper pgprot_t rust_helper_pgprot_writecombine(pgprot_t prot)
+{
+	return pgprot_writecombine(prot);
 }

@@ -111,3 +111,8 @@ __rust_helper void rust_helper_iov_iter_reexpand(struct iov_iter *i,
 {
 	iov_iter_reexpand(i, count);
 }
+
+__rust_helper void rust_helper_folio_lock(struct folio *folio)
+{
+	folio_lock(folio);
+}

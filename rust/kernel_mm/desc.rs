@@ -3,39 +3,75 @@
 //! The description of a mapping before it exists: what `mmap_prepare` gets to look at and change.
 //!
 //! The hook runs before the kernel knows whether the mapping merges with a neighbour. It should
-//! therefore hold on to nothing: no reference taken, nothing allocated or counted per mapping.
+//! therefore hold on to nothing: no reference taken, nothing allocated or counted per mapping. What
+//! is to be mapped at once is said by an action, which the core carries out when the VMA exists.
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h); documentation:
 //! [`Documentation/filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
 
+use crate::{
+    ffi,
+    file_ops::FileState,
+    pages::{
+        PageBlock,
+        PageList, //
+    },
+    vm_ops::VmOperations,
+    vma::{
+        Mixed,
+        Pfn, //
+    }, //
+};
 use core::marker::PhantomData;
 use kernel::{
     bindings,
-    page::PAGE_SIZE, //
+    mm::virt::{
+        flags as vm,
+        vm_flags_t, //
+    },
+    page::PAGE_SIZE,
+    prelude::*, //
 };
+
+/// How the CPU caches what is mapped.
+#[derive(Clone, Copy)]
+pub enum Caching {
+    /// Not at all (`pgprot_noncached()`).
+    Uncached,
+    /// Writes are combined (`pgprot_writecombine()`).
+    WriteCombine,
+}
 
 /// A mapping that mmap(2) is about to make. The mmap write lock is held.
 ///
+/// `'f` stands for the life of the file, as in [`NewVma`](crate::vma::NewVma).
+///
 /// # Invariants
 ///
-/// `desc` is valid for `'a` and accessed through this object only.
-pub struct VmAreaDesc<'a> {
+/// `desc` is valid and accessed through this object only; its file carries `V::Data`.
+pub struct VmAreaDesc<'f, V: VmOperations> {
     desc: *mut bindings::vm_area_desc,
-    _desc: PhantomData<&'a mut bindings::vm_area_desc>,
+    _file: PhantomData<(fn(&'f ()) -> &'f (), V)>,
 }
 
-impl VmAreaDesc<'_> {
+impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
     /// Wraps the description that the kernel passes to the hook.
     ///
     /// # Safety
     ///
-    /// `desc` is valid, and nobody else uses it, for `'a`.
+    /// As the type invariants say, until the hook returns.
     pub(crate) unsafe fn from_raw(desc: *mut bindings::vm_area_desc) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
             desc,
-            _desc: PhantomData,
+            _file: PhantomData,
         }
+    }
+
+    /// Returns the data of the file, for the life of the file.
+    pub fn file_data(&self) -> &'f V::Data {
+        // SAFETY: By the type invariants.
+        unsafe { FileState::borrow((*self.desc).file) }
     }
 
     /// Returns the first address of the mapping.
@@ -59,5 +95,167 @@ impl VmAreaDesc<'_> {
     pub fn pgoff(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).pgoff }
+    }
+
+    /// Returns the `VM_*` flags, as in [`kernel::mm::virt::flags`].
+    pub fn flags(&self) -> vm_flags_t {
+        // SAFETY: By the type invariants. The bits of the map are those of `VM_*`.
+        unsafe { (*self.desc).vma_flags.__vma_flags[0] }
+    }
+
+    /// Is it a shared mapping (`VM_MAYSHARE`)?
+    pub fn is_shared(&self) -> bool {
+        self.flags() & vm::MAYSHARE != 0
+    }
+
+    /// May it be written through at once (`VM_WRITE`)?
+    pub fn is_writable(&self) -> bool {
+        self.flags() & vm::WRITE != 0
+    }
+
+    pub(crate) fn set(&mut self, flags: vm_flags_t) {
+        // SAFETY: By the type invariants.
+        unsafe { (*self.desc).vma_flags.__vma_flags[0] |= flags };
+    }
+
+    /// The VMA is left out of core dumps.
+    pub fn set_dontdump(&mut self) {
+        self.set(vm::DONTDUMP);
+    }
+
+    /// fork(2) does not give the VMA to the child.
+    pub fn set_dontcopy(&mut self) {
+        self.set(vm::DONTCOPY);
+    }
+
+    /// mremap(2) cannot make the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
+    pub fn set_dontexpand(&mut self) {
+        self.set(vm::DONTEXPAND);
+    }
+
+    /// Makes sure that the mapping can never be written through: mprotect(2) will refuse.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` when it is mapped for writing.
+    pub fn deny_write(&mut self) -> Result {
+        if self.is_writable() {
+            return Err(EPERM);
+        }
+        // SAFETY: By the type invariants.
+        unsafe { (*self.desc).vma_flags.__vma_flags[0] &= !vm::MAYWRITE };
+        Ok(())
+    }
+
+    /// Changes how what is mapped is cached, for the parts of `page_prot` that allow it.
+    pub fn set_caching(&mut self, caching: Caching) {
+        // SAFETY: By the type invariants.
+        let prot = unsafe { (*self.desc).page_prot };
+        let prot = match caching {
+            // SAFETY: Computes a value.
+            Caching::Uncached => unsafe { ffi::pgprot_noncached(prot) },
+            // SAFETY: Computes a value.
+            Caching::WriteCombine => unsafe { ffi::pgprot_writecombine(prot) },
+        };
+        // SAFETY: By the type invariants.
+        unsafe { (*self.desc).page_prot = prot };
+    }
+
+    /// The offset of `address` and `pages` within the mapping, checked.
+    fn check_range(&self, address: usize, pages: usize) -> Result<usize> {
+        let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+        let end = address.checked_add(len).ok_or(EINVAL)?;
+        if pages == 0 || address % PAGE_SIZE != 0 || address < self.start() || end > self.end() {
+            return Err(EINVAL);
+        }
+        Ok(len)
+    }
+}
+
+impl<'f, V: VmOperations<Kind = Mixed>> VmAreaDesc<'f, V> {
+    /// Has `pages` mapped from `address` on when the VMA exists, each with a reference of its own
+    /// (`mmap_action_map_kernel_pages()`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when they do not fit.
+    pub fn map_pages(&mut self, address: usize, pages: &'f PageList) -> Result {
+        self.check_range(address, pages.len())?;
+        // SAFETY: Computes a value of plain words.
+        let mut action: bindings::mmap_action = pin_init::zeroed();
+        action.type_ = bindings::mmap_action_type_MMAP_MAP_KERNEL_PAGES;
+        action.__bindgen_anon_1.map_kernel = bindings::mmap_action__bindgen_ty_1__bindgen_ty_3 {
+            start: address,
+            pages: pages.as_raw(),
+            nr_pages: pages.len(),
+            pgoff: self.pgoff(),
+        };
+        // SAFETY: By the type invariants. The list and its pages live as long as the file.
+        unsafe { (*self.desc).action = action };
+        Ok(())
+    }
+
+    /// Has the whole of the mapping filled with `pages`, from the first on
+    /// (`mmap_action_map_kernel_pages_full()`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when there are not as many pages as the mapping has.
+    pub fn map_pages_full(&mut self, pages: &'f PageList) -> Result {
+        if pages.len() != self.pages() {
+            return Err(EINVAL);
+        }
+        self.map_pages(self.start(), pages)
+    }
+}
+
+impl<'f, V: VmOperations<Kind = Pfn>> VmAreaDesc<'f, V> {
+    /// Has `pages` page frames of `block`, from its page `first` on, mapped at `address` when the
+    /// VMA exists (`mmap_action_remap()`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when block or mapping is too small.
+    pub fn remap(
+        &mut self,
+        address: usize,
+        block: &'f PageBlock,
+        first: usize,
+        pages: usize,
+    ) -> Result {
+        let len = self.check_range(address, pages)?;
+        let pfn = block.pfn_of_range(first, pages).ok_or(EINVAL)?;
+        let mut action: bindings::mmap_action = pin_init::zeroed();
+        action.type_ = bindings::mmap_action_type_MMAP_REMAP_PFN;
+        action.__bindgen_anon_1.remap = bindings::mmap_action__bindgen_ty_1__bindgen_ty_1 {
+            start: address,
+            start_pfn: pfn,
+            size: len,
+            // SAFETY: By the type invariants.
+            pgprot: unsafe { (*self.desc).page_prot },
+        };
+        // SAFETY: By the type invariants. The frames live as long as the file.
+        unsafe { (*self.desc).action = action };
+        Ok(())
+    }
+
+    /// Has the whole of the mapping filled with page frames of `block`, from its page `first` on
+    /// (`mmap_action_remap_full()`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the block is too small.
+    pub fn remap_full(&mut self, block: &'f PageBlock, first: usize) -> Result {
+        self.remap(self.start(), block, first, self.pages())
+    }
+
+    /// Has the mapping filled with `block`, as the mapping's offset and length say: page `n` of the
+    /// file is page `n` of the block (`mmap_action_simple_ioremap()`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the mapping reaches beyond the block.
+    pub fn remap_simple(&mut self, block: &'f PageBlock) -> Result {
+        self.remap_full(block, self.pgoff())
     }
 }

@@ -17,7 +17,12 @@ use crate::{
         LockedFolio, //
     },
     page_cache::AddressSpace,
-    vm_ops::VmOperations, //
+    pages::PageBlock,
+    vm_ops::VmOperations,
+    vma::{
+        DriverVma,
+        Pfn, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -25,7 +30,6 @@ use core::{
 };
 use kernel::{
     bindings,
-    mm::virt::VmaRef,
     pr_warn_once,
     sync::aref::ARef,
     types::NotThreadSafe, //
@@ -35,10 +39,11 @@ use kernel::{
 ///
 /// The per-VMA lock or the mmap lock is held for reading. The handler may sleep.
 ///
+/// `'a` stands for the life of the file that is mapped, as in [`NewVma`](crate::vma::NewVma).
+///
 /// # Invariants
 ///
-/// `vmf` is valid for `'a`, and its VMA belongs to a file whose private data is a
-/// `FileState<V::Data>`.
+/// `vmf` is valid until it is answered, and its VMA has the operations of `V`.
 pub struct VmFault<'a, V: VmOperations> {
     vmf: *mut bindings::vm_fault,
     // Invariant in 'a, so that an answer cannot be passed off as that of another fault.
@@ -54,6 +59,14 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
+    /// Makes an answer of what the core's functions or constants say.
+    pub(crate) fn from_raw(ret: bindings::vm_fault_t) -> Self {
+        Answer {
+            ret,
+            _vmf: PhantomData,
+        }
+    }
+
     pub(crate) fn into_raw(self) -> bindings::vm_fault_t {
         self.ret
     }
@@ -64,7 +77,8 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say, for all of `'a`; nobody else uses `vmf` meanwhile.
+    /// As the type invariants say; nobody else uses `vmf` meanwhile, and `'a` is not longer than the
+    /// life of the file.
     pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
@@ -87,10 +101,10 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Returns the VMA that the address lies in.
-    pub fn vma(&self) -> &'a VmaRef {
-        // SAFETY: By the type invariants the VMA is valid, and a lock that allows to read it is
-        // held, for 'a.
-        unsafe { VmaRef::from_raw((*self.vmf).__bindgen_anon_1.vma) }
+    pub fn vma(&self) -> &DriverVma<V> {
+        // SAFETY: By the type invariants the VMA is valid and this driver's, and a lock that allows
+        // to read it is held as long as the fault is not answered.
+        unsafe { DriverVma::from_raw((*self.vmf).__bindgen_anon_1.vma) }
     }
 
     /// Returns the page cache of the file that is mapped.
@@ -99,7 +113,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         unsafe { AddressSpace::from_raw((*self.file()).f_mapping) }
     }
 
-    /// Returns the data of the file that is mapped.
+    /// Returns the data of the file that is mapped, for the life of the file.
     pub fn data(&self) -> &'a V::Data {
         // SAFETY: By the type invariants; the file lives as long as the VMA.
         unsafe { FileState::borrow(self.file()) }
@@ -189,11 +203,27 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         }
     }
 
-    fn answer(self, reason: bindings::vm_fault_reason) -> Answer<'a> {
-        Answer {
-            ret: reason as bindings::vm_fault_t,
-            _vmf: PhantomData,
-        }
+    pub(crate) fn answer(self, reason: bindings::vm_fault_reason) -> Answer<'a> {
+        Answer::from_raw(reason as bindings::vm_fault_t)
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::vm_fault {
+        self.vmf
+    }
+}
+
+impl<'a, V: VmOperations<Kind = Pfn>> VmFault<'a, V> {
+    /// Answers with page `index` of `block`, by its page frame (`vmf_insert_pfn()`).
+    ///
+    /// An index that the block does not have is `SIGBUS`.
+    pub fn insert_pfn(self, block: &'a PageBlock, index: usize) -> Answer<'a> {
+        let Some(pfn) = block.pfn_of_range(index, 1) else {
+            return self.sigbus();
+        };
+        // SAFETY: The VMA is `VM_PFNMAP`, the address lies within it, and the frame lives as long
+        // as the file, which the VMA holds.
+        let ret = unsafe { bindings::vmf_insert_pfn(self.vma().as_raw(), self.address(), pfn) };
+        Answer::from_raw(ret)
     }
 }
 
@@ -214,62 +244,11 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
         let page = unsafe { ffi::folio_page0(folio.as_raw()) };
         // SAFETY: By the type invariants.
         unsafe { (*self.0.vmf).page = page };
-        self.0.answer(0)
+        Answer::from_raw(0)
     }
 
     /// Gives the fault back, to be answered like any other.
     pub fn into_fault(self) -> VmFault<'a, V> {
         self.0
-    }
-}
-
-/// The chance to map pages that are resident already, before the handler is asked (`map_pages`).
-///
-/// The RCU read lock is held and sleeping is forbidden, so that this type offers nothing that
-/// sleeps. Besides, the per-VMA lock or the mmap lock is held for reading.
-///
-/// # Invariants
-///
-/// As those of [`VmFault`].
-pub struct MapPages<'a, V: VmOperations> {
-    fault: VmFault<'a, V>,
-    first: usize,
-    last: usize,
-}
-
-impl<'a, V: VmOperations> MapPages<'a, V> {
-    /// Wraps the arguments of `map_pages`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`VmFault::from_raw`]; `first` and `last` are what the core passed.
-    pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault, first: usize, last: usize) -> Self {
-        Self {
-            // SAFETY: By the contract of this function.
-            fault: unsafe { VmFault::from_raw(vmf) },
-            first,
-            last,
-        }
-    }
-
-    /// Returns the data of the file that is mapped.
-    pub fn data(&self) -> &'a V::Data {
-        self.fault.data()
-    }
-
-    /// Maps those pages of the window that the page cache holds, are unlocked and up to date
-    /// (`filemap_map_pages()`).
-    pub fn map_resident(self) -> Answer<'a> {
-        // SAFETY: By the type invariants; the window is the one that the core asked for.
-        let ret = unsafe { bindings::filemap_map_pages(self.fault.vmf, self.first, self.last) };
-        Answer {
-            ret,
-            _vmf: PhantomData,
-        }
-    }
-
-    /// Maps nothing; the fault handler is asked.
-    pub fn nothing(self) -> Answer<'a> {
-        self.fault.answer(0)
     }
 }

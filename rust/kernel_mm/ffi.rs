@@ -61,6 +61,11 @@ macro_rules! helpers {
 }
 
 helpers! {
+    // anon_inodes.c
+    fn "rust_helper_anon_inode_getfile" anon_inode_getfile(
+        name: *const ffi::c_char, fops: *const bindings::file_operations, data: *mut ffi::c_void,
+        flags: ffi::c_int,
+    ) -> *mut bindings::file;
     // fs.c
     fn "rust_helper_i_size_read" i_size_read(inode: *const bindings::inode) -> bindings::loff_t;
     fn "rust_helper_i_size_write" i_size_write(inode: *mut bindings::inode, size: bindings::loff_t);
@@ -75,6 +80,24 @@ helpers! {
     fn "rust_helper_folio_size" folio_size(folio: *const bindings::folio) -> usize;
     fn "rust_helper_folio_order" folio_order(folio: *const bindings::folio) -> ffi::c_uint;
     fn "rust_helper_folio_page0" folio_page0(folio: *mut bindings::folio) -> *mut bindings::page;
+    fn "rust_helper_vm_flags_set" vm_flags_set(
+        vma: *mut bindings::vm_area_struct, flags: bindings::vm_flags_t,
+    );
+    fn "rust_helper_vm_flags_clear" vm_flags_clear(
+        vma: *mut bindings::vm_area_struct, flags: bindings::vm_flags_t,
+    );
+    fn "rust_helper_page_address" page_address(page: *const bindings::page) -> *mut ffi::c_void;
+    fn "rust_helper_get_free_pages" get_free_pages(
+        gfp: bindings::gfp_t, order: ffi::c_uint,
+    ) -> ffi::c_ulong;
+    fn "rust_helper_virt_to_pfn" virt_to_pfn(address: *const ffi::c_void) -> ffi::c_ulong;
+    fn "rust_helper_page_folio" page_folio(page: *mut bindings::page) -> *mut bindings::folio;
+    fn "rust_helper_pgprot_noncached" pgprot_noncached(
+        prot: bindings::pgprot_t,
+    ) -> bindings::pgprot_t;
+    fn "rust_helper_pgprot_writecombine" pgprot_writecombine(
+        prot: bindings::pgprot_t,
+    ) -> bindings::pgprot_t;
     // module.c
     fn "rust_helper_try_module_get" try_module_get(module: *mut bindings::module) -> bool;
     fn "rust_helper_module_put" module_put(module: *mut bindings::module);
@@ -124,6 +147,7 @@ helpers! {
     fn "rust_helper_flush_dcache_folio" flush_dcache_folio(folio: *mut bindings::folio);
     fn "rust_helper_iov_iter_truncate" iov_iter_truncate(i: *mut bindings::iov_iter, count: u64);
     fn "rust_helper_iov_iter_reexpand" iov_iter_reexpand(i: *mut bindings::iov_iter, count: usize);
+    fn "rust_helper_folio_lock" folio_lock(folio: *mut bindings::folio);
     // percpu.c
     fn "rust_helper_alloc_percpu_u64" alloc_percpu_u64(n: usize) -> *mut u64;
     fn "rust_helper_this_cpu_add_u64" this_cpu_add_u64(p: *mut u64, n: u64);
@@ -136,4 +160,11 @@ helpers! {
     // sched.c
     fn "rust_helper_fatal_signal_pending" fatal_signal_pending() -> bool;
     fn "rust_helper_cond_resched" cond_resched() -> ffi::c_int;
+}
+
+#[cfg(CONFIG_USERFAULTFD)]
+unsafe extern "C" {
+    /// A `struct vm_uffd_ops` that consents to write protection; see userfaultfd.c.
+    #[link_name = "rust_helper_uffd_write_protect_ops"]
+    pub(crate) static uffd_write_protect_ops: bindings::vm_uffd_ops;
 }

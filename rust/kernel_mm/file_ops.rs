@@ -3,9 +3,9 @@
 //! What a driver does for its files: `struct file_operations`, beyond what upstream's
 //! [`MiscDevice`](kernel::miscdevice::MiscDevice) offers.
 //!
-//! The same implementation serves a misc device ([`crate::misc`]) and the descriptors of a pseudo
-//! file system ([`crate::pseudo_fs`]); how a file comes to its data is said by [`OpenMisc`] and
-//! [`OpenInode`].
+//! The same implementation serves a misc device ([`crate::misc`]), the descriptors of a pseudo file
+//! system ([`crate::pseudo_fs`]) and those of an anonymous inode ([`crate::anon`]); how a file that
+//! is opened by path comes to its data is said by [`OpenMisc`] and [`OpenInode`].
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
@@ -16,9 +16,13 @@ use crate::{
         Inode,
         InodeData, //
     },
-    vm_ops::VmOperations, //
+    vm_ops::VmOperations,
+    vma::NewVma, //
 };
-use core::ops::Deref;
+use core::{
+    any::TypeId,
+    ops::Deref, //
+};
 use kernel::{
     bindings,
     build_error,
@@ -31,10 +35,12 @@ use kernel::{
         IovIterDest,
         IovIterSource, //
     },
-    mm::virt::VmaNew,
     prelude::*,
     seq_file::SeqFile,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        poll::PollTable, //
+    }, //
 };
 
 /// A `struct kiocb` of a file that carries `D`.
@@ -88,21 +94,25 @@ pub trait FileOperations: Sized + 'static {
     /// Which operations are the kernel's own.
     const STOCK: Stock = Stock::NONE;
 
-    /// The hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is held.
+    /// The hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is held. Returns the
+    /// data of the VMA, `()` for most.
     ///
     /// # Errors
     ///
     /// mmap(2) fails with the error; what MAP_FIXED was to replace is gone already.
-    fn mmap(_data: &Self::Data, _file: &File, _vma: &VmaNew) -> Result {
+    fn mmap(_file: &File, _vma: NewVma<'_, Self::Vm>) -> Result<PrivateOf<Self>> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
     /// The hook of mmap(2) when [`Hook::MmapPrepare`] is chosen. The mmap write lock is held.
     ///
+    /// The mapping may yet merge with a neighbour, or fail: what belongs to a VMA is made in
+    /// [`VmOperations::mapped`].
+    ///
     /// # Errors
     ///
     /// As for [`FileOperations::mmap`].
-    fn mmap_prepare(_data: &Self::Data, _file: &File, _desc: &mut VmAreaDesc<'_>) -> Result {
+    fn mmap_prepare(_file: &File, _desc: &mut VmAreaDesc<'_, Self::Vm>) -> Result {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -128,6 +138,36 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
+    /// As [`FileOperations::ioctl`], for 32-bit programs, when structs differ there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FileOperations::ioctl`].
+    #[cfg(CONFIG_COMPAT)]
+    fn compat_ioctl(_data: &Self::Data, _file: &File, _cmd: u32, _arg: usize) -> Result<isize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// poll(2), select(2), epoll: registers with `table` to be woken, and returns what is ready now.
+    fn poll(_data: &Self::Data, _file: &File, _table: PollTable<'_>) -> Ready {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Chooses the address of a mapping, with the mmap write lock held. It is asked for `MAP_FIXED`
+    /// as well. [`Placement::default_address`] is the kernel's choice.
+    ///
+    /// # Errors
+    ///
+    /// mmap(2) fails with the error.
+    fn get_unmapped_area(_data: &Self::Data, _place: Placement<'_>) -> Result<usize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// The last descriptor and the last mapping are gone; the data is dropped next.
+    fn release(_data: &Self::Data, _file: &File) {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// fallocate(2) with `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, and madvise(2) with
     /// `MADV_REMOVE`: frees `len` bytes at `offset`. Every other mode is answered with
     /// `EOPNOTSUPP` before this is called. The VFS asks for regular files only.
@@ -138,6 +178,68 @@ pub trait FileOperations: Sized + 'static {
     /// Prints lines of `/proc/PID/fdinfo/FD`.
     fn show_fdinfo(_data: &Self::Data, _m: &SeqFile, _file: &File) {
         build_error!(VTABLE_DEFAULT_ERROR)
+    }
+}
+
+/// The data of a VMA of files of `F`.
+pub type PrivateOf<F> = <<F as FileOperations>::Vm as VmOperations>::Private;
+
+/// What [`FileOperations::poll`] finds ready: bits of poll(2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ready(pub(crate) u32);
+
+impl Ready {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Reading does not wait (`EPOLLIN | EPOLLRDNORM`).
+    pub const READABLE: Self = Self(bindings::POLLIN | bindings::POLLRDNORM);
+    /// Writing does not wait (`EPOLLOUT | EPOLLWRNORM`).
+    pub const WRITABLE: Self = Self(bindings::POLLOUT | bindings::POLLWRNORM);
+}
+
+impl core::ops::BitOr for Ready {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What mmap(2) asks for: where shall it be?
+pub struct Placement<'a> {
+    pub(crate) file: &'a File,
+    /// The address that the caller named, or 0.
+    pub hint: usize,
+    /// The length, in bytes.
+    pub len: usize,
+    /// The offset within the file, in pages.
+    pub pgoff: usize,
+    /// The flags of mmap(2), `MAP_*`.
+    pub flags: usize,
+}
+
+impl Placement<'_> {
+    /// Returns what the kernel would choose, aligned for huge pages (`thp_get_unmapped_area()`).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when there is no room.
+    pub fn default_address(&self) -> Result<usize> {
+        // SAFETY: The file is valid, the mmap write lock is held by the caller of the hook, and the
+        // other arguments are the system call's.
+        let address = unsafe {
+            bindings::thp_get_unmapped_area(
+                self.file.as_ptr(),
+                self.hint,
+                self.len,
+                self.pgoff,
+                self.flags,
+            )
+        };
+        if address > usize::MAX - bindings::MAX_ERRNO as usize {
+            return Err(Error::from_errno(address as isize as c_int));
+        }
+        Ok(address)
     }
 }
 
@@ -165,8 +267,10 @@ impl<D> Opened<D> {
         }
     }
 
-    pub(crate) fn into_state(self) -> FileState<D> {
+    pub(crate) fn into_state<F: FileOperations<Data = D>>(self) -> FileState<D> {
         FileState {
+            // INVARIANT: The operations of the file's mappings.
+            vm: TypeId::of::<F::Vm>(),
             data: self.data,
             mapping: self.mapping,
         }
@@ -201,7 +305,14 @@ impl Drop for Mapped {
 
 /// The private data of a file: the driver's data, and the inode that is mapped instead of the
 /// file's own.
+///
+/// # Invariants
+///
+/// `vm` tells the [`VmOperations`] of the file's mappings. It is first in every `FileState`, whatever
+/// `D` is.
+#[repr(C)]
 pub struct FileState<D> {
+    vm: TypeId,
     data: D,
     mapping: Option<Mapped>,
 }
@@ -215,6 +326,16 @@ impl<D> FileState<D> {
     pub(crate) unsafe fn borrow<'a>(file: *const bindings::file) -> &'a D {
         // SAFETY: By the contract of this function.
         unsafe { &(*(*file).private_data.cast::<Self>()).data }
+    }
+
+    /// Tells whether the mappings of `file` have the operations `V`.
+    ///
+    /// # Safety
+    ///
+    /// `file` is open, and its private data is a `FileState`, whatever its data.
+    pub(crate) unsafe fn maps_with<V: 'static>(file: *const bindings::file) -> bool {
+        // SAFETY: By the contract of this function; `vm` is first in every `FileState`.
+        unsafe { *(*file).private_data.cast::<TypeId>() == TypeId::of::<V>() }
     }
 
     /// Returns the page cache to map instead of the file's own.

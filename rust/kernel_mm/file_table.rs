@@ -8,9 +8,16 @@ use crate::{
     file_ops::{
         FileOperations,
         FileState,
-        Hook, //
+        Hook,
+        Placement, //
     },
-    vm_ops::VmTable, //
+    vm_ops::VmOperations,
+    vm_private,
+    vm_table::VmTable,
+    vma::{
+        Kind,
+        NewVma, //
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -24,10 +31,10 @@ use kernel::{
         IovIterDest,
         IovIterSource, //
     },
-    mm::virt::VmaNew,
     module::this_module,
     prelude::*,
-    seq_file::SeqFile, //
+    seq_file::SeqFile,
+    sync::poll::PollTable, //
 };
 
 /// How a file that is being opened comes to its data.
@@ -43,6 +50,9 @@ pub(crate) unsafe trait Opener<F: FileOperations> {
     /// `file` is being opened on `inode`, with a table made for this opener.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int;
 }
+
+/// The kind of VMAs that mappings of `F` are.
+type KindOf<F> = <<F as FileOperations>::Vm as VmOperations>::Kind;
 
 /// The tables for files of `F` that are opened by `O`: one for each hook.
 pub(crate) struct FileTable<F, O>(PhantomData<(F, O)>);
@@ -82,7 +92,9 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             None
         },
         #[cfg(CONFIG_COMPAT)]
-        compat_ioctl: if F::HAS_IOCTL {
+        compat_ioctl: if F::HAS_COMPAT_IOCTL {
+            Some(Self::compat_ioctl)
+        } else if F::HAS_IOCTL {
             bindings::compat_ptr_ioctl
         } else {
             None
@@ -117,7 +129,10 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         } else {
             None
         },
-        get_unmapped_area: if F::STOCK.thp_unmapped_area {
+        poll: if F::HAS_POLL { Some(Self::poll) } else { None },
+        get_unmapped_area: if F::HAS_GET_UNMAPPED_AREA {
+            Some(Self::get_unmapped_area)
+        } else if F::STOCK.thp_unmapped_area {
             Some(bindings::thp_get_unmapped_area)
         } else {
             None
@@ -137,6 +152,12 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ///
     /// `file` is the last reference to a file that has one of these tables.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        if F::HAS_RELEASE {
+            // SAFETY: `O::open` stored the data.
+            let data = unsafe { FileState::borrow(file) };
+            // SAFETY: The file is valid for this call; nobody else uses it.
+            F::release(data, unsafe { File::from_raw_file(file) });
+        }
         // SAFETY: `O::open` stored it, and the file is not used again.
         let state = unsafe { (*file).private_data }.cast::<FileState<F::Data>>();
         // SAFETY: As above; `open` made it with `KBox::into_raw()`.
@@ -152,15 +173,18 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         vma: *mut bindings::vm_area_struct,
     ) -> c_int {
         from_result(|| {
-            // SAFETY: The file is open, and `O::open` stored its data.
-            let data = unsafe { FileState::borrow(file) };
-            // SAFETY: The VMA is undergoing its initial setup.
-            let area = unsafe { VmaNew::from_raw(vma) };
-            // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
-            F::mmap(data, unsafe { File::from_raw_file(file) }, area)?;
+            // SAFETY: The VMA is being set up, so that its flags may be changed.
+            unsafe { ffi::vm_flags_set(vma, KindOf::<F>::FLAGS) };
             // SAFETY: The VMA is not visible to anybody else yet. Its file carries `F::Data`,
-            // which is what `F::Vm` expects.
+            // which is what `F::Vm` expects. The core takes the table away when this hook fails.
             unsafe { (*vma).vm_ops = VmTable::<F::Vm>::get() };
+            // SAFETY: As above; the life of the file is what the lifetime stands for.
+            let area = unsafe { NewVma::from_raw(vma) };
+            // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
+            let private = F::mmap(unsafe { File::from_raw_file(file) }, area)?;
+            let private = vm_private::make::<F::Vm>(private)?;
+            // SAFETY: As above.
+            unsafe { (*vma).vm_private_data = private };
             Ok(0)
         })
     }
@@ -172,12 +196,12 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         from_result(|| {
             // SAFETY: The description is valid.
             let file = unsafe { (*desc).file };
-            // SAFETY: The file is open, and `O::open` stored its data.
-            let data = unsafe { FileState::borrow(file) };
-            // SAFETY: The description is valid and nobody else uses it during this call.
+            // SAFETY: The description is valid, nobody else uses it during this call, and its file
+            // carries `F::Data`.
             let mut area = unsafe { VmAreaDesc::from_raw(desc) };
+            area.set(KindOf::<F>::FLAGS);
             // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
-            F::mmap_prepare(data, unsafe { File::from_raw_file(file) }, &mut area)?;
+            F::mmap_prepare(unsafe { File::from_raw_file(file) }, &mut area)?;
             // SAFETY: The description is valid. Its file carries `F::Data`, which is what `F::Vm`
             // expects.
             unsafe { (*desc).vm_ops = VmTable::<F::Vm>::get() };
@@ -230,6 +254,67 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         match F::ioctl(data, file, cmd, arg as usize) {
             Ok(ret) => ret as c_long,
             Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables.
+    #[cfg(CONFIG_COMPAT)]
+    unsafe extern "C" fn compat_ioctl(
+        file: *mut bindings::file,
+        cmd: c_uint,
+        arg: c_ulong,
+    ) -> c_long {
+        // SAFETY: The file is open, and `O::open` stored its data.
+        let data = unsafe { FileState::borrow(file) };
+        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
+        let file = unsafe { File::from_raw_file(file) };
+        match F::compat_ioctl(data, file, cmd, arg) {
+            Ok(ret) => ret as c_long,
+            Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables, `table` is valid or null.
+    unsafe extern "C" fn poll(
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table,
+    ) -> bindings::__poll_t {
+        // SAFETY: The file is open, and `O::open` stored its data.
+        let data = unsafe { FileState::borrow(file) };
+        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in poll(2).
+        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: The caller gives a valid table.
+        F::poll(data, file, unsafe { PollTable::from_raw(table) }).0
+    }
+
+    /// # Safety
+    ///
+    /// `file` has one of these tables; the mmap write lock is held.
+    unsafe extern "C" fn get_unmapped_area(
+        file: *mut bindings::file,
+        hint: c_ulong,
+        len: c_ulong,
+        pgoff: c_ulong,
+        flags: c_ulong,
+    ) -> c_ulong {
+        // SAFETY: The file is open, and `O::open` stored its data.
+        let data = unsafe { FileState::borrow(file) };
+        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
+        let file = unsafe { File::from_raw_file(file) };
+        let place = Placement {
+            file,
+            hint,
+            len,
+            pgoff,
+            flags,
+        };
+        match F::get_unmapped_area(data, place) {
+            Ok(address) => address,
+            Err(e) => e.to_errno() as c_ulong,
         }
     }
 

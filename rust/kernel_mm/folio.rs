@@ -172,6 +172,14 @@ impl LockedFolio {
         Self(ManuallyDrop::new(folio))
     }
 
+    /// Locks a folio. May sleep.
+    pub fn lock(folio: ARef<Folio>) -> Self {
+        // SAFETY: A reference is held.
+        unsafe { ffi::folio_lock(folio.as_raw()) };
+        // SAFETY: Just locked.
+        unsafe { Self::from_locked(folio) }
+    }
+
     /// Hands both the lock and the reference to the caller, as a raw pointer.
     pub(crate) fn into_raw(self) -> *mut bindings::folio {
         let folio = ManuallyDrop::new(self);
@@ -182,6 +190,11 @@ impl LockedFolio {
     pub fn contains(&self, index: usize) -> bool {
         // SAFETY: The lock keeps `folio->index` as it is.
         unsafe { ffi::folio_contains(self.as_raw(), index) }
+    }
+
+    /// Returns whether page `index` of its file is the folio's first.
+    pub fn starts_at(&self, index: usize) -> bool {
+        self.contains(index) && (index == 0 || !self.contains(index - 1))
     }
 
     /// Returns the page cache that the folio is in.

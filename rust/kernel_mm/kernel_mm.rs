@@ -12,31 +12,40 @@
 //!
 //! | module | mirrors | job |
 //! |---|---|---|
-//! | [`misc`], [`pseudo_fs`] | miscdevice.h, pseudo_fs.h | give files to userspace |
-//! | [`file_ops`] | fs.h | the files: hooks for mmap(2), read, write, ioctl, ... |
-//! | [`vm_ops`], [`fault`] | mm.h | the mappings: page faults and their answers |
+//! | [`misc`], [`pseudo_fs`], [`anon`] | miscdevice.h, pseudo_fs.h, anon_inodes.h | give files to userspace |
+//! | [`file_ops`], [`desc`] | fs.h | the files: hooks for mmap(2), read, write, ioctl, ... |
+//! | [`vm_ops`], [`vma`] | mm.h | the mappings: VMAs and what happens to them |
+//! | [`fault`], [`map_pages`], [`mkwrite`], [`huge_fault`], [`access`] | mm.h | page faults and their answers |
 //! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
-//! | [`page_cache`], [`folio`] | pagemap.h | the pages |
-//! | [`desc`], [`vma`], [`percpu`] | mm.h, percpu.h | smaller helps |
+//! | [`page_cache`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
+//! | [`percpu`], [`mem`] | percpu.h, mm.h | smaller helps |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
+pub mod access;
+pub mod anon;
 pub mod desc;
 pub mod fault;
 mod ffi;
 pub mod file_ops;
 mod file_table;
 pub mod folio;
+pub mod huge_fault;
 pub mod inode;
 #[cfg(CONFIG_KUNIT = "y")]
 pub mod kunit;
+pub mod map_pages;
 pub mod mem;
 pub mod misc;
+pub mod mkwrite;
 pub mod page_cache;
+pub mod pages;
 pub mod percpu;
 pub mod pseudo_fs;
 pub mod rw;
 pub mod vm_ops;
+mod vm_private;
+mod vm_table;
 pub mod vma;
 
 /// What `pr_*!` in this crate print before a message; the macros look it up in the crate's root.

@@ -174,6 +174,17 @@ impl AddressSpace {
         }
     }
 
+    /// Takes pages `first` to `first + count - 1` of the file out of all page tables; the pages stay
+    /// in the cache, and touching them asks the fault handlers again. May sleep.
+    ///
+    /// Copies that private mappings made of them stay mapped.
+    pub fn unmap(&self, first: usize, count: usize) {
+        if count != 0 {
+            // SAFETY: The page cache is valid; the function copes with any range.
+            unsafe { bindings::unmap_mapping_pages(self.as_raw(), first, count, false) };
+        }
+    }
+
     /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.
     pub fn invalidate_lock_shared(&self) -> InvalidateShared<'_> {
         // SAFETY: The page cache is valid.

@@ -187,7 +187,7 @@ impl<D: InodeData> PseudoFs<D> {
         let fops = FileTable::<F, FromInode>::get(hook);
         // SAFETY: The mount is live while `pin` is; the table is made for inodes with `F::Inode`.
         let inode = unsafe { Self::inode((*pin.mount()).mnt_sb, size, data, Some(fops)) }?;
-        let state = KBox::new(Opened::new(F::open(&inode)?).into_state(), GFP_KERNEL)?;
+        let state = KBox::new(Opened::new(F::open(&inode)?).into_state::<F>(), GFP_KERNEL)?;
         let flags = (bindings::O_RDWR | bindings::O_LARGEFILE) as c_int;
 
         // SAFETY: `fput()` will drop this reference of the owner; `alloc_file_pseudo()`, other than
@@ -335,7 +335,7 @@ unsafe impl<F: OpenInode> Opener<F> for FromInode {
             to_result(unsafe { bindings::generic_file_open(inode, file) })?;
             // SAFETY: Only `PseudoFs<F::Inode>::inode()` puts this table into an inode.
             let inode = unsafe { Inode::<F::Inode>::from_raw(inode) };
-            let state = KBox::new(Opened::new(F::open(inode)?).into_state(), GFP_KERNEL)?;
+            let state = KBox::new(Opened::new(F::open(inode)?).into_state::<F>(), GFP_KERNEL)?;
             // SAFETY: The file is being opened, nobody else uses it.
             unsafe { (*file).private_data = KBox::into_raw(state).cast() };
             Ok(0)

@@ -1,24 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver does for its mappings: `struct vm_operations_struct`.
+//! What a driver does for its mappings: `struct vm_operations_struct`, all seventeen of it.
 //!
-//! | operation | lock held | may sleep |
-//! |---|---|---|
-//! | [`fault`](VmOperations::fault) | per-VMA or mmap read lock | yes |
-//! | [`map_pages`](VmOperations::map_pages) | the same, under RCU | no |
+//! | operation | here | lock held | may sleep |
+//! |---|---|---|---|
+//! | `open` | [`VmOperations::open`] | mmap write lock | yes |
+//! | `close` | [`VmOperations::close`] | mmap write lock, or none at exit | yes |
+//! | `mapped` | [`VmOperations::mapped`] | mmap write lock | yes |
+//! | `may_split` | [`VmOperations::may_split`] | mmap write lock | yes |
+//! | `mremap` | [`VmOperations::mremap`] | mmap write lock | yes |
+//! | `mprotect` | [`VmOperations::mprotect`] | mmap write lock | yes |
+//! | `fault` | [`VmOperations::fault`] | VMA or mmap read lock | yes |
+//! | `huge_fault` | [`VmOperations::huge_fault`] | VMA or mmap read lock | yes |
+//! | `map_pages` | [`VmOperations::map_pages`] | the same, under RCU | **no** |
+//! | `page_mkwrite` | [`VmOperations::page_mkwrite`] | VMA or mmap read lock | yes |
+//! | `pfn_mkwrite` | [`VmOperations::pfn_mkwrite`] | VMA or mmap read lock | yes |
+//! | `pagesize` | [`VmOperations::PAGE_ORDER`] | mmap or VMA lock | no |
+//! | `access` | [`VmOperations::access`] | mmap read lock | yes |
+//! | `name` | [`VmOperations::name`] | mmap or VMA lock | **no** |
+//! | `set_policy`, `get_policy` | refused | | |
+//! | `uffd_ops` | [`VmOperations::USERFAULTFD`], write protection | | |
+//!
+//! # What is refused, and why
+//!
+//! - `set_policy` must keep a reference to the policy that it is given (include/linux/mm.h), and
+//!   give it back with `mpol_put()`, that is `__mpol_put()`, which modules other than kvm cannot
+//!   call: `EXPORT_SYMBOL_FOR_MODULES(__mpol_put, "kvm")` in mm/mempolicy.c. Without `set_policy`
+//!   there is nothing for `get_policy` to return. mbind(2) works on the VMA's own policy all the
+//!   same.
+//! - Of `uffd_ops`, resolving missing and minor faults: the events are delivered by
+//!   `handle_userfault()`, which fs/userfaultfd.c does not export, so that userspace would wait for
+//!   events that never come. Write protection is done by the core alone, and is offered.
+//! - `find_normal_page`, which is not one of the seventeen: include/linux/mm.h says "Do not add new
+//!   users".
+//!
+//! # Two styles of data
+//!
+//! - *Data of the file* ([`VmOperations::Data`], with `Private = ()`). VMAs can merge freely.
+//! - *Data of the VMA* ([`VmOperations::Private`]), counted across fork, split and mremap. It needs
+//!   `close`, and a VMA with `close` is never merged away (`can_merge_remove_vma()` in mm/vma.c): a
+//!   hole that is filled leaves two VMAs instead of one, and mprotect(2) there and back leaves three.
+//!   A new mapping can still extend its left neighbour, and then has the neighbour's data and runs
+//!   no `mapped` of its own: data of a VMA must not depend on its extent.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use crate::fault::{
-    Answer,
-    MapPages,
-    VmFault, //
+use crate::{
+    access::Access,
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    huge_fault::HugeFault,
+    map_pages::MapPages,
+    mkwrite::{
+        MkwriteFault,
+        PfnMkwriteFault, //
+    },
+    vma::{
+        DriverVma,
+        Kind, //
+    }, //
 };
-use core::marker::PhantomData;
+use core::ops::Range;
 use kernel::{
-    bindings,
     build_error,
     error::VTABLE_DEFAULT_ERROR,
+    mm::virt::vm_flags_t,
     prelude::*, //
 };
 
@@ -26,65 +74,133 @@ use kernel::{
 ///
 /// The table made of an implementation is put into a VMA by the hooks of a
 /// [`FileOperations`](crate::file_ops::FileOperations) whose `Vm` it is, and by nothing else. So
-/// every fault comes from a file that carries `Data`.
+/// every call comes from a file that carries `Data`.
 #[vtable]
 pub trait VmOperations: Sized + 'static {
     /// The data of the files whose mappings these are.
     type Data: Send + Sync + 'static;
+
+    /// The data of each VMA: what the `mmap` hook or [`VmOperations::mapped`] returns. `()` for
+    /// none, which is what most drivers want: see the module's documentation for what it costs.
+    type Private: Send + Sync + 'static;
+
+    /// What may be put into the VMAs.
+    type Kind: Kind;
+
+    /// What operations that must not sleep may look at.
+    type Atomic: Sync + 'static;
+
+    /// The order of the pages that the VMA is said to have in `/proc/PID/smaps`
+    /// (`KernelPageSize`), for drivers that map large units; 0 says nothing.
+    const PAGE_ORDER: u32 = 0;
+
+    /// May userfaultfd write-protect pages of the VMA?
+    const USERFAULTFD: bool = false;
+
+    /// Returns the part of `data` that operations which must not sleep get to see.
+    fn atomic(data: &Self::Data) -> &Self::Atomic;
+
+    /// A copy of a VMA was made, by fork(2), a split or mremap(2). Not called for mmap(2).
+    fn open(_vma: &DriverVma<Self>) {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// The VMA is about to go. Its pages are out of the page table already.
+    fn close(_vma: &DriverVma<Self>) {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// A mapping made by [`Hook::MmapPrepare`](crate::file_ops::Hook::MmapPrepare) got a VMA of its
+    /// own: this is where references are taken, and the data of the VMA is made. Not called when
+    /// the mapping merged with a neighbour.
+    ///
+    /// # Errors
+    ///
+    /// The VMA is unmapped again, and mmap(2) fails with the error.
+    fn mapped(_data: &Self::Data, _mapped: Mapped) -> Result<Self::Private> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// The VMA is about to be split at `address`.
+    ///
+    /// # Errors
+    ///
+    /// The system call that wanted it fails with the error.
+    fn may_split(_vma: &DriverVma<Self>, _address: usize) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// The VMA is at its new place after mremap(2).
+    ///
+    /// # Errors
+    ///
+    /// The move is undone, and mremap(2) fails with the error.
+    fn mremap(_vma: &DriverVma<Self>) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// mprotect(2) is about to give the addresses of `range` the flags `flags` (`VM_*`).
+    ///
+    /// # Errors
+    ///
+    /// mprotect(2) fails with the error.
+    fn mprotect(_vma: &DriverVma<Self>, _range: Range<usize>, _flags: vm_flags_t) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
     /// A page of the mapping was accessed that the page table does not have.
     fn fault(_vmf: VmFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
+    /// As [`VmOperations::fault`], asked before it for a huge page.
+    fn huge_fault(_vmf: HugeFault<'_, Self>) -> Answer<'_> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// Pages around an address are wanted if they are resident: map them without waiting.
     ///
-    /// With this operation faults may run under the per-VMA lock (`vmf_can_call_fault()`).
+    /// With this operation faults may run under the VMA's lock (`vmf_can_call_fault()`).
     fn map_pages(_pages: MapPages<'_, Self>) -> Answer<'_> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// A page that was mapped for reading is about to be written through a shared mapping.
+    ///
+    /// With this operation, pages are mapped read-only first, so that each first store is seen.
+    fn page_mkwrite(_vmf: MkwriteFault<'_, Self>) -> Answer<'_> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// As [`VmOperations::page_mkwrite`], for page frames without a `struct page`.
+    fn pfn_mkwrite(_vmf: PfnMkwriteFault<'_, Self>) -> Answer<'_> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// A debugger, or `/proc/PID/mem`, wants to read or write at `address`, where
+    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::vma::Pfn) VMAs. Returns the number
+    /// of bytes.
+    ///
+    /// # Errors
+    ///
+    /// The access fails.
+    fn access(_vma: &DriverVma<Self>, _address: usize, _access: Access<'_>) -> Result<usize> {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
+    /// Returns the name that `/proc/PID/maps` shows instead of the file's path.
+    fn name(_atomic: &Self::Atomic) -> &'static CStr {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 }
 
-/// The table made of an implementation.
-pub(crate) struct VmTable<V>(PhantomData<V>);
-
-impl<V: VmOperations> VmTable<V> {
-    const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
-        fault: if V::HAS_FAULT {
-            Some(Self::fault)
-        } else {
-            None
-        },
-        map_pages: if V::HAS_MAP_PAGES {
-            Some(Self::map_pages)
-        } else {
-            None
-        },
-        ..pin_init::zeroed()
-    };
-
-    /// Returns the table.
-    pub(crate) const fn get() -> &'static bindings::vm_operations_struct {
-        &Self::TABLE
-    }
-
-    /// # Safety
-    ///
-    /// `vmf` is a fault in a VMA that has this table.
-    unsafe extern "C" fn fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
-        // SAFETY: Only the hooks of files with `V::Data` put this table into a VMA.
-        V::fault(unsafe { VmFault::from_raw(vmf) }).into_raw()
-    }
-
-    /// # Safety
-    ///
-    /// `vmf` is a fault in a VMA that has this table, under RCU.
-    unsafe extern "C" fn map_pages(
-        vmf: *mut bindings::vm_fault,
-        first: c_ulong,
-        last: c_ulong,
-    ) -> bindings::vm_fault_t {
-        // SAFETY: As above; the window is what the core passed.
-        V::map_pages(unsafe { MapPages::from_raw(vmf, first, last) }).into_raw()
-    }
+/// A mapping that just got its VMA.
+#[derive(Clone, Copy)]
+pub struct Mapped {
+    /// First address.
+    pub start: usize,
+    /// Address behind the last.
+    pub end: usize,
+    /// Offset of the first page within the file, in pages.
+    pub pgoff: usize,
 }

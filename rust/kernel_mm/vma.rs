@@ -1,28 +1,367 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What upstream's [`VmaRef`] does not tell about a VMA.
+//! VMAs: ranges of an address space that map something.
 //!
-//! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h)
+//! One C struct, three types by what is known:
+//!
+//! - [`Vma`]: somebody's VMA; it can be looked at.
+//! - [`DriverVma<V>`]: a VMA that has the operations of `V`, hence this driver's own. Only here are
+//!   the operations that are valid on one's own VMA alone: taking pages out (zap), putting pages in.
+//! - [`NewVma<V>`]: such a VMA while the `mmap` hook sets it up.
+//!
+//! What may be put into a VMA depends on its kind, which a driver fixes with the type
+//! [`VmOperations::Kind`]: page frames without a `struct page`'s reference count go into [`Pfn`]
+//! VMAs only, pages of the driver's own into [`Mixed`] ones. A method for another kind does not
+//! exist.
+//!
+//! Upstream's [`VmaRef`] offers zapping for every VMA; that is why these types do not deref to it.
+//!
+//! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
+//! [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use kernel::mm::virt::VmaRef;
+use crate::{
+    ffi,
+    file_ops::FileState,
+    pages::{
+        PageBlock,
+        PageList, //
+    },
+    vm_ops::VmOperations,
+    vm_private,
+    vm_table::VmTable, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    mm::virt::{
+        flags as vm,
+        vm_flags_t,
+        VmaRef, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    types::Opaque, //
+};
 
-/// Further facts about a VMA.
-pub trait VmaExt {
-    /// Returns the offset of the VMA's first page within its file, in pages.
-    fn pgoff(&self) -> usize;
-
-    /// Returns the length of the VMA, in pages.
-    fn pages(&self) -> usize;
+mod private {
+    pub trait Sealed {}
 }
 
-impl VmaExt for VmaRef {
-    fn pgoff(&self) -> usize {
-        // SAFETY: By the invariants of `VmaRef` the VMA is valid, and a lock that keeps its extent
-        // as it is is held.
-        unsafe { (*self.as_ptr()).vm_pgoff }
+/// What a VMA may hold.
+pub trait Kind: private::Sealed + 'static {
+    /// The `VM_*` flags that make a VMA one of this kind.
+    #[doc(hidden)]
+    const FLAGS: vm_flags_t;
+}
+
+/// Folios of the file, which page faults bring. Such VMAs merge, can be locked and populated.
+pub struct Plain;
+
+/// Besides, pages of the driver's own, put in by [`DriverVma::insert_pages`] (`VM_MIXEDMAP`).
+/// Such VMAs never merge, and mlock(2) has no effect on them (`VM_SPECIAL`).
+pub struct Mixed;
+
+/// Page frames that nobody counts references of (`VM_PFNMAP`, `VM_IO`, `VM_DONTEXPAND`,
+/// `VM_DONTDUMP`). Such VMAs never merge, populate skips them, and `get_user_pages()` refuses them.
+pub struct Pfn;
+
+impl private::Sealed for Plain {}
+impl private::Sealed for Mixed {}
+impl private::Sealed for Pfn {}
+
+impl Kind for Plain {
+    const FLAGS: vm_flags_t = 0;
+}
+
+impl Kind for Mixed {
+    const FLAGS: vm_flags_t = vm::MIXEDMAP;
+}
+
+impl Kind for Pfn {
+    const FLAGS: vm_flags_t = vm::PFNMAP | vm::IO | vm::DONTEXPAND | vm::DONTDUMP;
+}
+
+/// A VMA that can be looked at.
+///
+/// # Invariants
+///
+/// The VMA is valid, and its extent and flags do not change, for as long as the reference lives:
+/// the mmap lock or the VMA's lock is held.
+#[repr(transparent)]
+pub struct Vma(Opaque<bindings::vm_area_struct>);
+
+impl Vma {
+    /// Returns a VMA that was looked up, to be looked at.
+    pub fn from_ref(vma: &VmaRef) -> &Self {
+        // SAFETY: The invariants of both types are the same, and so is the layout.
+        unsafe { &*vma.as_ptr().cast() }
     }
 
-    fn pages(&self) -> usize {
-        (self.end() - self.start()) / kernel::page::PAGE_SIZE
+    /// Returns a raw pointer to the VMA.
+    pub fn as_raw(&self) -> *mut bindings::vm_area_struct {
+        self.0.get()
+    }
+
+    fn as_upstream(&self) -> &VmaRef {
+        // SAFETY: The invariants of both types are the same.
+        unsafe { VmaRef::from_raw(self.as_raw()) }
+    }
+
+    /// Returns the first address.
+    pub fn start(&self) -> usize {
+        self.as_upstream().start()
+    }
+
+    /// Returns the address behind the last.
+    pub fn end(&self) -> usize {
+        self.as_upstream().end()
+    }
+
+    /// Returns the length, in pages.
+    pub fn pages(&self) -> usize {
+        (self.end() - self.start()) / PAGE_SIZE
+    }
+
+    /// Returns the offset of the first page within the file, in pages.
+    pub fn pgoff(&self) -> usize {
+        // SAFETY: By the type invariants.
+        unsafe { (*self.as_raw()).vm_pgoff }
+    }
+
+    /// Returns the `VM_*` flags, as in [`kernel::mm::virt::flags`].
+    pub fn flags(&self) -> vm_flags_t {
+        self.as_upstream().flags()
+    }
+
+    /// May stores be seen by others: is it mapped with `MAP_SHARED`?
+    ///
+    /// `VM_SHARED` is not the answer: it is missing when the file was opened for reading only.
+    pub fn is_shared(&self) -> bool {
+        self.flags() & vm::MAYSHARE != 0
+    }
+
+    /// May it be written through?
+    pub fn is_writable(&self) -> bool {
+        self.flags() & vm::WRITE != 0
+    }
+
+    /// Returns whether `len` bytes at `address` lie within the VMA.
+    pub fn contains(&self, address: usize, len: usize) -> bool {
+        match address.checked_add(len) {
+            Some(end) => self.start() <= address && end <= self.end(),
+            None => false,
+        }
+    }
+}
+
+/// A VMA of this driver: its operations are `V`.
+///
+/// # Invariants
+///
+/// As those of [`Vma`]; besides, the VMA has the table of `V`, and its file carries a
+/// `FileState<V::Data>`.
+#[repr(transparent)]
+pub struct DriverVma<V: VmOperations>(Vma, PhantomData<V>);
+
+impl<V: VmOperations> Deref for DriverVma<V> {
+    type Target = Vma;
+
+    fn deref(&self) -> &Vma {
+        &self.0
+    }
+}
+
+impl<V: VmOperations> DriverVma<V> {
+    /// Returns a reference to a VMA of the driver.
+    ///
+    /// # Safety
+    ///
+    /// As the type invariants say, for all of `'a`.
+    pub(crate) unsafe fn from_raw<'a>(vma: *const bindings::vm_area_struct) -> &'a Self {
+        // SAFETY: By the contract of this function; the layout is the same.
+        unsafe { &*vma.cast() }
+    }
+
+    /// Tells whether a VMA that was looked up is one of this driver's, with operations `V`.
+    pub fn from_ref(vma: &VmaRef) -> Option<&Self> {
+        // SAFETY: By the invariants of `VmaRef` the VMA is valid.
+        let ops = unsafe { (*vma.as_ptr()).vm_ops };
+        if !core::ptr::eq(ops, VmTable::<V>::get()) {
+            return None;
+        }
+        // Tables with the same contents may share an address, so that the address alone does not
+        // tell `V`; it does tell that a hook of this library made the VMA, for a file of its own.
+        // SAFETY: Hence the private data of the file is a `FileState`.
+        if !unsafe { FileState::<()>::maps_with::<V>((*vma.as_ptr()).vm_file) } {
+            return None;
+        }
+        // SAFETY: The VMA has the operations of `V`. The locks are those that `vma` stands for.
+        Some(unsafe { Self::from_raw(vma.as_ptr()) })
+    }
+
+    /// Returns the data of the file that is mapped.
+    pub fn data(&self) -> &V::Data {
+        // SAFETY: By the type invariants; the VMA holds its file.
+        unsafe { FileState::borrow((*self.as_raw()).vm_file) }
+    }
+
+    /// Returns the data of this VMA, if it has some: see [`VmOperations::Private`].
+    pub fn private(&self) -> Option<&V::Private> {
+        // SAFETY: By the type invariants it is this driver's VMA.
+        unsafe { vm_private::get::<V>(self.as_raw()) }
+    }
+
+    /// Takes the pages of `len` bytes at `address` out of the page table; touching them asks the
+    /// fault handler again. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when the range does not lie within the VMA.
+    pub fn zap(&self, address: usize, len: usize) -> Result {
+        if !self.contains(address, len) || len == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants a lock is held, and the range lies within the VMA.
+        unsafe { bindings::zap_vma_range(self.as_raw(), address, len) };
+        Ok(())
+    }
+}
+
+impl<V: VmOperations<Kind = Mixed>> DriverVma<V> {
+    /// Maps `pages`, one after the other, from `address` on. Each mapping holds a reference to its
+    /// page. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when they do not fit in the VMA, `EBUSY` when something is mapped there, `ENOMEM`.
+    /// Pages before the one that failed stay mapped.
+    pub fn insert_pages(&self, address: usize, pages: &PageList) -> Result {
+        let len = pages.len().checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+        if !self.contains(address, len) || address % PAGE_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        for index in 0..pages.len() {
+            let page = pages.page(index).ok_or(EINVAL)?;
+            let at = address + index * PAGE_SIZE;
+            // SAFETY: The VMA is `VM_MIXEDMAP` since it was made, the page is valid and of order 0,
+            // the address lies within the VMA.
+            to_result(unsafe { bindings::vm_insert_page(self.as_raw(), at, page) })?;
+        }
+        Ok(())
+    }
+}
+
+/// A VMA of this driver that its `mmap` hook sets up. The mmap write lock is held, and nobody else
+/// can see the VMA.
+///
+/// `'f` stands for the life of the file: what has it lives at least as long as the file, and so as
+/// every VMA of it. Only the file's data, and statics, can give such references.
+///
+/// # Invariants
+///
+/// `vma` is being set up.
+pub struct NewVma<'f, V: VmOperations> {
+    vma: &'f DriverVma<V>,
+    // Invariant in 'f: a shorter life must not pass for it.
+    _file: PhantomData<fn(&'f ()) -> &'f ()>,
+}
+
+impl<V: VmOperations> Deref for NewVma<'_, V> {
+    type Target = DriverVma<V>;
+
+    fn deref(&self) -> &DriverVma<V> {
+        self.vma
+    }
+}
+
+impl<'f, V: VmOperations> NewVma<'f, V> {
+    /// Wraps a VMA that is being set up.
+    ///
+    /// # Safety
+    ///
+    /// As the type invariants say; `'f` is not longer than the life of the VMA's file.
+    pub(crate) unsafe fn from_raw(vma: *const bindings::vm_area_struct) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self {
+            // SAFETY: By the contract of this function.
+            vma: unsafe { DriverVma::from_raw(vma) },
+            _file: PhantomData,
+        }
+    }
+
+    /// Returns the data of the file, for the life of the file.
+    pub fn file_data(&self) -> &'f V::Data {
+        self.vma.data()
+    }
+
+    fn set(&self, flags: vm_flags_t) {
+        // SAFETY: The VMA is being set up, so its flags may be changed.
+        unsafe { ffi::vm_flags_set(self.as_raw(), flags) };
+    }
+
+    /// The VMA is left out of core dumps.
+    pub fn set_dontdump(&self) {
+        self.set(vm::DONTDUMP);
+    }
+
+    /// fork(2) does not give the VMA to the child.
+    pub fn set_dontcopy(&self) {
+        self.set(vm::DONTCOPY);
+    }
+
+    /// mremap(2) cannot make the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
+    pub fn set_dontexpand(&self) {
+        self.set(vm::DONTEXPAND);
+    }
+
+    /// Accessing the VMA may have side effects: populate and core dumps leave it alone. Such a VMA
+    /// never merges (`VM_SPECIAL`).
+    pub fn set_io(&self) {
+        self.set(vm::IO);
+    }
+
+    /// Makes sure that the VMA can never be written through: mprotect(2) will refuse.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` when it was mapped for writing.
+    pub fn deny_write(&self) -> Result {
+        if self.is_writable() {
+            return Err(EPERM);
+        }
+        // SAFETY: The VMA is being set up, so its flags may be changed.
+        unsafe { ffi::vm_flags_clear(self.as_raw(), vm::MAYWRITE) };
+        Ok(())
+    }
+}
+
+impl<'f, V: VmOperations<Kind = Pfn>> NewVma<'f, V> {
+    /// Maps `pages` page frames of `block`, from its page `first` on, at `address`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` when block or VMA is too small; for a private mapping that may be written, when
+    /// not all of the VMA is mapped (`remap_pfn_range()` asks for it); `ENOMEM`.
+    pub fn remap(
+        &self,
+        address: usize,
+        block: &'f PageBlock,
+        first: usize,
+        pages: usize,
+    ) -> Result {
+        let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+        if !self.contains(address, len) || address % PAGE_SIZE != 0 || pages == 0 {
+            return Err(EINVAL);
+        }
+        let pfn = block.pfn_of_range(first, pages).ok_or(EINVAL)?;
+        // SAFETY: By the type invariants the VMA is valid.
+        let prot = unsafe { (*self.as_raw()).vm_page_prot };
+        // SAFETY: The VMA is `VM_PFNMAP` and being set up, the range lies within it, and the frames
+        // live as long as the file, which the VMA holds.
+        to_result(unsafe { bindings::remap_pfn_range(self.as_raw(), address, pfn, len, prot) })
     }
 }

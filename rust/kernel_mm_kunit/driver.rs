@@ -5,7 +5,6 @@
 
 use kernel::{
     fs::File,
-    mm::virt::VmaNew,
     prelude::*,
     sync::{
         aref::ARef,
@@ -20,7 +19,6 @@ use kernel_mm::{
     desc::VmAreaDesc,
     fault::{
         Answer,
-        MapPages,
         VmFault, //
     },
     file_ops::{
@@ -33,10 +31,14 @@ use kernel_mm::{
         Inode,
         InodeData, //
     },
+    map_pages::MapPages,
     page_cache::AddressSpace,
     pseudo_fs::PseudoFs,
     vm_ops::VmOperations,
-    vma::VmaExt, //
+    vma::{
+        NewVma,
+        Plain, //
+    }, //
 };
 
 pub(crate) static FS: PseudoFs<Node> = PseudoFs::new::<crate::LocalModule>(c"kernel_mm_kunit");
@@ -100,13 +102,13 @@ impl FileOperations for TestFile {
     type Data = ARef<Inode<Node>>;
     type Vm = TestVm;
 
-    fn mmap(inode: &Self::Data, _file: &File, vma: &VmaNew) -> Result {
-        inode.seen.hooks.add(1, Relaxed);
+    fn mmap(_file: &File, vma: NewVma<'_, TestVm>) -> Result {
+        vma.file_data().seen.hooks.add(1, Relaxed);
         refuse_beyond(vma.pgoff(), vma.pages())
     }
 
-    fn mmap_prepare(inode: &Self::Data, _file: &File, desc: &mut VmAreaDesc<'_>) -> Result {
-        inode.seen.hooks.add(1, Relaxed);
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, TestVm>) -> Result {
+        desc.file_data().seen.hooks.add(1, Relaxed);
         refuse_beyond(desc.pgoff(), desc.pages())
     }
 }
@@ -133,6 +135,13 @@ pub(crate) struct TestVm;
 #[vtable]
 impl VmOperations for TestVm {
     type Data = ARef<Inode<Node>>;
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = Node;
+
+    fn atomic(inode: &Self::Data) -> &Node {
+        inode
+    }
 
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let inode = vmf.data();
@@ -174,7 +183,7 @@ impl VmOperations for TestVm {
     }
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
-        pages.data().seen.map_pages.add(1, Relaxed);
+        pages.atomic().seen.map_pages.add(1, Relaxed);
         pages.map_resident()
     }
 }

@@ -19,7 +19,6 @@ use kernel::{
         IovIterDest,
         IovIterSource, //
     },
-    mm::virt::VmaNew,
     page::PAGE_SIZE,
     prelude::*,
     seq_file::{
@@ -43,7 +42,7 @@ use kernel_mm::{
         self,
         Growth, //
     },
-    vma::VmaExt, //
+    vma::NewVma, //
 };
 
 /// A file that shows a region.
@@ -62,12 +61,12 @@ impl FileOperations for RegionFile {
         thp_unmapped_area: true,
     };
 
-    fn mmap(region: &RegionRef, _file: &File, vma: &VmaNew) -> Result {
-        may_map(region, vma.pgoff(), vma.pages())
+    fn mmap(_file: &File, vma: NewVma<'_, RegionVm>) -> Result {
+        may_map(vma.file_data(), vma.pgoff(), vma.pages())
     }
 
-    fn mmap_prepare(region: &RegionRef, _file: &File, desc: &mut VmAreaDesc<'_>) -> Result {
-        may_map(region, desc.pgoff(), desc.pages())
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RegionVm>) -> Result {
+        may_map(desc.file_data(), desc.pgoff(), desc.pages())
     }
 
     fn read_iter(mut kiocb: FileKiocb<'_, RegionRef>, iov: &mut IovIterDest<'_>) -> Result<usize> {

@@ -12,6 +12,7 @@
 use crate::{
     region::{
         add_page,
+        Region,
         RegionRef, //
     },
     stats::Event, //
@@ -20,10 +21,11 @@ use kernel::prelude::*;
 use kernel_mm::{
     fault::{
         Answer,
-        MapPages,
         VmFault, //
     },
-    vm_ops::VmOperations, //
+    map_pages::MapPages,
+    vm_ops::VmOperations,
+    vma::Plain, //
 };
 
 /// Mappings of a region.
@@ -32,6 +34,13 @@ pub(crate) struct RegionVm;
 #[vtable]
 impl VmOperations for RegionVm {
     type Data = RegionRef;
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = Region;
+
+    fn atomic(region: &RegionRef) -> &Region {
+        region
+    }
 
     fn fault(mut vmf: VmFault<'_, Self>) -> Answer<'_> {
         let region = vmf.data();
@@ -82,7 +91,7 @@ impl VmOperations for RegionVm {
     }
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
-        pages.data().count(Event::MapPages);
+        pages.atomic().count(Event::MapPages);
         pages.map_resident()
     }
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files without a path: descriptors on the kernel's anonymous inode.
+//!
+//! They have no page cache of their own (the inode is shared by all of the kernel), so that what
+//! they map is the driver's own pages or frames. For files with a page cache see
+//! [`crate::pseudo_fs`].
+//!
+//! C source: [`fs/anon_inodes.c`](srctree/fs/anon_inodes.c)
+
+use crate::{
+    ffi,
+    file_ops::{
+        FileOperations,
+        Hook,
+        Opened, //
+    },
+    file_table::{
+        FileTable,
+        Opener, //
+    }, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    error::from_err_ptr,
+    fs::File,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// Files are made with their data, and opened by nobody.
+struct FromNobody;
+
+// SAFETY: `open` never succeeds. (`/proc/PID/fd` cannot open the anonymous inode: `ENXIO`.)
+unsafe impl<F: FileOperations> Opener<F> for FromNobody {
+    unsafe extern "C" fn open(_inode: *mut bindings::inode, _file: *mut bindings::file) -> c_int {
+        ENXIO.to_errno()
+    }
+}
+
+/// Makes a file that carries `data`, open for reading and writing. May sleep.
+///
+/// `name` is what `/proc/PID/fd` and `/proc/PID/maps` show, as `anon_inode:NAME`.
+///
+/// # Errors
+///
+/// `ENOMEM`, `ENFILE`.
+pub fn create_file<F: FileOperations>(
+    name: &CStr,
+    hook: Hook,
+    data: F::Data,
+) -> Result<ARef<File>> {
+    let state = KBox::new(Opened::new(data).into_state::<F>(), GFP_KERNEL)?;
+    let state = KBox::into_raw(state);
+    let flags = (bindings::O_RDWR | bindings::O_CLOEXEC) as c_int;
+    // SAFETY: The table is static, and made for files with such a state. This takes a reference to
+    // the module.
+    let file = from_err_ptr(unsafe {
+        ffi::anon_inode_getfile(
+            name.as_char_ptr(),
+            FileTable::<F, FromNobody>::get(hook),
+            state.cast(),
+            flags,
+        )
+    });
+    let file = match file {
+        Ok(file) => file,
+        Err(e) => {
+            // SAFETY: Made above, and not taken.
+            drop(unsafe { KBox::from_raw(state) });
+            return Err(e);
+        }
+    };
+    // SAFETY: A new file with one reference, which is ours.
+    Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast())) })
+}

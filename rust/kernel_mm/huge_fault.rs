@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page faults for huge pages: `vm_operations_struct.huge_fault`.
+//!
+//! A handler for files with a page cache does not need it: a folio of the order of a huge page that
+//! [`VmFault::locked`] answers with is mapped as one where it fits (`finish_fault()`).
+//!
+//! C source: `create_huge_pmd()`, `wp_huge_pmd()` in [`mm/memory.c`](srctree/mm/memory.c),
+//! `vmf_insert_folio_pmd()` in [`mm/huge_memory.c`](srctree/mm/huge_memory.c)
+
+use crate::{
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    folio::LockedFolio,
+    page_cache::AddressSpace,
+    vm_ops::VmOperations,
+    vma::DriverVma, //
+};
+use kernel::{
+    bindings,
+    page::PAGE_SIZE, //
+};
+
+/// A page fault that may be answered with a huge page.
+///
+/// # Invariants
+///
+/// As those of [`VmFault`].
+pub struct HugeFault<'a, V: VmOperations> {
+    fault: VmFault<'a, V>,
+    order: u32,
+}
+
+impl<'a, V: VmOperations> HugeFault<'a, V> {
+    /// Wraps the arguments of `huge_fault`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`VmFault::from_raw`]; `order` is what the core passed.
+    pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault, order: u32) -> Self {
+        Self {
+            // SAFETY: By the contract of this function.
+            fault: unsafe { VmFault::from_raw(vmf) },
+            order,
+        }
+    }
+
+    /// Returns the order of the huge page that is asked for.
+    pub fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// Returns the first page of the file that the huge page would show.
+    ///
+    /// It is a multiple of the huge page's pages only if VMA and file are aligned to each other.
+    pub fn first_pgoff(&self) -> usize {
+        let within = (self.fault.address() / PAGE_SIZE) & ((1 << self.order) - 1);
+        self.fault.pgoff().wrapping_sub(within)
+    }
+
+    /// Returns the VMA that the address lies in.
+    pub fn vma(&self) -> &DriverVma<V> {
+        self.fault.vma()
+    }
+
+    /// Returns the data of the file that is mapped, for the life of the file.
+    pub fn data(&self) -> &'a V::Data {
+        self.fault.data()
+    }
+
+    /// Returns the page cache of the file that is mapped.
+    pub fn mapping(&self) -> &'a AddressSpace {
+        self.fault.mapping()
+    }
+
+    /// Leaves it to [`VmOperations::fault`], which is asked next (`VM_FAULT_FALLBACK`).
+    pub fn fallback(self) -> Answer<'a> {
+        self.fault
+            .answer(bindings::vm_fault_reason_VM_FAULT_FALLBACK)
+    }
+
+    /// Answers with a folio of the mapped file that has the order of the huge page
+    /// (`vmf_insert_folio_pmd()`); a store is let through at once.
+    ///
+    /// What does not fit is left to [`VmOperations::fault`]: a folio of another order or place, a
+    /// VMA that does not hold the whole of the huge page, a private mapping that is written, and an
+    /// order other than that of a PMD.
+    pub fn insert_folio(self, folio: LockedFolio) -> Answer<'a> {
+        let span = PAGE_SIZE << self.order;
+        let start = self.fault.address() & !(span - 1);
+        let fits = folio.order() == self.order
+            && self.order == (bindings::PMD_SHIFT - bindings::PAGE_SHIFT)
+            && folio.mapping() == self.mapping().as_raw()
+            && folio.starts_at(self.first_pgoff())
+            && self.vma().contains(start, span)
+            && !(self.fault.is_write() && !self.vma().is_shared());
+        if !fits {
+            drop(folio);
+            return self.fallback();
+        }
+        let write = self.fault.is_write();
+        // SAFETY: The fault is valid; the folio is a PMD's size, of the file, at the place where the
+        // VMA shows it, and locked.
+        let ret =
+            unsafe { bindings::vmf_insert_folio_pmd(self.fault.as_raw(), folio.as_raw(), write) };
+        Answer::from_raw(ret)
+    }
+}

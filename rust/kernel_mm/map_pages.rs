@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mapping pages that are resident already, without waiting: `vm_operations_struct.map_pages`.
+//!
+//! The RCU read lock is held, so that nothing may sleep: what is offered here does not, and of the
+//! file's data only the part is visible that the driver has set apart for such places
+//! ([`VmOperations::atomic`]).
+//!
+//! C source: `do_fault_around()` in [`mm/memory.c`](srctree/mm/memory.c), `filemap_map_pages()` in
+//! [`mm/filemap.c`](srctree/mm/filemap.c)
+
+use crate::{
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    vm_ops::VmOperations, //
+};
+use kernel::bindings;
+
+/// The chance to map pages before the fault handler is asked.
+///
+/// # Invariants
+///
+/// As those of [`VmFault`]; `first` and `last` are what the core passed.
+pub struct MapPages<'a, V: VmOperations> {
+    fault: VmFault<'a, V>,
+    first: usize,
+    last: usize,
+}
+
+impl<'a, V: VmOperations> MapPages<'a, V> {
+    /// Wraps the arguments of `map_pages`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`VmFault::from_raw`]; `first` and `last` are what the core passed.
+    pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault, first: usize, last: usize) -> Self {
+        Self {
+            // SAFETY: By the contract of this function.
+            fault: unsafe { VmFault::from_raw(vmf) },
+            first,
+            last,
+        }
+    }
+
+    /// Returns the first and the last page of the window, as indexes within the file.
+    pub fn window(&self) -> (usize, usize) {
+        (self.first, self.last)
+    }
+
+    /// Returns what the driver lets such places see.
+    pub fn atomic(&self) -> &'a V::Atomic {
+        V::atomic(self.fault.data())
+    }
+
+    /// Maps those pages of the window that the page cache holds, are unlocked and up to date
+    /// (`filemap_map_pages()`).
+    pub fn map_resident(self) -> Answer<'a> {
+        // SAFETY: By the type invariants; the window is the one that the core asked for.
+        let ret =
+            unsafe { bindings::filemap_map_pages(self.fault.as_raw(), self.first, self.last) };
+        Answer::from_raw(ret)
+    }
+
+    /// Maps nothing; the fault handler is asked.
+    pub fn nothing(self) -> Answer<'a> {
+        Answer::from_raw(0)
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The `struct vm_operations_struct` made of a [`VmOperations`]: callbacks that only translate.
+
+use crate::{
+    access::Access,
+    fault::VmFault,
+    ffi,
+    file_ops::FileState,
+    huge_fault::HugeFault,
+    map_pages::MapPages,
+    mkwrite::{
+        MkwriteFault,
+        PfnMkwriteFault, //
+    },
+    vm_ops::{
+        Mapped,
+        VmOperations, //
+    },
+    vm_private,
+    vma::DriverVma, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    error::from_result,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// The table made of an implementation.
+///
+/// Every callback runs in a VMA that has this table, hence for a file that carries `V::Data`; that
+/// is what the `unsafe` blocks below rest on where they say "this table".
+pub(crate) struct VmTable<V>(PhantomData<V>);
+
+/// `$f` if `$has`.
+macro_rules! optional {
+    ($has:expr, $f:expr) => {
+        if $has {
+            Some($f)
+        } else {
+            None
+        }
+    };
+}
+
+impl<V: VmOperations> VmTable<V> {
+    const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
+        open: optional!(V::HAS_OPEN || vm_private::is_used::<V>(), Self::open),
+        close: optional!(V::HAS_CLOSE || vm_private::is_used::<V>(), Self::close),
+        mapped: optional!(V::HAS_MAPPED, Self::mapped),
+        may_split: optional!(V::HAS_MAY_SPLIT, Self::may_split),
+        mremap: optional!(V::HAS_MREMAP, Self::mremap),
+        mprotect: optional!(V::HAS_MPROTECT, Self::mprotect),
+        fault: optional!(V::HAS_FAULT, Self::fault),
+        huge_fault: optional!(V::HAS_HUGE_FAULT, Self::huge_fault),
+        map_pages: optional!(V::HAS_MAP_PAGES, Self::map_pages),
+        pagesize: optional!(V::PAGE_ORDER != 0, Self::pagesize),
+        page_mkwrite: optional!(V::HAS_PAGE_MKWRITE, Self::page_mkwrite),
+        pfn_mkwrite: optional!(V::HAS_PFN_MKWRITE, Self::pfn_mkwrite),
+        access: optional!(V::HAS_ACCESS, Self::access),
+        name: optional!(V::HAS_NAME, Self::name),
+        #[cfg(CONFIG_USERFAULTFD)]
+        uffd_ops: if V::USERFAULTFD {
+            (&raw const ffi::uffd_write_protect_ops).cast()
+        } else {
+            core::ptr::null()
+        },
+        ..pin_init::zeroed()
+    };
+
+    /// Returns the table.
+    pub(crate) const fn get() -> &'static bindings::vm_operations_struct {
+        &Self::TABLE
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table; it is the copy of a VMA that has it, too.
+    unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+        // SAFETY: The copy owns nothing yet.
+        unsafe { vm_private::copied::<V>(vma) };
+        if V::HAS_OPEN {
+            // SAFETY: This table; the mmap write lock is held.
+            V::open(unsafe { DriverVma::from_raw(vma) });
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table and is not used afterwards.
+    unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+        if V::HAS_CLOSE {
+            // SAFETY: This table; nobody else uses the VMA.
+            V::close(unsafe { DriverVma::from_raw(vma) });
+        }
+        // SAFETY: This table; the VMA is not used again.
+        unsafe { vm_private::gone::<V>(vma) };
+    }
+
+    /// # Safety
+    ///
+    /// `file` is that of a new VMA with this table, `private` its `vm_private_data`.
+    unsafe extern "C" fn mapped(
+        start: c_ulong,
+        end: c_ulong,
+        pgoff: c_ulong,
+        file: *const bindings::file,
+        private: *mut *mut c_void,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: This table.
+            let data = unsafe { FileState::<V::Data>::borrow(file) };
+            let made = V::mapped(data, Mapped { start, end, pgoff })?;
+            let made = vm_private::make::<V>(made)?;
+            // SAFETY: The core passes a valid place.
+            unsafe { *private = made };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table.
+    unsafe extern "C" fn may_split(vma: *mut bindings::vm_area_struct, address: c_ulong) -> c_int {
+        from_result(|| {
+            // SAFETY: This table; the mmap write lock is held.
+            V::may_split(unsafe { DriverVma::from_raw(vma) }, address)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table.
+    unsafe extern "C" fn mremap(vma: *mut bindings::vm_area_struct) -> c_int {
+        from_result(|| {
+            // SAFETY: This table; the mmap write lock is held.
+            V::mremap(unsafe { DriverVma::from_raw(vma) })?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table.
+    unsafe extern "C" fn mprotect(
+        vma: *mut bindings::vm_area_struct,
+        start: c_ulong,
+        end: c_ulong,
+        flags: c_ulong,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: This table; the mmap write lock is held.
+            V::mprotect(unsafe { DriverVma::from_raw(vma) }, start..end, flags)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `vmf` is a fault in a VMA that has this table.
+    unsafe extern "C" fn fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+        // SAFETY: This table.
+        V::fault(unsafe { VmFault::from_raw(vmf) }).into_raw()
+    }
+
+    /// # Safety
+    ///
+    /// `vmf` is a fault in a VMA that has this table.
+    unsafe extern "C" fn huge_fault(
+        vmf: *mut bindings::vm_fault,
+        order: c_uint,
+    ) -> bindings::vm_fault_t {
+        // SAFETY: This table; the order is what the core passed.
+        V::huge_fault(unsafe { HugeFault::from_raw(vmf, order) }).into_raw()
+    }
+
+    /// # Safety
+    ///
+    /// `vmf` is a fault in a VMA that has this table, under RCU.
+    unsafe extern "C" fn map_pages(
+        vmf: *mut bindings::vm_fault,
+        first: c_ulong,
+        last: c_ulong,
+    ) -> bindings::vm_fault_t {
+        // SAFETY: This table; the window is what the core passed.
+        V::map_pages(unsafe { MapPages::from_raw(vmf, first, last) }).into_raw()
+    }
+
+    /// # Safety
+    ///
+    /// Any argument will do.
+    unsafe extern "C" fn pagesize(_vma: *mut bindings::vm_area_struct) -> c_ulong {
+        PAGE_SIZE << V::PAGE_ORDER
+    }
+
+    /// # Safety
+    ///
+    /// `vmf` is a fault in a VMA that has this table, for a page of it.
+    unsafe extern "C" fn page_mkwrite(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+        // SAFETY: This table; the core has set `vmf->page`.
+        V::page_mkwrite(unsafe { MkwriteFault::from_raw(vmf) }).into_raw()
+    }
+
+    /// # Safety
+    ///
+    /// `vmf` is a fault in a VMA that has this table.
+    unsafe extern "C" fn pfn_mkwrite(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+        // SAFETY: This table.
+        V::pfn_mkwrite(unsafe { PfnMkwriteFault::from_raw(vmf) }).into_raw()
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table; `buf` is valid for `len` bytes.
+    unsafe extern "C" fn access(
+        vma: *mut bindings::vm_area_struct,
+        address: c_ulong,
+        buf: *mut c_void,
+        len: c_int,
+        write: c_int,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: This table; the mmap read lock is held.
+            let vma = unsafe { DriverVma::<V>::from_raw(vma) };
+            // The core has looked at the first byte only (`__access_remote_vm()`).
+            let len = usize::try_from(len).map_err(|_| EINVAL)?;
+            let len = len.min(vma.end().saturating_sub(address));
+            // SAFETY: The caller gives a buffer of the kernel's; its length was only cut.
+            let access = unsafe { Access::from_raw(buf.cast(), len, write != 0) };
+            Ok(V::access(vma, address, access)?.min(len) as c_int)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// `vma` has this table.
+    unsafe extern "C" fn name(vma: *mut bindings::vm_area_struct) -> *const c_char {
+        // SAFETY: This table; the file is held by the VMA.
+        let data = unsafe { FileState::<V::Data>::borrow((*vma).vm_file) };
+        V::name(V::atomic(data)).as_char_ptr()
+    }
+}
