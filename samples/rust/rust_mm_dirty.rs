@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device that knows which of its pages were written through a mapping: `/dev/rust_mm_dirty`.
+//!
+//! Pages are mapped read-only first; the first store to each is announced by `page_mkwrite`. read(2)
+//! returns one character per page, `D` for dirty and `-` for clean, and makes all of them clean and
+//! read-only again.
+
+#![forbid(unsafe_code)]
+
+use kernel::{
+    fs::File,
+    iov::IovIterDest,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+    }, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    file_ops::{
+        FileKiocb,
+        FileOperations,
+        Hook,
+        OpenMisc,
+        Opened, //
+    },
+    inode::{
+        Inode,
+        InodeData, //
+    },
+    misc::MiscRegistration,
+    mkwrite::MkwriteFault,
+    page_cache::AddressSpace,
+    pseudo_fs::{
+        InternalMount,
+        PseudoFs, //
+    },
+    vm_ops::VmOperations,
+    vma::Plain, //
+};
+
+module! {
+    type: Tracker,
+    name: "rust_mm_dirty",
+    authors: ["rmmap developers"],
+    description: "Sample: a device that tracks which pages are written",
+    license: "GPL",
+}
+
+/// Pages of the device; one bit each in a word.
+const PAGES: usize = 32;
+
+static FS: PseudoFs<Memory> = PseudoFs::unowned(c"rust_mm_dirty");
+
+/// The memory, and which of its pages were written.
+struct Memory {
+    dirty: [Atomic<bool>; PAGES],
+}
+
+impl InodeData for Memory {
+    fn may_resize(&self, _size: u64) -> Result {
+        Err(EPERM)
+    }
+
+    fn pages_removed(&self, _pages: usize) {}
+}
+
+type MemoryRef = ARef<Inode<Memory>>;
+
+/// Open files.
+struct DirtyFile;
+
+#[vtable]
+impl FileOperations for DirtyFile {
+    type Data = MemoryRef;
+    type Vm = DirtyVm;
+
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, DirtyVm>) -> Result {
+        match desc.pgoff().checked_add(desc.pages()) {
+            Some(end) if end <= PAGES => Ok(()),
+            _ => Err(ENXIO),
+        }
+    }
+
+    fn read_iter(kiocb: FileKiocb<'_, MemoryRef>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        let memory: &MemoryRef = kiocb.file();
+        let mut report = [b'-'; PAGES];
+        for (page, mark) in report.iter_mut().enumerate() {
+            // Clean from now on. Unmapped, so that the next store is announced again; in this
+            // order, or a store between the two would be lost.
+            if memory.dirty[page].load(Relaxed) {
+                memory.dirty[page].store(false, Relaxed);
+                memory.mapping().unmap(page, 1);
+                *mark = b'D';
+            }
+        }
+        Ok(iov.copy_to_iter(&report))
+    }
+}
+
+impl OpenMisc for DirtyFile {
+    type Context = MemoryRef;
+
+    fn open(memory: &MemoryRef) -> Result<Opened<MemoryRef>> {
+        Ok(Opened::onto(memory.clone(), memory.clone()))
+    }
+}
+
+/// Their mappings.
+struct DirtyVm;
+
+#[vtable]
+impl VmOperations for DirtyVm {
+    type Data = MemoryRef;
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = Memory;
+
+    fn atomic(memory: &MemoryRef) -> &Memory {
+        memory
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let mapping = vmf.mapping();
+        let held = mapping.invalidate_lock_shared();
+        if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
+            return vmf.locked(folio);
+        }
+        let Some(folio) = mapping.alloc_folio(0) else {
+            return vmf.no_memory();
+        };
+        match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
+            Ok(folio) => vmf.locked(folio),
+            Err(failed) if failed.error == EEXIST => vmf.nopage(),
+            Err(_) => vmf.no_memory(),
+        }
+    }
+
+    fn page_mkwrite(vmf: MkwriteFault<'_, Self>) -> Answer<'_> {
+        match vmf.data().dirty.get(vmf.pgoff()) {
+            Some(dirty) => {
+                dirty.store(true, Relaxed);
+                vmf.allow()
+            }
+            None => vmf.refuse(),
+        }
+    }
+}
+
+/// The module. The order of the fields is the order in which they go.
+#[pin_data]
+struct Tracker {
+    #[pin]
+    _misc: MiscRegistration<DirtyFile>,
+    _mount: InternalMount<Memory>,
+}
+
+impl kernel::InPlaceModule for Tracker {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(|| {
+            let mount = InternalMount::new(&FS)?;
+            let memory = Memory {
+                dirty: core::array::from_fn(|_| Atomic::new(false)),
+            };
+            let size = (PAGES * kernel::page::PAGE_SIZE) as u64;
+            let memory = mount.create_inode(size, KBox::new(memory, GFP_KERNEL)?)?;
+            Ok(try_pin_init!(Self {
+                _misc <- MiscRegistration::register(c"rust_mm_dirty", Hook::MmapPrepare, memory),
+                _mount: mount,
+            }))
+        })
+    }
+}

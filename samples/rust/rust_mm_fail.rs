@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A device that fails on request: `/dev/rust_mm_fail`.
+//!
+//! What is written to an open file says where its mappings fail: `hook` (mmap(2) fails with `EIO`),
+//! `mapped` (with `ENOSPC`, after the VMA was made), `split` (with `EBUSY`), `fault` (`SIGBUS`), or
+//! `none`. Programs that map devices can be tested against all of it.
+
+#![forbid(unsafe_code)]
+
+use kernel::{
+    fs::File,
+    iov::IovIterSource,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    file_ops::{
+        FileKiocb,
+        FileOperations,
+        Hook,
+        OpenMisc,
+        Opened, //
+    },
+    misc::MiscRegistration,
+    pages::PageBlock,
+    vm_ops::{
+        Mapped,
+        VmOperations, //
+    },
+    vma::{
+        DriverVma,
+        Pfn, //
+    }, //
+};
+
+module! {
+    type: Failing,
+    name: "rust_mm_fail",
+    authors: ["rmmap developers"],
+    description: "Sample: a device whose mappings fail on request",
+    license: "GPL",
+}
+
+/// Where a mapping can fail; the words that write(2) takes.
+const PLACES: [&[u8]; 5] = [b"none", b"hook", b"mapped", b"split", b"fault"];
+
+/// An open file: one page, and the number of the place that fails.
+struct State {
+    page: PageBlock,
+    place: Atomic<usize>,
+}
+
+impl State {
+    /// Fails with `error` if `place` is the one that was asked for.
+    fn fail_at(&self, place: &[u8], error: Error) -> Result {
+        if PLACES.get(self.place.load(Relaxed)) == Some(&place) {
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+/// Open files.
+struct FailFile;
+
+#[vtable]
+impl FileOperations for FailFile {
+    type Data = State;
+    type Vm = FailVm;
+
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, FailVm>) -> Result {
+        desc.file_data().fail_at(b"hook", EIO)
+    }
+
+    fn write_iter(kiocb: FileKiocb<'_, State>, iov: &mut IovIterSource<'_>) -> Result<usize> {
+        let mut word = [0; 16];
+        let len = iov.copy_from_iter(&mut word);
+        let word = word[..len].trim_ascii_end();
+        let place = PLACES.iter().position(|place| *place == word);
+        kiocb.file().place.store(place.ok_or(EINVAL)?, Relaxed);
+        Ok(len)
+    }
+}
+
+impl OpenMisc for FailFile {
+    type Context = ();
+
+    fn open(_context: &()) -> Result<Opened<State>> {
+        Ok(Opened::new(State {
+            page: PageBlock::new(0)?,
+            place: Atomic::new(0),
+        }))
+    }
+}
+
+/// Their mappings: every page of them shows the one page.
+struct FailVm;
+
+#[vtable]
+impl VmOperations for FailVm {
+    type Data = State;
+    type Private = ();
+    type Kind = Pfn;
+    type Atomic = State;
+
+    fn atomic(state: &State) -> &State {
+        state
+    }
+
+    fn mapped(state: &State, _mapped: Mapped) -> Result {
+        state.fail_at(b"mapped", ENOSPC)
+    }
+
+    fn may_split(vma: &DriverVma<Self>, _address: usize) -> Result {
+        vma.data().fail_at(b"split", EBUSY)
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let state = vmf.data();
+        match state.fail_at(b"fault", EIO) {
+            Ok(()) => vmf.insert_pfn(&state.page, 0),
+            Err(_) => vmf.sigbus(),
+        }
+    }
+}
+
+/// The module.
+#[pin_data]
+struct Failing {
+    #[pin]
+    _misc: MiscRegistration<FailFile>,
+}
+
+impl kernel::InPlaceModule for Failing {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _misc <- MiscRegistration::register(c"rust_mm_fail", Hook::MmapPrepare, ()),
+        })
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The smallest device whose memory appears when it is touched: `/dev/rust_mm_lazy`, 16 MiB.
+//!
+//! Everybody who maps it shares its pages, which live in a page cache until the module goes.
+
+#![forbid(unsafe_code)]
+
+use kernel::{
+    fs::File,
+    prelude::*,
+    sync::aref::ARef, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    file_ops::{
+        FileOperations,
+        Hook,
+        OpenMisc,
+        Opened, //
+    },
+    inode::{
+        Inode,
+        InodeData, //
+    },
+    map_pages::MapPages,
+    misc::MiscRegistration,
+    page_cache::AddressSpace,
+    pseudo_fs::{
+        InternalMount,
+        PseudoFs, //
+    },
+    vm_ops::VmOperations,
+    vma::Plain, //
+};
+
+module! {
+    type: Lazy,
+    name: "rust_mm_lazy",
+    authors: ["rmmap developers"],
+    description: "Sample: a device whose memory appears when it is touched",
+    license: "GPL",
+}
+
+/// Size of the device, bytes.
+const SIZE: u64 = 16 << 20;
+
+static FS: PseudoFs<Memory> = PseudoFs::unowned(c"rust_mm_lazy");
+
+/// The memory; there is nothing to know about it but its pages.
+struct Memory;
+
+impl InodeData for Memory {
+    fn may_resize(&self, _size: u64) -> Result {
+        Err(EPERM)
+    }
+
+    fn pages_removed(&self, _pages: usize) {}
+}
+
+type MemoryRef = ARef<Inode<Memory>>;
+
+/// Open files.
+struct LazyFile;
+
+#[vtable]
+impl FileOperations for LazyFile {
+    type Data = MemoryRef;
+    type Vm = LazyVm;
+
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, LazyVm>) -> Result {
+        match desc.pgoff().checked_add(desc.pages()) {
+            Some(end) if end <= desc.file_data().mapping().size_pages() => Ok(()),
+            _ => Err(ENXIO),
+        }
+    }
+}
+
+impl OpenMisc for LazyFile {
+    type Context = MemoryRef;
+
+    fn open(memory: &MemoryRef) -> Result<Opened<MemoryRef>> {
+        Ok(Opened::onto(memory.clone(), memory.clone()))
+    }
+}
+
+/// Their mappings.
+struct LazyVm;
+
+#[vtable]
+impl VmOperations for LazyVm {
+    type Data = MemoryRef;
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = Memory;
+
+    fn atomic(memory: &MemoryRef) -> &Memory {
+        memory
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let mapping = vmf.mapping();
+        let held = mapping.invalidate_lock_shared();
+        if vmf.pgoff() >= mapping.size_pages() {
+            return vmf.sigbus();
+        }
+        if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
+            return vmf.locked(folio);
+        }
+        let Some(folio) = mapping.alloc_folio(0) else {
+            return vmf.no_memory();
+        };
+        match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
+            Ok(folio) => vmf.locked(folio),
+            // Somebody else was faster: look again.
+            Err(failed) if failed.error == EEXIST => vmf.nopage(),
+            Err(_) => vmf.no_memory(),
+        }
+    }
+
+    fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
+        pages.map_resident()
+    }
+}
+
+/// The module. The order of the fields is the order in which they go.
+#[pin_data]
+struct Lazy {
+    #[pin]
+    _misc: MiscRegistration<LazyFile>,
+    _mount: InternalMount<Memory>,
+}
+
+impl kernel::InPlaceModule for Lazy {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(|| {
+            let mount = InternalMount::new(&FS)?;
+            let memory = mount.create_inode(SIZE, KBox::new(Memory, GFP_KERNEL)?)?;
+            Ok(try_pin_init!(Self {
+                _misc <- MiscRegistration::register(c"rust_mm_lazy", Hook::MmapPrepare, memory),
+                _mount: mount,
+            }))
+        })
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages that are mapped up front, in the hook: `/dev/rust_mm_pages`.
+//!
+//! Each open file has 8 pages of its own, the first bytes of which say which page it is. All of
+//! them are mapped when mmap(2) returns, and no page fault ever asks the driver.
+
+#![forbid(unsafe_code)]
+
+use kernel::{
+    fs::File,
+    prelude::*, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    file_ops::{
+        FileOperations,
+        Hook,
+        OpenMisc,
+        Opened, //
+    },
+    misc::MiscRegistration,
+    pages::PageList,
+    vm_ops::VmOperations,
+    vma::{
+        Mixed,
+        NewVma, //
+    }, //
+};
+
+module! {
+    type: UpFront,
+    name: "rust_mm_pages",
+    authors: ["rmmap developers"],
+    description: "Sample: a device whose pages are mapped up front",
+    license: "GPL",
+    params: {
+        prepare: bool {
+            default: true,
+            description: "Map by mmap_prepare's action instead of in the mmap hook",
+        },
+    },
+}
+
+/// Pages of each open file.
+const PAGES: usize = 8;
+
+/// Open files.
+struct PagesFile;
+
+#[vtable]
+impl FileOperations for PagesFile {
+    type Data = PageList;
+    type Vm = PagesVm;
+
+    // The whole or nothing: a mapping of 8 pages from offset 0.
+    fn mmap(_file: &File, vma: NewVma<'_, PagesVm>) -> Result {
+        if vma.pgoff() != 0 || vma.pages() != PAGES {
+            return Err(EINVAL);
+        }
+        vma.insert_pages(vma.start(), vma.file_data())
+    }
+
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, PagesVm>) -> Result {
+        if desc.pgoff() != 0 {
+            return Err(EINVAL);
+        }
+        desc.map_pages_full(desc.file_data())
+    }
+}
+
+impl OpenMisc for PagesFile {
+    type Context = ();
+
+    fn open(_context: &()) -> Result<Opened<PageList>> {
+        let pages = PageList::new(PAGES)?;
+        for index in 0..PAGES {
+            pages.write(index * kernel::page::PAGE_SIZE, &[b'p', b'0' + index as u8])?;
+        }
+        Ok(Opened::new(pages))
+    }
+}
+
+/// Their mappings: they hold pages of the driver's own, and need no operation at all.
+struct PagesVm;
+
+#[vtable]
+impl VmOperations for PagesVm {
+    type Data = PageList;
+    type Private = ();
+    type Kind = Mixed;
+    type Atomic = PageList;
+
+    fn atomic(pages: &PageList) -> &PageList {
+        pages
+    }
+}
+
+/// The module.
+#[pin_data]
+struct UpFront {
+    #[pin]
+    _misc: MiscRegistration<PagesFile>,
+}
+
+impl kernel::InPlaceModule for UpFront {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let hook = if module_parameters::prepare.value() {
+            Hook::MmapPrepare
+        } else {
+            Hook::Mmap
+        };
+        try_pin_init!(Self {
+            _misc <- MiscRegistration::register(c"rust_mm_pages", hook, ()),
+        })
+    }
+}

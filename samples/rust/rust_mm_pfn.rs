@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that is mapped by page frame, as registers of a device are: `/dev/rust_mm_pfn`.
+//!
+//! 16 KiB of contiguous memory stand for the device's. `get_user_pages()` cannot use such mappings,
+//! so that debuggers need `access`.
+
+#![forbid(unsafe_code)]
+
+use kernel::{
+    fs::File,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
+};
+use kernel_mm::{
+    access::Access,
+    desc::{
+        Caching,
+        VmAreaDesc, //
+    },
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    file_ops::{
+        FileOperations,
+        Hook,
+        OpenMisc,
+        Opened, //
+    },
+    misc::MiscRegistration,
+    pages::PageBlock,
+    vm_ops::VmOperations,
+    vma::{
+        DriverVma,
+        NewVma,
+        Pfn, //
+    }, //
+};
+
+module! {
+    type: Frames,
+    name: "rust_mm_pfn",
+    authors: ["rmmap developers"],
+    description: "Sample: a device that is mapped by page frame",
+    license: "GPL",
+    params: {
+        prepare: bool {
+            default: true,
+            description: "Map all frames by mmap_prepare's action; otherwise each when it is touched",
+        },
+    },
+}
+
+/// The device's memory is 2^ORDER pages.
+const ORDER: u32 = 2;
+
+/// Open files.
+struct PfnFile;
+
+#[vtable]
+impl FileOperations for PfnFile {
+    type Data = Arc<PageBlock>;
+    type Vm = PfnVm;
+
+    // Nothing is mapped yet: `fault` will.
+    fn mmap(_file: &File, vma: NewVma<'_, PfnVm>) -> Result {
+        check(vma.file_data(), vma.pgoff(), vma.pages())
+    }
+
+    // Everything is mapped when mmap(2) returns.
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, PfnVm>) -> Result {
+        check(desc.file_data(), desc.pgoff(), desc.pages())?;
+        desc.set_caching(Caching::Uncached);
+        desc.remap_simple(desc.file_data())
+    }
+}
+
+fn check(block: &PageBlock, pgoff: usize, pages: usize) -> Result {
+    match pgoff.checked_add(pages) {
+        Some(end) if end <= block.pages() => Ok(()),
+        _ => Err(ENXIO),
+    }
+}
+
+impl OpenMisc for PfnFile {
+    type Context = Arc<PageBlock>;
+
+    fn open(block: &Arc<PageBlock>) -> Result<Opened<Arc<PageBlock>>> {
+        Ok(Opened::new(block.clone()))
+    }
+}
+
+/// Their mappings.
+struct PfnVm;
+
+#[vtable]
+impl VmOperations for PfnVm {
+    type Data = Arc<PageBlock>;
+    type Private = ();
+    type Kind = Pfn;
+    type Atomic = PageBlock;
+
+    fn atomic(block: &Arc<PageBlock>) -> &PageBlock {
+        block
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let (block, index) = (vmf.data(), vmf.pgoff());
+        vmf.insert_pfn(block, index)
+    }
+
+    fn access(vma: &DriverVma<Self>, address: usize, access: Access<'_>) -> Result<usize> {
+        let offset = vma.pgoff() * PAGE_SIZE + (address - vma.start());
+        let len = access.len();
+        match access {
+            Access::Read(buffer) => vma.data().read(offset, buffer)?,
+            Access::Write(bytes) => vma.data().write(offset, bytes)?,
+        }
+        Ok(len)
+    }
+}
+
+/// The module.
+#[pin_data]
+struct Frames {
+    #[pin]
+    _misc: MiscRegistration<PfnFile>,
+}
+
+impl kernel::InPlaceModule for Frames {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(|| {
+            let hook = if module_parameters::prepare.value() {
+                Hook::MmapPrepare
+            } else {
+                Hook::Mmap
+            };
+            let block = PageBlock::new(ORDER)?;
+            for page in 0..block.pages() {
+                block.write(page * PAGE_SIZE, &[b'f', b'0' + page as u8])?;
+            }
+            let block = Arc::new(block, GFP_KERNEL)?;
+            Ok(try_pin_init!(Self {
+                _misc <- MiscRegistration::register(c"rust_mm_pfn", hook, block),
+            }))
+        })
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A ring buffer that the kernel writes and userspace reads through one mapping:
+//! `/dev/rust_mm_ring`.
+//!
+//! Page 0 holds two words: `head`, how many bytes the kernel has written, and `tail`, how many the
+//! reader has taken; both only grow, and wrap around at 2^32. Pages 1 to 4 hold the bytes, byte `n`
+//! at `n % 16384`. What is written to the device with write(2) stands for what a real device would
+//! produce; poll(2) waits for it.
+
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::Ordering;
+use kernel::{
+    fs::File,
+    iov::IovIterSource,
+    new_mutex,
+    new_poll_condvar,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        poll::{
+            PollCondVar,
+            PollTable, //
+        },
+        Arc,
+        Mutex, //
+    }, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    file_ops::{
+        FileKiocb,
+        FileOperations,
+        Hook,
+        OpenMisc,
+        Opened,
+        Ready, //
+    },
+    misc::MiscRegistration,
+    pages::PageList,
+    vm_ops::VmOperations,
+    vma::Mixed, //
+};
+
+module! {
+    type: RingModule,
+    name: "rust_mm_ring",
+    authors: ["rmmap developers"],
+    description: "Sample: a ring buffer read through a mapping",
+    license: "GPL",
+}
+
+/// Bytes that the ring holds; a power of two.
+const SIZE: usize = 4 * PAGE_SIZE;
+/// Where `head` is, in bytes.
+const HEAD: usize = 0;
+/// Where `tail` is; in a cache line of its own.
+const TAIL: usize = 64;
+
+/// The ring of one open file.
+#[pin_data]
+struct Ring {
+    pages: PageList,
+    /// Where the kernel will write next: userspace can write to the page, but not to this.
+    #[pin]
+    head: Mutex<u32>,
+    #[pin]
+    wait: PollCondVar,
+}
+
+impl Ring {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            try_pin_init!(Self {
+                pages: PageList::new(1 + SIZE / PAGE_SIZE)?,
+                head <- new_mutex!(0),
+                wait <- new_poll_condvar!("rust_mm_ring"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// How many bytes the reader has not taken; a `tail` that makes no sense counts as a full ring.
+    fn used(&self, head: u32) -> Result<usize> {
+        let tail = self.pages.word(TAIL)?.load(Ordering::Acquire);
+        Ok((head.wrapping_sub(tail) as usize).min(SIZE))
+    }
+
+    /// Appends as much of `bytes` as there is room for, and returns how much that was.
+    fn push(&self, bytes: &[u8]) -> Result<usize> {
+        let mut head = self.head.lock();
+        let count = bytes.len().min(SIZE - self.used(*head)?);
+        let at = *head as usize % SIZE;
+        let first = count.min(SIZE - at);
+        self.pages.write(PAGE_SIZE + at, &bytes[..first])?;
+        self.pages.write(PAGE_SIZE, &bytes[first..count])?;
+        *head = head.wrapping_add(count as u32);
+        // The bytes are there before the reader is told.
+        self.pages.word(HEAD)?.store(*head, Ordering::Release);
+        drop(head);
+        self.wait.notify_all();
+        Ok(count)
+    }
+}
+
+/// Open files.
+struct RingFile;
+
+#[vtable]
+impl FileOperations for RingFile {
+    type Data = Arc<Ring>;
+    type Vm = RingVm;
+
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RingVm>) -> Result {
+        // A private mapping would not show what is written later.
+        if desc.pgoff() != 0 || !desc.is_shared() {
+            return Err(EINVAL);
+        }
+        desc.map_pages_full(&desc.file_data().pages)
+    }
+
+    fn write_iter(kiocb: FileKiocb<'_, Arc<Ring>>, iov: &mut IovIterSource<'_>) -> Result<usize> {
+        let mut bytes = KVec::new();
+        let wanted = iov.len().min(SIZE);
+        bytes.resize(wanted, 0, GFP_KERNEL)?;
+        let got = iov.copy_from_iter(&mut bytes);
+        if got < wanted {
+            return Err(EFAULT);
+        }
+        match kiocb.file().push(&bytes)? {
+            0 if wanted > 0 => Err(EAGAIN),
+            count => Ok(count),
+        }
+    }
+
+    fn poll(ring: &Arc<Ring>, file: &File, table: PollTable<'_>) -> Ready {
+        table.register_wait(file, &ring.wait);
+        let head = *ring.head.lock();
+        match ring.used(head) {
+            Ok(0) => Ready::WRITABLE,
+            Ok(SIZE) => Ready::READABLE,
+            _ => Ready::READABLE | Ready::WRITABLE,
+        }
+    }
+}
+
+impl OpenMisc for RingFile {
+    type Context = ();
+
+    fn open(_context: &()) -> Result<Opened<Arc<Ring>>> {
+        Ok(Opened::new(Ring::new()?))
+    }
+}
+
+/// Their mappings.
+struct RingVm;
+
+#[vtable]
+impl VmOperations for RingVm {
+    type Data = Arc<Ring>;
+    type Private = ();
+    type Kind = Mixed;
+    type Atomic = Ring;
+
+    fn atomic(ring: &Arc<Ring>) -> &Ring {
+        ring
+    }
+}
+
+/// The module.
+#[pin_data]
+struct RingModule {
+    #[pin]
+    _misc: MiscRegistration<RingFile>,
+}
+
+impl kernel::InPlaceModule for RingModule {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _misc <- MiscRegistration::register(c"rust_mm_ring", Hook::MmapPrepare, ()),
+        })
+    }
+}
