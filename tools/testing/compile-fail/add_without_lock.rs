@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages are added with truncation held off only.
+
+//~ ERROR E0277
+//~ MESSAGE the trait bound `AddressSpace: TruncationHeldOff` is not satisfied
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::prelude::*;
+use kernel_mm::page_cache::AddressSpace;
+
+/// Adds a page while truncation may run.
+pub fn add(mapping: &AddressSpace) -> Result {
+    let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+    AddressSpace::add_folio(mapping, folio, 0).map_err(|failed| failed.error)?;
+    Ok(())
+}

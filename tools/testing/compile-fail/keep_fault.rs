@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A fault cannot be kept beyond the call.
+
+//~ ERROR E0521
+//~ MESSAGE borrowed data escapes outside of
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::prelude::*;
+use kernel_mm::{
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    vm_ops::VmOperations,
+    vma::Plain, //
+};
+
+/// The driver's mappings.
+struct Vm;
+
+#[vtable]
+impl VmOperations for Vm {
+    type OwnerModule = common::Owner;
+    type Data = common::MemoryRef;
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = common::Memory;
+
+    fn atomic(data: &Self::Data) -> &Self::Atomic {
+        data
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        keep(KBox::new(vmf, GFP_KERNEL).unwrap());
+        loop {}
+    }
+}
+
+/// Somewhere that outlives the call.
+fn keep<T: 'static>(_value: KBox<T>) {}

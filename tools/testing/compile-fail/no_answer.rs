@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A fault cannot be left without an answer.
+
+//~ ERROR E0308
+//~ MESSAGE mismatched types
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::prelude::*;
+use kernel_mm::{
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    vm_ops::VmOperations,
+    vma::Plain, //
+};
+
+/// The driver's mappings.
+struct Vm;
+
+#[vtable]
+impl VmOperations for Vm {
+    type OwnerModule = common::Owner;
+    type Data = common::MemoryRef;
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = common::Memory;
+
+    fn atomic(data: &Self::Data) -> &Self::Atomic {
+        data
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        let _ = vmf.pgoff();
+    }
+}
