@@ -28,17 +28,15 @@ macro_rules! layout {
     };
 }
 
-/// Adds constants.
+/// Constants with their names.
 macro_rules! numbers {
-    ($facts:ident, $($name:ident),* $(,)?) => {
-        $( $facts.push((stringify!($name).to_owned(), $name as u64)); )*
+    ($($name:ident),* $(,)?) => {
+        vec![$( (stringify!($name).to_owned(), $name as u64) ),*]
     };
 }
 
 fn numbers() -> Facts {
-    let mut facts = Facts::new();
-    numbers!(
-        facts,
+    numbers![
         RMMAP_ABI_VERSION,
         RMMAP_NR_ORDERS,
         RMMAP_IOC_MAGIC,
@@ -52,8 +50,7 @@ fn numbers() -> Facts {
         RMMAP_HOOK_PREPARE,
         RMMAP_KIND_DEVICE,
         RMMAP_KIND_REGION,
-    );
-    facts
+    ]
 }
 
 fn layouts() -> Facts {

@@ -11,8 +11,8 @@ pub struct Config {
     options: BTreeMap<String, String>,
 }
 
-/// Options that distributions strip from the config they ship, and what to put there: nothing of them
-/// shapes an interface. A module is not to be signed with a key that nobody has.
+/// Options that distributions strip from the config they ship, and what to put there: nothing of
+/// them shapes an interface. A module is not to be signed with a key that nobody has.
 pub const STRIPPED: &[(&str, &str)] = &[
     ("CONFIG_BUILD_SALT", "\"\""),
     ("CONFIG_MODULE_SIG_ALL", "n"),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The proof that metadata belongs to a kernel: both know the same Rust symbols.
 //!
-//! A mangled Rust name carries the hash of its crate, which changes with compiler, flags and source. So
-//! a module that was built on metadata with the kernel's names will find them when it is loaded.
+//! A mangled Rust name carries the hash of its crate, which changes with compiler, flags and
+//! source. So a module that was built on metadata with the kernel's names will find them when it is
+//! loaded.
 
 use anyhow::{bail, Context, Result};
 use std::collections::BTreeSet;

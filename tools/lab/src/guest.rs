@@ -166,7 +166,8 @@ fn copy_kernel_log(out: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-/// One record of `/dev/kmsg` (`priority,sequence,microseconds,flags;text\n KEY=value...`) as a line.
+/// One record of `/dev/kmsg` (`priority,sequence,microseconds,flags;text\n KEY=value...`) as a
+/// line.
 fn kmsg_line(record: &str) -> Option<String> {
     let (head, text) = record.split_once(';')?;
     let mut fields = head.split(',');

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What host and guest say to each other: files in one folder that both see.
 //!
-//! The console is no channel for results: a panicking kernel writes on it, and so does everyone else.
+//! The console is no channel for results: a panicking kernel writes on it, and so does everyone
+//! else.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,8 @@ pub const NOT_STARTED: i32 = 127;
 /// What the guest shall do.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Modules to load first, each the arguments of one `insmod`; removed in reverse order afterwards.
+    /// Modules to load first, each the arguments of one `insmod`; removed in reverse order
+    /// afterwards.
     pub insmod: Vec<Vec<String>>,
     /// The command and its arguments; a shell when empty.
     pub command: Vec<String>,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which stock kernel: the newest of Debian's that can take Rust modules, or the one that was asked for.
+//! Which stock kernel: the newest of Debian's that can take Rust modules, or the one that was asked
+//! for.
 
 use super::apt;
 use crate::project::Project;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! virtme-ng, which boots kernels on the root's own files: from PyPI, for Debian 13's is too old for a
-//! stock kernel.
+//! virtme-ng, which boots kernels on the root's own files: from PyPI, for Debian 13's is too old
+//! for a stock kernel.
 
 use crate::steps::Steps;
 use crate::vm::VIRTME_RUN;

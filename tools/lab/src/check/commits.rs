@@ -21,7 +21,7 @@ pub fn check(lab: &Lab<'_>) -> Result<Verdict> {
     if list.text.trim().is_empty() {
         return Ok(Verdict::Skipped(format!("all commits are in {UPSTREAM}")));
     }
-    let mut perl = checkpatch::command(lab)?;
+    let mut perl = checkpatch::command(lab, checkpatch::IN_TEXTS)?;
     perl.env("GIT_CONFIG_COUNT", "1");
     perl.env("GIT_CONFIG_KEY_0", "safe.directory");
     perl.env("GIT_CONFIG_VALUE_0", "*");

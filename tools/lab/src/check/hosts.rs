@@ -19,6 +19,7 @@ const REGISTRIES: &[(&str, &str)] = &[
 ];
 /// Hosts that may be linked to, with all below them.
 const KNOWN: &[&str] = &[
+    "docs.rs",
     "kernel.org",
     "rust-lang.org",
     "spdx.org",
@@ -51,7 +52,7 @@ fn refused(line: &str) -> Option<String> {
     registry.or_else(|| addresses(line).find(|host| !known(host)).map(str::to_owned))
 }
 
-/// The hosts of all `scheme://host` in `line`.
+/// The hosts of all addresses in `line`.
 fn addresses(line: &str) -> impl Iterator<Item = &str> {
     line.split("://").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files that the pages at the top of the checkout point to exist. (Sphinx sees `Documentation/` only.)
+//! Files that the pages at the top of the checkout point to exist. (Sphinx sees `Documentation/`
+//! only.)
 
 use super::lab::Lab;
 use super::verdict::Verdict;

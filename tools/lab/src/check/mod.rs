@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `make check`: what can be said about the code without running it.
 //!
-//! Each check is a function in a file of its own, tells its verdict in one line and, when it failed,
-//! why. [`ALL`] lists them.
+//! Each check is a function in a file of its own, tells its verdict in one line and, when it
+//! failed, why. [`ALL`] lists them.
 
 mod checkpatch;
 mod clippy;

@@ -7,7 +7,7 @@ use super::verdict::Verdict;
 use anyhow::Result;
 
 /// What the line contains; cut in two, or this file would have it twice.
-const MARK: &str = concat!("SPDX-", "License-Identifier: ");
+const MARK: &str = concat!("SPDX", "-License-Identifier: ");
 /// The text of the licence itself, and what cargo writes.
 const WITHOUT: &[&str] = &["LICENSE", "Cargo.lock"];
 /// It may stand behind the name of an interpreter, and no later.

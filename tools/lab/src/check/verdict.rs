@@ -93,11 +93,12 @@ impl fmt::Display for Tally {
 
 fn indented(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
-    let mut shown: String = lines
-        .iter()
-        .take(SHOWN)
-        .map(|line| format!("     {line}\n"))
-        .collect();
+    let mut shown = String::new();
+    for line in lines.iter().take(SHOWN) {
+        shown.push_str("     ");
+        shown.push_str(line);
+        shown.push('\n');
+    }
     if let Some(more) = lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         shown.push_str(&format!("     ... and {more} lines more\n"));
     }

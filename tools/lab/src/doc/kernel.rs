@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Documentation of the kernel's crates: rustdoc with the words that Kbuild called rustc with.
 //!
-//! Kbuild documents the tree's own crates only. But it records, beside each object, the command that
-//! made it, and rustdoc takes the same flags.
+//! Kbuild documents the tree's own crates only. But it records, beside each object, the command
+//! that made it, and rustdoc takes the same flags.
 
 use super::{folder, srctree};
 use crate::build::{self, Stock};

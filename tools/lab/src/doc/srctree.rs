@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Links of the form `srctree/include/linux/fs.h`, which the kernel's documentation has.
 //!
-//! rustdoc knows nothing of them. As the kernel's own build does, each is looked for in the source and
-//! turned into the path it has on this machine.
+//! rustdoc knows nothing of them. As the kernel's own build does, each is looked for in the source
+//! and turned into the path it has on this machine.
 
 use anyhow::{bail, Context, Result};
 use std::collections::BTreeSet;

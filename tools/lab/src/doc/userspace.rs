@@ -12,7 +12,8 @@ use std::process::Command;
 /// Where programs run; cargo makes a folder of this name.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Documents the workspace's crates, private items too: most are programs. A broken link is an error.
+/// Documents the workspace's crates, private items too: most are programs. A broken link is an
+/// error.
 pub fn build(log: &mut Log, project: &Project) -> Result<()> {
     let cache = folder(project, ".cargo");
     let mut cargo = Command::new("cargo");

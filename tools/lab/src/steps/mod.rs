@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Steps: named work that is done once, shown while it runs, and skipped until its inputs change.
 //!
-//! A step leaves a stamp, the hash of its inputs, when it is complete. It has no stamp while it runs, so
-//! whatever interrupts it, the next run does it again.
+//! A step leaves a stamp, the hash of its inputs, when it is complete. It has no stamp while it
+//! runs, so whatever interrupts it, the next run does it again.
 
 mod inputs;
 mod log;

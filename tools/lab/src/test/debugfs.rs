@@ -54,10 +54,12 @@ pub fn orphaned_pages() -> Result<Option<String>> {
 }
 
 /// Picks the stacks with a frame in a module. Nothing else is loaded on the debug kernel, so such a
-/// frame is one of ours: with its name while the module is there, as a bare address once it is gone.
+/// frame is one of ours: with its name while the module is there, as a bare address once it is
+/// gone.
 ///
 /// Pages of a slab are not counted: the allocator keeps them for others after the objects, which
-/// kmemleak watches, have been freed. Nor is the store of the stacks themselves, which never shrinks.
+/// kmemleak watches, have been freed. Nor is the store of the stacks themselves, which never
+/// shrinks.
 fn orphans_in(stacks: &str) -> Vec<&str> {
     let in_module = |frame: &str| frame.starts_with("0x") || frame.ends_with("[rmmap]");
     let keepers = ["allocate_slab+", "new_slab+", "stack_depot_save"];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the guest tells the host while it tests: lines of JSON on the standard output, which the lab
-//! carries in a file on the shared folder.
+//! What the guest tells the host while it tests: lines of JSON on the standard output, which the
+//! lab carries in a file on the shared folder.
 //!
 //! What is in that file survives the guest, and its last complete line says how far the guest came.
 

@@ -15,7 +15,8 @@ use rmmap_procfs::Fields;
 /// They also count the text of programs. Clean pages are dropped before each look, but not those
 /// that a running program has mapped, and the guest's few programs map some more of theirs while
 /// the tests run. A leak hides behind this for fewer than this many pages in a whole boot only, and
-/// not at all from `Unevictable`: the module's pages are in it from their first moment, programs' are not.
+/// not at all from `Unevictable`: the module's pages are in it from their first moment, programs'
+/// are not.
 const TEXT_PAGES: u64 = 128;
 
 /// How often to look again: pages on their way through RCU or a deferred `fput` come back late.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Which accelerator QEMU can use: found out by booting, not by looking at `/dev/kvm`.
 //!
-//! A `/dev/kvm` that opens, and even creates a machine, may still hang every guest (nested or filtered
-//! virtualization). So the kernel itself is booted without a root file system: where KVM works it
-//! panics for want of one after about a second, elsewhere nothing comes.
+//! A `/dev/kvm` that opens, and even creates a machine, may still hang every guest (nested or
+//! filtered virtualization). So the kernel itself is booted without a root file system: where KVM
+//! works it panics for want of one after about a second, elsewhere nothing comes.
 
 use super::Kernel;
 use crate::project::Project;

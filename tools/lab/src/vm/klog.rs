@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Finds what a healthy kernel never says: warnings, oopses, lock reports, sanitizer reports, leaks.
+//! Finds what a healthy kernel never says: warnings, oopses, lock reports, sanitizer reports,
+//! leaks.
 
 /// Phrases that begin or name a report. Each is specific enough that plain driver messages, and the
 /// KTAP that KUnit prints, do not hold it.
@@ -93,8 +94,8 @@ pub fn scan(log: &str) -> Vec<Splat> {
     splats
 }
 
-/// Lists the reports in the guest's own log and those that only the console has: what came after the
-/// guest read its log (power off), and all that a dead guest said.
+/// Lists the reports in the guest's own log and those that only the console has: what came after
+/// the guest read its log (power off), and all that a dead guest said.
 pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
     let mut splats = scan(dmesg);
     // The console does not tell the kernel's lines from a program's, the log does: what it holds,
@@ -120,7 +121,8 @@ fn is_report(line: &str) -> bool {
     SIGNS.iter().any(|sign| line.contains(sign))
 }
 
-/// The text of a line without `<priority>` and `[time]`; nothing for what a program wrote to /dev/kmsg.
+/// The text of a line without `<priority>` and `[time]`; nothing for what a program wrote to
+/// /dev/kmsg.
 fn kernel_text(line: &str) -> Option<&str> {
     let mut text = line.trim_end();
     if let Some(rest) = text.strip_prefix('<') {

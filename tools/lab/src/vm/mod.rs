@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Virtual machines: boots a kernel on the lab's own root, runs one command in it, tells how it ended.
+//! Virtual machines: boots a kernel on the lab's own root, runs one command in it, tells how it
+//! ended.
 //!
 //! ```ignore
 //! let vm = Vm::new("selftest", kernel).timeout(Duration::from_secs(600));

@@ -81,8 +81,8 @@ pub fn command(
     Ok(run)
 }
 
-/// Lays image and modules out as virtme-ng looks for them, by links: `boot/vmlinuz` below a folder that
-/// has `lib/modules/VERSION`.
+/// Lays image and modules out as virtme-ng looks for them, by links: `boot/vmlinuz` below a folder
+/// that has `lib/modules/VERSION`.
 fn stage(kernel: &Kernel, dir: &Path) -> Result<PathBuf> {
     let image = dir.join("kernel/vmlinuz");
     fs::create_dir_all(dir.join("kernel/lib/modules"))?;

@@ -7,8 +7,8 @@
 //! reading, so that every parser is tested on canned text.
 //!
 //! Why not the crate `procfs`: its `VmFlags` (0.18) forgets every flag that it does not know, among
-//! them `lf` (mlock on fault), `sl` (sealed) and `dp` (droppable), and these are just what the tests
-//! of a mapping device assert. Names are therefore kept here as the kernel prints them.
+//! them `lf` (mlock on fault), `sl` (sealed) and `dp` (droppable), and these are just what the
+//! tests of a mapping device assert. Names are therefore kept here as the kernel prints them.
 //!
 //! `mincore(2)` is a system call on a mapping and lies in `rmmap-sys`.
 

@@ -198,7 +198,8 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc
     let registers = unsafe { &mut (*context).uc_mcontext.gregs };
     let ip = registers[libc::REG_RIP as usize];
     if ip >= begin && ip < end {
-        // SAFETY: With SA_SIGINFO the kernel passes a siginfo, and for these signals si_addr is set.
+        // SAFETY: With SA_SIGINFO the kernel passes a siginfo, and for these signals si_addr is
+        // set.
         let (code, address) = unsafe { ((*info).si_code, (*info).si_addr()) };
         registers[libc::REG_RAX as usize] = address as i64;
         registers[libc::REG_RDX as usize] = i64::from(signal) | (i64::from(code) << 8);
