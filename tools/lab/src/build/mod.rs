@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the lab makes: the kernels with their build folders, the modules, the tools.
+//! What the lab makes: the kernels with their build folders, and the modules. (The programs are there
+//! before: `start` compiles them together with this one.)
 //!
 //! Each part is one step or a few; all of them are quick when nothing changed.
 
@@ -8,13 +9,11 @@ mod choose;
 mod debug;
 mod module;
 mod stock;
-mod tools;
 mod virtme_ng;
 
 pub use debug::{built_debug, debug};
 pub use module::module;
 pub use stock::{stock, Stock};
-pub use tools::tools;
 pub use virtme_ng::virtme_ng;
 
 use crate::project::Project;
@@ -35,7 +34,6 @@ pub struct Ready {
 pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
     let stock = stock(project, steps)?;
     virtme_ng(steps)?;
-    tools(project, steps)?;
     let module = module(project, steps, "stock", &stock.kdir)?;
     Ok(Ready {
         kernel: stock.kernel(),
@@ -47,7 +45,6 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
 pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     let stock = stock(project, steps)?;
     virtme_ng(steps)?;
-    tools(project, steps)?;
     let debug = debug(project, steps, &stock)?;
     let module = module(project, steps, "debug", &debug.kdir)?;
     Ok(Ready {
