@@ -7,7 +7,9 @@ LAB := tools/lab/lab
 # Programs for this host (the lab compiles its own, with its own compiler, into build/cargo). The
 # target must be named, or the static linking would be applied to procedural macros, too.
 HOST := --release --target x86_64-unknown-linux-gnu --target-dir build/cargo-host
-KBUILD_IN = cargo run --quiet $(HOST) -p rmmap-kdir -- make
+CARGO = $(or $(shell command -v cargo),$(error cargo is missing: install it with the compilers of the \
+	kernel (Debian 13: apt-get install cargo), or use `make run`, which needs nothing))
+KBUILD_IN = $(CARGO) run --quiet $(HOST) -p rmmap-kdir -- make
 
 # The kernel that `make modules` builds for, and where the result goes.
 KDIR ?=
@@ -29,7 +31,7 @@ lab: ## Make the lab: a Debian root, the stock kernel, module and tools (KERNEL=
 	@$(LAB) lab
 
 tools: ## Build the userspace programs for this host
-	cargo build $(HOST) -p rmmap
+	$(CARGO) build $(HOST) -p rmmap
 
 run: ## Show what the module does: the demo on the stock kernel, in a virtual machine
 	@$(LAB) run
