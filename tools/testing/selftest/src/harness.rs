@@ -100,7 +100,7 @@ fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
         let start = Instant::now();
         let result = run_one(case, &context);
         let millis = start.elapsed().as_millis();
-        let result = tidy_up(case, &context, result);
+        let result = tidy_up(case, &mut context, result);
         println!("# time {name} {millis}");
         match result {
             Ok(()) => {
@@ -227,25 +227,27 @@ fn signal_name(signal: i32) -> &'static str {
         .map_or("", |(_, name)| name)
 }
 
-/// Fails when regions or memory of a test outlive its processes.
-fn leaves_nothing(context: &Context) -> Result<(), Stop> {
-    let Some(before) = &context.info else {
+/// Fails when regions or memory of a test outlive its processes. The next test is measured by what
+/// is there then, so that only this one is blamed.
+fn leaves_nothing(context: &mut Context) -> Result<(), Stop> {
+    let Some(info) = &mut context.info else {
         return Ok(());
     };
+    let before = *info;
     let end = Instant::now() + Duration::from_secs(5).mul_f64(context.time_scale);
     loop {
         let device = Device::open()?;
         // What the device's own region holds is its to keep: the next test starts without.
         device.discard(0, before.capacity)?;
-        let now = device.info()?;
-        let is_more = now.regions > before.regions || now.used_bytes > before.used_bytes;
+        *info = device.info()?;
+        let is_more = info.regions > before.regions || info.used_bytes > before.used_bytes;
         if !is_more {
             return Ok(());
         }
         if Instant::now() > end {
             return Err(Stop::Fail(format!(
-                "left behind: {} regions and {} bytes; before the tests it was {} and {}",
-                now.regions, now.used_bytes, before.regions, before.used_bytes
+                "left behind: {} regions and {} bytes; before the test it was {} and {}",
+                info.regions, info.used_bytes, before.regions, before.used_bytes
             )));
         }
         // A killed process gives its memory up in its own time.
@@ -254,11 +256,18 @@ fn leaves_nothing(context: &Context) -> Result<(), Stop> {
 }
 
 /// Brings everything back to where it was before the test, and fails a test that left anything.
-fn tidy_up(case: &Case, context: &Context, result: Result<(), Stop>) -> Result<(), Stop> {
+fn tidy_up(case: &Case, context: &mut Context, result: Result<(), Stop>) -> Result<(), Stop> {
     match &context.loader {
-        // Unloading is the check: it is refused while anything is left.
-        Some(loader) if case.on == On::Reload => result.and(loader.restore().map_err(Stop::Fail)),
-        _ => result.and_then(|()| leaves_nothing(context)),
+        Some(loader) if case.on == On::Reload => {
+            // Unloading is the check: it is refused while anything is left.
+            let restored = loader.restore().map_err(Stop::Fail);
+            result.and(restored)
+        }
+        _ => {
+            // After a failure it is done for the next test's sake.
+            let left = leaves_nothing(context);
+            result.and(left)
+        }
     }
 }
 
@@ -291,6 +300,6 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_no_module() {
-        assert_eq!(leaves_nothing(&context()), Ok(()));
+        assert_eq!(leaves_nothing(&mut context()), Ok(()));
     }
 }
