@@ -7,9 +7,10 @@
 //! is to be mapped at once is said by an action, which the core carries out when the VMA exists.
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h); documentation:
-//! [`Documentation/filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
+//! [`filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
 
 use crate::{
+    fault::Invariant,
     ffi,
     file_ops::FileState,
     pages::{
@@ -51,7 +52,7 @@ pub enum Caching {
 /// `desc` is valid and accessed through this object only; its file carries `V::Data`.
 pub struct VmAreaDesc<'f, V: VmOperations> {
     desc: *mut bindings::vm_area_desc,
-    _file: PhantomData<(fn(&'f ()) -> &'f (), V)>,
+    _file: PhantomData<(Invariant<'f>, V)>,
 }
 
 impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
@@ -181,7 +182,6 @@ impl<'f, V: VmOperations<Kind = Mixed>> VmAreaDesc<'f, V> {
     /// `EINVAL` when they do not fit.
     pub fn map_pages(&mut self, address: usize, pages: &'f PageList) -> Result {
         self.check_range(address, pages.len())?;
-        // SAFETY: Computes a value of plain words.
         let mut action: bindings::mmap_action = pin_init::zeroed();
         action.type_ = bindings::mmap_action_type_MMAP_MAP_KERNEL_PAGES;
         action.__bindgen_anon_1.map_kernel = bindings::mmap_action__bindgen_ty_1__bindgen_ty_3 {

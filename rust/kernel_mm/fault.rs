@@ -35,6 +35,9 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
+/// Makes a type that holds it invariant in `'a`.
+pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
+
 /// A page fault that waits for its answer.
 ///
 /// The per-VMA lock or the mmap lock is held for reading. The handler may sleep.
@@ -47,7 +50,7 @@ use kernel::{
 pub struct VmFault<'a, V: VmOperations> {
     vmf: *mut bindings::vm_fault,
     // Invariant in 'a, so that an answer cannot be passed off as that of another fault.
-    _vmf: PhantomData<(fn(&'a ()) -> &'a (), V)>,
+    _vmf: PhantomData<(Invariant<'a>, V)>,
     _nts: NotThreadSafe,
 }
 
@@ -55,7 +58,7 @@ pub struct VmFault<'a, V: VmOperations> {
 #[must_use = "a page fault must be answered"]
 pub struct Answer<'a> {
     ret: bindings::vm_fault_t,
-    _vmf: PhantomData<fn(&'a ()) -> &'a ()>,
+    _vmf: PhantomData<Invariant<'a>>,
 }
 
 impl Answer<'_> {
@@ -77,8 +80,8 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say; nobody else uses `vmf` meanwhile, and `'a` is not longer than the
-    /// life of the file.
+    /// As the type invariants say; nobody else uses `vmf` meanwhile, and `'a` is not longer than
+    /// the life of the file.
     pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
         // INVARIANT: By the contract of this function.
         Self {

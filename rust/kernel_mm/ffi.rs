@@ -49,7 +49,10 @@ pub(crate) const MAP_PRIVATE: usize = 2;
 pub(crate) const MAP_POPULATE: usize = 0x8000;
 
 macro_rules! helpers {
-    ($($(#[$meta:meta])* fn $c:literal $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
+    ($(
+        $(#[$meta:meta])*
+        fn $c:literal $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;
+    )*) => {
         unsafe extern "C" {
             $(
                 $(#[$meta])*

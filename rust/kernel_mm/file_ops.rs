@@ -148,7 +148,8 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// poll(2), select(2), epoll: registers with `table` to be woken, and returns what is ready now.
+    /// poll(2), select(2), epoll: registers with `table` to be woken, and returns what is ready
+    /// now.
     fn poll(_data: &Self::Data, _file: &File, _table: PollTable<'_>) -> Ready {
         build_error!(VTABLE_DEFAULT_ERROR)
     }

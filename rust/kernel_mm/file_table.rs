@@ -251,7 +251,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
         let file = unsafe { File::from_raw_file(file) };
-        match F::ioctl(data, file, cmd, arg as usize) {
+        match F::ioctl(data, file, cmd, arg) {
             Ok(ret) => ret as c_long,
             Err(e) => e.to_errno() as c_long,
         }

@@ -95,14 +95,14 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
             && folio.mapping() == self.mapping().as_raw()
             && folio.starts_at(self.first_pgoff())
             && self.vma().contains(start, span)
-            && !(self.fault.is_write() && !self.vma().is_shared());
+            && (!self.fault.is_write() || self.vma().is_shared());
         if !fits {
             drop(folio);
             return self.fallback();
         }
         let write = self.fault.is_write();
-        // SAFETY: The fault is valid; the folio is a PMD's size, of the file, at the place where the
-        // VMA shows it, and locked.
+        // SAFETY: The fault is valid; the folio is a PMD's size, of the file, at the place where
+        // the VMA shows it, and locked.
         let ret =
             unsafe { bindings::vmf_insert_folio_pmd(self.fault.as_raw(), folio.as_raw(), write) };
         Answer::from_raw(ret)

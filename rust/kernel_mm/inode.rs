@@ -12,6 +12,7 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h); the model is
 //! [`mm/secretmem.c`](srctree/mm/secretmem.c)
 //!
+//! [`ARef<Inode<D>>`]: kernel::sync::aref::ARef
 //! [`PseudoFs`]: crate::pseudo_fs::PseudoFs
 
 use crate::{

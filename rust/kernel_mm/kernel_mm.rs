@@ -12,10 +12,10 @@
 //!
 //! | module | mirrors | job |
 //! |---|---|---|
-//! | [`misc`], [`pseudo_fs`], [`anon`] | miscdevice.h, pseudo_fs.h, anon_inodes.h | give files to userspace |
+//! | [`misc`], [`pseudo_fs`], [`anon`] | miscdevice.h, pseudo_fs.h, ... | give files to userspace |
 //! | [`file_ops`], [`desc`] | fs.h | the files: hooks for mmap(2), read, write, ioctl, ... |
 //! | [`vm_ops`], [`vma`] | mm.h | the mappings: VMAs and what happens to them |
-//! | [`fault`], [`map_pages`], [`mkwrite`], [`huge_fault`], [`access`] | mm.h | page faults and their answers |
+//! | [`fault`], [`map_pages`], [`mkwrite`], [`huge_fault`], [`access`] | mm.h | page faults |
 //! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
 //! | [`page_cache`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
 //! | [`percpu`], [`mem`] | percpu.h, mm.h | smaller helps |

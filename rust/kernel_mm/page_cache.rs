@@ -174,8 +174,8 @@ impl AddressSpace {
         }
     }
 
-    /// Takes pages `first` to `first + count - 1` of the file out of all page tables; the pages stay
-    /// in the cache, and touching them asks the fault handlers again. May sleep.
+    /// Takes pages `first` to `first + count - 1` of the file out of all page tables; the pages
+    /// stay in the cache, and touching them asks the fault handlers again. May sleep.
     ///
     /// Copies that private mappings made of them stay mapped.
     pub fn unmap(&self, first: usize, count: usize) {

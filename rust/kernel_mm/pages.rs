@@ -8,7 +8,8 @@
 //!   to them while they are mapped (`remap_pfn_range()`), so that they must outlive the mappings.
 //!
 //! Both are zeroed when they are made. The kernel and userspace may read and write them at the same
-//! time: the kernel's accesses are those of `READ_ONCE()` and `WRITE_ONCE()`, and see what they see.
+//! time: the kernel's accesses are those of `READ_ONCE()` and `WRITE_ONCE()`, and see what they
+//! see.
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 

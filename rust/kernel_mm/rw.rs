@@ -52,7 +52,8 @@ pub fn read_iter<T, D: InodeData>(
             break;
         }
         let unit = folio.as_ref().map_or(PAGE_SIZE, |folio| folio.size());
-        let offset = (pos % unit as u64) as usize;
+        // A power of two; `%` would bring a check against zero.
+        let offset = pos as usize & (unit - 1);
         let left = usize::try_from(size - pos).unwrap_or(usize::MAX);
         let want = (unit - offset).min(left).min(iov.len());
         let copied = match folio.filter(|folio| folio.is_uptodate()) {
@@ -151,7 +152,7 @@ fn copy_in<T, D: InodeData>(
             Ok(folio) => folio,
             Err(error) => return stop(total, error),
         };
-        let offset = (pos % folio.size() as u64) as usize;
+        let offset = pos as usize & (folio.size() - 1);
         let want = (folio.size() - offset).min(iov.len());
         let copied = folio.copy_from_iter(offset, want, iov);
         drop(folio);

@@ -39,8 +39,8 @@
 //! - *Data of the file* ([`VmOperations::Data`], with `Private = ()`). VMAs can merge freely.
 //! - *Data of the VMA* ([`VmOperations::Private`]), counted across fork, split and mremap. It needs
 //!   `close`, and a VMA with `close` is never merged away (`can_merge_remove_vma()` in mm/vma.c): a
-//!   hole that is filled leaves two VMAs instead of one, and mprotect(2) there and back leaves three.
-//!   A new mapping can still extend its left neighbour, and then has the neighbour's data and runs
+//!   hole that is filled leaves two VMAs instead of one, and mprotect(2) there and back three. A
+//!   new mapping can still extend its left neighbour, and then has the neighbour's data and runs
 //!   no `mapped` of its own: data of a VMA must not depend on its extent.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)

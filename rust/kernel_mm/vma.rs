@@ -6,7 +6,7 @@
 //!
 //! - [`Vma`]: somebody's VMA; it can be looked at.
 //! - [`DriverVma<V>`]: a VMA that has the operations of `V`, hence this driver's own. Only here are
-//!   the operations that are valid on one's own VMA alone: taking pages out (zap), putting pages in.
+//!   the operations that are valid on one's own VMA: taking pages out (zap), putting pages in.
 //! - [`NewVma<V>`]: such a VMA while the `mmap` hook sets it up.
 //!
 //! What may be put into a VMA depends on its kind, which a driver fixes with the type

@@ -45,10 +45,12 @@ impl VmOperations for RegionVm {
     fn fault(mut vmf: VmFault<'_, Self>) -> Answer<'_> {
         let region = vmf.data();
         let index = vmf.pgoff();
-        region.count(match () {
-            _ if vmf.is_cow() => Event::FaultCow,
-            _ if vmf.is_write() => Event::FaultWrite,
-            _ => Event::FaultRead,
+        region.count(if vmf.is_cow() {
+            Event::FaultCow
+        } else if vmf.is_write() {
+            Event::FaultWrite
+        } else {
+            Event::FaultRead
         });
         if !vmf.is_touch() {
             region.count(Event::FaultPopulate);

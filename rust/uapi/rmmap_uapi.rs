@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ABI of `/dev/rmmap` as a crate, for the driver and for userspace; see [`rmmap`] for the definitions.
+//! The ABI of `/dev/rmmap` as a crate, for the driver and for userspace; see [`rmmap`] for the
+//! definitions.
 
 // The kernel's build system says so itself.
 #![cfg_attr(not(MODULE), no_std)]

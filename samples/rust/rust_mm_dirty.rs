@@ -2,9 +2,9 @@
 
 //! A device that knows which of its pages were written through a mapping: `/dev/rust_mm_dirty`.
 //!
-//! Pages are mapped read-only first; the first store to each is announced by `page_mkwrite`. read(2)
-//! returns one character per page, `D` for dirty and `-` for clean, and makes all of them clean and
-//! read-only again.
+//! Pages are mapped read-only first; the first store to each is announced by `page_mkwrite`.
+//! read(2) returns one character per page, `D` for dirty and `-` for clean, and makes all of them
+//! clean and read-only again.
 
 #![forbid(unsafe_code)]
 

@@ -2,9 +2,10 @@
 
 //! Every operation on a mapping, counted: `/dev/rust_mm_ops`.
 //!
-//! The device shows the operations of `kernel_mm` at work, with data kept per VMA, and is what tests
-//! use to see that the kernel calls them. read(2) returns a line `NAME COUNT` for each. `vmas` is the
-//! number of VMAs that hold the data of the mapping that was made last, 0 when all are gone.
+//! The device shows the operations of `kernel_mm` at work, with data kept per VMA, and is what
+//! tests use to see that the kernel calls them. read(2) returns a line `NAME COUNT` for each.
+//! `vmas` is the number of VMAs that hold the data of the mapping that was made last, 0 when all
+//! are gone.
 
 #![forbid(unsafe_code)]
 
