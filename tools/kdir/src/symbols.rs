@@ -83,10 +83,11 @@ mod tests {
     fn kdir(names: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("rust")).unwrap();
-        let header: String = names
+        let lines: Vec<_> = names
             .iter()
             .map(|name| format!("EXPORT_SYMBOL_RUST_GPL({name});\n"))
             .collect();
+        let header = lines.concat();
         fs::write(dir.path().join("rust/exports_core_generated.h"), header).unwrap();
         let symvers = dir.path().join("Module.symvers");
         fs::write(&symvers, SYMVERS).unwrap();

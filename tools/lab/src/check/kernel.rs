@@ -43,7 +43,22 @@ fn compile(lab: &Lab<'_>, kernel: &str, kdir: &Path) -> Result<Verdict> {
     if output.success && !warns(&output.text) {
         return Ok(Verdict::Passed);
     }
-    Ok(Verdict::Failed(output.text))
+    Ok(Verdict::Failed(complaints(&output.text)))
+}
+
+/// What was printed, without the steps that make announces.
+fn complaints(text: &str) -> String {
+    let is_step = |line: &str| {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        line.starts_with("make")
+            || (line.starts_with("  ") && first.chars().all(|c| c.is_ascii_uppercase()))
+    };
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !is_step(line) || line.contains("***"))
+        .collect();
+    lines.join("\n")
 }
 
 /// Whether any of the compilers, or modpost, had something to say.
@@ -55,6 +70,17 @@ fn warns(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_stay_and_steps_go() {
+        let text = "make: Entering directory\n  CC [M]  x.o\nx.c:1: warning: unused\n  --> x.c:1\n\
+                    make[1]: *** [x.o] Error 1\n";
+        let left = complaints(text);
+        assert_eq!(
+            left,
+            "x.c:1: warning: unused\n  --> x.c:1\nmake[1]: *** [x.o] Error 1"
+        );
+    }
 
     #[test]
     fn each_kind_of_warning_is_noticed() {

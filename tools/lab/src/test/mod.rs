@@ -4,7 +4,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`args`], [`run`] | the command line; the order of the whole |
+//! | [`args`], [`mod@run`] | the command line; the order of the whole |
 //! | [`host`], [`libtest`] | the workspace's unit tests |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
