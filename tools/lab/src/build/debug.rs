@@ -64,9 +64,8 @@ pub fn debug(project: &Project, steps: &Steps, stock: &Stock) -> Result<Debug> {
         &debug.kdir.join("rust/libkernel.rmeta"),
     ];
     let outputs = outputs.map(PathBuf::as_path);
-    let name = "building the debug kernel";
+    let name = "compiling the debug kernel (8 minutes on two processors)";
     steps.step(name, &inputs, &outputs, |log| {
-        eprintln!("lab: {name}: about 8 minutes on two processors, log in build/log/");
         build(&stock.source, &debug.kdir, &fragment, log)
     })?;
     Ok(debug)

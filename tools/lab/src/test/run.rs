@@ -24,11 +24,18 @@ const FAILED: u8 = 1;
 const DIED: u8 = 70;
 
 /// What switches the debug kernel's checks on. An oops ends it: what runs on after one may hang.
+///
+/// Page tables have four levels: with five, `identify_cpu()` of the boot CPU makes the kernel forget
+/// about the fifth for a moment, in which KASAN takes any access of an interrupt for a wild one.
+/// Slab caches are checked, for that switches their per-CPU sheaves off: these keep the addresses of
+/// objects that they have given out, and kmemleak then takes most leaked objects for used.
 const DEBUG_APPEND: &[&str] = &[
     "page_owner=on",
     "page_poison=1",
     "kunit.enable=1",
     "oops=panic",
+    "no5lvl",
+    "slab_debug=F",
 ];
 
 /// The debug kernel takes about ten times as long for a page fault.
