@@ -309,8 +309,8 @@ impl Drop for Mapped {
 ///
 /// # Invariants
 ///
-/// `vm` tells the [`VmOperations`] of the file's mappings. It is first in every `FileState`, whatever
-/// `D` is.
+/// `vm` tells the [`VmOperations`] of the file's mappings. It is first in every `FileState`,
+/// whatever `D` is.
 #[repr(C)]
 pub struct FileState<D> {
     vm: TypeId,

@@ -39,6 +39,7 @@ pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> 
         let mut rustdoc = Command::new("rustdoc");
         // Kbuild's own way to the unstable features that the kernel uses.
         rustdoc.current_dir(modules).env("RUSTC_BOOTSTRAP", "1");
+        rustdoc.envs(a_crate.variables.iter().cloned());
         log.run(rustdoc.args(a_crate.words(&out)))
             .context("a warning of rustdoc is an error")?;
     }
@@ -50,6 +51,8 @@ pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> 
 struct Crate {
     /// Whether others use it: then what is public is of interest, otherwise all.
     library: bool,
+    /// Variables that the kernel's macros look at.
+    variables: Vec<(String, String)>,
     /// How it was compiled, without what shapes object files.
     flags: Vec<String>,
 }
@@ -59,12 +62,18 @@ impl Crate {
     fn of(text: &str) -> Option<Self> {
         let saved = text.lines().find(|line| line.starts_with("savedcmd_"))?;
         let (_, command) = saved.split_once(" := ")?;
-        let mut words = shlex::split(command)?
-            .into_iter()
-            .skip_while(|word| word != "rustc")
-            .skip(1)
-            .peekable();
-        words.peek()?;
+        let mut words = shlex::split(command)?.into_iter();
+        let mut variables = Vec::new();
+        let program = loop {
+            let word = words.next()?;
+            match word.split_once('=') {
+                Some((name, value)) => variables.push((name.to_owned(), value.to_owned())),
+                None => break word,
+            }
+        };
+        if program != "rustc" {
+            return None;
+        }
         let mut library = false;
         let mut flags = Vec::new();
         while let Some(word) = words.next() {
@@ -76,7 +85,11 @@ impl Crate {
                 _ => flags.push(word),
             }
         }
-        Some(Self { library, flags })
+        Some(Self {
+            library,
+            variables,
+            flags,
+        })
     }
 
     /// The arguments of rustdoc.
@@ -113,6 +126,7 @@ mod tests {
             "/p/x.rs",
         ];
         assert_eq!(library.flags, flags);
+        assert_eq!(library.variables, [("OBJTREE".to_owned(), "/k".to_owned())]);
         let words = library.words(Path::new("/doc"));
         assert!(words.contains(&"--out-dir=/doc".to_owned()));
     }

@@ -9,7 +9,7 @@
 //! | [`facts`] | what is known of a mapping, and how two sets of facts differ |
 //! | [`expect`] | the rules: what each case must show |
 //! | [`target`] | untouched memory of the device or of a fresh region |
-//! | [`run`] | runs a case in a child and records what happened |
+//! | [`mod@run`] | runs a case in a child and records what happened |
 //! | [`render`] | the table |
 //! | [`trace`] | the call path of one mapping, as the kernel's function graph shows it |
 

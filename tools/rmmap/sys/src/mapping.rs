@@ -14,8 +14,8 @@ use std::ptr;
 /// A range of addresses that belongs to its owner, and is unmapped when dropped.
 ///
 /// Offsets count from the start in bytes, pages in [`PAGE_SIZE`]. A part may have been given back
-/// ([`Mapping::unmap`]) or moved away ([`Mapping::remap`]); an access to it panics, as one beyond
-/// the length does. An access that the *kernel* refuses is a [`Fault`].
+/// ([`Mapping::unmap`]) or moved away ([`Mapping::move_part`]); an access to it panics, as one
+/// beyond the length does. An access that the *kernel* refuses is a [`Fault`].
 #[derive(Debug)]
 pub struct Mapping {
     start: usize,

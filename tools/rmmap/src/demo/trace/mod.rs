@@ -20,7 +20,7 @@
 //! | [`graph`] | reads the function graph's text into trees |
 //! | [`stacks`] | reads the stacks, and puts what they name into a tree |
 //! | [`path`] | the functions of interest and what they do |
-//! | [`render`] | the trees for people |
+//! | [`mod@render`] | the trees for people |
 
 mod graph;
 mod path;
