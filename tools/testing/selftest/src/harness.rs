@@ -7,6 +7,7 @@ use crate::args::{Args, Object};
 use crate::case::{Case, On};
 use crate::context::Context;
 use crate::loader::{Loader, NAME};
+use crate::message::{decode, encode};
 use crate::outcome::{errno, Stop};
 use crate::suite;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -183,29 +184,6 @@ fn in_child(case: &Case, context: &Context, channel: &Channel) -> std::io::Resul
     channel.send(&encode((case.run)(context)))
 }
 
-/// A test's result as bytes, never empty.
-fn encode(result: Result<(), Stop>) -> Vec<u8> {
-    match result {
-        Ok(()) => "P".to_owned(),
-        Err(Stop::Skip(why)) => format!("S{why}"),
-        Err(Stop::Fail(why)) => format!("F{why}"),
-    }
-    .into_bytes()
-}
-
-/// The result that [`encode`] made bytes of.
-fn decode(message: &[u8]) -> Result<(), Stop> {
-    let text = String::from_utf8_lossy(message);
-    match text.split_at_checked(1) {
-        Some(("P", _)) => Ok(()),
-        Some(("S", why)) => Err(Stop::Skip(why.to_owned())),
-        Some(("F", why)) => Err(Stop::Fail(why.to_owned())),
-        _ => Err(Stop::Fail(format!(
-            "the test's result is damaged: {text:?}"
-        ))),
-    }
-}
-
 /// The usual names of signals that end tests.
 fn signal_name(signal: i32) -> &'static str {
     const NAMES: [(Signal, &str); 5] = [
@@ -283,19 +261,6 @@ mod tests {
             loader: None,
             info: None,
         }
-    }
-
-    #[test]
-    fn results_survive_the_channel() {
-        let all = [
-            Ok(()),
-            Err(Stop::Skip("no x".into())),
-            Err(Stop::Fail("2\nlines".into())),
-        ];
-        for result in all {
-            assert_eq!(decode(&encode(result.clone())), result);
-        }
-        assert!(decode(b"").is_err() && decode(b"X").is_err());
     }
 
     #[test]

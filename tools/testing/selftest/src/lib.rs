@@ -17,6 +17,7 @@
 //! | [`view`] | the kernel's view of this process |
 //! | [`loader`] | loads and unloads the module |
 //! | [`race`] | threads that work against each other |
+//! | `message` | a test's result on its way to the harness |
 //! | [`harness`] | runs one test in a child and prints what came of it |
 //! | [`suite`] | the tests, a file per topic |
 //!
@@ -31,6 +32,7 @@ pub mod context;
 pub mod counting;
 pub mod harness;
 pub mod loader;
+mod message;
 pub mod outcome;
 pub mod race;
 
