@@ -15,23 +15,22 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Documents the workspace's crates, private items too: most are programs. A broken link is an
 /// error.
 pub fn build(log: &mut Log, project: &Project) -> Result<()> {
-    let cache = folder(project, ".cargo");
     let mut cargo = Command::new("cargo");
     cargo.current_dir(project.root());
     cargo.env("RUSTDOCFLAGS", "-Dwarnings");
-    cargo.args([
-        "doc",
-        "--quiet",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ]);
-    cargo.args(["--target", TARGET, "--target-dir"]).arg(&cache);
+    cargo.args(["doc", "--quiet", "--workspace", "--no-deps"]);
+    cargo.args(["--document-private-items", "--target", TARGET]);
     log.run(&mut cargo)
         .context("a warning of rustdoc is an error")?;
+    // Cargo's place for it stays, since clippy uses the same half-compiled crates there.
+    let made = project.build("cargo").join(TARGET).join("doc");
     let shown = folder(project, "userspace");
-    if fs::symlink_metadata(&shown).is_err() {
-        symlink(format!(".cargo/{TARGET}/doc"), &shown)?;
+    fs::create_dir_all(project.build("doc"))?;
+    if fs::read_link(&shown).ok().as_ref() != Some(&made) {
+        if fs::symlink_metadata(&shown).is_ok() {
+            fs::remove_file(&shown)?;
+        }
+        symlink(&made, &shown)?;
     }
     Ok(())
 }
