@@ -12,7 +12,7 @@ mod stock;
 mod virtme_ng;
 
 pub use debug::{built_debug, debug};
-pub use module::module;
+pub use module::{module, modules_in};
 pub use stock::{stock, Stock};
 pub use virtme_ng::virtme_ng;
 

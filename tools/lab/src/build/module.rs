@@ -38,10 +38,26 @@ pub fn module(project: &Project, steps: &Steps, name: &str, kdir: &Path) -> Resu
             make.arg("-C").arg(kdir).arg(format!("--jobs={}", jobs()));
             make.arg(format!("M={}", root.display()))
                 .arg(format!("MO={}", out.display()));
-            log.run(make.arg("modules"))
+            log.run(make.arg("modules"))?;
+            // Debug information makes loading take twice as long, and some tests load often.
+            let mut strip = Command::new("strip");
+            log.run(strip.arg("--strip-debug").args(modules_in(out)?))
         },
     )?;
     Ok(module)
+}
+
+/// Lists the modules in `folder`, sorted.
+pub fn modules_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut modules = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "ko") {
+            modules.push(path);
+        }
+    }
+    modules.sort();
+    Ok(modules)
 }
 
 /// One job per processor.

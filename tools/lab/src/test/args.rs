@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     kernel: Option<KernelKind>,
 
-    /// Load the module with this hook only.
+    /// Run the device tests with this hook only.
     #[arg(long, value_enum)]
     hook: Option<Hook>,
 
@@ -84,12 +84,11 @@ impl Args {
             .collect()
     }
 
-    /// The hooks to load the module with.
+    /// The hooks to run the device tests with.
     pub fn hooks(&self) -> Vec<Hook> {
         match self.hook {
+            _ if !self.wants(Group::Selftest) => Vec::new(),
             Some(hook) => vec![hook],
-            // KUnit does not care for the hook.
-            None if !self.wants(Group::Selftest) => vec![Hook::Mmap],
             None => vec![Hook::Mmap, Hook::Prepare],
         }
     }
@@ -124,7 +123,7 @@ mod tests {
         let kunit = args("test --only kunit");
         assert!(!kunit.wants_host());
         assert_eq!(kunit.kernels(), [KernelKind::Debug]);
-        assert_eq!(kunit.hooks(), [Hook::Mmap]);
+        assert_eq!(kunit.hooks(), []);
     }
 
     #[test]

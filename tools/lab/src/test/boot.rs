@@ -179,11 +179,11 @@ mod tests {
     fn plan() -> Plan {
         Plan {
             kernel: "debug".into(),
-            module: "m".into(),
+            module: "rmmap.ko".into(),
+            others: Vec::new(),
             rmmap: "r".into(),
             hooks: vec![Hook::Mmap],
             kunit: Vec::new(),
-            selftest: false,
             patterns: Vec::new(),
             cycles: 1,
             time_scale: 1.0,

@@ -130,11 +130,11 @@ mod tests {
     fn plan() -> Plan {
         Plan {
             kernel: "stock".into(),
-            module: "m".into(),
+            module: "rmmap.ko".into(),
+            others: Vec::new(),
             rmmap: "r".into(),
             hooks: vec![Hook::Mmap],
             kunit: Vec::new(),
-            selftest: true,
             patterns: Vec::new(),
             cycles: 1,
             time_scale: 1.0,
@@ -220,9 +220,9 @@ mod tests {
     fn a_suite_is_there_when_one_of_its_tests_is() {
         let mut collector = Collector::new(&plan());
         let promised = vec!["kunit/a".into(), "kunit/ab".into()];
-        collector.event(Event::Begin(part(Stage::Load), promised));
+        collector.event(Event::Begin(part(Stage::Modules), promised));
         collector.event(pass("kunit/a/quota"));
-        collector.event(Event::End(part(Stage::Load)));
+        collector.event(Event::End(part(Stage::Modules)));
         assert_eq!(failed(&collector), ["kunit/ab"]);
     }
 

@@ -46,8 +46,6 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
         before: Snapshot::take()?,
         log,
         lines: Vec::new(),
-        after_load: 0,
-        kunit_due: !plan.kunit.is_empty(),
         sender: Sender::new(stdout()),
         part: Part {
             stage: Stage::Load,
@@ -66,11 +64,8 @@ struct Guest<'a> {
     folder: &'a Path,
     before: Snapshot,
     log: KernelLog,
-    /// The kernel log since the current hook's first load, and where in it that load had ended.
+    /// The kernel log since the module was loaded with the current hook.
     lines: Vec<Line>,
-    after_load: usize,
-    /// The suites report at every load, always the same way: records are made of the first report.
-    kunit_due: bool,
     sender: Sender<Stdout>,
     part: Part,
 }
@@ -79,6 +74,7 @@ impl Guest<'_> {
     fn part(&mut self, part: Part) -> Result<()> {
         self.part = part;
         match (part.stage, part.hook) {
+            (Stage::Modules, _) => self.modules()?,
             (Stage::Load, Some(hook)) => self.load(hook)?,
             (Stage::Selftest, Some(hook)) => self.selftest(hook)?,
             (Stage::Check, _) => self.check_after_unload()?,
@@ -93,32 +89,42 @@ impl Guest<'_> {
         Ok(self.sender.send(&Event::Begin(self.part, tests))?)
     }
 
-    fn load(&mut self, hook: Hook) -> Result<()> {
-        let mut promised = vec!["check/load".to_owned()];
-        if self.kunit_due {
-            // A suite stands for its tests, whose names only the report tells.
-            let suites = self
-                .plan
-                .kunit
-                .iter()
-                .filter(|_| self.plan.patterns.is_empty());
-            promised.extend(suites.map(|suite| format!("kunit/{suite}")));
-        }
+    fn modules(&mut self) -> Result<()> {
+        let plan = self.plan;
+        let modules = plan.modules();
+        // A suite stands for its tests, whose names only the report tells.
+        let suites = plan.kunit.iter().filter(|_| plan.patterns.is_empty());
+        let mut promised: Vec<String> = suites.map(|suite| format!("kunit/{suite}")).collect();
+        promised.extend(modules.iter().map(|(file, _)| module_id(file)));
+        promised.extend(["modules-leak", "modules-log"].map(check_id));
         self.begin(promised)?;
         self.read_log()?;
         self.lines.clear();
-        let path = &self.plan.module;
-        self.check("check/load", |_| Ok(insmod::load(path, hook.param())))?;
-        self.read_log()?;
-        self.after_load = self.lines.len();
-        if std::mem::take(&mut self.kunit_due) {
-            for test in kunit::read(&self.lines, &self.plan.kunit) {
-                if self.plan.picks(&test.name) || test.outcome == Outcome::Fail {
-                    self.record("kunit", test, None)?;
-                }
+        let mut tests = Vec::new();
+        for (file, has_suites) in modules {
+            let first = self.lines.len();
+            self.check(&module_id(file), |_| Ok(load_and_unload(file)))?;
+            self.read_log()?;
+            if has_suites {
+                tests.extend(kunit::read(&self.lines[first..]));
             }
         }
-        Ok(())
+        tests.extend(kunit::missing(&tests, &plan.kunit));
+        for test in tests {
+            if plan.picks(&test.name) || test.outcome == Outcome::Fail {
+                self.record("kunit", test, None)?;
+            }
+        }
+        self.check_leak("check/modules-leak")?;
+        self.check_kernel_log("check/modules-log")
+    }
+
+    fn load(&mut self, hook: Hook) -> Result<()> {
+        self.begin(vec!["check/load".to_owned()])?;
+        self.read_log()?;
+        self.lines.clear();
+        let file = &self.plan.module;
+        self.check("check/load", |_| Ok(insmod::load(file, &[hook.param()])))
     }
 
     fn selftest(&mut self, hook: Hook) -> Result<()> {
@@ -142,26 +148,22 @@ impl Guest<'_> {
         let mut promised = ["counters", "unload", "leak", "kernel-log"]
             .map(check_id)
             .to_vec();
-        if !self.plan.kunit.is_empty() {
+        let has_kunit = !self.plan.kunit.is_empty();
+        if has_kunit {
             promised.push(check_id("kunit-reloads"));
         }
         self.begin(promised)?;
         self.check("check/counters", |_| Ok(counters_are_back()))?;
-        self.check("check/unload", |_| Ok(insmod::unload()))?;
-        self.check("check/leak", |guest| {
-            let missing = guest.before.wait_until_back()?;
-            Ok(missing.map_or(Ok(()), |missing| {
-                Err(format!("{missing}, counted from before the first load"))
-            }))
-        })?;
-        self.read_log()?;
-        if !self.plan.kunit.is_empty() {
+        let file = &self.plan.module;
+        self.check("check/unload", |_| Ok(insmod::unload(file)))?;
+        self.check_leak("check/leak")?;
+        if has_kunit {
+            self.read_log()?;
             self.check("check/kunit-reloads", |guest| {
-                let failures = kunit::failures_in_reloads(&guest.lines[guest.after_load..]);
-                Ok(none(failures))
+                Ok(none(kunit::failures_in_reloads(&guest.lines)))
             })?;
         }
-        self.check_kernel_log()
+        self.check_kernel_log("check/kernel-log")
     }
 
     fn check_at_the_end(&mut self) -> Result<()> {
@@ -177,13 +179,23 @@ impl Guest<'_> {
                 false => Err("lockdep switched itself off: what came later is unchecked".into()),
             })
         })?;
-        self.read_log()?;
-        self.check_kernel_log()
+        self.check_kernel_log("check/kernel-log")
     }
 
-    /// Looks through the part of the kernel log that belongs to the current hook.
-    fn check_kernel_log(&mut self) -> Result<()> {
-        self.check("check/kernel-log", |guest| {
+    /// Compares the memory counters with those from before the first load.
+    fn check_leak(&mut self, id: &str) -> Result<()> {
+        self.check(id, |guest| {
+            let missing = guest.before.wait_until_back()?;
+            Ok(missing.map_or(Ok(()), |missing| {
+                Err(format!("{missing}, counted from before the first load"))
+            }))
+        })
+    }
+
+    /// Looks through the part of the kernel log that belongs to the current stage or hook.
+    fn check_kernel_log(&mut self, id: &str) -> Result<()> {
+        self.read_log()?;
+        self.check(id, |guest| {
             let text: Vec<&str> = guest.lines.iter().map(|line| line.text.as_str()).collect();
             let splats = scan_kernel_log(&text.join("\n"));
             let mut reports: Vec<String> = splats
@@ -235,6 +247,17 @@ impl Guest<'_> {
     fn send(&mut self, record: Record) -> Result<()> {
         Ok(self.sender.send(&Event::Record(record))?)
     }
+}
+
+/// The check that a module can be loaded and unloaded.
+fn module_id(file: &Path) -> String {
+    check_id(&format!("load-{}", insmod::name(file)))
+}
+
+/// What it says in the kernel log, the reports of its KUnit suites among it, is read afterwards.
+fn load_and_unload(file: &Path) -> Verdict {
+    insmod::load(file, &[])?;
+    insmod::unload(file)
 }
 
 fn check_id(name: &str) -> String {

@@ -2,10 +2,12 @@
 
 //! The whole run: the host's unit tests, then one boot per kernel.
 
+use std::fs;
 use std::io::stdout;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 
 use super::args::{Args, Group, KernelKind};
 use super::boot::{self, Target};
@@ -38,6 +40,9 @@ const DEBUG_APPEND: &[&str] = &[
     "slab_debug=F",
 ];
 
+/// The stock kernel zeroes all memory that it gives out, and would hide that the module does not.
+const STOCK_APPEND: &[&str] = &["init_on_alloc=0"];
+
 /// The debug kernel takes about ten times as long for a page fault.
 const DEBUG_SCALE: f64 = 10.0;
 /// How much fewer load/map/unload cycles it runs.
@@ -46,7 +51,7 @@ const DEBUG_CYCLES: u64 = 50;
 /// Tests what `args` ask for. Returns the exit status; an error is a broken lab.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let folder = project.build("test");
-    std::fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&folder)?;
     let mut report = Report::new(folder.join("results.json"), stdout().lock())?;
     if args.wants_host() {
         report.begin("host")?;
@@ -75,22 +80,16 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
 fn plan(project: &Project, args: &Args, kernel: KernelKind, target: &Target) -> Result<Plan> {
     let is_debug = kernel == KernelKind::Debug;
     let kunit = match is_debug && args.wants(Group::Kunit) {
-        true => {
-            let suites = kunit::suites_in(&project.root().join("rust"))?;
-            if suites.is_empty() {
-                bail!("there is not one #[kunit_tests(...)] in rust/");
-            }
-            suites
-        }
+        true => suites(project)?,
         false => Vec::new(),
     };
     Ok(Plan {
         kernel: kernel.to_string(),
         module: target.module.clone(),
+        others: others(&target.module)?,
         rmmap: project.program("rmmap"),
         hooks: args.hooks(),
         kunit,
-        selftest: args.wants(Group::Selftest),
         patterns: args.patterns.clone(),
         cycles: if is_debug {
             args.cycles.div_ceil(DEBUG_CYCLES)
@@ -100,6 +99,23 @@ fn plan(project: &Project, args: &Args, kernel: KernelKind, target: &Target) -> 
         time_scale: if is_debug { DEBUG_SCALE } else { 1.0 },
         debug_checks: is_debug,
     })
+}
+
+/// The modules that were built together with `module`.
+fn others(module: &Path) -> Result<Vec<PathBuf>> {
+    let folder = module.parent().context("the module has no folder")?;
+    let mut modules = build::modules_in(folder)?;
+    modules.retain(|path| path != module);
+    Ok(modules)
+}
+
+/// The KUnit suites in the source.
+fn suites(project: &Project) -> Result<Vec<String>> {
+    let suites = kunit::suites_in(&project.root().join("rust"))?;
+    if suites.is_empty() {
+        bail!("there is not one #[kunit_tests(...)] in rust/");
+    }
+    Ok(suites)
 }
 
 fn host_record(test: Test) -> Record {
@@ -118,7 +134,7 @@ fn prepare(project: &Project, kind: KernelKind) -> Result<Target> {
     // Other runs may build again once this is dropped.
     let steps = Steps::begin(project)?;
     let (ready, append) = match kind {
-        KernelKind::Stock => (build::ready(project, &steps)?, &[][..]),
+        KernelKind::Stock => (build::ready(project, &steps)?, STOCK_APPEND),
         KernelKind::Debug => (build::ready_debug(project, &steps)?, DEBUG_APPEND),
     };
     Ok(Target {

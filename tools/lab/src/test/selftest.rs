@@ -66,7 +66,7 @@ pub fn run(
         .arg(&plan.module)
         .args(["--param", hook.param()])
         .args(["--time-scale", &plan.time_scale.to_string()])
-        .args(["--cycles", &plan.cycles.to_string()])
+        .args(["--cycles", &plan.cycles_with(hook).to_string()])
         .args(patterns(plan))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -133,10 +133,10 @@ mod tests {
         Plan {
             kernel: "stock".into(),
             module: "rmmap.ko".into(),
+            others: Vec::new(),
             rmmap: rmmap.into(),
             hooks: vec![Hook::Prepare],
             kunit: Vec::new(),
-            selftest: true,
             patterns: vec!["fork".into()],
             cycles: 3,
             time_scale: 10.0,
