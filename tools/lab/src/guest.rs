@@ -92,6 +92,8 @@ fn run_command(dir: &Path, request: &Request, messages: &mut File) -> i32 {
         command.stdin(Stdio::null()).stdout(out).stderr(err);
     }
     match command.status() {
+        // What a person's last command came to is no verdict on anything.
+        Ok(_) if request.interactive => 0,
         Ok(status) => exit_status(status),
         Err(error) => {
             // Nobody is left to tell if this fails too; the status says it.
@@ -230,6 +232,19 @@ mod tests {
         assert_eq!(run(dir.path(), &request, &mut messages), NOT_STARTED);
         let text = fs::read_to_string(dir.path().join(STDERR)).unwrap();
         assert!(text.contains("/no/such"), "{text}");
+    }
+
+    #[test]
+    fn shell_of_a_person_never_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut messages = append(&dir.path().join(STDERR)).unwrap();
+        let command = ["sh", "-c", "exit 3"].map(String::from).to_vec();
+        let request = Request {
+            command,
+            interactive: true,
+            ..Request::default()
+        };
+        assert_eq!(run(dir.path(), &request, &mut messages), 0);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn debug(project: &Project, steps: &Steps, stock: &Stock) -> Result<Debug> {
     let debug = Debug {
         kdir: kdir(project, stock),
     };
-    let inputs = super::root_inputs()?
+    let inputs = super::compiler_inputs()?
         .text(&stock.version)
         .text(GNUMAKEFILE)
         .file(&fragment)?;

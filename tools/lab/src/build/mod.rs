@@ -19,8 +19,9 @@ pub use virtme_ng::virtme_ng;
 use crate::project::Project;
 use crate::steps::{Inputs, Steps};
 use crate::vm::Kernel;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// A kernel, ready to boot, and the module built for it.
 pub struct Ready {
@@ -53,7 +54,22 @@ pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     })
 }
 
-/// Inputs that hold for everything made with the root's programs: which root it is.
+/// Inputs of what lies in the root, or was learnt from its package lists: which root it is.
 fn root_inputs() -> Result<Inputs> {
     Inputs::new().file("/.stamp".as_ref())
+}
+
+/// Inputs of what takes minutes to compile: the compilers, which another root may have, too.
+fn compiler_inputs() -> Result<Inputs> {
+    let output = Command::new("dpkg-query")
+        .args([
+            "--show", "gcc-14", "clang", "lld", "binutils", "rustc", "rust-src", "bindgen",
+        ])
+        .output()
+        .context("cannot run dpkg-query")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "the root lacks a compiler: run `make distclean`"
+    );
+    Ok(Inputs::new().text(&String::from_utf8_lossy(&output.stdout)))
 }
