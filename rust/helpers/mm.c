@@ -73,13 +73,3 @@ __rust_helper struct folio *rust_helper_page_folio(struct page *page)
 {
 	return page_folio(page);
 }
-
-__rust_helper pgprot_t rust_helper_pgprot_noncached(pgprot_t prot)
-{
-	return pgprot_noncached(prot);
-}
-
-__rust_helper pgprot_t rust_helper_pgprot_writecombine(pgprot_t prot)
-{
-	return pgprot_writecombine(prot);
-}

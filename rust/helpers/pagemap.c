@@ -21,6 +21,18 @@ rust_helper_mapping_set_unevictable(struct address_space *mapping)
 }
 
 __rust_helper void
+rust_helper_mapping_set_large_folios(struct address_space *mapping)
+{
+	mapping_set_large_folios(mapping);
+}
+
+__rust_helper unsigned int
+rust_helper_mapping_max_folio_order(const struct address_space *mapping)
+{
+	return mapping_max_folio_order(mapping);
+}
+
+__rust_helper void
 rust_helper_filemap_invalidate_lock(struct address_space *mapping)
 {
 	filemap_invalidate_lock(mapping);

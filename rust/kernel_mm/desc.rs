@@ -11,7 +11,6 @@
 
 use crate::{
     fault::Invariant,
-    ffi,
     file_ops::FileState,
     pages::{
         PageBlock,
@@ -33,15 +32,6 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
-
-/// How the CPU caches what is mapped.
-#[derive(Clone, Copy)]
-pub enum Caching {
-    /// Not at all (`pgprot_noncached()`).
-    Uncached,
-    /// Writes are combined (`pgprot_writecombine()`).
-    WriteCombine,
-}
 
 /// A mapping that mmap(2) is about to make. The mmap write lock is held.
 ///
@@ -146,20 +136,6 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).vma_flags.__vma_flags[0] &= !vm::MAYWRITE };
         Ok(())
-    }
-
-    /// Changes how what is mapped is cached, for the parts of `page_prot` that allow it.
-    pub fn set_caching(&mut self, caching: Caching) {
-        // SAFETY: By the type invariants.
-        let prot = unsafe { (*self.desc).page_prot };
-        let prot = match caching {
-            // SAFETY: Computes a value.
-            Caching::Uncached => unsafe { ffi::pgprot_noncached(prot) },
-            // SAFETY: Computes a value.
-            Caching::WriteCombine => unsafe { ffi::pgprot_writecombine(prot) },
-        };
-        // SAFETY: By the type invariants.
-        unsafe { (*self.desc).page_prot = prot };
     }
 
     /// The offset of `address` and `pages` within the mapping, checked.

@@ -110,8 +110,9 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         unsafe { DriverVma::from_raw((*self.vmf).__bindgen_anon_1.vma) }
     }
 
-    /// Returns the page cache of the file that is mapped.
-    pub fn mapping(&self) -> &'a AddressSpace {
+    /// Returns the page cache of the file that is mapped, which may be anybody's: the drivers' way
+    /// to theirs is the inode in their data.
+    pub(crate) fn mapping(&self) -> &'a AddressSpace {
         // SAFETY: The VMA holds its file, and the file its page cache.
         unsafe { AddressSpace::from_raw((*self.file()).f_mapping) }
     }
@@ -218,13 +219,18 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 impl<'a, V: VmOperations<Kind = Pfn>> VmFault<'a, V> {
     /// Answers with page `index` of `block`, by its page frame (`vmf_insert_pfn()`).
     ///
-    /// An index that the block does not have is `SIGBUS`.
+    /// An index that the block does not have is `SIGBUS`. So is a private mapping that may be
+    /// written: a page frame cannot be copied on write there (`vmf_insert_pfn_prot()` has a
+    /// `BUG_ON()`); a driver refuses such mappings in its hook.
     pub fn insert_pfn(self, block: &'a PageBlock, index: usize) -> Answer<'a> {
         let Some(pfn) = block.pfn_of_range(index, 1) else {
             return self.sigbus();
         };
-        // SAFETY: The VMA is `VM_PFNMAP`, the address lies within it, and the frame lives as long
-        // as the file, which the VMA holds.
+        if self.vma().is_cow() {
+            return self.sigbus();
+        }
+        // SAFETY: The VMA is `VM_PFNMAP` and not copied on write, the address lies within it, and
+        // the frame lives as long as the file, which the VMA holds.
         let ret = unsafe { bindings::vmf_insert_pfn(self.vma().as_raw(), self.address(), pfn) };
         Answer::from_raw(ret)
     }

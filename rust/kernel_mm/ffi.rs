@@ -95,12 +95,6 @@ helpers! {
     ) -> ffi::c_ulong;
     fn "rust_helper_virt_to_pfn" virt_to_pfn(address: *const ffi::c_void) -> ffi::c_ulong;
     fn "rust_helper_page_folio" page_folio(page: *mut bindings::page) -> *mut bindings::folio;
-    fn "rust_helper_pgprot_noncached" pgprot_noncached(
-        prot: bindings::pgprot_t,
-    ) -> bindings::pgprot_t;
-    fn "rust_helper_pgprot_writecombine" pgprot_writecombine(
-        prot: bindings::pgprot_t,
-    ) -> bindings::pgprot_t;
     // module.c
     fn "rust_helper_try_module_get" try_module_get(module: *mut bindings::module) -> bool;
     fn "rust_helper_module_put" module_put(module: *mut bindings::module);
@@ -114,6 +108,12 @@ helpers! {
     fn "rust_helper_mapping_set_unevictable" mapping_set_unevictable(
         mapping: *mut bindings::address_space,
     );
+    fn "rust_helper_mapping_set_large_folios" mapping_set_large_folios(
+        mapping: *mut bindings::address_space,
+    );
+    fn "rust_helper_mapping_max_folio_order" mapping_max_folio_order(
+        mapping: *const bindings::address_space,
+    ) -> ffi::c_uint;
     fn "rust_helper_filemap_invalidate_lock" filemap_invalidate_lock(
         mapping: *mut bindings::address_space,
     );

@@ -61,7 +61,7 @@ pub struct Stock {
     pub llseek: bool,
     /// `fsync`: `noop_fsync()`, for files that exist in memory only.
     pub fsync: bool,
-    /// `splice_read`: `copy_splice_read()`, over `read_iter`.
+    /// `splice_read`: `copy_splice_read()`, over `read_iter`, if that is implemented.
     pub splice_read: bool,
     /// `splice_write`: `iter_file_splice_write()`, over `write_iter`.
     pub splice_write: bool,
@@ -165,7 +165,10 @@ pub trait FileOperations: Sized + 'static {
     }
 
     /// The last descriptor and the last mapping are gone; the data is dropped next.
-    fn release(_data: &Self::Data, _file: &File) {
+    ///
+    /// There is no [`File`] to be had any more: a reference taken now would be to a file that is
+    /// freed.
+    fn release(_data: &Self::Data) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 

@@ -119,7 +119,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         } else {
             None
         },
-        splice_read: if F::STOCK.splice_read {
+        // `copy_splice_read()` calls `read_iter` without looking whether there is one.
+        splice_read: if F::STOCK.splice_read && F::HAS_READ_ITER {
             Some(bindings::copy_splice_read)
         } else {
             None
@@ -155,8 +156,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         if F::HAS_RELEASE {
             // SAFETY: `O::open` stored the data.
             let data = unsafe { FileState::borrow(file) };
-            // SAFETY: The file is valid for this call; nobody else uses it.
-            F::release(data, unsafe { File::from_raw_file(file) });
+            F::release(data);
         }
         // SAFETY: `O::open` stored it, and the file is not used again.
         let state = unsafe { (*file).private_data }.cast::<FileState<F::Data>>();

@@ -14,7 +14,6 @@ use crate::{
         VmFault, //
     },
     folio::LockedFolio,
-    page_cache::AddressSpace,
     vm_ops::VmOperations,
     vma::DriverVma, //
 };
@@ -70,11 +69,6 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         self.fault.data()
     }
 
-    /// Returns the page cache of the file that is mapped.
-    pub fn mapping(&self) -> &'a AddressSpace {
-        self.fault.mapping()
-    }
-
     /// Leaves it to [`VmOperations::fault`], which is asked next (`VM_FAULT_FALLBACK`).
     pub fn fallback(self) -> Answer<'a> {
         self.fault
@@ -92,7 +86,7 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         let start = self.fault.address() & !(span - 1);
         let fits = folio.order() == self.order
             && self.order == (bindings::PMD_SHIFT - bindings::PAGE_SHIFT)
-            && folio.mapping() == self.mapping().as_raw()
+            && folio.mapping() == self.fault.mapping().as_raw()
             && folio.starts_at(self.first_pgoff())
             && self.vma().contains(start, span)
             && (!self.fault.is_write() || self.vma().is_shared());

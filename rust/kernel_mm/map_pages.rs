@@ -4,7 +4,8 @@
 //!
 //! The RCU read lock is held, so that nothing may sleep: what is offered here does not, and of the
 //! file's data only the part is visible that the driver has set apart for such places
-//! ([`VmOperations::atomic`]).
+//! ([`VmOperations::atomic`]). What a driver sets apart should not sleep either: counters, not
+//! mutexes.
 //!
 //! C source: `do_fault_around()` in [`mm/memory.c`](srctree/mm/memory.c), `filemap_map_pages()` in
 //! [`mm/filemap.c`](srctree/mm/filemap.c)

@@ -133,8 +133,12 @@ impl AddressSpace {
 
     /// Allocates a zeroed folio of 2^`order` pages for this file, with the file's allocation flags.
     ///
-    /// Returns `None` when there is no memory of that order. May sleep.
+    /// Returns `None` when there is no memory of that order, or the page cache takes no folios as
+    /// large. May sleep.
     pub fn alloc_folio(&self, order: u32) -> Option<NewFolio> {
+        if order > self.max_order() {
+            return None;
+        }
         NewFolio::alloc(self.gfp(), order)
     }
 
@@ -153,7 +157,7 @@ impl AddressSpace {
         index: usize,
     ) -> core::result::Result<LockedFolio, AddError> {
         let mapping = held.mapping();
-        if index & (folio.nr_pages() - 1) != 0 {
+        if index & (folio.nr_pages() - 1) != 0 || folio.order() > mapping.max_order() {
             return Err(AddError {
                 error: EINVAL,
                 folio,
@@ -205,6 +209,12 @@ impl AddressSpace {
             mapping: self,
             _nts: NotThreadSafe,
         }
+    }
+
+    /// Returns the order of the largest folios that the page cache takes.
+    pub fn max_order(&self) -> u32 {
+        // SAFETY: The page cache is valid.
+        unsafe { ffi::mapping_max_folio_order(self.as_raw()) }
     }
 
     fn gfp(&self) -> bindings::gfp_t {

@@ -163,6 +163,9 @@ impl PageList {
     }
 }
 
+/// The order of the largest blocks that the page allocator has (`MAX_PAGE_ORDER`).
+const MAX_ORDER: u32 = bindings::MAX_PAGE_ORDER;
+
 /// 2^order physically contiguous pages, zeroed when they were made.
 ///
 /// # Invariants
@@ -186,7 +189,10 @@ impl PageBlock {
     ///
     /// `ENOMEM`, also when there is no block of that size.
     pub fn new(order: u32) -> Result<Self> {
-        // SAFETY: Any flags and any order are fine; without memory the answer is null.
+        if order > MAX_ORDER {
+            return Err(ENOMEM);
+        }
+        // SAFETY: The order is one that there is; without memory the answer is null.
         let address =
             unsafe { ffi::get_free_pages(bindings::GFP_KERNEL | bindings::__GFP_ZERO, order) };
         // INVARIANT: Just allocated.

@@ -66,6 +66,8 @@ pub struct PseudoFs<D> {
     fs_type: Opaque<bindings::file_system_type>,
     mount: UnsafeCell<*mut bindings::vfsmount>,
     pins: UnsafeCell<c_int>,
+    /// Does a superblock hold the module, so that files may outlive their makers?
+    gives_files: bool,
     _data: PhantomData<fn() -> D>,
 }
 
@@ -75,15 +77,19 @@ unsafe impl<D> Sync for PseudoFs<D> {}
 impl<D: InodeData> PseudoFs<D> {
     /// Makes a file system that gives files; its superblocks pin module `M`.
     pub const fn new<M: ModuleMetadata>(name: &'static CStr) -> Self {
-        Self::with_owner(name, this_module::<M>().as_ptr())
+        Self::with_owner(name, this_module::<M>().as_ptr(), true)
     }
 
     /// Makes a file system for inodes that the module keeps to itself; it pins nothing.
     pub const fn unowned(name: &'static CStr) -> Self {
-        Self::with_owner(name, core::ptr::null_mut())
+        Self::with_owner(name, core::ptr::null_mut(), false)
     }
 
-    const fn with_owner(name: &'static CStr, owner: *mut bindings::module) -> Self {
+    const fn with_owner(
+        name: &'static CStr,
+        owner: *mut bindings::module,
+        gives_files: bool,
+    ) -> Self {
         Self {
             fs_type: Opaque::new(bindings::file_system_type {
                 name: as_char_ptr_in_const_context(name),
@@ -94,6 +100,7 @@ impl<D: InodeData> PseudoFs<D> {
             }),
             mount: UnsafeCell::new(core::ptr::null_mut()),
             pins: UnsafeCell::new(0),
+            gives_files,
             _data: PhantomData,
         }
     }
@@ -144,6 +151,7 @@ impl<D: InodeData> PseudoFs<D> {
             let gfp = ffi::mapping_gfp_mask(mapping);
             ffi::mapping_set_gfp_mask(mapping, gfp | ffi::GFP_SOFT);
             ffi::mapping_set_unevictable(mapping);
+            ffi::mapping_set_large_folios(mapping);
             ffi::i_size_write(inode, size);
         }
         // SAFETY: The superblock is live, and stays so by this reference.
@@ -158,7 +166,7 @@ impl<D: InodeData> PseudoFs<D> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `ENFILE`, `EFBIG`, and what `F::open` says.
+    /// `ENOMEM`, `ENFILE`, `EFBIG`, what `F::open` says, and `EINVAL` for a [`PseudoFs::unowned`].
     pub fn create_file<F: OpenInode<Inode = D>>(
         &'static self,
         name: &CStr,
@@ -183,6 +191,9 @@ impl<D: InodeData> PseudoFs<D> {
         size: u64,
         data: KBox<D>,
     ) -> Result<(ARef<File>, ARef<Inode<D>>)> {
+        if !self.gives_files {
+            return Err(EINVAL);
+        }
         let pin = Pinned::new(self)?;
         let fops = FileTable::<F, FromInode>::get(hook);
         // SAFETY: The mount is live while `pin` is; the table is made for inodes with `F::Inode`.
@@ -287,8 +298,7 @@ impl<D: InodeData> InternalMount<D> {
     ///
     /// `ENOMEM`; `EINVAL` for a file system that pins its module, which could never be unloaded.
     pub fn new(fs: &'static PseudoFs<D>) -> Result<Self> {
-        // SAFETY: The field does not change.
-        if !unsafe { (*fs.fs_type.get()).owner }.is_null() {
+        if fs.gives_files {
             return Err(EINVAL);
         }
         // SAFETY: The type lives for ever.

@@ -5,7 +5,7 @@
 //! | operation | here | lock held | may sleep |
 //! |---|---|---|---|
 //! | `open` | [`VmOperations::open`] | mmap write lock | yes |
-//! | `close` | [`VmOperations::close`] | mmap write lock, or none at exit | yes |
+//! | `close` | [`VmOperations::close`] | mmap write lock; munmap(2) may have made it a read lock | yes |
 //! | `mapped` | [`VmOperations::mapped`] | mmap write lock | yes |
 //! | `may_split` | [`VmOperations::may_split`] | mmap write lock | yes |
 //! | `mremap` | [`VmOperations::mremap`] | mmap write lock | yes |
@@ -17,7 +17,7 @@
 //! | `pfn_mkwrite` | [`VmOperations::pfn_mkwrite`] | VMA or mmap read lock | yes |
 //! | `pagesize` | [`VmOperations::PAGE_ORDER`] | mmap or VMA lock | no |
 //! | `access` | [`VmOperations::access`] | mmap read lock | yes |
-//! | `name` | [`VmOperations::name`] | mmap or VMA lock | **no** |
+//! | `name` | [`VmOperations::name`] | mmap write lock | yes |
 //! | `set_policy`, `get_policy` | refused | | |
 //! | `uffd_ops` | [`VmOperations::USERFAULTFD`], write protection | | |
 //!
@@ -59,7 +59,8 @@ use crate::{
     },
     vma::{
         DriverVma,
-        Kind, //
+        Kind,
+        OwnVma, //
     }, //
 };
 use core::ops::Range;
@@ -101,12 +102,12 @@ pub trait VmOperations: Sized + 'static {
     fn atomic(data: &Self::Data) -> &Self::Atomic;
 
     /// A copy of a VMA was made, by fork(2), a split or mremap(2). Not called for mmap(2).
-    fn open(_vma: &DriverVma<Self>) {
+    fn open(_vma: &OwnVma<Self>) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
     /// The VMA is about to go. Its pages are out of the page table already.
-    fn close(_vma: &DriverVma<Self>) {
+    fn close(_vma: &OwnVma<Self>) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -167,7 +168,9 @@ pub trait VmOperations: Sized + 'static {
 
     /// A page that was mapped for reading is about to be written through a shared mapping.
     ///
-    /// With this operation, pages are mapped read-only first, so that each first store is seen.
+    /// With this operation, page faults map pages read-only first, so that each first store is seen.
+    /// Pages that a hook has put in are not announced. The page must be of the file's page cache: the
+    /// store to any other is repeated for ever.
     fn page_mkwrite(_vmf: MkwriteFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -188,7 +191,12 @@ pub trait VmOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Returns the name that `/proc/PID/maps` shows instead of the file's path.
+    /// Returns a name for the VMA.
+    ///
+    /// `/proc/PID/maps` and perf ask only VMAs without a file (`get_vma_name()` in
+    /// fs/proc/task_mmu.c), which a driver's never are. What is left is `always_dump_vma()` in
+    /// fs/coredump.c: a VMA with this operation is in every core dump, whatever `set_dontdump()`, its
+    /// kind or `coredump_filter` say.
     fn name(_atomic: &Self::Atomic) -> &'static CStr {
         build_error!(VTABLE_DEFAULT_ERROR)
     }

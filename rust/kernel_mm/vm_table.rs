@@ -18,7 +18,10 @@ use crate::{
         VmOperations, //
     },
     vm_private,
-    vma::DriverVma, //
+    vma::{
+        DriverVma,
+        OwnVma, //
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -83,7 +86,7 @@ impl<V: VmOperations> VmTable<V> {
         unsafe { vm_private::copied::<V>(vma) };
         if V::HAS_OPEN {
             // SAFETY: This table; the mmap write lock is held.
-            V::open(unsafe { DriverVma::from_raw(vma) });
+            V::open(unsafe { OwnVma::from_raw(vma) });
         }
     }
 
@@ -93,7 +96,7 @@ impl<V: VmOperations> VmTable<V> {
     unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
         if V::HAS_CLOSE {
             // SAFETY: This table; nobody else uses the VMA.
-            V::close(unsafe { DriverVma::from_raw(vma) });
+            V::close(unsafe { OwnVma::from_raw(vma) });
         }
         // SAFETY: This table; the VMA is not used again.
         unsafe { vm_private::gone::<V>(vma) };

@@ -2,7 +2,7 @@
 
 //! VMAs: ranges of an address space that map something.
 //!
-//! One C struct, three types by what is known:
+//! One C struct, four types by what is known:
 //!
 //! - [`Vma`]: somebody's VMA; it can be looked at.
 //! - [`DriverVma<V>`]: a VMA that has the operations of `V`, hence this driver's own. Only here are
@@ -31,6 +31,7 @@ use crate::{
     vm_table::VmTable, //
 };
 use core::{
+    cell::Cell,
     marker::PhantomData,
     ops::Deref, //
 };
@@ -144,6 +145,11 @@ impl Vma {
         self.flags() & vm::MAYSHARE != 0
     }
 
+    /// Is it a private mapping that may be written, now or after mprotect(2) (`is_cow_mapping()`)?
+    pub fn is_cow(&self) -> bool {
+        self.flags() & (vm::SHARED | vm::MAYWRITE) == vm::MAYWRITE
+    }
+
     /// May it be written through?
     pub fn is_writable(&self) -> bool {
         self.flags() & vm::WRITE != 0
@@ -165,12 +171,55 @@ impl Vma {
 /// As those of [`Vma`]; besides, the VMA has the table of `V`, and its file carries a
 /// `FileState<V::Data>`.
 #[repr(transparent)]
-pub struct DriverVma<V: VmOperations>(Vma, PhantomData<V>);
+pub struct OwnVma<V: VmOperations>(Vma, PhantomData<V>);
 
-impl<V: VmOperations> Deref for DriverVma<V> {
+impl<V: VmOperations> Deref for OwnVma<V> {
     type Target = Vma;
 
     fn deref(&self) -> &Vma {
+        &self.0
+    }
+}
+
+impl<V: VmOperations> OwnVma<V> {
+    /// Returns a reference to a VMA of the driver.
+    ///
+    /// # Safety
+    ///
+    /// As the type invariants say, for all of `'a`.
+    pub(crate) unsafe fn from_raw<'a>(vma: *const bindings::vm_area_struct) -> &'a Self {
+        // SAFETY: By the contract of this function; the layout is the same.
+        unsafe { &*vma.cast() }
+    }
+
+    /// Returns the data of the file that is mapped.
+    pub fn data(&self) -> &V::Data {
+        // SAFETY: By the type invariants; the VMA holds its file.
+        unsafe { FileState::borrow((*self.as_raw()).vm_file) }
+    }
+
+    /// Returns the data of this VMA, if it has some: see [`VmOperations::Private`].
+    pub fn private(&self) -> Option<&V::Private> {
+        // SAFETY: By the type invariants it is this driver's VMA.
+        unsafe { vm_private::get::<V>(self.as_raw()) }
+    }
+}
+
+/// A VMA of this driver whose page tables may be changed.
+///
+/// The operations `open` and `close` get an [`OwnVma`] only: the page tables of a VMA that is being
+/// copied are yet to be filled, and those of one that goes are gone.
+///
+/// # Invariants
+///
+/// As those of [`OwnVma`]; besides, the VMA has its page tables.
+#[repr(transparent)]
+pub struct DriverVma<V: VmOperations>(OwnVma<V>);
+
+impl<V: VmOperations> Deref for DriverVma<V> {
+    type Target = OwnVma<V>;
+
+    fn deref(&self) -> &OwnVma<V> {
         &self.0
     }
 }
@@ -203,29 +252,19 @@ impl<V: VmOperations> DriverVma<V> {
         Some(unsafe { Self::from_raw(vma.as_ptr()) })
     }
 
-    /// Returns the data of the file that is mapped.
-    pub fn data(&self) -> &V::Data {
-        // SAFETY: By the type invariants; the VMA holds its file.
-        unsafe { FileState::borrow((*self.as_raw()).vm_file) }
-    }
-
-    /// Returns the data of this VMA, if it has some: see [`VmOperations::Private`].
-    pub fn private(&self) -> Option<&V::Private> {
-        // SAFETY: By the type invariants it is this driver's VMA.
-        unsafe { vm_private::get::<V>(self.as_raw()) }
-    }
-
     /// Takes the pages of `len` bytes at `address` out of the page table; touching them asks the
     /// fault handler again. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the range does not lie within the VMA.
+    /// `EINVAL` when the range is not made of whole pages, or does not lie within the VMA.
     pub fn zap(&self, address: usize, len: usize) -> Result {
-        if !self.contains(address, len) || len == 0 {
+        let whole = address % PAGE_SIZE == 0 && len % PAGE_SIZE == 0;
+        if !whole || !self.contains(address, len) || len == 0 {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariants a lock is held, and the range lies within the VMA.
+        // SAFETY: By the type invariants a lock is held, and the range lies within the VMA; it is
+        // made of whole pages, which `zap_pte_range()` takes for granted.
         unsafe { bindings::zap_vma_range(self.as_raw(), address, len) };
         Ok(())
     }
@@ -266,6 +305,8 @@ impl<V: VmOperations<Kind = Mixed>> DriverVma<V> {
 /// `vma` is being set up.
 pub struct NewVma<'f, V: VmOperations> {
     vma: &'f DriverVma<V>,
+    /// Below this address page frames may be mapped already.
+    filled: Cell<usize>,
     // Invariant in 'f: a shorter life must not pass for it.
     _file: PhantomData<fn(&'f ()) -> &'f ()>,
 }
@@ -289,6 +330,7 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
         Self {
             // SAFETY: By the contract of this function.
             vma: unsafe { DriverVma::from_raw(vma) },
+            filled: Cell::new(0),
             _file: PhantomData,
         }
     }
@@ -342,9 +384,12 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
 impl<'f, V: VmOperations<Kind = Pfn>> NewVma<'f, V> {
     /// Maps `pages` page frames of `block`, from its page `first` on, at `address`. May sleep.
     ///
+    /// A VMA can be filled by several calls, from lower addresses to higher.
+    ///
     /// # Errors
     ///
-    /// `EINVAL` when block or VMA is too small; for a private mapping that may be written, when
+    /// `EINVAL` when block or VMA is too small, or the range does not lie above that of an earlier
+    /// call; for a private mapping that may be written, when
     /// not all of the VMA is mapped (`remap_pfn_range()` asks for it); `ENOMEM`.
     pub fn remap(
         &self,
@@ -354,12 +399,14 @@ impl<'f, V: VmOperations<Kind = Pfn>> NewVma<'f, V> {
         pages: usize,
     ) -> Result {
         let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
-        if !self.contains(address, len) || address % PAGE_SIZE != 0 || pages == 0 {
+        let above = address >= self.filled.get();
+        if !above || !self.contains(address, len) || address % PAGE_SIZE != 0 || pages == 0 {
             return Err(EINVAL);
         }
         let pfn = block.pfn_of_range(first, pages).ok_or(EINVAL)?;
         // SAFETY: By the type invariants the VMA is valid.
         let prot = unsafe { (*self.as_raw()).vm_page_prot };
+        self.filled.set(address + len);
         // SAFETY: The VMA is `VM_PFNMAP` and being set up, the range lies within it, and the frames
         // live as long as the file, which the VMA holds.
         to_result(unsafe { bindings::remap_pfn_range(self.as_raw(), address, pfn, len, prot) })

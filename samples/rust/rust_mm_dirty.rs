@@ -95,13 +95,16 @@ impl FileOperations for DirtyFile {
         let memory: &MemoryRef = kiocb.file();
         let mut report = [b'-'; PAGES];
         for (page, mark) in report.iter_mut().enumerate() {
-            // Clean from now on. Unmapped, so that the next store is announced again; in this
-            // order, or a store between the two would be lost.
-            if memory.dirty[page].load(Relaxed) {
-                memory.dirty[page].store(false, Relaxed);
-                memory.mapping().unmap(page, 1);
-                *mark = b'D';
+            if !memory.dirty[page].load(Relaxed) {
+                continue;
             }
+            // Clean from now on, and unmapped, so that the next store is announced again. The
+            // folio lock keeps stores that were announced from being mapped in between.
+            let locked = memory.mapping().lock_folio(page);
+            memory.dirty[page].store(false, Relaxed);
+            memory.mapping().unmap(page, 1);
+            drop(locked);
+            *mark = b'D';
         }
         Ok(iov.copy_to_iter(&report))
     }
@@ -130,7 +133,7 @@ impl VmOperations for DirtyVm {
     }
 
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
-        let mapping = vmf.mapping();
+        let mapping = vmf.data().mapping();
         let held = mapping.invalidate_lock_shared();
         if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
             return vmf.locked(folio);
@@ -146,12 +149,16 @@ impl VmOperations for DirtyVm {
     }
 
     fn page_mkwrite(vmf: MkwriteFault<'_, Self>) -> Answer<'_> {
-        match vmf.data().dirty.get(vmf.pgoff()) {
-            Some(dirty) => {
+        let Some(dirty) = vmf.data().dirty.get(vmf.pgoff()) else {
+            return vmf.refuse();
+        };
+        match vmf.lock() {
+            // The lock stays until the page is mapped for writing.
+            Ok(locked) => {
                 dirty.store(true, Relaxed);
-                vmf.allow()
+                locked.allow()
             }
-            None => vmf.refuse(),
+            Err(again) => again,
         }
     }
 }

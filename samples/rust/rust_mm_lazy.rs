@@ -103,7 +103,7 @@ impl VmOperations for LazyVm {
     }
 
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
-        let mapping = vmf.mapping();
+        let mapping = vmf.data().mapping();
         let held = mapping.invalidate_lock_shared();
         if vmf.pgoff() >= mapping.size_pages() {
             return vmf.sigbus();

@@ -51,6 +51,7 @@ use kernel_mm::{
     vma::{
         DriverVma,
         NewVma,
+        OwnVma,
         Pfn, //
     }, //
 };
@@ -178,11 +179,11 @@ impl VmOperations for OpsVm {
         device
     }
 
-    fn open(vma: &DriverVma<Self>) {
+    fn open(vma: &OwnVma<Self>) {
         vma.data().count("open");
     }
 
-    fn close(vma: &DriverVma<Self>) {
+    fn close(vma: &OwnVma<Self>) {
         vma.data().count("close");
     }
 

@@ -15,10 +15,7 @@ use kernel::{
 };
 use kernel_mm::{
     access::Access,
-    desc::{
-        Caching,
-        VmAreaDesc, //
-    },
+    desc::VmAreaDesc,
     fault::{
         Answer,
         VmFault, //
@@ -66,18 +63,26 @@ impl FileOperations for PfnFile {
 
     // Nothing is mapped yet: `fault` will.
     fn mmap(_file: &File, vma: NewVma<'_, PfnVm>) -> Result {
-        check(vma.file_data(), vma.pgoff(), vma.pages())
+        check(vma.file_data(), vma.is_shared(), vma.pgoff(), vma.pages())
     }
 
     // Everything is mapped when mmap(2) returns.
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, PfnVm>) -> Result {
-        check(desc.file_data(), desc.pgoff(), desc.pages())?;
-        desc.set_caching(Caching::Uncached);
+        check(
+            desc.file_data(),
+            desc.is_shared(),
+            desc.pgoff(),
+            desc.pages(),
+        )?;
         desc.remap_simple(desc.file_data())
     }
 }
 
-fn check(block: &PageBlock, pgoff: usize, pages: usize) -> Result {
+fn check(block: &PageBlock, shared: bool, pgoff: usize, pages: usize) -> Result {
+    // Frames of a device cannot be copied on write.
+    if !shared {
+        return Err(EINVAL);
+    }
     match pgoff.checked_add(pages) {
         Some(end) if end <= block.pages() => Ok(()),
         _ => Err(ENXIO),

@@ -32,7 +32,7 @@ impl VmOperations for Vm {
     }
 
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
-        match vmf.mapping().lock_folio(vmf.pgoff()) {
+        match vmf.data().mapping().lock_folio(vmf.pgoff()) {
             Some(folio) => vmf.locked(folio),
             None => vmf.sigbus(),
         }

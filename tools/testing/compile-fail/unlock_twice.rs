@@ -34,7 +34,7 @@ impl VmOperations for Vm {
     }
 
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
-        let Some(folio) = vmf.mapping().lock_folio(vmf.pgoff()) else {
+        let Some(folio) = vmf.data().mapping().lock_folio(vmf.pgoff()) else {
             return vmf.sigbus();
         };
         drop(folio);
