@@ -41,6 +41,8 @@ pub enum Group {
     Selftest,
     /// KUnit suites in the module, on the debug kernel.
     Kunit,
+    /// Misuses of the library, which must not compile for the stock kernel.
+    CompileFail,
 }
 
 /// A kernel to test on.
@@ -70,6 +72,11 @@ impl Args {
     /// Whether the host's tests run: not when the kernel or the hook was chosen.
     pub fn wants_host(&self) -> bool {
         self.wants(Group::Host) && self.kernel.is_none() && self.hook.is_none()
+    }
+
+    /// Whether misuses are compiled: as for the host's tests.
+    pub fn wants_compile_fail(&self) -> bool {
+        self.wants(Group::CompileFail) && self.kernel.is_none() && self.hook.is_none()
     }
 
     /// The kernels to boot.

@@ -3,7 +3,8 @@
 //! The unit tests of the workspace: built with cargo, then run program by program, so that each
 //! result is known by its crate and a program that dies takes no other's results with it.
 
-use std::io::{BufRead, BufReader};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,9 @@ use crate::project::Project;
 
 /// Seconds that one test program may take.
 const LIMIT: &str = "300";
+
+/// Lines of a program's standard error that are kept when its report is not as it should be.
+const LAST_WORDS: usize = 10;
 
 /// It must be named: the flags for static linking would be applied to procedural macros, too.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -58,6 +62,8 @@ pub fn run(
             "cargo could not build the tests; it says why above",
         ));
     };
+    let log = project.build("test/host.log");
+    File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     for program in &programs {
         let mut command = Command::new("timeout");
         command
@@ -65,7 +71,7 @@ pub fn run(
             .arg(&program.file)
             .current_dir(&program.folder);
         command.arg("--test-threads=1").args(patterns);
-        for mut test in read(command)? {
+        for mut test in read(command, &log)? {
             test.name = format!("{}/{}", program.name, test.name);
             sink(test)?;
         }
@@ -80,7 +86,7 @@ pub fn run(
         "--no-fail-fast",
     ]);
     doc.args(["--", "--test-threads=1"]).args(patterns);
-    for mut test in read(doc)? {
+    for mut test in read(doc, &log)? {
         test.name = format!("doc/{}", test.name);
         sink(test)?;
     }
@@ -140,11 +146,15 @@ fn package(id: &str) -> Option<&str> {
     }
 }
 
-/// Runs a test program and reads its report.
-fn read(mut command: Command) -> Result<Vec<Test>> {
+/// Runs a test program and reads its report; what it says on the standard error is added to `log`.
+fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
+    let mut said = OpenOptions::new().read(true).append(true).open(log)?;
+    writeln!(said, "+ {command:?}")?;
+    let begin = said.metadata()?.len();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(said.try_clone()?)
         .spawn()
         .with_context(|| format!("cannot run {command:?}"))?;
     let mut parser = Parser::new();
@@ -153,10 +163,23 @@ fn read(mut command: Command) -> Result<Vec<Test>> {
         parser.line(&String::from_utf8_lossy(&line?));
     }
     let status = child.wait()?;
-    let end = match status.code() {
+    let mut end = match status.code() {
         Some(124) => format!("it took longer than {LIMIT} s and was stopped"),
         _ => status.to_string(),
     };
+    let mut words = String::new();
+    said.seek(SeekFrom::Start(begin))?;
+    said.read_to_string(&mut words)?;
+    for line in words
+        .lines()
+        .rev()
+        .take(LAST_WORDS)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+    {
+        end = format!("{end}\n{line}");
+    }
     Ok(parser.finish(status.success(), &end))
 }
 
@@ -185,6 +208,20 @@ mod tests {
             program(r#"{"reason":"build-finished","success":true}"#),
             None
         );
+    }
+
+    #[test]
+    fn a_program_that_fails_is_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        std::fs::write(&log, "older\n").unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo the reason >&2; exit 3"]);
+        let tests = read(command, &log).unwrap();
+        assert_eq!(tests[0].message, "exit status: 3\nthe reason");
+        assert!(std::fs::read_to_string(&log)
+            .unwrap()
+            .starts_with("older\n+ "));
     }
 
     #[test]

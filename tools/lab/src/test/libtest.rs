@@ -7,6 +7,9 @@ use std::time::Instant;
 use super::ktap::{failure, Test};
 use super::record::Outcome;
 
+/// The name of the test that a program is as a whole.
+const WHOLE: &str = "(program)";
+
 /// A reader that is fed with lines.
 #[derive(Debug)]
 pub struct Parser {
@@ -52,13 +55,19 @@ impl Parser {
     }
 
     /// Ends the run, which `succeeded` by its exit status; `end` describes that.
+    ///
+    /// A program that reports nothing does not use libtest (`harness = false`): libtest begins with
+    /// the number of its tests. It is one test then, and its exit status is the result.
     pub fn finish(mut self, succeeded: bool, end: &str) -> Vec<Test> {
         let failed = self.tests.iter().any(|test| test.outcome == Outcome::Fail);
         match self.planned {
-            None => {
-                let message = format!("the test program reported nothing: {end}");
-                self.tests.push(failure("(report)", &message));
-            }
+            None if succeeded => self.tests.push(Test {
+                name: WHOLE.to_owned(),
+                outcome: Outcome::Pass,
+                ms: Some(self.previous.elapsed().as_millis() as u64),
+                message: String::new(),
+            }),
+            None => self.tests.push(failure(WHOLE, end)),
             Some(planned) if planned != self.tests.len() => {
                 let message = format!("{} of {planned} tests reported: {end}", self.tests.len());
                 self.tests.push(failure("(report)", &message));
@@ -164,6 +173,11 @@ mod tests {
             tests.last().unwrap().message,
             "2 of 4 tests reported: exit status: 101"
         );
+    }
+
+    #[test]
+    fn a_program_without_libtest_is_one_test() {
+        assert_eq!(read("12 of 12 are fine\n", true)[0].outcome, Outcome::Pass);
         assert_eq!(read("", false)[0].outcome, Outcome::Fail);
     }
 

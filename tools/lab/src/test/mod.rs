@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`args`], [`mod@run`] | the command line; the order of the whole |
 //! | [`host`], [`libtest`] | the workspace's unit tests |
+//! | [`compile_fail`] | what the library's types must refuse |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
 //! | [`guest`], [`insmod`], [`selftest`], [`kunit`] | one boot, seen from the guest |
@@ -15,6 +16,7 @@
 mod args;
 mod boot;
 mod collect;
+mod compile_fail;
 mod debugfs;
 mod event;
 mod guest;

@@ -15,7 +15,7 @@ use super::ktap::Test;
 use super::plan::Plan;
 use super::record::Record;
 use super::report::Report;
-use super::{host, kunit};
+use super::{compile_fail, host, kunit};
 use crate::build;
 use crate::project::Project;
 use crate::steps::Steps;
@@ -56,7 +56,16 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.wants_host() {
         report.begin("host")?;
         host::run(project, &args.patterns, &mut |test| {
-            Ok(report.add(host_record(test))?)
+            Ok(report.add(record("host", test))?)
+        })?;
+        report.end()?;
+    }
+    if args.wants_compile_fail() {
+        let target = prepare(project, KernelKind::Stock)?;
+        let modules = target.module.parent().context("the module has no folder")?;
+        report.begin("compile-fail")?;
+        compile_fail::run(project, modules, &args.patterns, &mut |test| {
+            Ok(report.add(record("compile-fail", test))?)
         })?;
         report.end()?;
     }
@@ -118,9 +127,10 @@ fn suites(project: &Project) -> Result<Vec<String>> {
     Ok(suites)
 }
 
-fn host_record(test: Test) -> Record {
+/// The record of a test on this machine.
+fn record(group: &str, test: Test) -> Record {
     Record {
-        id: format!("host/{}", test.name),
+        id: format!("{group}/{}", test.name),
         kernel: "host".to_owned(),
         hook: None,
         outcome: test.outcome,
