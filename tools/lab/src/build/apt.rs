@@ -20,9 +20,10 @@ pub fn unpack(log: &mut Log, packages: &[String], target: &Path) -> Result<()> {
     let debs = target.with_extension("debs");
     fs::create_dir_all(&debs)?;
     if download(log, packages, &debs).is_err() {
-        log.run(Command::new("apt-get").args(["-q", "update"]))
-            .context("Debian's archive is not reachable: is the network up?")?;
-        download(log, packages, &debs)?;
+        // Without a network this only warns, and the download tells.
+        log.run(Command::new("apt-get").args(["-q", "update"]))?;
+        download(log, packages, &debs)
+            .context("Debian's archive does not give the packages: is the network up?")?;
     }
     fs::create_dir_all(target)?;
     for entry in fs::read_dir(&debs)? {
