@@ -108,7 +108,9 @@ fn make_kdir(project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
         .files
         .join(format!("usr/src/linux-headers-{}", stock.version));
     let symvers = headers.join("Module.symvers");
-    let inputs = super::compiler_inputs()?.text(&stock.version).file(&symvers)?;
+    let inputs = super::compiler_inputs()?
+        .text(&stock.version)
+        .file(&symvers)?;
     let proved = stock.kdir.join("rmmap-kdir.proved");
     steps.step(
         "compiling the kernel's Rust crates",
