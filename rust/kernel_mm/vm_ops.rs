@@ -5,7 +5,7 @@
 //! | operation | here | lock held | may sleep |
 //! |---|---|---|---|
 //! | `open` | [`VmOperations::open`] | mmap write lock | yes |
-//! | `close` | [`VmOperations::close`] | mmap write lock; munmap(2) may have made it a read lock | yes |
+//! | `close` | [`VmOperations::close`] | mmap lock; munmap(2) may downgrade it | yes |
 //! | `mapped` | [`VmOperations::mapped`] | mmap write lock | yes |
 //! | `may_split` | [`VmOperations::may_split`] | mmap write lock | yes |
 //! | `mremap` | [`VmOperations::mremap`] | mmap write lock | yes |
@@ -168,9 +168,9 @@ pub trait VmOperations: Sized + 'static {
 
     /// A page that was mapped for reading is about to be written through a shared mapping.
     ///
-    /// With this operation, page faults map pages read-only first, so that each first store is seen.
-    /// Pages that a hook has put in are not announced. The page must be of the file's page cache: the
-    /// store to any other is repeated for ever.
+    /// With this operation, page faults map pages read-only first, so that each first store is
+    /// seen. Pages that a hook has put in are not announced. The page must be of the file's page
+    /// cache: the store to any other is repeated for ever.
     fn page_mkwrite(_vmf: MkwriteFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -195,8 +195,8 @@ pub trait VmOperations: Sized + 'static {
     ///
     /// `/proc/PID/maps` and perf ask only VMAs without a file (`get_vma_name()` in
     /// fs/proc/task_mmu.c), which a driver's never are. What is left is `always_dump_vma()` in
-    /// fs/coredump.c: a VMA with this operation is in every core dump, whatever `set_dontdump()`, its
-    /// kind or `coredump_filter` say.
+    /// fs/coredump.c: a VMA with this operation is in every core dump, whatever
+    /// `set_dontdump()`, its kind or `coredump_filter` say.
     fn name(_atomic: &Self::Atomic) -> &'static CStr {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
