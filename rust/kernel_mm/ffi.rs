@@ -12,7 +12,8 @@
 
 use kernel::{
     bindings,
-    ffi, //
+    ffi,
+    prelude::*, //
 };
 
 /// `FMODE_LSEEK` of `include/linux/fs.h`.
@@ -170,4 +171,13 @@ unsafe extern "C" {
     /// A `struct vm_uffd_ops` that consents to write protection; see userfaultfd.c.
     #[link_name = "rust_helper_uffd_write_protect_ops"]
     pub(crate) static uffd_write_protect_ops: bindings::vm_uffd_ops;
+}
+
+/// Tells an address from an error, as `IS_ERR_VALUE()` does: the last page of the address space
+/// stands for errors.
+pub(crate) fn from_err_value(address: usize) -> Result<usize> {
+    if address > usize::MAX - bindings::MAX_ERRNO as usize {
+        return Err(Error::from_errno(address as isize as ffi::c_int));
+    }
+    Ok(address)
 }

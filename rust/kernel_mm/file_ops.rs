@@ -11,6 +11,7 @@
 
 use crate::{
     desc::VmAreaDesc,
+    ffi,
     inode::{
         self,
         Inode,
@@ -240,10 +241,7 @@ impl Placement<'_> {
                 self.flags,
             )
         };
-        if address > usize::MAX - bindings::MAX_ERRNO as usize {
-            return Err(Error::from_errno(address as isize as c_int));
-        }
-        Ok(address)
+        ffi::from_err_value(address)
     }
 }
 

@@ -71,10 +71,7 @@ impl UserMapping {
                 offset,
             )
         };
-        // As IS_ERR_VALUE(): the last page of the address space stands for errors.
-        if addr > usize::MAX - bindings::MAX_ERRNO as usize {
-            return Err(Error::from_errno(addr as isize as c_int));
-        }
+        let addr = ffi::from_err_value(addr)?;
         // INVARIANT: Just mapped.
         Ok(Self {
             addr,

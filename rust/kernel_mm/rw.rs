@@ -64,10 +64,10 @@ pub fn read_iter<T, D: InodeData>(
         *kiocb.ki_pos_mut() += copied as i64;
         total += copied;
         if copied < want {
-            return if total > 0 { Ok(total) } else { Err(EFAULT) };
+            return stopped_after(total, EFAULT);
         }
         if fatal_signal_pending() {
-            return if total > 0 { Ok(total) } else { Err(EINTR) };
+            return stopped_after(total, EINTR);
         }
         cond_resched();
     }
@@ -142,15 +142,14 @@ fn copy_in<T, D: InodeData>(
     folio_at: impl Fn(&InodeGuard<'_, D>, usize) -> Result<LockedFolio>,
 ) -> Result<usize> {
     let mut total = 0;
-    let stop = |total: usize, error: Error| if total > 0 { Ok(total) } else { Err(error) };
     while !iov.is_empty() {
         if fatal_signal_pending() {
-            return stop(total, EINTR);
+            return stopped_after(total, EINTR);
         }
         let pos = kiocb.ki_pos() as u64;
         let mut folio = match folio_at(guard, (pos / PAGE_SIZE as u64) as usize) {
             Ok(folio) => folio,
-            Err(error) => return stop(total, error),
+            Err(error) => return stopped_after(total, error),
         };
         let offset = pos as usize & (folio.size() - 1);
         let want = (folio.size() - offset).min(iov.len());
@@ -166,12 +165,22 @@ fn copy_in<T, D: InodeData>(
             let missing =
                 unsafe { bindings::fault_in_iov_iter_readable(iov.as_raw(), want.min(PAGE_SIZE)) };
             if missing == want.min(PAGE_SIZE) {
-                return stop(total, EFAULT);
+                return stopped_after(total, EFAULT);
             }
         }
         cond_resched();
     }
     Ok(total)
+}
+
+/// What read(2) and write(2) say when they are stopped after `total` bytes: those, or if there are
+/// none, why.
+fn stopped_after(total: usize, error: Error) -> Result<usize> {
+    if total > 0 {
+        Ok(total)
+    } else {
+        Err(error)
+    }
 }
 
 fn fatal_signal_pending() -> bool {
