@@ -18,6 +18,8 @@ pub enum On {
     Rmmap,
     /// Only on rmmap, once, and it reloads the module.
     Reload,
+    /// Once, with this other module of the project loaded, and unloaded afterwards.
+    With(&'static str),
 }
 
 /// A test.
@@ -46,8 +48,8 @@ impl Case {
         match (self.on, memfd) {
             (On::Each | On::File, true) => &[Kind::Memfd],
             (On::Each, false) => &[Kind::Region, Kind::Device],
-            (On::File | On::Rmmap | On::Reload, false) => &[Kind::Region],
-            (On::Rmmap | On::Reload, true) => &[],
+            (On::File | On::Rmmap | On::Reload | On::With(_), false) => &[Kind::Region],
+            (On::Rmmap | On::Reload | On::With(_), true) => &[],
         }
     }
 
@@ -69,17 +71,18 @@ impl Case {
 }
 
 /// Writes a table of cases: `cases! { Each lazy ["MK-05"] "about it"; ... }`, with the time limit
-/// in seconds behind the description if it is not the usual one.
+/// in seconds behind the description if it is not the usual one; `With("rust_mm_ops") name` for a
+/// test of another module.
 #[macro_export]
 macro_rules! cases {
-    ($($on:ident $run:ident [$($row:literal),*] $about:literal $(, $seconds:literal)?;)*) => {
+    ($($on:ident $(($module:literal))? $run:ident [$($row:literal),*] $about:literal $(, $seconds:literal)?;)*) => {
         /// The tests of this file.
         pub const CASES: &[$crate::case::Case] = &[$(
             $crate::case::Case {
                 name: stringify!($run),
                 rows: &[$($row),*],
                 about: $about,
-                on: $crate::case::On::$on,
+                on: $crate::case::On::$on$(($module))?,
                 seconds: {
                     #[allow(unused_mut, unused_assignments, reason = "the limit is optional")]
                     let mut seconds = $crate::case::SECONDS;

@@ -99,7 +99,10 @@ fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
         let (number, name) = (number + 1, case.full_name(*kind));
         context.kind = *kind;
         let start = Instant::now();
-        let result = run_one(case, &context);
+        let result = match case.on {
+            On::With(module) => run_with(module, case, &context),
+            _ => run_one(case, &context),
+        };
         let millis = start.elapsed().as_millis();
         let result = tidy_up(case, &mut context, result);
         println!("# time {name} {millis}");
@@ -121,6 +124,17 @@ fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
     }
     println!("# Totals: pass:{pass} fail:{fail} xfail:0 xpass:0 skip:{skip} error:0");
     ExitCode::from(u8::from(fail > 0))
+}
+
+/// Runs a test while another module is loaded. That it can be unloaded afterwards is part of the
+/// test: nothing of it is open or mapped any more.
+fn run_with(module: &str, case: &Case, context: &Context) -> Result<(), Stop> {
+    let loader = context.loader()?.sibling(module).map_err(Stop::Fail)?;
+    let cannot = |verb: &str, e| Stop::Fail(format!("cannot {verb} {module}: {}", errno(e)));
+    loader.unload().map_err(|e| cannot("unload", e))?;
+    loader.load().map_err(|e| cannot("load", e))?;
+    let result = run_one(case, context);
+    result.and(loader.unload().map_err(|e| cannot("unload", e)))
 }
 
 /// Runs a test in a child with a time limit.

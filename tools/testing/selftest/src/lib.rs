@@ -16,6 +16,7 @@
 //! | [`counting`] | the module's counters over a while |
 //! | [`view`] | the kernel's view of this process |
 //! | [`loader`] | loads and unloads the module |
+//! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
 //! | `message` | a test's result on its way to the harness |
 //! | [`harness`] | runs one test in a child and prints what came of it |
@@ -35,6 +36,7 @@ pub mod loader;
 mod message;
 pub mod outcome;
 pub mod race;
+pub mod rows;
 
 pub mod suite;
 pub mod view;

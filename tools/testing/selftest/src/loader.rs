@@ -13,6 +13,7 @@ pub const NAME: &str = "rmmap";
 /// The module's file and the parameters that the user wants.
 #[derive(Clone, Debug)]
 pub struct Loader {
+    name: String,
     file: PathBuf,
     /// The file's contents: it may lie on a slow shared folder, and is loaded often.
     image: Vec<u8>,
@@ -28,6 +29,7 @@ impl Loader {
     pub fn new(file: &Path, parameters: &[String]) -> std::result::Result<Self, String> {
         let why = |e| format!("cannot read the module {}: {e}", file.display());
         Ok(Self {
+            name: NAME.to_owned(),
             file: file.to_owned(),
             image: std::fs::read(file).map_err(why)?,
             parameters: parameters.to_vec(),
@@ -44,6 +46,18 @@ impl Loader {
         module::load_image(&self.image, &merge(&self.parameters, changed).join(" "))
     }
 
+    /// The loader of another module of the project, whose file lies beside this one.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why the file cannot be read.
+    pub fn sibling(&self, name: &str) -> std::result::Result<Self, String> {
+        Ok(Self {
+            name: name.to_owned(),
+            ..Self::new(&self.file.with_file_name(format!("{name}.ko")), &[])?
+        })
+    }
+
     /// Loads the module without any parameter.
     pub fn load_plain(&self) -> Result<()> {
         module::load_image(&self.image, "")
@@ -55,7 +69,7 @@ impl Loader {
     pub fn unload(&self) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(5);
         loop {
-            match module::unload(NAME) {
+            match module::unload(&self.name) {
                 Err(Errno::NOENT) => return Ok(()),
                 Err(Errno::WOULDBLOCK) if Instant::now() < end => {
                     std::thread::sleep(Duration::from_millis(20));
