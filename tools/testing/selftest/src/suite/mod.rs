@@ -17,6 +17,7 @@ mod memcg;
 mod merge;
 mod mlockall;
 mod mremap;
+mod path;
 mod populate;
 mod quota;
 mod races;
@@ -47,7 +48,11 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         keep::CASES,
         memcg::CASES,
         quota::CASES,
-        reload::CASES,
     ];
-    files.into_iter().flatten()
+    let path = path::FILES.iter().copied();
+    files
+        .into_iter()
+        .chain(path)
+        .chain([reload::CASES])
+        .flatten()
 }
