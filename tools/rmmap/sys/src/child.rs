@@ -139,3 +139,9 @@ fn is_single_threaded() -> io::Result<bool> {
     }
     Ok(false)
 }
+
+/// Returns whether this process has one thread now; a joined one may still count. Allocates nothing.
+pub(crate) fn has_one_thread() -> bool {
+    // A folder has two links, and this one another for each thread (fs/proc/base.c).
+    rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3)
+}

@@ -16,6 +16,8 @@
 //! | [`child`] | a closure in a forked child, with a channel that carries bytes and descriptors |
 //! | [`module`] | `finit_module(2)` and `delete_module(2)` |
 //! | [`process`] | fault counts, capabilities |
+//! | [`control`] | what a process may be told of its memory: `prctl(2)`, `pkey_alloc(2)` |
+//! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //!
 //! # Soundness
 //!
@@ -32,10 +34,12 @@ compile_error!("rmmap-sys knows the registers and the page size of x86-64 Linux 
 pub mod access;
 pub mod channel;
 pub mod child;
+pub mod control;
 pub mod device;
 pub mod map;
 pub mod mapping;
 pub mod module;
+pub mod perf;
 pub mod process;
 mod ranges;
 pub mod remap;

@@ -4,6 +4,7 @@
 //!
 //! All of it takes `&mut Mapping`, so nobody can be in the middle of an access.
 
+use crate::child::has_one_thread;
 use crate::map::MapOptions;
 use crate::mapping::last_error;
 use crate::{Errno, Mapping, Result, PAGE_SIZE};
@@ -50,9 +51,9 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)`. The kernel may already have unmapped the old part when it fails, so
-    /// this mapping gives it up: it is not accessible any more, and if it does still exist it
-    /// stays until the process ends.
+    /// Those of `mmap(2)`. The kernel may already have unmapped the old part when it fails. If it
+    /// has, or if other threads may have taken the addresses since, this mapping gives the part up:
+    /// it is not accessible any more, and what of it does still exist stays until the process ends.
     pub fn map_over(
         &mut self,
         offset: usize,
@@ -64,13 +65,55 @@ impl Mapping {
             return Err(Errno::NOTSUP);
         }
         let range = self.range(offset, options.mapped_len());
+        let alone = has_one_thread();
         // SAFETY: The range that is replaced is this mapping's.
         match unsafe { options.mmap(range.start, options.flags | MapFlags::FIXED, fd) } {
             Ok(_) => Ok(()),
             Err(e) => {
-                self.owned.remove(range);
+                // Nothing was allocated since the call, so what is there is what was there.
+                if !(alone && is_mapped(&range)) {
+                    self.owned.remove(range);
+                }
                 Err(e)
             }
+        }
+    }
+
+    /// The same after a part of it was unmapped, so that the kernel maps over a hole.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Mapping::map_over`] and `munmap(2)`; `EBUSY` if there are other threads, which
+    /// might map something of theirs into the hole between the two calls.
+    pub fn map_over_hole(
+        &mut self,
+        hole: Range<usize>,
+        offset: usize,
+        options: &MapOptions,
+        fd: Option<impl AsFd>,
+    ) -> Result<()> {
+        assert!(
+            offset <= hole.start && hole.end <= offset + options.mapped_len(),
+            "the hole lies in what is mapped over"
+        );
+        if !has_one_thread() {
+            return Err(Errno::BUSY);
+        }
+        let start = ptr::with_exposed_provenance_mut(self.range(hole.start, hole.len()).start);
+        // SAFETY: The range is this mapping's. Until it is mapped again below nobody else runs who
+        // could map something there; `map_over` gives it up if that fails.
+        unsafe { rustix::mm::munmap(start, hole.len()) }?;
+        self.map_over(offset, options, fd)
+    }
+
+    /// `mseal(2)`: from now on the part can be neither unmapped nor mapped over, nor changed
+    /// otherwise, until the process ends.
+    pub fn seal(&self, offset: usize, len: usize) -> Result<()> {
+        let range = self.range(offset, len);
+        // SAFETY: The range is this mapping's; that it cannot be unmapped any more is a leak.
+        match unsafe { libc::syscall(libc::SYS_mseal, range.start, range.len(), 0) } {
+            0 => Ok(()),
+            _ => Err(last_error()),
         }
     }
 
@@ -190,4 +233,11 @@ fn is_hugetlb(fd: &impl AsFd) -> bool {
     /// `HUGETLBFS_MAGIC` of `linux/magic.h`.
     const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
     rustix::fs::fstatfs(fd).map_or(true, |fs| fs.f_type == HUGETLBFS_MAGIC)
+}
+
+/// Returns whether something is mapped at each address of a range.
+fn is_mapped(range: &Range<usize>) -> bool {
+    let start = ptr::without_provenance_mut(range.start);
+    // SAFETY: With MS_ASYNC the call looks for holes and does nothing else.
+    unsafe { libc::msync(start, range.len(), libc::MS_ASYNC) == 0 }
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Forking. The tests of a binary share a process with several threads, where forking is refused,
-//! so this binary has its own `main` with one.
+//! What only a process with one thread may do: forking, and keeping what a failed `MAP_FIXED` left.
+//! The tests of a binary share a process with several, so this binary has its own `main`.
 
 use rmmap_sys::rustix::fs::{memfd_create, MemfdFlags};
 use rmmap_sys::rustix::io::{pread, pwrite};
 use rmmap_sys::rustix::process::Signal;
-use rmmap_sys::{fork, run_in_child, End};
+use rmmap_sys::{fork, run_in_child, End, Errno, MapOptions, PAGE_SIZE};
 use std::io::ErrorKind;
 
 fn main() {
     answer_comes_back();
     death_is_told();
     descriptors_travel();
+    victims_that_survive_stay();
+    a_hole_can_be_mapped_over();
     threads_forbid_forking();
 }
 
@@ -62,4 +64,26 @@ fn threads_forbid_forking() {
     drop(send);
     assert!(thread.join().unwrap());
     assert_eq!(fork(|_| 0).unwrap().wait().unwrap(), End::Exited(0));
+}
+
+/// `MAP_FIXED` that fails before it unmaps anything takes nothing away.
+fn victims_that_survive_stay() {
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let mut m = MapOptions::new(4 * PAGE_SIZE).map_anonymous().unwrap();
+    m.touch_write(1, 7).unwrap();
+    let shared_writable = MapOptions::new(PAGE_SIZE);
+    let result = m.map_over(PAGE_SIZE, &shared_writable, Some(&file));
+    assert_eq!(result, Err(Errno::ACCESS));
+    assert_eq!(m.touch_read(1), Ok(7));
+}
+
+/// The hole is gone, and all is the owner's.
+fn a_hole_can_be_mapped_over() {
+    let anonymous = MapOptions::new(4 * PAGE_SIZE).private();
+    let mut m = anonymous.map_anonymous().unwrap();
+    m.touch_write(3, 7).unwrap();
+    let none = None::<&std::fs::File>;
+    m.map_over_hole(PAGE_SIZE..2 * PAGE_SIZE, 0, &anonymous, none)
+        .unwrap();
+    assert_eq!((m.touch_read(1), m.touch_read(3)), (Ok(0), Ok(0)));
 }
