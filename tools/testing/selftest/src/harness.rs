@@ -10,6 +10,7 @@ use crate::loader::{Loader, NAME};
 use crate::message::{decode, encode};
 use crate::outcome::{errno, Stop};
 use crate::suite;
+use crate::sysctl::Settings;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::process::{
     kill_process_group, setpgid, setrlimit, Resource, Rlimit, Signal,
@@ -95,6 +96,7 @@ fn ask_device() -> Result<RmmapInfo, String> {
 fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
     println!("KTAP version 1\n1..{}", cases.len());
     let (mut pass, mut fail, mut skip) = (0, 0, 0);
+    let settings = Settings::read();
     for (number, (case, kind)) in cases.iter().enumerate() {
         let (number, name) = (number + 1, case.full_name(*kind));
         context.kind = *kind;
@@ -105,6 +107,9 @@ fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
         };
         let millis = start.elapsed().as_millis();
         let result = tidy_up(case, &mut context, result);
+        // Also after a failure.
+        let restored = settings.restore();
+        let result = result.and(restored);
         println!("# time {name} {millis}");
         match result {
             Ok(()) => {

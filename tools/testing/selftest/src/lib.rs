@@ -15,6 +15,9 @@
 //! | [`area`] | fresh memory of the object under test: region, device or memfd |
 //! | [`counting`] | the module's counters over a while |
 //! | [`view`] | the kernel's view of this process |
+//! | [`sysctl`] | settings of the system, and that they come back |
+//! | [`cgroup`] | a process in a memory cgroup |
+//! | [`hugepool`] | a pool of huge pages |
 //! | [`loader`] | loads and unloads the module |
 //! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
@@ -29,9 +32,11 @@
 pub mod area;
 pub mod args;
 pub mod case;
+pub mod cgroup;
 pub mod context;
 pub mod counting;
 pub mod harness;
+pub mod hugepool;
 pub mod loader;
 mod message;
 pub mod outcome;
@@ -39,6 +44,7 @@ pub mod race;
 pub mod rows;
 
 pub mod suite;
+pub mod sysctl;
 pub mod view;
 
 pub use args::Args;

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A memory cgroup with a limit, and a process in it.
+
+use crate::check_eq;
+use crate::outcome::{Result, Stop};
+use rmmap_sys::rustix::mm::{mlockall, MlockAllFlags};
+use rmmap_sys::rustix::mount::{mount, MountFlags};
+use rmmap_sys::{fork, End};
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+/// A memory cgroup with a limit; removed when dropped.
+#[derive(Debug)]
+pub struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Makes one, or tells why that is not possible here.
+    pub fn new(limit: usize) -> Result<Self> {
+        let top = top_folder()?;
+        // What cannot be enabled is missing below, which the reason tells.
+        let _ = fs::write(top.join("cgroup.subtree_control"), "+memory");
+        let path = top.join(format!("rmmap-selftest-{}", std::process::id()));
+        let skip = |e| Stop::skip(format_args!("cannot make a memory cgroup: {e}"));
+        fs::create_dir(&path).map_err(skip)?;
+        let group = Self(path);
+        fs::write(group.0.join("memory.max"), limit.to_string()).map_err(skip)?;
+        Ok(group)
+    }
+
+    /// Moves the calling process into it.
+    fn enter(&self) -> std::io::Result<()> {
+        fs::write(self.0.join("cgroup.procs"), "0")
+    }
+
+    /// The file of its limit: who opens it before can raise the limit in a full cgroup.
+    pub fn limit_file(&self) -> Result<File> {
+        let path = self.0.join("memory.max");
+        Ok(OpenOptions::new().write(true).open(path)?)
+    }
+
+    /// A number of one of its files, or of a line `name N` in it.
+    pub fn number(&self, file: &str, name: &str) -> Result<u64> {
+        let text = fs::read_to_string(self.0.join(file))?;
+        let mut words = text
+            .split_whitespace()
+            .skip_while(|w| !name.is_empty() && *w != name);
+        let word = if name.is_empty() {
+            words.next()
+        } else {
+            words.nth(1)
+        };
+        let number = word.and_then(|w| w.parse().ok());
+        number.ok_or_else(|| Stop::fail(format_args!("{file} has no number {name:?}: {text}")))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // It is empty by now; if not, it stays, and its name says whose it is.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Where cgroup2 is mounted; mounts it if it is not.
+fn top_folder() -> Result<PathBuf> {
+    let is_top = |path: &Path| path.join("cgroup.subtree_control").exists();
+    for path in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        if is_top(Path::new(path)) {
+            return Ok(path.into());
+        }
+    }
+    let path = PathBuf::from("/sys/fs/cgroup");
+    let none = MountFlags::empty();
+    match mount("cgroup2", &path, "cgroup2", none, None) {
+        Ok(()) if is_top(&path) => Ok(path),
+        Ok(()) => Err(Stop::skip("cgroup2 has no controllers here")),
+        Err(e) => Err(Stop::skip(format_args!(
+            "cgroup2 is not mounted and cannot be: {e}"
+        ))),
+    }
+}
+
+/// Runs `work` in a child in a cgroup and returns what it failed with.
+///
+/// In a full cgroup every other page that is needed is the end: one of the stack, one of the
+/// program that was not read from its file yet. So all of the process is made resident before, and
+/// `work` must free what it took before it does anything that takes memory.
+pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option<String>> {
+    let mut child = fork(|channel| {
+        let ready = mlockall(MlockAllFlags::CURRENT).map_err(Stop::from);
+        let ready = ready.and_then(|()| Ok(group.enter()?));
+        let result = ready.and_then(|()| work());
+        let text = result.err().map(|e| format!("{e:?}")).unwrap_or_default();
+        i32::from(channel.send(text.as_bytes()).is_err())
+    })?;
+    let text = child.channel().receive();
+    check_eq!(
+        child.wait()?,
+        End::Exited(0),
+        "the end of the process in the cgroup"
+    );
+    let text = String::from_utf8_lossy(&text?).into_owned();
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A pool of huge pages, which a system has none of by itself.
+
+use crate::outcome::{Result, Stop};
+use crate::sysctl::Sysctl;
+use rmmap_procfs::process::meminfo;
+use rmmap_sys::rustix::fs::{ftruncate, memfd_create, MemfdFlags};
+use std::os::fd::OwnedFd;
+
+/// Size of a huge page, bytes.
+pub const HUGE: usize = 2 << 20;
+
+/// A pool; as large as it was before when dropped.
+#[derive(Debug)]
+pub struct HugePool(#[expect(dead_code, reason = "dropped for its effect")] Sysctl);
+
+impl HugePool {
+    /// Makes one of so many free pages, or tells why that is not possible.
+    pub fn new(pages: u64) -> Result<Self> {
+        let sysctl = Sysctl::set("vm/nr_hugepages", pages)?;
+        if sysctl.value()? < pages {
+            // Memory may be in pieces: once more, of what compaction and dropped caches give.
+            let none = |e| Stop::skip(format_args!("cannot make room for huge pages: {e}"));
+            std::fs::write("/proc/sys/vm/drop_caches", "3").map_err(none)?;
+            std::fs::write("/proc/sys/vm/compact_memory", "1").map_err(none)?;
+            sysctl.change(pages)?;
+        }
+        let (have, free) = (sysctl.value()?, Self::count("Free")?);
+        if have != pages || free != pages {
+            return Err(Stop::skip(format_args!(
+                "needs {pages} free huge pages: the pool has {have}, {free} of them free"
+            )));
+        }
+        Ok(Self(sysctl))
+    }
+
+    /// A number of `/proc/meminfo`: `Total`, `Free`, `Rsvd`, `Surp`.
+    #[track_caller]
+    pub fn count(name: &str) -> Result<u64> {
+        let name = format!("HugePages_{name}");
+        let count = meminfo()?.get(&name);
+        count.ok_or_else(|| Stop::skip(format_args!("this kernel has no huge pages ({name})")))
+    }
+
+    /// A file of huge pages.
+    #[track_caller]
+    pub fn file(&self, bytes: usize) -> Result<OwnedFd> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+        let fd = memfd_create("rmmap-selftest-huge", flags)?;
+        ftruncate(&fd, bytes as u64)?;
+        Ok(fd)
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Settings of the whole system that a test needs otherwise, and that come back afterwards.
+
+use crate::outcome::{Result, Stop};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// A changed file of `/proc/sys`; it gets its former value back when dropped.
+#[derive(Debug)]
+pub struct Sysctl {
+    /// Stays open: the way back must not need a new file, for `fs.file-max` may forbid it.
+    file: File,
+    path: PathBuf,
+    before: String,
+}
+
+impl Sysctl {
+    /// Sets `name` (`vm/overcommit_memory`), or tells why that is not possible.
+    pub fn set(name: &str, value: impl ToString) -> Result<Self> {
+        let path = path(name);
+        let skip = |e| Stop::skip(format_args!("cannot set {name}: {e}; run it as root"));
+        let before = fs::read_to_string(&path).map_err(skip)?;
+        let file = OpenOptions::new().write(true).open(&path).map_err(skip)?;
+        let sysctl = Self { file, path, before };
+        sysctl.change(value).map_err(skip)?;
+        Ok(sysctl)
+    }
+
+    /// Sets it again; opens nothing.
+    pub fn change(&self, value: impl ToString) -> std::io::Result<()> {
+        self.file
+            .write_all_at(value.to_string().trim().as_bytes(), 0)
+    }
+
+    /// What it is now.
+    pub fn value(&self) -> std::io::Result<u64> {
+        let text = fs::read_to_string(&self.path)?;
+        text.trim().parse().map_err(std::io::Error::other)
+    }
+}
+
+impl Drop for Sysctl {
+    fn drop(&mut self) {
+        // A failure is seen by the harness, which compares.
+        let _ = self.change(&self.before);
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new("/proc/sys").join(name)
+}
+
+/// What tests may change.
+const WATCHED: &[&str] = &[
+    "fs/file-max",
+    "vm/max_map_count",
+    "vm/nr_hugepages",
+    "vm/overcommit_memory",
+];
+
+/// What a system's settings were, for the case that a test is killed and puts nothing back.
+#[derive(Debug)]
+pub struct Settings(Vec<(&'static str, String)>);
+
+impl Settings {
+    /// Reads those that tests may change; a kernel need not have all.
+    pub fn read() -> Self {
+        let value = |name: &&'static str| Some((*name, fs::read_to_string(path(name)).ok()?));
+        Self(WATCHED.iter().filter_map(value).collect())
+    }
+
+    /// Puts everything back, and fails if that was necessary.
+    pub fn restore(&self) -> Result {
+        let mut changed = Vec::new();
+        for (name, before) in &self.0 {
+            let now = fs::read_to_string(path(name))?;
+            if now != *before {
+                fs::write(path(name), before.trim())?;
+                changed.push(format!("{name} {} (it was {})", now.trim(), before.trim()));
+            }
+        }
+        match changed.is_empty() {
+            true => Ok(()),
+            false => Err(Stop::Fail(format!("left behind: {}", changed.join(", ")))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_change_is_no_failure() {
+        let settings = Settings::read();
+        assert!(settings.0.iter().any(|(name, _)| *name == "fs/file-max"));
+        assert_eq!(settings.restore(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_a_reason_to_skip() {
+        match Sysctl::set("vm/there-is-no-such", 1) {
+            Err(Stop::Skip(why)) => assert!(why.starts_with("cannot set vm/there-is-no-such: ")),
+            other => panic!("{other:?}"),
+        }
+    }
+}
