@@ -3,6 +3,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mmap_lock.h>
 
 /* Values that bindgen does not see; rust/kernel_mm/ffi.rs repeats them. */
 static_assert(PROT_READ == 1);
@@ -72,4 +73,14 @@ __rust_helper unsigned long rust_helper_virt_to_pfn(const void *address)
 __rust_helper struct folio *rust_helper_page_folio(struct page *page)
 {
 	return page_folio(page);
+}
+
+__rust_helper int rust_helper_page_count(const struct page *page)
+{
+	return page_count(page);
+}
+
+__rust_helper void rust_helper_release_fault_lock(struct vm_fault *vmf)
+{
+	release_fault_lock(vmf);
 }

@@ -189,6 +189,30 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         self.answer(bindings::vm_fault_reason_VM_FAULT_NOPAGE)
     }
 
+    /// Was the fault answered with [`VmFault::retry`] before (`FAULT_FLAG_TRIED`)? A populate never
+    /// says so.
+    pub fn was_retried(&self) -> bool {
+        self.has(bindings::fault_flag_FAULT_FLAG_TRIED)
+    }
+
+    /// Answers that the lock was given back while the handler did what it had to do, and that the
+    /// fault is to be repeated (`VM_FAULT_RETRY`); or gives the fault back, where the core wants an
+    /// answer now. The lock is given back when the handler has returned.
+    ///
+    /// A handler must have made progress: a populate repeats the fault until it is answered in
+    /// another way, or the process is killed.
+    pub fn retry(self) -> core::result::Result<Answer<'a>, Self> {
+        // With NOWAIT the core keeps the lock over this answer.
+        if self.has(bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
+            && !self.has(bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT)
+            && !self.was_retried()
+        {
+            Ok(self.answer(bindings::vm_fault_reason_VM_FAULT_RETRY))
+        } else {
+            Err(self)
+        }
+    }
+
     /// Answers that there is no such page: `SIGBUS` for a touch, `EFAULT` for a populate.
     pub fn sigbus(self) -> Answer<'a> {
         self.answer(bindings::vm_fault_reason_VM_FAULT_SIGBUS)
@@ -256,8 +280,40 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
         Answer::from_raw(0)
     }
 
+    /// Answers that the process has its copy (`VM_FAULT_DONE_COW`), though it has none: the access
+    /// is repeated for ever, or until the process is killed. This is for tests. To keep the promise
+    /// takes `finish_fault()`, which modules cannot call.
+    pub fn done_without_copy(self) -> Answer<'a> {
+        let vmf = self.0.as_raw();
+        // SAFETY: By the type invariants it is the first page of a folio.
+        let folio = unsafe { ffi::page_folio((*vmf).cow_page) };
+        // SAFETY: By this answer the core leaves the folio, which nobody else knows, to us.
+        unsafe { ffi::folio_put(folio) };
+        // SAFETY: By the type invariants of the fault.
+        unsafe { (*vmf).cow_page = core::ptr::null_mut() };
+        self.0.answer(bindings::vm_fault_reason_VM_FAULT_DONE_COW)
+    }
+
     /// Gives the fault back, to be answered like any other.
     pub fn into_fault(self) -> VmFault<'a, V> {
         self.0
     }
+}
+
+/// Gives the lock of a fault back, as `VM_FAULT_RETRY` promises.
+///
+/// # Safety
+///
+/// The fault is answered with [`VmFault::retry`], and `vmf` and its VMA are not used afterwards.
+pub(crate) unsafe fn give_lock_back(vmf: *mut bindings::vm_fault) {
+    // SAFETY: The VMA is valid until the lock is given back.
+    let file = unsafe { (*(*vmf).__bindgen_anon_1.vma).vm_file };
+    // Without the lock the mapping may go, and with its file the module that is running here. The
+    // last reference to a file is given up on the way to userspace (`fput()`).
+    // SAFETY: The VMA holds its file.
+    unsafe { bindings::get_file(file) };
+    // SAFETY: By the contract of this function the fault holds the lock.
+    unsafe { ffi::release_fault_lock(vmf) };
+    // SAFETY: The reference is the one just taken.
+    unsafe { bindings::fput(file) };
 }

@@ -24,6 +24,10 @@ pub(crate) const FMODE_PREAD: u32 = 1 << 3;
 pub(crate) const FMODE_PWRITE: u32 = 1 << 4;
 /// `S_ANON_INODE` of `include/linux/fs.h`.
 pub(crate) const S_ANON_INODE: u32 = 1 << 19;
+/// `FOP_MMAP_SYNC` of `include/linux/fs.h`.
+pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
+/// `FOP_UNSIGNED_OFFSET` of `include/linux/fs.h`.
+pub(crate) const FOP_UNSIGNED_OFFSET: bindings::fop_flags_t = 1 << 5;
 /// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
 pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
@@ -96,6 +100,8 @@ helpers! {
     ) -> ffi::c_ulong;
     fn "rust_helper_virt_to_pfn" virt_to_pfn(address: *const ffi::c_void) -> ffi::c_ulong;
     fn "rust_helper_page_folio" page_folio(page: *mut bindings::page) -> *mut bindings::folio;
+    fn "rust_helper_page_count" page_count(page: *const bindings::page) -> ffi::c_int;
+    fn "rust_helper_release_fault_lock" release_fault_lock(vmf: *mut bindings::vm_fault);
     // module.c
     fn "rust_helper_try_module_get" try_module_get(module: *mut bindings::module) -> bool;
     fn "rust_helper_module_put" module_put(module: *mut bindings::module);

@@ -95,6 +95,18 @@ pub trait FileOperations: Sized + 'static {
     /// Which operations are the kernel's own.
     const STOCK: Stock = Stock::NONE;
 
+    /// Does memory of the file survive a loss of power without fsync(2)? Only then `MAP_SYNC` may
+    /// be asked for (`FOP_MMAP_SYNC`).
+    const MMAP_SYNC: bool = false;
+
+    /// Are offsets unsigned, so that the file may be mapped up to 2^64 (`FOP_UNSIGNED_OFFSET`)? The
+    /// methods get negative positions then.
+    const UNSIGNED_OFFSET: bool = false;
+
+    /// Offers both hooks, whatever [`Hook`] is chosen. This is for tests: the kernel warns, once,
+    /// and refuses every mapping with `ENODEV` (`can_mmap_file()`).
+    const BOTH_HOOKS: bool = false;
+
     /// The hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is held. Returns the
     /// data of the VMA, `()` for most.
     ///

@@ -51,6 +51,15 @@ pub(crate) unsafe trait Opener<F: FileOperations> {
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int;
 }
 
+/// `flag` if `has`.
+const fn flag(has: bool, flag: bindings::fop_flags_t) -> bindings::fop_flags_t {
+    if has {
+        flag
+    } else {
+        0
+    }
+}
+
 /// The kind of VMAs that mappings of `F` are.
 type KindOf<F> = <<F as FileOperations>::Vm as VmOperations>::Kind;
 
@@ -72,7 +81,16 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         ..Self::COMMON
     };
 
+    const BOTH: bindings::file_operations = bindings::file_operations {
+        mmap: Self::MMAP.mmap,
+        ..Self::PREPARE
+    };
+
+    const FLAGS: bindings::fop_flags_t =
+        flag(F::MMAP_SYNC, ffi::FOP_MMAP_SYNC) | flag(F::UNSIGNED_OFFSET, ffi::FOP_UNSIGNED_OFFSET);
+
     const COMMON: bindings::file_operations = bindings::file_operations {
+        fop_flags: Self::FLAGS,
         owner: this_module::<F::OwnerModule>().as_ptr(),
         open: Some(O::open),
         release: Some(Self::release),
@@ -144,6 +162,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     /// Returns the table with `hook`.
     pub(crate) fn get(hook: Hook) -> &'static bindings::file_operations {
         match hook {
+            _ if F::BOTH_HOOKS => &Self::BOTH,
             Hook::Mmap => &Self::MMAP,
             Hook::MmapPrepare => &Self::PREPARE,
         }
@@ -175,9 +194,12 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         from_result(|| {
             // SAFETY: The VMA is being set up, so that its flags may be changed.
             unsafe { ffi::vm_flags_set(vma, KindOf::<F>::FLAGS) };
-            // SAFETY: The VMA is not visible to anybody else yet. Its file carries `F::Data`,
-            // which is what `F::Vm` expects. The core takes the table away when this hook fails.
-            unsafe { (*vma).vm_ops = VmTable::<F::Vm>::get() };
+            if VmTable::<F::Vm>::HAS_ANY {
+                // SAFETY: The VMA is not visible to anybody else yet. Its file carries `F::Data`,
+                // which is what `F::Vm` expects. The core takes the table away when this hook
+                // fails.
+                unsafe { (*vma).vm_ops = VmTable::<F::Vm>::get() };
+            }
             // SAFETY: As above; the life of the file is what the lifetime stands for.
             let area = unsafe { NewVma::from_raw(vma) };
             // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
@@ -202,9 +224,11 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             area.set(KindOf::<F>::FLAGS);
             // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
             F::mmap_prepare(unsafe { File::from_raw_file(file) }, &mut area)?;
-            // SAFETY: The description is valid. Its file carries `F::Data`, which is what `F::Vm`
-            // expects.
-            unsafe { (*desc).vm_ops = VmTable::<F::Vm>::get() };
+            if VmTable::<F::Vm>::HAS_ANY {
+                // SAFETY: The description is valid. Its file carries `F::Data`, which is what
+                // `F::Vm` expects.
+                unsafe { (*desc).vm_ops = VmTable::<F::Vm>::get() };
+            }
             Ok(0)
         })
     }

@@ -105,6 +105,14 @@ impl PageList {
         self.raw.get(index).copied()
     }
 
+    /// Returns how many references there are to page `index`: the list's own, and one for each page
+    /// table that maps it. It may change at any time.
+    pub fn references(&self, index: usize) -> Option<usize> {
+        let page = self.page(index)?;
+        // SAFETY: The list owns the page.
+        usize::try_from(unsafe { ffi::page_count(page) }).ok()
+    }
+
     /// Runs `f` for each piece of `len` bytes at `offset` that lies within one page, in order, with
     /// the piece and its place within the range.
     fn pieces(&self, offset: usize, len: usize, mut f: impl FnMut(&[AtomicU8], usize)) -> Result {

@@ -4,7 +4,10 @@
 
 use crate::{
     access::Access,
-    fault::VmFault,
+    fault::{
+        self,
+        VmFault, //
+    },
     ffi,
     file_ops::FileState,
     huge_fault::HugeFault,
@@ -72,6 +75,25 @@ impl<V: VmOperations> VmTable<V> {
         },
         ..pin_init::zeroed()
     };
+
+    /// Does `V` have any operation at all? A VMA without keeps the table without operations that
+    /// the core gives to all (`vma_dummy_vm_ops`).
+    pub(crate) const HAS_ANY: bool = V::HAS_OPEN
+        || V::HAS_CLOSE
+        || vm_private::is_used::<V>()
+        || V::HAS_MAPPED
+        || V::HAS_MAY_SPLIT
+        || V::HAS_MREMAP
+        || V::HAS_MPROTECT
+        || V::HAS_FAULT
+        || V::HAS_HUGE_FAULT
+        || V::HAS_MAP_PAGES
+        || V::PAGE_ORDER != 0
+        || V::HAS_PAGE_MKWRITE
+        || V::HAS_PFN_MKWRITE
+        || V::HAS_ACCESS
+        || V::HAS_NAME
+        || V::USERFAULTFD;
 
     /// Returns the table.
     pub(crate) const fn get() -> &'static bindings::vm_operations_struct {
@@ -166,7 +188,13 @@ impl<V: VmOperations> VmTable<V> {
     /// `vmf` is a fault in a VMA that has this table.
     unsafe extern "C" fn fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
         // SAFETY: This table.
-        V::fault(unsafe { VmFault::from_raw(vmf) }).into_raw()
+        let ret = V::fault(unsafe { VmFault::from_raw(vmf) }).into_raw();
+        if ret & bindings::vm_fault_reason_VM_FAULT_RETRY as bindings::vm_fault_t != 0 {
+            // SAFETY: The answer is that of `VmFault::retry()`. The handler has returned: nobody
+            // looks at the VMA or the file any more.
+            unsafe { fault::give_lock_back(vmf) };
+        }
+        ret
     }
 
     /// # Safety

@@ -52,6 +52,8 @@ pub(crate) enum Mode {
     WrongPage,
     /// As `Page`, but a private write to a hole is given a page of zeroes to copy.
     CowOfZeroes,
+    /// With the page if it is there; a missing one is made, and the fault repeated.
+    Retry,
     /// As if there were no memory.
     NoMemory,
 }
@@ -175,6 +177,10 @@ impl VmOperations for TestVm {
         }
         match inode.mapping().alloc_folio(0) {
             Some(folio) => match AddressSpace::add_folio(&held, folio, index) {
+                Ok(folio) if mode == Mode::Retry => match vmf.retry() {
+                    Ok(answer) => answer,
+                    Err(vmf) => vmf.locked(folio),
+                },
                 Ok(folio) => vmf.locked(folio),
                 Err(_) => vmf.nopage(),
             },

@@ -101,6 +101,22 @@ mod tests {
     }
 
     #[test]
+    fn fault_can_be_repeated_without_the_lock() -> Result {
+        let fixture = Fixture::new(4, Hook::Mmap, Mode::Retry)?;
+        let mapping = UserMapping::new(&fixture.file, 4, 0, Share::Shared)?;
+        mapping.write(PAGE_SIZE, 3)?;
+        assert_eq!(fixture.seen.faults.load(Relaxed), 2);
+        assert_eq!(mapping.read(PAGE_SIZE)?, 3);
+        assert_eq!(fixture.inode.mapping().nr_pages(), 1);
+        // A lock that was not given back, or twice, would end the kernel here.
+        mapping.unmap_part(2, 1)?;
+        drop(mapping);
+        let _populated = UserMapping::new(&fixture.file, 4, 0, Share::SharedPopulate)?;
+        assert_eq!(fixture.inode.mapping().nr_pages(), 4);
+        Ok(())
+    }
+
+    #[test]
     fn folio_of_another_place_is_refused() -> Result {
         let fixture = Fixture::new(4, Hook::Mmap, Mode::WrongPage)?;
         let mapping = UserMapping::new(&fixture.file, 4, 0, Share::Shared)?;
