@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What Kbuild reads of the checkout.
-const SOURCES: &[&str] = &["rust", "samples"];
+const SOURCES: &[&str] = &["rust", "samples", "tools/testing/ctl"];
 
 /// Builds the project's modules in `kdir` into `build/modules/NAME`. Returns `rmmap.ko`.
 pub fn module(project: &Project, steps: &Steps, name: &str, kdir: &Path) -> Result<PathBuf> {

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files: the hooks of mmap(2), and read(2) for the counters.
+
+use crate::{
+    ctl::{
+        Ctl,
+        SLOW_SECONDS, //
+    },
+    device::{
+        Call,
+        Device, //
+    },
+    vm::{
+        Around,
+        CtlVm, //
+    }, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    fs::File,
+    iov::IovIterDest,
+    prelude::*,
+    sync::Arc,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
+use kernel_mm::{
+    desc::VmAreaDesc,
+    file_ops::{
+        FileKiocb,
+        FileOperations,
+        OpenMisc,
+        Opened,
+        Placement, //
+    },
+    vma::{
+        Mixed,
+        NewVma,
+        Plain, //
+    }, //
+};
+
+type Data = Arc<Device>;
+
+/// What a type of file has besides.
+pub(crate) trait Options: 'static {
+    /// As in [`FileOperations`].
+    const MMAP_SYNC: bool = false;
+    /// As in [`FileOperations`].
+    const UNSIGNED_OFFSET: bool = false;
+    /// As in [`FileOperations`].
+    const BOTH_HOOKS: bool = false;
+}
+
+/// Nothing.
+pub(crate) struct Usual;
+/// `FOP_MMAP_SYNC`.
+pub(crate) struct MmapSync;
+/// `FOP_UNSIGNED_OFFSET`.
+pub(crate) struct UnsignedOffset;
+/// Both hooks at once.
+pub(crate) struct BothHooks;
+
+impl Options for Usual {}
+
+impl Options for MmapSync {
+    const MMAP_SYNC: bool = true;
+}
+
+impl Options for UnsignedOffset {
+    const UNSIGNED_OFFSET: bool = true;
+}
+
+impl Options for BothHooks {
+    const BOTH_HOOKS: bool = true;
+}
+
+/// Files with mappings of type `V`; the hook does as the device says.
+pub(crate) struct CtlFile<V, O = Usual>(PhantomData<(V, O)>);
+
+#[vtable]
+impl<V: CtlVm, O: Options> FileOperations for CtlFile<V, O> {
+    type Data = Data;
+    type Vm = V;
+
+    const MMAP_SYNC: bool = O::MMAP_SYNC;
+    const UNSIGNED_OFFSET: bool = O::UNSIGNED_OFFSET;
+    const BOTH_HOOKS: bool = O::BOTH_HOOKS;
+
+    fn mmap(_file: &File, vma: NewVma<'_, V>) -> Result {
+        let device = vma.file_data();
+        device.counts.count(Call::Hook);
+        match device.ctl {
+            Ctl::Fail => return Err(EIO),
+            Ctl::Dump => vma.set_dontdump(),
+            Ctl::Io => vma.set_io(),
+            Ctl::DontExpand => vma.set_dontexpand(),
+            Ctl::Slow => fsleep(Delta::from_secs(SLOW_SECONDS)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, V>) -> Result {
+        let device = desc.file_data();
+        device.counts.count(Call::Hook);
+        match device.ctl {
+            Ctl::Fail => return Err(EIO),
+            Ctl::Dump => desc.set_dontdump(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_iter(kiocb: FileKiocb<'_, Data>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        read(kiocb, iov)
+    }
+
+    fn release(device: &Data) {
+        device.counts.count(Call::Release);
+    }
+}
+
+impl<V: CtlVm, O: Options> OpenMisc for CtlFile<V, O> {
+    type Context = Data;
+
+    fn open(device: &Data) -> Result<Opened<Data>> {
+        open(device)
+    }
+}
+
+/// Files whose hook maps a page and then fails with `ENXIO`.
+pub(crate) struct LateFile;
+
+#[vtable]
+impl FileOperations for LateFile {
+    type Data = Data;
+    type Vm = Around<Mixed>;
+
+    fn mmap(_file: &File, vma: NewVma<'_, Around<Mixed>>) -> Result {
+        let device = vma.file_data();
+        device.counts.count(Call::Hook);
+        vma.insert_pages(vma.start(), &device.page)?;
+        Err(ENXIO)
+    }
+
+    fn read_iter(kiocb: FileKiocb<'_, Data>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        read(kiocb, iov)
+    }
+}
+
+impl OpenMisc for LateFile {
+    type Context = Data;
+
+    fn open(device: &Data) -> Result<Opened<Data>> {
+        open(device)
+    }
+}
+
+/// Files that refuse every address with `EBUSY`.
+pub(crate) struct PlacedFile;
+
+#[vtable]
+impl FileOperations for PlacedFile {
+    type Data = Data;
+    type Vm = Around<Plain>;
+
+    fn mmap(_file: &File, vma: NewVma<'_, Around<Plain>>) -> Result {
+        vma.file_data().counts.count(Call::Hook);
+        Ok(())
+    }
+
+    fn get_unmapped_area(_device: &Data, _place: Placement<'_>) -> Result<usize> {
+        Err(EBUSY)
+    }
+
+    fn read_iter(kiocb: FileKiocb<'_, Data>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        read(kiocb, iov)
+    }
+}
+
+impl OpenMisc for PlacedFile {
+    type Context = Data;
+
+    fn open(device: &Data) -> Result<Opened<Data>> {
+        open(device)
+    }
+}
+
+/// Files without a hook.
+pub(crate) struct NoHookFile;
+
+#[vtable]
+impl FileOperations for NoHookFile {
+    type Data = Data;
+    type Vm = Around<Plain>;
+
+    fn read_iter(kiocb: FileKiocb<'_, Data>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        read(kiocb, iov)
+    }
+}
+
+impl OpenMisc for NoHookFile {
+    type Context = Data;
+
+    fn open(device: &Data) -> Result<Opened<Data>> {
+        open(device)
+    }
+}
+
+fn open(device: &Data) -> Result<Opened<Data>> {
+    Ok(Opened::onto(device.clone(), device.memory.clone()))
+}
+
+fn read(mut kiocb: FileKiocb<'_, Data>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+    let device: &Data = kiocb.file();
+    let report = device.report()?;
+    iov.simple_read_from_buffer(kiocb.ki_pos_mut(), &report)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The control devices of the tests of the mmap path: `/dev/rmmap-ctl-NAME`.
+//!
+//! What `/dev/rmmap` cannot reach, a driver that is odd in one way can. Each device is one such
+//! driver (`ctl.rs` lists them); read(2) tells how often the kernel called it.
+//!
+//! | file | job |
+//! |---|---|
+//! | `ctl.rs` | the devices: names, and in which way each is odd |
+//! | `device.rs` | a device's memory, and the counters |
+//! | `file.rs` | the hooks of mmap(2), and the rest of the files |
+//! | `vm.rs` | the mappings |
+
+#![forbid(unsafe_code)]
+
+mod ctl;
+mod device;
+mod file;
+mod vm;
+
+use crate::{
+    ctl::{
+        Ctl,
+        Entry, //
+    },
+    device::{
+        Device,
+        Memory,
+        FS, //
+    },
+    file::{
+        BothHooks,
+        CtlFile,
+        LateFile,
+        MmapSync,
+        NoHookFile,
+        PlacedFile,
+        UnsignedOffset, //
+    },
+    vm::{
+        Around,
+        Bare,
+        Closing,
+        Frames,
+        MappedCounts,
+        NoAround, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use kernel_mm::{
+    file_ops::{
+        Hook,
+        OpenMisc, //
+    },
+    misc::MiscRegistration,
+    pseudo_fs::InternalMount,
+    vma::{
+        Mixed,
+        Plain, //
+    }, //
+};
+
+module! {
+    type: Controls,
+    name: "rmmap_ctl",
+    authors: ["rmmap developers"],
+    description: "Devices that are odd in one way each, for tests of the mmap path",
+    license: "GPL",
+}
+
+/// Registered devices whose files are of one type.
+struct Group<F: OpenMisc>(#[expect(dead_code, reason = "kept for its drop")] Registered<F>);
+
+type Registered<F> = KVec<Pin<KBox<MiscRegistration<F>>>>;
+
+impl<F: OpenMisc<Context = Arc<Device>>> Group<F> {
+    fn register(mount: &InternalMount<Memory>, hook: Hook, entries: &[Entry]) -> Result<Self> {
+        let mut group = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
+        for (ctl, name) in entries {
+            let device = Arc::new(Device::new(mount, *ctl)?, GFP_KERNEL)?;
+            let misc = MiscRegistration::register(name, hook, device);
+            group.push(KBox::try_pin_init(misc, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        Ok(Self(group))
+    }
+}
+
+/// The module. The order of the fields is the order in which they go.
+struct Controls {
+    _mmap: Group<CtlFile<Around<Plain>>>,
+    _prepare: Group<CtlFile<Around<Plain>>>,
+    _no_around: Group<CtlFile<NoAround>>,
+    _closing: Group<CtlFile<Closing>>,
+    _closing_prepare: Group<CtlFile<Closing>>,
+    _mapped: Group<CtlFile<MappedCounts>>,
+    _mixed: Group<CtlFile<Around<Mixed>>>,
+    _frames: Group<CtlFile<Frames>>,
+    _bare: Group<CtlFile<Bare>>,
+    _sync: Group<CtlFile<Around<Plain>, MmapSync>>,
+    _unsigned: Group<CtlFile<Around<Plain>, UnsignedOffset>>,
+    _both: Group<CtlFile<Around<Plain>, BothHooks>>,
+    _late: Group<LateFile>,
+    _placed: Group<PlacedFile>,
+    _no_hook: Group<NoHookFile>,
+    _mount: InternalMount<Memory>,
+}
+
+impl kernel::Module for Controls {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        use Hook::*;
+        let mount = InternalMount::new(&FS)?;
+        Ok(Self {
+            _mmap: Group::register(&mount, Mmap, ctl::AROUND)?,
+            _prepare: Group::register(&mount, MmapPrepare, ctl::AROUND_PREPARE)?,
+            _no_around: Group::register(&mount, Mmap, ctl::NO_AROUND)?,
+            _closing: Group::register(&mount, Mmap, ctl::CLOSING)?,
+            _closing_prepare: Group::register(&mount, MmapPrepare, ctl::CLOSING_PREPARE)?,
+            _mapped: Group::register(&mount, MmapPrepare, ctl::MAPPED)?,
+            _mixed: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-mixed")])?,
+            _frames: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-pfn")])?,
+            _bare: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-noops")])?,
+            _sync: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-sync")])?,
+            _unsigned: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-uoff")])?,
+            _both: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-both")])?,
+            _late: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-fail-late")])?,
+            _placed: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-gua")])?,
+            _no_hook: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-nommap")])?,
+            _mount: mount,
+        })
+    }
+}
