@@ -49,7 +49,7 @@ doc: ## Build the documentation in build/doc
 	@$(LAB) doc
 
 clean: ## Remove what was built of this project; root and kernels stay
-	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/stamps/building-* build/doc build/check
+	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/tutorial build/stamps/building-* build/doc build/check
 
 distclean: ## Remove everything that was made
 	@$(LAB) distclean

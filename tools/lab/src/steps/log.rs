@@ -64,9 +64,14 @@ impl Log {
         String::from_utf8(output.stdout).with_context(|| format!("{program} prints no UTF-8"))
     }
 
-    fn tail(&self) -> String {
+    /// All that the commands printed so far.
+    pub fn text(&self) -> String {
         let bytes = fs::read(&self.path).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn tail(&self) -> String {
+        let text = self.text();
         let lines: Vec<_> = text
             .lines()
             .filter(|line| !line.starts_with("+ "))

@@ -43,6 +43,8 @@ pub enum Group {
     Kunit,
     /// Misuses of the library, which must not compile for the stock kernel.
     CompileFail,
+    /// The tutorial's page: its code is built, and its commands run on the stock kernel.
+    Tutorial,
 }
 
 /// A kernel to test on.
@@ -77,6 +79,11 @@ impl Args {
     /// Whether misuses are compiled: as for the host's tests.
     pub fn wants_compile_fail(&self) -> bool {
         self.wants(Group::CompileFail) && self.kernel.is_none() && self.hook.is_none()
+    }
+
+    /// Whether the tutorial is followed: as for the host's tests.
+    pub fn wants_tutorial(&self) -> bool {
+        self.wants(Group::Tutorial) && self.kernel.is_none() && self.hook.is_none()
     }
 
     /// The kernels to boot.

@@ -7,6 +7,7 @@
 //! | [`args`], [`mod@run`] | the command line; the order of the whole |
 //! | [`host`], [`libtest`] | the workspace's unit tests |
 //! | [`compile_fail`] | what the library's types must refuse |
+//! | [`tutorial`] | the tutorial's page, followed word by word |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
 //! | [`guest`], [`insmod`], [`selftest`], [`kunit`] | one boot, seen from the guest |
@@ -33,6 +34,7 @@ mod record;
 mod report;
 mod run;
 mod selftest;
+mod tutorial;
 
 pub use args::Args;
 pub use guest::run as run_in_guest;

@@ -119,7 +119,10 @@ fn again(record: &Record) -> String {
     if let Some(hook) = &record.hook {
         words.push(format!("--hook {hook}"));
     }
-    if matches!(group, "host" | "selftest" | "kunit") {
+    if group == "tutorial" {
+        words.push("--only tutorial".to_owned());
+    }
+    if matches!(group, "host" | "selftest" | "kunit" | "compile-fail") {
         words.push(format!("--only {group}"));
         // A reader's own finding, in brackets, belongs to the whole report.
         if !name.contains('(') {
@@ -159,6 +162,14 @@ mod tests {
         assert_eq!(
             of("host/rmmap-lab/test::ktap::a", "host", None),
             "make test TESTS='--only host -t test::ktap::a'"
+        );
+        assert_eq!(
+            of("compile-fail/unlock_twice", "host", None),
+            "make test TESTS='--only compile-fail -t unlock_twice'"
+        );
+        assert_eq!(
+            of("tutorial/9-try-it-1", "host", None),
+            "make test TESTS='--only tutorial'"
         );
         assert_eq!(
             of("check/leak", "debug", Some("mmap")),

@@ -15,7 +15,7 @@ use super::ktap::Test;
 use super::plan::Plan;
 use super::record::Record;
 use super::report::Report;
-use super::{compile_fail, host, kunit};
+use super::{compile_fail, host, kunit, tutorial};
 use crate::build;
 use crate::project::Project;
 use crate::steps::Steps;
@@ -66,6 +66,13 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         report.begin("compile-fail")?;
         compile_fail::run(project, modules, &args.patterns, &mut |test| {
             Ok(report.add(record("compile-fail", test))?)
+        })?;
+        report.end()?;
+    }
+    if args.wants_tutorial() && tutorial::is_picked(&args.patterns) {
+        report.begin("tutorial")?;
+        tutorial::run(project, &mut |test| {
+            Ok(report.add(record("tutorial", test))?)
         })?;
         report.end()?;
     }
