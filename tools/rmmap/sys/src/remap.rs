@@ -67,24 +67,20 @@ impl Mapping {
         let range = self.range(offset, options.mapped_len());
         let alone = has_one_thread();
         // SAFETY: The range that is replaced is this mapping's.
-        match unsafe { options.mmap(range.start, options.flags | MapFlags::FIXED, fd) } {
-            Ok(_) => Ok(()),
-            Err(e) => {
-                // Nothing was allocated since the call, so what is there is what was there.
-                if !(alone && is_mapped(&range)) {
-                    self.owned.remove(range);
-                }
-                Err(e)
-            }
+        let result = unsafe { options.mmap(range.start, options.flags | MapFlags::FIXED, fd) };
+        if result.is_err() && !(alone && is_mapped(&range)) {
+            self.owned.remove(range);
         }
+        result.map(drop)
     }
 
     /// The same after a part of it was unmapped, so that the kernel maps over a hole.
     ///
     /// # Errors
     ///
-    /// Those of [`Mapping::map_over`] and `munmap(2)`; `EBUSY` if there are other threads, which
-    /// might map something of theirs into the hole between the two calls.
+    /// Those of `mmap(2)` and `munmap(2)`; the hole stays one, and of the rest this mapping keeps what
+    /// is still mapped. `EBUSY` if there are other threads, which might map something of theirs
+    /// into the hole between the two calls; `ENOTSUP` for huge pages.
     pub fn map_over_hole(
         &mut self,
         hole: Range<usize>,
@@ -96,14 +92,28 @@ impl Mapping {
             offset <= hole.start && hole.end <= offset + options.mapped_len(),
             "the hole lies in what is mapped over"
         );
+        if options.flags.contains(MapFlags::HUGETLB) || fd.as_ref().is_some_and(is_hugetlb) {
+            return Err(Errno::NOTSUP);
+        }
         if !has_one_thread() {
             return Err(Errno::BUSY);
         }
-        let start = ptr::with_exposed_provenance_mut(self.range(hole.start, hole.len()).start);
-        // SAFETY: The range is this mapping's. Until it is mapped again below nobody else runs who
-        // could map something there; `map_over` gives it up if that fails.
+        let whole = self.range(offset, options.mapped_len());
+        let hole = self.range(hole.start, hole.len());
+        let start = ptr::with_exposed_provenance_mut(hole.start);
+        // SAFETY: The range is this mapping's, which gives it up at once if nothing is mapped there
+        // below. Until then nobody else runs who could map something of his there.
         unsafe { rustix::mm::munmap(start, hole.len()) }?;
-        self.map_over(offset, options, fd)
+        // SAFETY: What is replaced is this mapping's, and the hole, where still nothing is.
+        let result = unsafe { options.mmap(whole.start, options.flags | MapFlags::FIXED, fd) };
+        if result.is_err() {
+            for part in [whole.start..hole.start, hole.clone(), hole.end..whole.end] {
+                if !is_mapped(&part) {
+                    self.owned.remove(part);
+                }
+            }
+        }
+        result.map(drop)
     }
 
     /// `mseal(2)`: from now on the part can be neither unmapped nor mapped over, nor changed

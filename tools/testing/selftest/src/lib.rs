@@ -16,6 +16,7 @@
 //! | [`counting`] | the module's counters over a while |
 //! | [`view`] | the kernel's view of this process |
 //! | [`sysctl`] | settings of the system, and that they come back |
+//! | [`rlimit`] | a limit of this process for a while |
 //! | [`cgroup`] | a process in a memory cgroup |
 //! | [`hugepool`] | a pool of huge pages |
 //! | [`loader`] | loads and unloads the module |
@@ -41,6 +42,7 @@ pub mod loader;
 mod message;
 pub mod outcome;
 pub mod race;
+pub mod rlimit;
 pub mod rows;
 
 pub mod suite;

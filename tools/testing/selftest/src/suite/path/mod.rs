@@ -4,5 +4,27 @@
 
 use crate::case::Case;
 
+mod mr_account;
+mod mr_files;
+mod mr_limits;
+mod mr_locked;
+mod mr_memcg;
+mod mr_perf;
+mod mr_uprobe;
+mod mr_victims;
+mod po;
+mod unreachable;
+
 /// The tables of the files here, in the order in which they run.
-pub const FILES: &[&[Case]] = &[];
+pub const FILES: &[&[Case]] = &[
+    mr_account::CASES,
+    mr_files::CASES,
+    mr_limits::CASES,
+    mr_locked::CASES,
+    mr_memcg::CASES,
+    mr_perf::CASES,
+    mr_uprobe::CASES,
+    mr_victims::CASES,
+    po::CASES,
+    unreachable::CASES,
+];

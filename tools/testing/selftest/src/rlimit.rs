@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A limit of this process for a while.
+
+use crate::outcome::Result;
+use rmmap_sys::rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+
+/// A soft limit that a test lowers; it is the former one again when dropped.
+///
+/// Nothing may be allocated meanwhile that does not fit, the text of a failure included: a test
+/// keeps its results, drops the limit, and then looks at them.
+#[derive(Debug)]
+pub struct Limit {
+    resource: Resource,
+    before: Rlimit,
+}
+
+impl Limit {
+    /// Sets it to so many bytes.
+    #[track_caller]
+    pub fn set(resource: Resource, bytes: u64) -> Result<Self> {
+        let before = getrlimit(resource);
+        let current = Some(bytes);
+        let maximum = before.maximum;
+        setrlimit(resource, Rlimit { current, maximum })?;
+        Ok(Self { resource, before })
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        // Raising a soft limit up to the hard one is always allowed.
+        let _ = setrlimit(self.resource, self.before);
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! mmap_region and mappings that cannot be locked: the request is dropped and no error.
+
+use crate::context::{Context, P};
+use crate::hugepool::{HugePool, HUGE};
+use crate::outcome::Result;
+use crate::view::{check_flags, locked_kb, resident};
+use crate::{cases, check_eq};
+use rmmap_sys::rustix::mm::{mlockall, munlockall, MapFlags, MlockAllFlags};
+use rmmap_sys::MapOptions;
+
+cases! {
+    Rmmap hugetlb_is_not_locked ["MR-37"] "control: MAP_LOCKED of huge pages: populated, no `lo`, VmLck 0";
+    Rmmap droppable_is_not_locked ["MR-37"] "control: droppable memory under MCL_FUTURE: populated, no `lo`, VmLck 0";
+}
+
+fn hugetlb_is_not_locked(_: &Context) -> Result {
+    let pool = HugePool::new(2)?;
+    let file = pool.file(2 * HUGE)?;
+    let lazy = MapOptions::new(2 * HUGE).map(&file)?;
+    check_eq!(resident(&lazy)?, 0);
+    let m = MapOptions::new(2 * HUGE)
+        .flags(MapFlags::LOCKED)
+        .map(&file)?;
+    check_flags(&m, &["ht", "sh"], &["lo", "lf"])?;
+    check_eq!((locked_kb()?, resident(&m)?), (0, m.pages()));
+    check_eq!(HugePool::count("Free")?, 0);
+    Ok(())
+}
+
+fn droppable_is_not_locked(_: &Context) -> Result {
+    // rustix has no name for it. It is a type, as MAP_PRIVATE is.
+    let droppable = MapFlags::from_bits_retain(0x8);
+    let options = MapOptions::new(16 * P).only_flags(droppable);
+    mlockall(MlockAllFlags::FUTURE)?;
+    let before = locked_kb()?;
+    let m = options.map_anonymous()?;
+    let ordinary = MapOptions::new(16 * P).private().map_anonymous()?;
+    let locked = locked_kb()? - before;
+    check_flags(&m, &["dp", "wr"], &["lo", "lf"])?;
+    check_flags(&ordinary, &["lo"], &["dp"])?;
+    check_eq!(
+        locked,
+        crate::view::kb(16),
+        "kB locked, those of the ordinary mapping"
+    );
+    check_eq!((resident(&m)?, resident(&ordinary)?), (16, 16));
+    munlockall()?;
+    Ok(())
+}
