@@ -14,6 +14,7 @@
 //! | [`context`] | what a test is given |
 //! | [`area`] | fresh memory of the object under test: region, device or memfd |
 //! | [`counting`] | the module's counters over a while |
+//! | [`ctl`] | the control devices, drivers that are odd in one way each |
 //! | [`view`] | the kernel's view of this process |
 //! | [`sysctl`] | settings of the system, and that they come back |
 //! | [`rlimit`] | a limit of this process for a while |
@@ -36,6 +37,7 @@ pub mod case;
 pub mod cgroup;
 pub mod context;
 pub mod counting;
+pub mod ctl;
 pub mod harness;
 pub mod hugepool;
 pub mod loader;

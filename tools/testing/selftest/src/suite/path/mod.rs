@@ -4,6 +4,12 @@
 
 use crate::case::Case;
 
+mod ctl_dm;
+mod ctl_entry;
+mod ctl_mr_commit;
+mod ctl_mr_hook;
+mod ctl_mr_merge;
+mod ctl_po;
 mod mr_account;
 mod mr_files;
 mod mr_limits;
@@ -17,6 +23,12 @@ mod unreachable;
 
 /// The tables of the files here, in the order in which they run.
 pub const FILES: &[&[Case]] = &[
+    ctl_dm::CASES,
+    ctl_entry::CASES,
+    ctl_mr_commit::CASES,
+    ctl_mr_hook::CASES,
+    ctl_mr_merge::CASES,
+    ctl_po::CASES,
     mr_account::CASES,
     mr_files::CASES,
     mr_limits::CASES,
