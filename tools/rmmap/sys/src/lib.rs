@@ -14,8 +14,9 @@
 //! | [`remap`] | changes of what is mapped where: `munmap` of a part, `mremap`, mapping over |
 //! | [`access`] | one load or store that reports a `SIGBUS` or `SIGSEGV` as an error |
 //! | [`child`] | a closure in a forked child, with a channel that carries bytes and descriptors |
+//! | [`mounts`] | mounts of one's own, loop devices, swap files |
 //! | [`module`] | `finit_module(2)` and `delete_module(2)` |
-//! | [`process`] | fault counts, capabilities |
+//! | [`process`] | fault counts, capabilities, personality |
 //! | [`control`] | what a process may be told of its memory: `prctl(2)`, `pkey_alloc(2)` |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //!
@@ -39,6 +40,7 @@ pub mod device;
 pub mod map;
 pub mod mapping;
 pub mod module;
+pub mod mounts;
 pub mod perf;
 pub mod process;
 mod ranges;

@@ -2,6 +2,7 @@
 
 //! Builds a [`Mapping`].
 
+use crate::child::has_one_thread;
 use crate::{Errno, Mapping, Result, PAGE_SIZE};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::c_void;
@@ -104,6 +105,51 @@ impl MapOptions {
         let start = unsafe { self.mmap(self.hint, self.flags, None::<&std::fs::File>) }?;
         // SAFETY: As in `map`.
         Ok(unsafe { Mapping::own(start, self.mapped_len()) })
+    }
+
+    /// Maps at exactly the address of [`MapOptions::hint`] with `MAP_FIXED`, where nothing of this
+    /// program is; `None` is anonymous memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of `mmap(2)`, and `EEXIST` when something is there. While there are other threads, that
+    /// of the first of the two calls that it takes.
+    ///
+    /// # Panics
+    ///
+    /// When the address is not that of a page.
+    pub fn map_fixed(&self, fd: Option<impl AsFd>) -> Result<Mapping> {
+        assert!(
+            self.hint % PAGE_SIZE == 0,
+            "a fixed mapping begins at a page"
+        );
+        // Reserved first, so that MAP_FIXED replaces what is ours.
+        let reserved = Self::new(self.len)
+            .prot(ProtFlags::empty())
+            .only_flags(MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE)
+            .hint(self.hint)
+            .map_anonymous();
+        match reserved {
+            Ok(mut mapping) => {
+                mapping.map_over(0, self, fd)?;
+                Ok(mapping)
+            }
+            Err(e) if e == Errno::EXIST || !self.is_out_of_reach() || !has_one_thread() => Err(e),
+            Err(_) => {
+                // SAFETY: The kernel refuses such addresses to this process, as it has just done,
+                // and nobody else is here to change that.
+                let start = unsafe { self.mmap(self.hint, self.flags | MapFlags::FIXED, fd) }?;
+                // SAFETY: As in `map`.
+                Ok(unsafe { Mapping::own(start, self.mapped_len()) })
+            }
+        }
+    }
+
+    /// Returns whether the range is below what `vm.mmap_min_addr` usually keeps free, or reaches
+    /// beyond the addresses that the kernel gives to those who name none.
+    fn is_out_of_reach(&self) -> bool {
+        let end = self.hint.checked_add(self.len);
+        end.is_none_or(|end| end <= 1 << 16 || end >= 1 << 47)
     }
 
     /// The length that the kernel maps: whole pages (of the ordinary size).

@@ -2,6 +2,7 @@
 
 //! What the kernel knows about this process.
 
+use crate::mapping::last_error;
 use crate::{Errno, Result};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::ffi::{c_char, CStr};
@@ -44,6 +45,21 @@ pub fn drop_capabilities(gone: CapabilitySet) -> Result<()> {
 /// Returns whether the calling thread may use a capability.
 pub fn has_capability(capability: CapabilitySet) -> bool {
     rustix::thread::capabilities(None).is_ok_and(|have| have.effective.contains(capability))
+}
+
+/// `personality(2)`: `PROT_READ` means `PROT_EXEC`, too, from now on, as it does for programs that
+/// do not say whether their stack is executable; inherited by children.
+pub fn read_implies_exec() -> Result<()> {
+    const ASK: libc::c_ulong = 0xffff_ffff;
+    // SAFETY: The flag is about mappings to come only.
+    let ret = unsafe {
+        let now = libc::personality(ASK);
+        libc::personality(now as libc::c_ulong | libc::READ_IMPLIES_EXEC as libc::c_ulong)
+    };
+    match ret {
+        -1 => Err(last_error()),
+        _ => Ok(()),
+    }
 }
 
 extern "C" {

@@ -127,6 +127,37 @@ impl Mapping {
         }
     }
 
+    /// `remap_file_pages(2)`: a part shows the object's pages from another one on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call; the part is given up then, as in [`Mapping::map_over`].
+    pub fn remap_file_pages(&mut self, part: Range<usize>, page: usize) -> Result<()> {
+        let range = self.range(part.start, part.len());
+        let start = ptr::with_exposed_provenance_mut::<c_void>(range.start);
+        let (prot, flags) = (0, 0);
+        let alone = has_one_thread();
+        // SAFETY: The range that is replaced is this mapping's.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_remap_file_pages,
+                start,
+                range.len(),
+                prot,
+                page,
+                flags,
+            )
+        };
+        if ret == 0 {
+            return Ok(());
+        }
+        let error = last_error();
+        if !(alone && is_mapped(&range)) {
+            self.owned.remove(range);
+        }
+        Err(error)
+    }
+
     /// `mmap(2)` into a part that was given back; `EEXIST` if somebody else got it meanwhile.
     ///
     /// The part may also lie right behind the end: then the mapping grows.
