@@ -41,7 +41,8 @@ const DEBUG_APPEND: &[&str] = &[
 ];
 
 /// The stock kernel zeroes all memory that it gives out, and would hide that the module does not.
-const STOCK_APPEND: &[&str] = &["init_on_alloc=0"];
+/// A part of the memory is a disk, `/dev/pmem0`: files on it can be mapped with DAX.
+const STOCK_APPEND: &[&str] = &["init_on_alloc=0", "memmap=32M!1G"];
 
 /// The debug kernel takes about ten times as long for a page fault.
 const DEBUG_SCALE: f64 = 10.0;

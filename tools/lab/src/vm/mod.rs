@@ -175,6 +175,7 @@ impl Vm {
             serde_json::to_vec_pretty(&request)?,
         )?;
 
+        virtme::prepare_root()?;
         let accel = accel::choose(project, &self.kernel)?;
         let command = virtme::command(self, project, &dir, accel, request.interactive)?;
         let expired = watch::run(command, &dir, self, sink)?;

@@ -17,6 +17,14 @@ pub const VIRTME_RUN: &str = "/opt/virtme-ng/bin/virtme-run";
 /// The name under which this program is the guest's login shell: `su` passes no arguments.
 pub const GUEST_SHELL: &str = "rmmap-guest-shell";
 
+/// The folder that the guest links its kernel's modules into; a root without kernels has none.
+const MODULES: &str = "/usr/lib/modules";
+
+/// Makes the root ready for guests whose kernel has modules: `modprobe` finds them then.
+pub fn prepare_root() -> Result<()> {
+    fs::create_dir_all(MODULES).with_context(|| format!("cannot create {MODULES}"))
+}
+
 /// The command that boots `vm` with `dir` shared as [`GUEST_DIR`].
 pub fn command(
     vm: &Vm,
