@@ -12,8 +12,8 @@ pub struct Args {
     #[arg(short, long)]
     pub list: bool,
 
-    /// Run the tests whose name contains PATTERN, or that are of this row of mmap-path (MK-05);
-    /// may be given more than once.
+    /// Run the tests whose name contains PATTERN, or that are of this row of mmap-path (MK-05)
+    /// or of a group of them (MK-); may be given more than once.
     #[arg(short, long = "test", value_name = "PATTERN")]
     pub test: Vec<String>,
 

@@ -65,7 +65,8 @@ impl Case {
     /// Returns whether the user asked for it.
     pub fn is_wanted(&self, kind: Kind, patterns: &[String]) -> bool {
         let name = self.full_name(kind);
-        let is = |p: &String| name.contains(p.as_str()) || self.rows.contains(&p.as_str());
+        let is_row = |p: &str, row: &str| row == p || (p.ends_with('-') && row.starts_with(p));
+        let is = |p: &String| name.contains(p.as_str()) || self.rows.iter().any(|r| is_row(p, r));
         patterns.is_empty() || patterns.iter().any(is)
     }
 }
@@ -120,7 +121,7 @@ mod tests {
             run: |_| Ok(()),
         };
         let wanted = |p: &str| case.is_wanted(Kind::Device, &[p.to_owned()]);
-        assert!(wanted("lazy") && wanted("MK-05") && wanted("touch/device"));
+        assert!(wanted("lazy") && wanted("MK-") && wanted("MK-05") && wanted("touch/device"));
         assert!(!wanted("MK-0") && !wanted("/region") && !wanted("locked"));
     }
 }

@@ -21,6 +21,9 @@
 //! | [`cgroup`] | a process in a memory cgroup |
 //! | [`hugepool`] | a pool of huge pages |
 //! | [`loader`] | loads and unloads the module |
+//! | [`mounts`] | file systems that a test mounts for itself |
+//! | [`disk`] | disks to have a file system on, files to swap to |
+//! | [`undo`] | what is undone even if a test is killed |
 //! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
 //! | `message` | a test's result on its way to the harness |
@@ -38,10 +41,12 @@ pub mod cgroup;
 pub mod context;
 pub mod counting;
 pub mod ctl;
+pub mod disk;
 pub mod harness;
 pub mod hugepool;
 pub mod loader;
 mod message;
+pub mod mounts;
 pub mod outcome;
 pub mod race;
 pub mod rlimit;
@@ -49,6 +54,7 @@ pub mod rows;
 
 pub mod suite;
 pub mod sysctl;
+pub mod undo;
 pub mod view;
 
 pub use args::Args;

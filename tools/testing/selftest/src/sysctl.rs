@@ -56,6 +56,7 @@ fn path(name: &str) -> PathBuf {
 const WATCHED: &[&str] = &[
     "fs/file-max",
     "vm/max_map_count",
+    "vm/mmap_min_addr",
     "vm/nr_hugepages",
     "vm/overcommit_memory",
 ];

@@ -55,6 +55,15 @@ pub fn vma_pages(m: &Mapping) -> Result<Vec<(usize, usize)>> {
         .collect())
 }
 
+/// How many VMAs this process has; the kernel counts them so, too.
+#[track_caller]
+pub fn vma_count() -> Result<usize> {
+    let maps = Process::Myself.maps()?;
+    // The kernel's own page is listed for all, and is nobody's VMA.
+    let is_ours = |map: &&Map| map.name.as_deref() != Some("[vsyscall]");
+    Ok(maps.iter().filter(is_ours).count())
+}
+
 /// smaps of the VMA at the start of a mapping.
 #[track_caller]
 pub fn smap(m: &Mapping) -> Result<Smap> {

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Disks to have a file system on, and files to swap to.
+
+use crate::mounts::Mounts;
+use crate::outcome::{errno, Result, Stop};
+use crate::undo::Undo;
+use rmmap_sys::mounts::{swapoff, swapon, Loop};
+use rmmap_sys::rustix::mount::MountFlags;
+use rmmap_sys::Errno;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Loads drivers of the kernel, where they are not built in. They stay: a driver that nobody uses
+/// does nothing. What cannot be loaded is missing later, and that tells what it is.
+pub fn load_drivers(names: &[&str]) {
+    let _ = Command::new("modprobe").arg("-a").args(names).output();
+}
+
+/// Runs a program for its effect, or skips the test if it is not there.
+pub fn run(program: &str, arguments: &[&str]) -> Result {
+    let what = || format!("{program} {}", arguments.join(" "));
+    let skip = |e| Stop::skip(format_args!("cannot run {program}: {e}"));
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .map_err(skip)?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Stop::fail(format_args!(
+            "{}: {}: {}",
+            what(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))),
+    }
+}
+
+/// Makes a file system of pages as blocks, which ext4 takes for one of its own.
+pub fn format(disk: &Path) -> Result {
+    run(
+        "busybox",
+        &["mke2fs", "-b", "4096", &disk.to_string_lossy()],
+    )
+}
+
+/// Mounts an empty ext4 of `mib` MiB, whose disk is a file in memory, and returns its folder.
+pub fn ext4(mounts: &Mounts, mib: u64) -> Result<PathBuf> {
+    load_drivers(&["loop", "ext4"]);
+    let image = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(mounts.folder().join("disk.img"))?;
+    image.set_len(mib << 20)?;
+    let disk = Loop::new(&image).map_err(|e| match e {
+        Errno::NOENT | Errno::NODEV => Stop::skip("this kernel has no loop devices"),
+        e => Stop::skip(format_args!("cannot make a loop device: {}", errno(e))),
+    })?;
+    format(disk.path())?;
+    mounts.mount("disk", "ext4", disk.path(), MountFlags::empty(), "")
+}
+
+/// A file that is swapped to, until it is dropped or the test is killed.
+#[derive(Debug)]
+pub struct Swap(#[expect(dead_code, reason = "dropped for its effect")] Undo);
+
+impl Swap {
+    /// Swaps to a file that has room for it and no holes.
+    pub fn on(file: &Path) -> Result<Self> {
+        run("mkswap", &[&file.to_string_lossy()])?;
+        let path = file.to_owned();
+        let undo = Undo::new(move || {
+            // Nobody is left to hear of an error; without swapon it is one.
+            let _ = swapoff(&path);
+        })?;
+        match swapon(file) {
+            Ok(()) => Ok(Self(undo)),
+            Err(Errno::NOSYS) => Err(Stop::skip("this kernel does not swap")),
+            Err(e) => Err(Stop::fail(format_args!("swapon: {}", errno(e)))),
+        }
+    }
+}
