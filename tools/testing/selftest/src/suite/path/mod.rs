@@ -10,6 +10,16 @@ mod ctl_mr_commit;
 mod ctl_mr_hook;
 mod ctl_mr_merge;
 mod ctl_po;
+mod dm_access;
+mod dm_address;
+mod dm_anonymous;
+mod dm_bits;
+mod dm_disk;
+mod dm_entry;
+mod dm_exec;
+mod dm_locked;
+mod dm_reserve;
+mod dm_type;
 mod mr_account;
 mod mr_files;
 mod mr_limits;
@@ -29,6 +39,16 @@ pub const FILES: &[&[Case]] = &[
     ctl_mr_hook::CASES,
     ctl_mr_merge::CASES,
     ctl_po::CASES,
+    dm_entry::CASES,
+    dm_bits::CASES,
+    dm_exec::CASES,
+    dm_address::CASES,
+    dm_locked::CASES,
+    dm_type::CASES,
+    dm_access::CASES,
+    dm_disk::CASES,
+    dm_anonymous::CASES,
+    dm_reserve::CASES,
     mr_account::CASES,
     mr_files::CASES,
     mr_limits::CASES,
