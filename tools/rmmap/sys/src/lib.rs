@@ -19,6 +19,8 @@
 //! | [`process`] | fault counts, capabilities, personality |
 //! | [`control`] | what a process may be told of its memory: `prctl(2)`, `pkey_alloc(2)` |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
+//! | [`ptrace`] | a look into a child, as a debugger has it |
+//! | [`userfaultfd`] | accesses to protected pages, told to the program itself |
 //!
 //! # Soundness
 //!
@@ -43,8 +45,10 @@ pub mod module;
 pub mod mounts;
 pub mod perf;
 pub mod process;
+pub mod ptrace;
 mod ranges;
 pub mod remap;
+pub mod userfaultfd;
 
 pub use access::{Fault, Signal};
 pub use channel::Channel;
@@ -52,9 +56,11 @@ pub use child::{fork, run_in_child, Child, End};
 pub use device::Device;
 pub use map::MapOptions;
 pub use mapping::Mapping;
+pub use ptrace::Tracee;
 pub use rmmap_uapi as uapi;
 pub use rustix;
 pub use rustix::io::Errno;
+pub use userfaultfd::Userfaultfd;
 
 /// What a system call returns.
 pub type Result<T, E = Errno> = core::result::Result<T, E>;

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `ptrace(2)`: a look into a child, as a debugger has it.
+
+use crate::mapping::last_error;
+use crate::{Child, Errno, Result};
+use rustix::process::{Pid, WaitOptions};
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr;
+
+/// A child that is stopped for us to look at. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct Tracee<'a> {
+    pid: Pid,
+    _child: PhantomData<&'a Child>,
+}
+
+impl<'a> Tracee<'a> {
+    /// Stops a child.
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls; `ESRCH` when the child ended meanwhile.
+    pub fn attach(child: &'a Child) -> Result<Self> {
+        let pid = child.pid();
+        call(libc::PTRACE_SEIZE, pid, 0, 0)?;
+        let tracee = Self {
+            pid,
+            _child: PhantomData,
+        };
+        call(libc::PTRACE_INTERRUPT, pid, 0, 0)?;
+        match rustix::process::waitpid(Some(pid), WaitOptions::UNTRACED)? {
+            Some((_, status)) if status.stopped() => Ok(tracee),
+            _ => Err(Errno::SRCH),
+        }
+    }
+
+    /// Reads eight bytes of its memory (`PTRACE_PEEKDATA`).
+    ///
+    /// # Errors
+    ///
+    /// `EIO` when nothing can be read there.
+    pub fn peek(&self, address: usize) -> Result<u64> {
+        let mut word = 0u64;
+        // The kernel's call stores the word; the C library's function would return it, and is not
+        // called with this number of arguments.
+        // SAFETY: The kernel writes a word to `word`.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_ptrace,
+                libc::PTRACE_PEEKDATA,
+                self.pid.as_raw_nonzero().get(),
+                address,
+                &raw mut word,
+            )
+        };
+        match ret {
+            -1 => Err(last_error()),
+            _ => Ok(word),
+        }
+    }
+
+    /// Writes eight bytes of its memory (`PTRACE_POKEDATA`), at the place of a mapping that it
+    /// shares with this process: no Rust object lies there.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` when nothing can be written there.
+    pub fn poke(&self, part: (&crate::Mapping, usize), value: u64) -> Result<()> {
+        let (mapping, offset) = part;
+        let address = mapping.range(offset, 8).start;
+        call(libc::PTRACE_POKEDATA, self.pid, address, value as usize)
+    }
+}
+
+impl Drop for Tracee<'_> {
+    fn drop(&mut self) {
+        // It fails when the child has ended, which needs no more than that.
+        let _ = call(libc::PTRACE_DETACH, self.pid, 0, 0);
+    }
+}
+
+/// A request that takes two numbers and changes no memory of this process.
+fn call(request: libc::c_uint, pid: Pid, address: usize, data: usize) -> Result<()> {
+    // SAFETY: None of the requests above has the kernel write to this process.
+    let ret = unsafe {
+        libc::ptrace(
+            request,
+            pid.as_raw_nonzero().get(),
+            ptr::without_provenance_mut::<c_void>(address),
+            ptr::without_provenance_mut::<c_void>(data),
+        )
+    };
+    match ret {
+        -1 => Err(last_error()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `userfaultfd(2)`: accesses to protected pages, told to the program itself.
+//!
+//! Only protection is here: that of stores, and that of all accesses (Linux 7.3). What is protected
+//! belongs to a [`Mapping`], and an access that waits is one of another thread's.
+
+use crate::{Mapping, Result};
+use linux_raw_sys::general::{
+    uffdio_api, uffdio_range, uffdio_register, uffdio_writeprotect, UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP, UFFD_API, UFFD_EVENT_PAGEFAULT,
+    UFFD_FEATURE_WP_HUGETLBFS_SHMEM, UFFD_PAGEFAULT_FLAG_MINOR, UFFD_PAGEFAULT_FLAG_WP,
+    UFFD_PAGEFAULT_FLAG_WRITE,
+};
+use linux_raw_sys::ioctl::{UFFDIO_API, UFFDIO_REGISTER, UFFDIO_WRITEPROTECT};
+use rustix::ioctl::{ioctl, Opcode, Updater};
+use rustix::mm::UserfaultfdFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// `UFFD_FEATURE_RWP` of `include/uapi/linux/userfaultfd.h`, new in 7.3.
+const FEATURE_RWP: u64 = 1 << 17;
+/// `UFFDIO_REGISTER_MODE_RWP`.
+const REGISTER_MODE_RWP: u64 = 1 << 3;
+/// `UFFDIO_RWPROTECT`: as `UFFDIO_WRITEPROTECT`, with number 9.
+const UFFDIO_RWPROTECT: u32 = UFFDIO_WRITEPROTECT + 3;
+/// `UFFD_PAGEFAULT_FLAG_RWP`.
+const PAGEFAULT_FLAG_RWP: u64 = 1 << 3;
+/// `UFFDIO_WRITEPROTECT_MODE_WP`, `UFFDIO_RWPROTECT_MODE_RWP`: protect, do not release.
+const MODE_PROTECT: u64 = 1;
+
+/// What the program wants to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Accesses to pages that are not there.
+    Missing,
+    /// Accesses to pages that are there and not mapped.
+    Minor,
+    /// Stores to pages that were protected.
+    Stores,
+    /// All accesses to pages that were protected.
+    Accesses,
+}
+
+/// An access that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Where; the first byte of the page.
+    pub address: usize,
+    /// Is it a store?
+    pub is_write: bool,
+    /// For which [`Mode`] it is told.
+    pub mode: Mode,
+}
+
+/// The descriptor of `userfaultfd(2)`.
+#[derive(Debug)]
+pub struct Userfaultfd {
+    fd: OwnedFd,
+    features: u64,
+}
+
+impl Userfaultfd {
+    /// Makes one that is told whatever this kernel can tell of protected file pages.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call, `EPERM` without the right to it, `ENOSYS` where the kernel lacks it.
+    pub fn new() -> Result<Self> {
+        let offered = Self::with(0)?.features;
+        let wanted = FEATURE_RWP | u64::from(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+        Self::with(offered & wanted)
+    }
+
+    /// Makes one with some features. None: to ask for what there is, which each does but once.
+    fn with(features: u64) -> Result<Self> {
+        // A blocking one cannot be asked by poll(2).
+        let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
+        // SAFETY: What it can do to memory takes the calls below, which get a `Mapping`.
+        let fd = unsafe { rustix::mm::userfaultfd(flags) }?;
+        let mut api = uffdio_api {
+            api: UFFD_API.into(),
+            features,
+            ioctls: 0,
+        };
+        // SAFETY: The ioctl takes and fills a `uffdio_api`.
+        unsafe { update::<{ UFFDIO_API }, _>(&fd, &mut api) }?;
+        let features = api.features;
+        Ok(Self { fd, features })
+    }
+
+    /// Returns whether the kernel can tell this of pages of files.
+    pub fn offers(&self, mode: Mode) -> bool {
+        match mode {
+            Mode::Missing | Mode::Minor => true,
+            Mode::Stores => self.features & u64::from(UFFD_FEATURE_WP_HUGETLBFS_SHMEM) != 0,
+            Mode::Accesses => self.features & FEATURE_RWP != 0,
+        }
+    }
+
+    /// Asks for the events of a mapping.
+    ///
+    /// # Errors
+    ///
+    /// Those of `UFFDIO_REGISTER`; `EINVAL` when the object does not consent.
+    pub fn register(&self, mapping: &Mapping, mode: Mode) -> Result<()> {
+        let mut argument = uffdio_register {
+            range: range(mapping, 0, mapping.len()),
+            mode: match mode {
+                Mode::Missing => UFFDIO_REGISTER_MODE_MISSING.into(),
+                Mode::Minor => UFFDIO_REGISTER_MODE_MINOR.into(),
+                Mode::Stores => UFFDIO_REGISTER_MODE_WP.into(),
+                Mode::Accesses => REGISTER_MODE_RWP,
+            },
+            ioctls: 0,
+        };
+        // SAFETY: The ioctl takes and fills a `uffdio_register`.
+        unsafe { update::<{ UFFDIO_REGISTER }, _>(&self.fd, &mut argument) }
+    }
+
+    /// Protects a part of a mapping, or releases it and whoever waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call; `ENOTSUP` for a mode that protects nothing.
+    pub fn protect(&self, part: (&Mapping, usize, usize), mode: Mode, on: bool) -> Result<()> {
+        let (mapping, offset, len) = part;
+        let mut argument = uffdio_writeprotect {
+            range: range(mapping, offset, len),
+            mode: if on { MODE_PROTECT } else { 0 },
+        };
+        match mode {
+            // SAFETY: Both ioctls take three words and change no contents of memory.
+            Mode::Stores => unsafe {
+                update::<{ UFFDIO_WRITEPROTECT }, _>(&self.fd, &mut argument)
+            },
+            // SAFETY: As above.
+            Mode::Accesses => unsafe { update::<{ UFFDIO_RWPROTECT }, _>(&self.fd, &mut argument) },
+            Mode::Missing | Mode::Minor => Err(crate::Errno::NOTSUP),
+        }
+    }
+
+    /// Reads of an access that waits; `None` for an event of another kind.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call; `EAGAIN` while nothing waits, which poll(2) tells.
+    pub fn event(&self) -> Result<Option<Event>> {
+        // `struct uffd_msg`: the kind in the first byte, flags and address as second and third word.
+        let mut message = [0; 32];
+        rustix::io::read(&self.fd, &mut message)?;
+        let word = |n: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&message[8 * n..8 * n + 8]);
+            u64::from_ne_bytes(bytes)
+        };
+        if u32::from(message[0]) != UFFD_EVENT_PAGEFAULT {
+            return Ok(None);
+        }
+        let has = |flag: u64| word(1) & flag != 0;
+        Ok(Some(Event {
+            address: word(2) as usize,
+            is_write: has(UFFD_PAGEFAULT_FLAG_WRITE.into()),
+            mode: match () {
+                () if has(PAGEFAULT_FLAG_RWP) => Mode::Accesses,
+                () if has(UFFD_PAGEFAULT_FLAG_WP.into()) => Mode::Stores,
+                () if has(UFFD_PAGEFAULT_FLAG_MINOR.into()) => Mode::Minor,
+                () => Mode::Missing,
+            },
+        }))
+    }
+}
+
+impl AsFd for Userfaultfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A part of a mapping, which is the mapping's own.
+fn range(mapping: &Mapping, offset: usize, len: usize) -> uffdio_range {
+    let range = mapping.range(offset, len);
+    uffdio_range {
+        start: range.start as u64,
+        len: range.len() as u64,
+    }
+}
+
+/// Runs an ioctl that takes and fills a `T`.
+///
+/// # Safety
+///
+/// The ioctl of this number does so, and nothing else to memory of Rust objects.
+unsafe fn update<const NUMBER: Opcode, T>(fd: &OwnedFd, argument: &mut T) -> Result<()> {
+    // SAFETY: By this function's contract.
+    unsafe { ioctl(fd, Updater::<NUMBER, T>::new(argument)) }
+}
