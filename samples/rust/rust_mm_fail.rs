@@ -3,14 +3,19 @@
 //! A device that fails on request: `/dev/rust_mm_fail`.
 //!
 //! What is written to an open file says where its mappings fail: `hook` (mmap(2) fails with `EIO`),
-//! `mapped` (with `ENOSPC`, after the VMA was made), `split` (with `EBUSY`), `fault` (`SIGBUS`), or
-//! `none`. Programs that map devices can be tested against all of it.
+//! `mapped` (with `ENOSPC`, after the VMA was made), `split` (with `EBUSY`), `mremap` (`EXDEV`),
+//! `mprotect` (`EPERM`), `fault` (`SIGBUS`), `mkwrite` (`SIGBUS` when a page that can be read is
+//! written), `access` (a debugger gets nothing), or `none`. Programs that map devices can be tested
+//! against all of it.
 
 #![forbid(unsafe_code)]
 
+use core::ops::Range;
 use kernel::{
     fs::File,
     iov::IovIterSource,
+    mm::virt::vm_flags_t,
+    page::PAGE_SIZE,
     prelude::*,
     sync::atomic::{
         Atomic,
@@ -18,6 +23,7 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
+    access::Access,
     desc::VmAreaDesc,
     fault::{
         Answer,
@@ -31,6 +37,7 @@ use kernel_mm::{
         Opened, //
     },
     misc::MiscRegistration,
+    mkwrite::PfnMkwriteFault,
     pages::PageBlock,
     vm_ops::{
         Mapped,
@@ -51,7 +58,17 @@ module! {
 }
 
 /// Where a mapping can fail; the words that write(2) takes.
-const PLACES: [&[u8]; 5] = [b"none", b"hook", b"mapped", b"split", b"fault"];
+const PLACES: [&[u8]; 9] = [
+    b"none",
+    b"hook",
+    b"mapped",
+    b"split",
+    b"mremap",
+    b"mprotect",
+    b"fault",
+    b"mkwrite",
+    b"access",
+];
 
 /// An open file: one page, and the number of the place that fails.
 struct State {
@@ -124,12 +141,38 @@ impl VmOperations for FailVm {
         vma.data().fail_at(b"split", EBUSY)
     }
 
+    fn mremap(vma: &DriverVma<Self>) -> Result {
+        vma.data().fail_at(b"mremap", EXDEV)
+    }
+
+    fn mprotect(vma: &DriverVma<Self>, _range: Range<usize>, _flags: vm_flags_t) -> Result {
+        vma.data().fail_at(b"mprotect", EPERM)
+    }
+
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let state = vmf.data();
         match state.fail_at(b"fault", EIO) {
             Ok(()) => vmf.insert_pfn(&state.page, 0),
             Err(_) => vmf.sigbus(),
         }
+    }
+
+    fn pfn_mkwrite(vmf: PfnMkwriteFault<'_, Self>) -> Answer<'_> {
+        match vmf.data().fail_at(b"mkwrite", EIO) {
+            Ok(()) => vmf.allow(),
+            Err(_) => vmf.refuse(),
+        }
+    }
+
+    fn access(vma: &DriverVma<Self>, address: usize, access: Access<'_>) -> Result<usize> {
+        vma.data().fail_at(b"access", EIO)?;
+        let offset = address % PAGE_SIZE;
+        let len = access.len().min(PAGE_SIZE - offset);
+        match access {
+            Access::Read(buffer) => vma.data().page.read(offset, &mut buffer[..len])?,
+            Access::Write(bytes) => vma.data().page.write(offset, &bytes[..len])?,
+        }
+        Ok(len)
     }
 }
 

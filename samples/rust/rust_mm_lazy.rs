@@ -98,6 +98,9 @@ impl VmOperations for LazyVm {
     type Kind = Plain;
     type Atomic = Memory;
 
+    // Write protection by userfaultfd(2) asks no more of a driver than its consent.
+    const USERFAULTFD: bool = true;
+
     fn atomic(memory: &MemoryRef) -> &Memory {
         memory
     }

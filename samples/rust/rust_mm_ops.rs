@@ -4,8 +4,8 @@
 //!
 //! The device shows the operations of `kernel_mm` at work, with data kept per VMA, and is what
 //! tests use to see that the kernel calls them. read(2) returns a line `NAME COUNT` for each.
-//! `vmas` is the number of VMAs that hold the data of the mapping that was made last, 0 when all
-//! are gone.
+//! `vmas` is the number of VMAs, `data` that of the data they share: one for each mmap(2), whatever
+//! became of its VMA since. Both are 0 when all is unmapped.
 
 #![forbid(unsafe_code)]
 
@@ -71,7 +71,7 @@ module! {
 }
 
 /// The operations, in the order of the counters.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "open",
     "close",
     "mapped",
@@ -86,6 +86,7 @@ const NAMES: [&str; 14] = [
     "name",
     "mmap",
     "vmas",
+    "data",
 ];
 
 /// What all open files share.
@@ -111,14 +112,14 @@ struct Private(Arc<Device>);
 
 impl Private {
     fn new(device: &Arc<Device>) -> Self {
-        device.add("vmas", 1);
+        device.add("data", 1);
         Self(device.clone())
     }
 }
 
 impl Drop for Private {
     fn drop(&mut self) {
-        self.0.add("vmas", -1);
+        self.0.add("data", -1);
     }
 }
 
@@ -132,6 +133,7 @@ impl FileOperations for OpsFile {
 
     fn mmap(_file: &File, vma: NewVma<'_, OpsVm>) -> Result<Private> {
         vma.file_data().count("mmap");
+        vma.file_data().add("vmas", 1);
         Ok(Private::new(vma.file_data()))
     }
 
@@ -181,14 +183,17 @@ impl VmOperations for OpsVm {
 
     fn open(vma: &OwnVma<Self>) {
         vma.data().count("open");
+        vma.data().add("vmas", 1);
     }
 
     fn close(vma: &OwnVma<Self>) {
         vma.data().count("close");
+        vma.data().add("vmas", -1);
     }
 
     fn mapped(device: &Arc<Device>, _mapped: Mapped) -> Result<Private> {
         device.count("mapped");
+        device.add("vmas", 1);
         Ok(Private::new(device))
     }
 
