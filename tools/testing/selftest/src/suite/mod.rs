@@ -23,6 +23,7 @@ mod quota;
 mod races;
 mod rdwr;
 mod reload;
+mod samples;
 mod splice;
 mod zeroed;
 
@@ -50,9 +51,11 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         quota::CASES,
     ];
     let path = path::FILES.iter().copied();
+    let samples = samples::FILES.iter().copied();
     files
         .into_iter()
         .chain(path)
+        .chain(samples)
         .chain([reload::CASES])
         .flatten()
 }

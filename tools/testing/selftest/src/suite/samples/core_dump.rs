@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A core dump of this process, and what it says of a mapping.
+
+use crate::context::Context;
+use crate::outcome::{Result, Stop};
+use crate::{check, check_eq};
+use elf::abi::PT_LOAD;
+use elf::endian::NativeEndian;
+use elf::ElfBytes;
+use rmmap_sys::rustix::process::{getpid, kill_process, setrlimit, Resource, Rlimit, Signal};
+use rmmap_sys::rustix::thread::CapabilitySet;
+use rmmap_sys::{fork, End};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The bytes of a core file.
+#[derive(Debug)]
+pub struct Dump(Vec<u8>);
+
+impl Dump {
+    /// The bytes of the VMA that begins at `address`; none when it was left out.
+    #[track_caller]
+    pub fn bytes_of(&self, address: usize) -> Result<&[u8]> {
+        let bad = |e| Stop::fail(format_args!("the core file cannot be read: {e}"));
+        let file = ElfBytes::<NativeEndian>::minimal_parse(&self.0).map_err(bad)?;
+        let segments = file.segments().into_iter().flatten();
+        let mut of_vma = segments.filter(|s| s.p_type == PT_LOAD && s.p_vaddr == address as u64);
+        let Some(segment) = of_vma.next() else {
+            return Err(Stop::fail(format_args!("no segment of {address:#x}")));
+        };
+        file.segment_data(&segment).map_err(bad)
+    }
+}
+
+/// The kernel's `core_pattern`, set back when dropped.
+struct Pattern(String);
+
+const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+
+impl Pattern {
+    fn set(path: &Path) -> Result<Self> {
+        let before = Self(fs::read_to_string(PATTERN)?);
+        fs::write(PATTERN, path.as_os_str().as_encoded_bytes())?;
+        Ok(before)
+    }
+}
+
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        if let Err(e) = fs::write(PATTERN, &self.0) {
+            eprintln!("cannot set {PATTERN} back to {:?}: {e}", self.0);
+        }
+    }
+}
+
+/// A folder that is gone when this is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes one where that is possible: the lab's guest has no `/tmp` that can be written.
+    fn new() -> Result<Self> {
+        let name = format!("rmmap-core-{}", getpid().as_raw_nonzero());
+        let places = [std::env::temp_dir(), "/dev/shm".into(), "/run".into()];
+        let folders = places.iter().map(|place| place.join(&name));
+        let mut made = folders.filter(|folder| fs::create_dir(folder).is_ok());
+        let none = || Stop::skip(format_args!("needs one of {places:?} to write to"));
+        made.next().map(Self).ok_or_else(none)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A folder that stays is no failure of what is tested.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Has a forked child dump core, with this `coredump_filter`.
+pub fn dump(cx: &Context, filter: u32) -> Result<Dump> {
+    cx.needs(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN")?;
+    let folder = Folder::new()?;
+    let pattern = Pattern::set(&folder.0.join("core"))?;
+    let mut child = fork(|_| die(filter).map_or(1, |()| 2))?;
+    let end = child.wait()?;
+    drop(pattern);
+    check_eq!(end, End::Killed(Signal::QUIT.as_raw()));
+    // The kernel may add the process id to the name (`core_uses_pid`).
+    let mut files = fs::read_dir(&folder.0)?;
+    let file = files
+        .next()
+        .ok_or_else(|| Stop::fail("no core was dumped"))?;
+    let bytes = fs::read(file?.path())?;
+    check!(!bytes.is_empty(), "the core file is empty");
+    Ok(Dump(bytes))
+}
+
+/// Dies with a core dump.
+fn die(filter: u32) -> std::io::Result<()> {
+    fs::write("/proc/self/coredump_filter", format!("{filter:#x}"))?;
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    setrlimit(Resource::Core, unlimited)?;
+    kill_process(getpid(), Signal::QUIT)?;
+    Ok(())
+}

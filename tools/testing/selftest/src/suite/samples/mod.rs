@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The samples of `samples/rust`, each tested for what `Documentation/samples.rst` says of it. A
+//! file per sample; each test runs with the sample loaded, and unloading it is part of the test.
+//!
+//! `rust_mm_ops` counts what the kernel calls, so that its tests are also the proof that each of
+//! `vm_operations_struct` arrives: `Documentation/c-api.rst` has the list.
+
+use crate::case::Case;
+
+mod core_dump;
+mod dirty;
+mod fail;
+mod lazy;
+mod lazy_uffd;
+mod ops;
+mod ops_data;
+mod ops_debugger;
+mod pages;
+mod pfn;
+mod ring;
+mod sample;
+
+/// The tests of this folder.
+pub const FILES: &[&[Case]] = &[
+    lazy::CASES,
+    lazy_uffd::CASES,
+    dirty::CASES,
+    pages::CASES,
+    pfn::CASES,
+    ring::CASES,
+    fail::CASES,
+    ops::CASES,
+    ops_data::CASES,
+    ops_debugger::CASES,
+];
