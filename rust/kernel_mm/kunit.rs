@@ -11,8 +11,10 @@
 use crate::ffi;
 use kernel::{
     bindings,
+    current,
     error::to_result,
     fs::File,
+    mm::virt::VmaRef,
     page::PAGE_SIZE,
     prelude::*,
     types::NotThreadSafe,
@@ -78,6 +80,25 @@ impl UserMapping {
             len,
             _nts: NotThreadSafe,
         })
+    }
+
+    /// Returns the first address.
+    pub fn address(&self) -> usize {
+        self.addr
+    }
+
+    /// Looks up the VMA that page `page` lies in, and has `f` look at it. The mmap lock is held for
+    /// reading meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when nothing is mapped there; those of `f`.
+    pub fn with_vma<R>(&self, page: usize, f: impl FnOnce(&VmaRef) -> Result<R>) -> Result<R> {
+        let task = current!();
+        let guard = task.mm().ok_or(ENOENT)?.mmap_read_lock();
+        f(guard
+            .vma_lookup(self.addr + page * PAGE_SIZE)
+            .ok_or(ENOENT)?)
     }
 
     /// Reads the byte at `offset`.

@@ -29,7 +29,7 @@
 //!   there is nothing for `get_policy` to return. mbind(2) works on the VMA's own policy all the
 //!   same.
 //! - Of `uffd_ops`, resolving missing and minor faults: the events are delivered by
-//!   `handle_userfault()`, which fs/userfaultfd.c does not export, so that userspace would wait for
+//!   `handle_userfault()`, which mm/userfaultfd.c does not export, so that userspace would wait for
 //!   events that never come. Write protection is done by the core alone, and is offered.
 //! - `find_normal_page`, which is not one of the seventeen: include/linux/mm.h says "Do not add new
 //!   users".

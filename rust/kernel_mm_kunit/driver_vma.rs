@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `DriverVma`: which VMAs pass for a driver's own, and what can be done with those.
+
+use kernel::prelude::*;
+use kernel_mm::{
+    file_ops::FileOperations,
+    vm_ops::VmOperations,
+    vma::Pfn, //
+};
+
+/// Mappings without any operation: the tables of two such types have the same contents, and may
+/// have the same address.
+struct Bare<const N: usize>;
+
+#[vtable]
+impl<const N: usize> VmOperations for Bare<N> {
+    type Data = ();
+    type Private = ();
+    type Kind = Pfn;
+    type Atomic = ();
+
+    fn atomic(data: &()) -> &() {
+        data
+    }
+}
+
+/// Files with such mappings.
+struct BareFile<const N: usize>;
+
+#[vtable]
+impl<const N: usize> FileOperations for BareFile<N> {
+    type Data = ();
+    type Vm = Bare<N>;
+
+    fn mmap_prepare(
+        _file: &kernel::fs::File,
+        _desc: &mut kernel_mm::desc::VmAreaDesc<'_, Bare<N>>,
+    ) -> Result {
+        Ok(())
+    }
+}
+
+#[kernel::macros::kunit_tests(kernel_mm_driver_vma)]
+mod tests {
+    use super::*;
+    use crate::{
+        driver::{
+            Fixture,
+            Mode,
+            TestVm, //
+        },
+        frames, //
+    };
+    use kernel::{
+        page::PAGE_SIZE,
+        sync::atomic::Relaxed, //
+    };
+    use kernel_mm::{
+        anon,
+        file_ops::Hook,
+        kunit::{
+            Share,
+            UserMapping, //
+        },
+        vma::DriverVma, //
+    };
+
+    /// Does the VMA of a mapping pass for one of `V`?
+    fn is_of<V: VmOperations>(mapping: &UserMapping) -> Result<bool> {
+        mapping.with_vma(0, |vma| Ok(DriverVma::<V>::from_ref(vma).is_some()))
+    }
+
+    #[test]
+    fn own_vma_is_accepted_with_either_hook() -> Result {
+        for hook in [Hook::Mmap, Hook::MmapPrepare] {
+            let fixture = Fixture::new(8, hook, Mode::Page)?;
+            let mapping = UserMapping::new(&fixture.file, 4, 3, Share::Shared)?;
+            mapping.with_vma(1, |vma| {
+                let vma = DriverVma::<TestVm>::from_ref(vma).ok_or(ENODEV)?;
+                assert_eq!((vma.start(), vma.pages()), (mapping.address(), 4));
+                assert_eq!(vma.pgoff(), 3);
+                assert!(core::ptr::eq(&*vma.data().seen, &*fixture.seen));
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn vma_of_another_driver_is_refused() -> Result {
+        let fixture = Fixture::new(8, Hook::MmapPrepare, Mode::Page)?;
+        let pages = UserMapping::new(&fixture.file, 4, 0, Share::Shared)?;
+        let (file, _seen) = frames::create(Hook::MmapPrepare)?;
+        let frames = UserMapping::new(&file, 4, 0, Share::Shared)?;
+        assert!(is_of::<TestVm>(&pages)?);
+        assert!(!is_of::<frames::FramesVm>(&pages)?);
+        assert!(is_of::<frames::FramesVm>(&frames)?);
+        assert!(!is_of::<TestVm>(&frames)?);
+        Ok(())
+    }
+
+    #[test]
+    fn vma_of_an_equal_table_is_refused() -> Result {
+        let file = anon::create_file::<BareFile<1>>(c"[bare]", Hook::MmapPrepare, ())?;
+        let mapping = UserMapping::new(&file, 1, 0, Share::Shared)?;
+        assert!(is_of::<Bare<1>>(&mapping)?);
+        assert!(!is_of::<Bare<2>>(&mapping)?);
+        Ok(())
+    }
+
+    #[test]
+    fn page_that_is_taken_out_is_asked_for_again() -> Result {
+        let fixture = Fixture::new(8, Hook::MmapPrepare, Mode::Page)?;
+        let mapping = UserMapping::new(&fixture.file, 8, 0, Share::Shared)?;
+        for page in 0..8 {
+            mapping.write(page * PAGE_SIZE, 1)?;
+        }
+        assert_eq!(fixture.seen.faults.load(Relaxed), 8);
+        mapping.with_vma(0, |vma| {
+            let vma = DriverVma::<TestVm>::from_ref(vma).ok_or(ENODEV)?;
+            vma.zap(vma.start() + 2 * PAGE_SIZE, 3 * PAGE_SIZE)
+        })?;
+        // A store asks fault alone, a load would map neighbours along.
+        for page in 0..8 {
+            mapping.write(page * PAGE_SIZE, 2)?;
+        }
+        assert_eq!(fixture.seen.faults.load(Relaxed), 11);
+        assert_eq!(fixture.inode.mapping().nr_pages(), 8);
+        Ok(())
+    }
+
+    #[test]
+    fn range_that_is_not_its_own_is_not_taken_out() -> Result {
+        let fixture = Fixture::new(8, Hook::MmapPrepare, Mode::Page)?;
+        let mapping = UserMapping::new(&fixture.file, 4, 0, Share::Shared)?;
+        mapping.with_vma(0, |vma| {
+            let vma = DriverVma::<TestVm>::from_ref(vma).ok_or(ENODEV)?;
+            let (start, end) = (vma.start(), vma.end());
+            assert_eq!(vma.zap(start - PAGE_SIZE, PAGE_SIZE), Err(EINVAL));
+            assert_eq!(vma.zap(start, 5 * PAGE_SIZE), Err(EINVAL));
+            assert_eq!(vma.zap(end, PAGE_SIZE), Err(EINVAL));
+            assert_eq!(vma.zap(start + 1, PAGE_SIZE), Err(EINVAL));
+            assert_eq!(vma.zap(start, 0), Err(EINVAL));
+            assert_eq!(
+                vma.zap(end - PAGE_SIZE, usize::MAX - PAGE_SIZE + 1),
+                Err(EINVAL)
+            );
+            Ok(())
+        })
+    }
+}
