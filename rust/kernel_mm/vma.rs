@@ -236,6 +236,8 @@ impl<V: VmOperations> DriverVma<V> {
     }
 
     /// Tells whether a VMA that was looked up is one of this driver's, with operations `V`.
+    ///
+    /// When `V` has no operation at all, nothing tells: its VMAs have the core's empty table.
     pub fn from_ref(vma: &VmaRef) -> Option<&Self> {
         // SAFETY: By the invariants of `VmaRef` the VMA is valid.
         let ops = unsafe { (*vma.as_ptr()).vm_ops };

@@ -9,16 +9,19 @@ use kernel_mm::{
     vma::Pfn, //
 };
 
-/// Mappings without any operation: the tables of two such types have the same contents, and may
-/// have the same address.
-struct Bare<const N: usize>;
+/// Mappings with next to nothing: the tables of two such types have the same contents, and may have
+/// the same address. Without an operation (`OPS` is false) there is no table at all.
+struct Bare<const N: usize, const OPS: bool>;
 
 #[vtable]
-impl<const N: usize> VmOperations for Bare<N> {
+impl<const N: usize, const OPS: bool> VmOperations for Bare<N, OPS> {
     type Data = ();
     type Private = ();
     type Kind = Pfn;
     type Atomic = ();
+
+    // The library's own table of operations, whoever consents.
+    const USERFAULTFD: bool = OPS;
 
     fn atomic(data: &()) -> &() {
         data
@@ -26,16 +29,16 @@ impl<const N: usize> VmOperations for Bare<N> {
 }
 
 /// Files with such mappings.
-struct BareFile<const N: usize>;
+struct BareFile<const N: usize, const OPS: bool>;
 
 #[vtable]
-impl<const N: usize> FileOperations for BareFile<N> {
+impl<const N: usize, const OPS: bool> FileOperations for BareFile<N, OPS> {
     type Data = ();
-    type Vm = Bare<N>;
+    type Vm = Bare<N, OPS>;
 
     fn mmap_prepare(
         _file: &kernel::fs::File,
-        _desc: &mut kernel_mm::desc::VmAreaDesc<'_, Bare<N>>,
+        _desc: &mut kernel_mm::desc::VmAreaDesc<'_, Bare<N, OPS>>,
     ) -> Result {
         Ok(())
     }
@@ -102,10 +105,20 @@ mod tests {
 
     #[test]
     fn vma_of_an_equal_table_is_refused() -> Result {
-        let file = anon::create_file::<BareFile<1>>(c"[bare]", Hook::MmapPrepare, ())?;
+        let file = anon::create_file::<BareFile<1, true>>(c"[bare]", Hook::MmapPrepare, ())?;
         let mapping = UserMapping::new(&file, 1, 0, Share::Shared)?;
-        assert!(is_of::<Bare<1>>(&mapping)?);
-        assert!(!is_of::<Bare<2>>(&mapping)?);
+        assert!(is_of::<Bare<1, true>>(&mapping)?);
+        assert!(!is_of::<Bare<2, true>>(&mapping)?);
+        Ok(())
+    }
+
+    #[test]
+    fn vma_without_operations_is_nobodys() -> Result {
+        let file = anon::create_file::<BareFile<1, false>>(c"[bare]", Hook::MmapPrepare, ())?;
+        let mapping = UserMapping::new(&file, 1, 0, Share::Shared)?;
+        assert!(!is_of::<Bare<1, false>>(&mapping)?);
+        assert!(!is_of::<Bare<2, false>>(&mapping)?);
+        assert!(!is_of::<TestVm>(&mapping)?);
         Ok(())
     }
 
