@@ -6,7 +6,7 @@
 use rmmap_sys::rustix::fs::{memfd_create, MemfdFlags};
 use rmmap_sys::rustix::io::{pread, pwrite};
 use rmmap_sys::rustix::process::Signal;
-use rmmap_sys::{fork, run_in_child, End, Errno, MapOptions, PAGE_SIZE};
+use rmmap_sys::{fork, run_in_child, End, Errno, MapOptions, Tracee, PAGE_SIZE};
 use std::io::ErrorKind;
 
 fn main() {
@@ -15,6 +15,7 @@ fn main() {
     descriptors_travel();
     victims_that_survive_stay();
     a_hole_can_be_mapped_over();
+    debuggers_see_and_change_memory();
     threads_forbid_forking();
 }
 
@@ -55,6 +56,25 @@ fn descriptors_travel() {
     let mut bytes = [0; 5];
     assert_eq!(pread(&fd, &mut bytes, 0).unwrap(), 5);
     assert_eq!(&bytes, b"hello");
+}
+
+fn debuggers_see_and_change_memory() {
+    let m = MapOptions::new(PAGE_SIZE).map_anonymous().unwrap();
+    m.write_u64(8, 0x1122_3344).unwrap();
+    // The child ends well only if it goes on after it was stopped, and finds the new value.
+    let mut child = fork(|channel| {
+        let went_on = channel.receive().is_ok();
+        i32::from(!went_on || m.read_u64(16) != Ok(0x5566))
+    })
+    .unwrap();
+    let tracee = Tracee::attach(&child).unwrap();
+    assert_eq!(tracee.peek(m.address_of(8)), Ok(0x1122_3344));
+    tracee.poke((&m, 16), 0x5566).unwrap();
+    assert_eq!(tracee.peek(0), Err(Errno::IO));
+    drop(tracee);
+    assert_eq!(m.read_u64(16), Ok(0x5566));
+    child.channel().send(&[]).unwrap();
+    assert_eq!(child.wait().unwrap(), End::Exited(0));
 }
 
 fn threads_forbid_forking() {
