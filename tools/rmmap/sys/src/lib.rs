@@ -17,6 +17,9 @@
 //! | [`mounts`] | mounts of one's own, loop devices, swap files |
 //! | [`module`] | `finit_module(2)` and `delete_module(2)` |
 //! | [`process`] | fault counts, capabilities, personality |
+//! | [`compat`] | the system calls of 32-bit programs, through `int $0x80` |
+//! | [`fanotify`] | permission before a file's contents are accessed |
+//! | [`procmap`] | `PROCMAP_QUERY`: one VMA, asked of the kernel |
 //! | [`control`] | what a process may be told of its memory: `prctl(2)`, `pkey_alloc(2)` |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //! | [`ptrace`] | a look into a child, as a debugger has it |
@@ -37,14 +40,17 @@ compile_error!("rmmap-sys knows the registers and the page size of x86-64 Linux 
 pub mod access;
 pub mod channel;
 pub mod child;
+pub mod compat;
 pub mod control;
 pub mod device;
+pub mod fanotify;
 pub mod map;
 pub mod mapping;
 pub mod module;
 pub mod mounts;
 pub mod perf;
 pub mod process;
+pub mod procmap;
 pub mod ptrace;
 mod ranges;
 pub mod remap;

@@ -3,9 +3,11 @@
 //! Builds a [`Mapping`].
 
 use crate::child::has_one_thread;
+use crate::mapping::last_error;
 use crate::{Errno, Mapping, Result, PAGE_SIZE};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::c_void;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::ptr;
 
@@ -87,9 +89,10 @@ impl MapOptions {
         }
         // SAFETY: Without MAP_FIXED the kernel picks addresses where nothing is mapped. Should it
         // be too old for MAP_FIXED_NOREPLACE, it takes the address as a hint.
-        let start = unsafe { self.mmap(self.hint, self.flags, Some(fd)) }?;
+        let start = unsafe { self.mmap(self.hint, self.flags, Some(&fd)) }?;
+        let len = self.len.next_multiple_of(self.page_size(Some(fd)));
         // SAFETY: The kernel has just mapped this range for us and nobody else knows of it.
-        Ok(unsafe { Mapping::own(start, self.mapped_len()) })
+        Ok(unsafe { Mapping::own(start, len) })
     }
 
     /// Maps memory without an object.
@@ -102,8 +105,28 @@ impl MapOptions {
             return Err(Errno::NOTSUP);
         }
         // SAFETY: As in `map`.
-        let start = unsafe { self.mmap(self.hint, self.flags, None::<&std::fs::File>) }?;
+        let start = unsafe { self.mmap(self.hint, self.flags, None::<&File>) }?;
+        let len = self.len.next_multiple_of(self.page_size(None::<&File>));
         // SAFETY: As in `map`.
+        Ok(unsafe { Mapping::own(start, len) })
+    }
+
+    /// `mmap(2)` with whatever number for the descriptor, as no library passes it on: one that is
+    /// not open, or that `MAP_ANONYMOUS` has the kernel not look at.
+    ///
+    /// # Errors
+    ///
+    /// As for [`MapOptions::map`].
+    pub fn map_number(&self, fd: i32) -> Result<Mapping> {
+        if self.flags.contains(MapFlags::FIXED) {
+            return Err(Errno::NOTSUP);
+        }
+        let (hint, prot, flags) = (self.hint, self.prot.bits(), self.flags.bits());
+        // SAFETY: As in `map`.
+        let start =
+            unsafe { libc::syscall(libc::SYS_mmap, hint, self.len, prot, flags, fd, self.offset) };
+        let start = usize::try_from(start).map_err(|_| last_error())?;
+        // SAFETY: As in `map`. A descriptor of huge pages maps more than this, which is a leak.
         Ok(unsafe { Mapping::own(start, self.mapped_len()) })
     }
 
@@ -152,6 +175,21 @@ impl MapOptions {
         end.is_none_or(|end| end <= 1 << 16 || end >= 1 << 47)
     }
 
+    /// Size of the pages that the kernel maps: huge ones are a matter of the descriptor, or of
+    /// `MAP_HUGETLB` where there is none.
+    fn page_size(&self, fd: Option<impl AsFd>) -> usize {
+        match fd {
+            Some(fd) => huge_page_size(fd).unwrap_or(PAGE_SIZE),
+            None if self.flags.contains(MapFlags::HUGETLB) => {
+                match (self.flags.bits() >> libc::MAP_HUGE_SHIFT) & libc::MAP_HUGE_MASK as u32 {
+                    0 => DEFAULT_HUGE_PAGE,
+                    log2 => 1 << log2,
+                }
+            }
+            None => PAGE_SIZE,
+        }
+    }
+
     /// The length that the kernel maps: whole pages (of the ordinary size).
     pub(crate) fn mapped_len(&self) -> usize {
         self.len.next_multiple_of(PAGE_SIZE)
@@ -178,4 +216,15 @@ impl MapOptions {
         }?;
         Ok(start as usize)
     }
+}
+
+/// The huge page of who names no size, unless the kernel's command line has another.
+const DEFAULT_HUGE_PAGE: usize = 2 << 20;
+
+/// Size of the pages of a file of hugetlbfs; `None` for any other file.
+fn huge_page_size(fd: impl AsFd) -> Option<usize> {
+    /// `HUGETLBFS_MAGIC` of `linux/magic.h`.
+    const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
+    let fs = rustix::fs::fstatfs(fd).ok()?;
+    (fs.f_type == HUGETLBFS_MAGIC).then_some(fs.f_bsize as usize)
 }

@@ -2,20 +2,23 @@
 
 //! `userfaultfd(2)`: accesses to protected pages, told to the program itself.
 //!
-//! Only protection is here: that of stores, and that of all accesses (Linux 7.3). What is protected
-//! belongs to a [`Mapping`], and an access that waits is one of another thread's.
+//! Protection is here, that of stores and that of all accesses (Linux 7.3), and word of what is
+//! unmapped. What is protected belongs to a [`Mapping`], and an access that waits is one of another
+//! thread's.
 
 use crate::{Mapping, Result};
 use linux_raw_sys::general::{
     uffdio_api, uffdio_range, uffdio_register, uffdio_writeprotect, UFFDIO_REGISTER_MODE_MINOR,
     UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP, UFFD_API, UFFD_EVENT_PAGEFAULT,
-    UFFD_FEATURE_WP_HUGETLBFS_SHMEM, UFFD_PAGEFAULT_FLAG_MINOR, UFFD_PAGEFAULT_FLAG_WP,
-    UFFD_PAGEFAULT_FLAG_WRITE,
+    UFFD_EVENT_UNMAP, UFFD_FEATURE_EVENT_UNMAP, UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
+    UFFD_PAGEFAULT_FLAG_MINOR, UFFD_PAGEFAULT_FLAG_WP, UFFD_PAGEFAULT_FLAG_WRITE,
 };
 use linux_raw_sys::ioctl::{UFFDIO_API, UFFDIO_REGISTER, UFFDIO_WRITEPROTECT};
 use rustix::ioctl::{ioctl, Opcode, Updater};
 use rustix::mm::UserfaultfdFlags;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use zerocopy::IntoBytes;
 
 /// `UFFD_FEATURE_RWP` of `include/uapi/linux/userfaultfd.h`, new in 7.3.
 const FEATURE_RWP: u64 = 1 << 17;
@@ -69,6 +72,16 @@ impl Userfaultfd {
         let offered = Self::with(0)?.features;
         let wanted = FEATURE_RWP | u64::from(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
         Self::with(offered & wanted)
+    }
+
+    /// Makes one that is told which registered addresses are unmapped. Who unmaps them waits until
+    /// that has been read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Userfaultfd::new`].
+    pub fn told_of_unmaps() -> Result<Self> {
+        Self::with(UFFD_FEATURE_EVENT_UNMAP.into())
     }
 
     /// Makes one with some features. None: to ask for what there is, which each does but once.
@@ -145,20 +158,13 @@ impl Userfaultfd {
     ///
     /// Those of the call; `EAGAIN` while nothing waits, which poll(2) tells.
     pub fn event(&self) -> Result<Option<Event>> {
-        // `struct uffd_msg`: the kind in the first byte, flags and address as second and third word.
-        let mut message = [0; 32];
-        rustix::io::read(&self.fd, &mut message)?;
-        let word = |n: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&message[8 * n..8 * n + 8]);
-            u64::from_ne_bytes(bytes)
-        };
-        if u32::from(message[0]) != UFFD_EVENT_PAGEFAULT {
+        let (kind, word) = self.message()?;
+        if kind != UFFD_EVENT_PAGEFAULT {
             return Ok(None);
         }
-        let has = |flag: u64| word(1) & flag != 0;
+        let has = |flag: u64| word[1] & flag != 0;
         Ok(Some(Event {
-            address: word(2) as usize,
+            address: word[2] as usize,
             is_write: has(UFFD_PAGEFAULT_FLAG_WRITE.into()),
             mode: match () {
                 () if has(PAGEFAULT_FLAG_RWP) => Mode::Accesses,
@@ -167,6 +173,24 @@ impl Userfaultfd {
                 () => Mode::Missing,
             },
         }))
+    }
+
+    /// Reads which addresses are unmapped; `None` for an event of another kind.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Userfaultfd::event`].
+    pub fn unmapped(&self) -> Result<Option<Range<usize>>> {
+        let (kind, word) = self.message()?;
+        Ok((kind == UFFD_EVENT_UNMAP).then(|| word[1] as usize..word[2] as usize))
+    }
+
+    /// Reads a `struct uffd_msg`: the kind, which is its first byte, and all of it in words.
+    fn message(&self) -> Result<(u32, [u64; 4])> {
+        let mut message = [0u64; 4];
+        rustix::io::read(&self.fd, message.as_mut_bytes())?;
+        let kind = message[0].to_ne_bytes()[0];
+        Ok((kind.into(), message))
     }
 }
 
