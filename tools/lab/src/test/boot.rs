@@ -167,6 +167,7 @@ fn whole_log(plan: &Plan, splats: &[Splat], known: &[Record], log: &str) -> Reco
         hook: None,
         outcome,
         ms: 0,
+        rows: Vec::new(),
         message,
     }
 }

@@ -111,6 +111,7 @@ impl Collector {
             hook: part.hook.map(|hook| hook.to_string()),
             outcome: Outcome::Fail,
             ms: 0,
+            rows: Vec::new(),
             message: message.to_owned(),
         });
     }
@@ -156,6 +157,7 @@ mod tests {
             hook: Some("mmap".into()),
             outcome: Outcome::Pass,
             ms: 1,
+            rows: Vec::new(),
             message: String::new(),
         })
     }

@@ -65,6 +65,7 @@ pub fn run(
                 Outcome::Fail
             },
             ms: Some(begun.elapsed().as_millis() as u64),
+            rows: Vec::new(),
             message: why.unwrap_or_default(),
         })?;
     }

@@ -229,6 +229,7 @@ impl Guest<'_> {
                 Outcome::Fail
             },
             ms: begun.elapsed().as_millis() as u64,
+            rows: Vec::new(),
             message: verdict.err().unwrap_or_default(),
         })
     }
@@ -240,6 +241,7 @@ impl Guest<'_> {
             hook: self.part.hook.map(|hook| hook.to_string()),
             outcome: test.outcome,
             ms: ms.or(test.ms).unwrap_or(0),
+            rows: test.rows,
             message: test.message,
         })
     }

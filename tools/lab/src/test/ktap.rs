@@ -21,6 +21,8 @@ pub struct Test {
     pub outcome: Outcome,
     /// From its `# time NAME MS` line, when there was one.
     pub ms: Option<u64>,
+    /// From its `# rows NAME ROW...` line: the rows of the mmap path that it is of.
+    pub rows: Vec<String>,
     /// Why it failed or was skipped; empty when it passed.
     pub message: String,
 }
@@ -43,6 +45,7 @@ pub struct Parser {
     levels: Vec<Level>,
     context: Vec<String>,
     times: Vec<(String, u64)>,
+    rows: Vec<(String, Vec<String>)>,
     reports: usize,
 }
 
@@ -105,13 +108,18 @@ impl Parser {
                 level.name = Some(name.trim().to_owned());
             }
         }
-        let mut words = text.split_whitespace();
-        if let (Some("time"), Some(name), Some(ms), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        {
-            if let Ok(ms) = ms.parse() {
-                self.times.push((name.to_owned(), ms));
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words.as_slice() {
+            ["time", name, ms] => {
+                if let Ok(ms) = ms.parse() {
+                    self.times.push(((*name).to_owned(), ms));
+                }
             }
+            ["rows", name, rows @ ..] => {
+                let rows = rows.iter().map(|&row| row.to_owned()).collect();
+                self.rows.push(((*name).to_owned(), rows));
+            }
+            _ => {}
         }
     }
 
@@ -140,7 +148,8 @@ impl Parser {
             });
         }
         let context = std::mem::take(&mut self.context);
-        let ms = self.take_time(&line.name);
+        let ms = take(&mut self.times, &line.name);
+        let rows = take(&mut self.rows, &line.name).unwrap_or_default();
         let Some(level) = self.level_at(column) else {
             return children;
         };
@@ -160,6 +169,7 @@ impl Parser {
                 name: line.name,
                 outcome: line.outcome,
                 ms,
+                rows,
             });
         }
         level.done.append(&mut children);
@@ -170,11 +180,6 @@ impl Parser {
                 .map_or_else(Vec::new, |top| std::mem::take(&mut top.done));
         }
         Vec::new()
-    }
-
-    fn take_time(&mut self, name: &str) -> Option<u64> {
-        let position = self.times.iter().position(|(of, _)| of == name)?;
-        Some(self.times.swap_remove(position).1)
     }
 
     fn pop_from(&mut self, column: usize) -> Option<Level> {
@@ -200,6 +205,12 @@ impl Parser {
             None => orphans,
         }
     }
+}
+
+/// Takes out what a diagnostic line said of a test.
+fn take<T>(said: &mut Vec<(String, T)>, name: &str) -> Option<T> {
+    let position = said.iter().position(|(of, _)| of == name)?;
+    Some(said.swap_remove(position).1)
 }
 
 /// The tests of a level that ends, with a failure for each that the plan promised in vain, and one
@@ -237,6 +248,7 @@ pub fn failure(name: &str, message: &str) -> Test {
         name: name.to_owned(),
         outcome: Outcome::Fail,
         ms: None,
+        rows: Vec::new(),
         message: message.to_owned(),
     }
 }

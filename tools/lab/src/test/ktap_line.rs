@@ -58,7 +58,7 @@ impl ResultLine {
         let mut lines: Vec<&str> = kept
             .iter()
             .map(|line| line.trim_start_matches('#').trim())
-            .filter(|line| !line.starts_with("time "))
+            .filter(|line| !line.starts_with("time ") && !line.starts_with("rows "))
             .collect();
         if !self.remark.is_empty() {
             lines.push(&self.remark);

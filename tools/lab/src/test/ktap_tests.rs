@@ -28,12 +28,14 @@ use Outcome::{Fail, Pass, Skip};
 fn flat_report_keeps_order_reasons_and_times() {
     let tests = read(
         "KTAP version 1\n1..3\n# time lazy 12\nok 1 lazy\n# expected 16 pages, got 15\n# time populate 3\n\
-         not ok 2 populate\nok 3 reload # SKIP no --module\n",
+         # rows populate MK-07 PO-08\nnot ok 2 populate\nok 3 reload # SKIP no --module\n",
     );
     assert_eq!(tests.len(), 3);
     assert_eq!((tests[0].outcome, tests[0].ms), (Pass, Some(12)));
     assert_eq!(tests[1].message, "expected 16 pages, got 15");
     assert_eq!(tests[1].ms, Some(3));
+    assert_eq!(tests[1].rows, ["MK-07", "PO-08"]);
+    assert!(tests[0].rows.is_empty());
     assert_eq!(
         (tests[2].outcome, tests[2].message.as_str()),
         (Skip, "no --module")

@@ -65,6 +65,7 @@ impl Parser {
                 name: WHOLE.to_owned(),
                 outcome: Outcome::Pass,
                 ms: Some(self.previous.elapsed().as_millis() as u64),
+                rows: Vec::new(),
                 message: String::new(),
             }),
             None => self.tests.push(failure(WHOLE, end)),
@@ -115,6 +116,7 @@ fn result(line: &str) -> Option<Test> {
         name: name.to_owned(),
         outcome,
         ms: None,
+        rows: Vec::new(),
         message: message.to_owned(),
     })
 }

@@ -42,6 +42,9 @@ pub struct Record {
     pub outcome: Outcome,
     /// How long it took.
     pub ms: u64,
+    /// The rows of the mmap path that it is a test of, `MK-05`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<String>,
     /// Why it failed or was skipped; empty when it passed.
     pub message: String,
 }

@@ -148,6 +148,7 @@ mod tests {
             hook: hook.map(Into::into),
             outcome,
             ms: 5,
+            rows: Vec::new(),
             message: "because".into(),
         }
     }

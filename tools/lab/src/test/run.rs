@@ -143,6 +143,7 @@ fn record(group: &str, test: Test) -> Record {
         hook: None,
         outcome: test.outcome,
         ms: test.ms.unwrap_or(0),
+        rows: test.rows,
         message: test.message,
     }
 }

@@ -65,10 +65,14 @@ impl Case {
     /// Returns whether the user asked for it.
     pub fn is_wanted(&self, kind: Kind, patterns: &[String]) -> bool {
         let name = self.full_name(kind);
-        let is_row = |p: &str, row: &str| row == p || (p.ends_with('-') && row.starts_with(p));
         let is = |p: &String| name.contains(p.as_str()) || self.rows.iter().any(|r| is_row(p, r));
         patterns.is_empty() || patterns.iter().any(is)
     }
+}
+
+/// Returns whether a pattern is of this row: its name, or that of its group (`MK-`).
+pub fn is_row(pattern: &str, row: &str) -> bool {
+    row == pattern || (pattern.ends_with('-') && row.starts_with(pattern))
 }
 
 /// Writes a table of cases: `cases! { Each lazy ["MK-05"] "about it"; ... }`, with the time limit

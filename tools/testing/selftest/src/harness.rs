@@ -6,10 +6,10 @@ use crate::area::Kind;
 use crate::args::{Args, Object};
 use crate::case::{Case, On};
 use crate::context::Context;
+use crate::entry::{pick, Entry};
 use crate::loader::{Loader, NAME};
 use crate::message::{decode, encode};
 use crate::outcome::{errno, Stop};
-use crate::suite;
 use crate::sysctl::Settings;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::process::{
@@ -24,34 +24,25 @@ use std::time::{Duration, Instant};
 /// Runs the tests that were asked for. Exit status 0: all passed or were skipped, 1: one failed,
 /// 2: they could not be run.
 pub fn run(args: &Args) -> ExitCode {
-    let cases = pick(args);
+    let entries = pick(args);
     if args.list {
-        for (case, kind) in &cases {
-            let rows = case.rows.join(" ");
-            println!("{:40} {:14} {}", case.full_name(*kind), rows, case.about);
+        for entry in &entries {
+            let rows = entry.rows().join(" ");
+            println!("{:40} {rows:14} {}", entry.name(), entry.about());
         }
         return ExitCode::SUCCESS;
     }
-    if cases.is_empty() {
+    if entries.is_empty() {
         eprintln!("no test matches: see the names with --list");
         return ExitCode::from(2);
     }
     match prepare(args) {
-        Ok(context) => run_all(&cases, context),
+        Ok(context) => run_all(&entries, context),
         Err(why) => {
             eprintln!("{why}");
             ExitCode::from(2)
         }
     }
-}
-
-/// The tests that were asked for, with what each is run on.
-fn pick(args: &Args) -> Vec<(&'static Case, Kind)> {
-    let memfd = args.object == Object::Memfd;
-    let each =
-        suite::all().flat_map(|case| case.kinds(memfd).iter().map(move |kind| (case, *kind)));
-    each.filter(|(case, kind)| case.is_wanted(*kind, &args.test))
-        .collect()
 }
 
 /// Checks that the object is there, and loads the module if that was asked for.
@@ -93,24 +84,27 @@ fn ask_device() -> Result<RmmapInfo, String> {
 }
 
 /// Runs the tests and prints results as KTAP.
-fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
-    println!("KTAP version 1\n1..{}", cases.len());
+fn run_all(entries: &[Entry], mut context: Context) -> ExitCode {
+    println!("KTAP version 1\n1..{}", entries.len());
     let (mut pass, mut fail, mut skip) = (0, 0, 0);
     let settings = Settings::read();
-    for (number, (case, kind)) in cases.iter().enumerate() {
-        let (number, name) = (number + 1, case.full_name(*kind));
-        context.kind = *kind;
+    for (number, entry) in entries.iter().enumerate() {
+        let (number, name) = (number + 1, entry.name());
         let start = Instant::now();
-        let result = match case.on {
-            On::With(module) => run_with(module, case, &context),
-            _ => run_one(case, &context),
+        let result = match entry {
+            Entry::Test(case, kind) => {
+                context.kind = *kind;
+                run_and_tidy_up(case, &mut context)
+            }
+            Entry::Unreachable(row) => Err(Stop::skip(&row.why)),
         };
-        let millis = start.elapsed().as_millis();
-        let result = tidy_up(case, &mut context, result);
+        println!("# time {name} {}", start.elapsed().as_millis());
         // Also after a failure.
         let restored = settings.restore();
         let result = result.and(restored);
-        println!("# time {name} {millis}");
+        if !entry.rows().is_empty() {
+            println!("# rows {name} {}", entry.rows().join(" "));
+        }
         match result {
             Ok(()) => {
                 pass += 1;
@@ -129,6 +123,15 @@ fn run_all(cases: &[(&'static Case, Kind)], mut context: Context) -> ExitCode {
     }
     println!("# Totals: pass:{pass} fail:{fail} xfail:0 xpass:0 skip:{skip} error:0");
     ExitCode::from(u8::from(fail > 0))
+}
+
+/// Runs a test and brings everything back to where it was.
+fn run_and_tidy_up(case: &Case, context: &mut Context) -> Result<(), Stop> {
+    let result = match case.on {
+        On::With(module) => run_with(module, case, context),
+        _ => run_one(case, context),
+    };
+    tidy_up(case, context, result)
 }
 
 /// Runs a test while another module is loaded. That it can be unloaded afterwards is part of the

@@ -24,6 +24,7 @@
 //! | [`mounts`] | file systems that a test mounts for itself |
 //! | [`disk`] | disks to have a file system on, files to swap to |
 //! | [`undo`] | what is undone even if a test is killed |
+//! | [`entry`] | what a report has a line for |
 //! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
 //! | `message` | a test's result on its way to the harness |
@@ -42,6 +43,7 @@ pub mod context;
 pub mod counting;
 pub mod ctl;
 pub mod disk;
+pub mod entry;
 pub mod harness;
 pub mod hugepool;
 pub mod loader;

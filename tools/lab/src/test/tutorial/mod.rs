@@ -67,6 +67,7 @@ fn test(name: &str, begun: Instant, why_not: Option<String>) -> Test {
             Some(_) => Outcome::Fail,
         },
         ms: Some(begun.elapsed().as_millis() as u64),
+        rows: Vec::new(),
         message: why_not.map_or_else(String::new, |why| format!("{PAGE}: {why}")),
     }
 }

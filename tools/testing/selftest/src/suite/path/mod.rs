@@ -29,7 +29,6 @@ mod mr_perf;
 mod mr_uprobe;
 mod mr_victims;
 mod po;
-mod unreachable;
 
 /// The tables of the files here, in the order in which they run.
 pub const FILES: &[&[Case]] = &[
@@ -58,5 +57,4 @@ pub const FILES: &[&[Case]] = &[
     mr_uprobe::CASES,
     mr_victims::CASES,
     po::CASES,
-    unreachable::CASES,
 ];
