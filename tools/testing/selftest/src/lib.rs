@@ -19,6 +19,7 @@
 //! | [`sysctl`] | settings of the system, and that they come back |
 //! | [`rlimit`] | a limit of this process for a while |
 //! | [`cgroup`] | a process in a memory cgroup |
+//! | [`audit`] | a rule of the audit subsystem, and its records |
 //! | [`hugepool`] | a pool of huge pages |
 //! | [`loader`] | loads and unloads the module |
 //! | [`mounts`] | file systems that a test mounts for itself |
@@ -37,6 +38,7 @@
 
 pub mod area;
 pub mod args;
+pub mod audit;
 pub mod case;
 pub mod cgroup;
 pub mod context;

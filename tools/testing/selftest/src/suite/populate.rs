@@ -60,6 +60,7 @@ fn populate_private_writable_copies(cx: &Context) -> Result {
         .map(&area)?;
     check_eq!(resident(&m)?, 8);
     check_eq!(smap(&m)?.kb("Anonymous"), 32);
+    check_flags(&m, &[], &["sh", "lo"])?;
     check_counts!(count, fault_cow: 8, fault_populate: 8, answer_zero: 8, folios: 0);
     if area.is_rmmap() {
         check_eq!(

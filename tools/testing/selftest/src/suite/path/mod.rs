@@ -20,6 +20,10 @@ mod dm_exec;
 mod dm_locked;
 mod dm_reserve;
 mod dm_type;
+mod ks;
+mod ks_audit;
+mod ks_huge;
+mod mk;
 mod mr_account;
 mod mr_files;
 mod mr_limits;
@@ -29,9 +33,19 @@ mod mr_perf;
 mod mr_uprobe;
 mod mr_victims;
 mod po;
+mod sc;
+mod vm;
+mod vm_refused;
 
 /// The tables of the files here, in the order in which they run.
 pub const FILES: &[&[Case]] = &[
+    mk::CASES,
+    sc::CASES,
+    ks::CASES,
+    ks_audit::CASES,
+    ks_huge::CASES,
+    vm::CASES,
+    vm_refused::CASES,
     ctl_dm::CASES,
     ctl_entry::CASES,
     ctl_mr_commit::CASES,

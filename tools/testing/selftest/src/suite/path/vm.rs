@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `vm_mmap_pgoff`: who is asked before the mapping is made, and who is told afterwards.
+
+use crate::area::{Area, Kind};
+use crate::context::{Context, P};
+use crate::outcome::{errno, Result, Stop};
+use crate::view::{resident, vmas};
+use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rmmap_sys::userfaultfd::Mode;
+use rmmap_sys::{Errno, MapOptions, Mapping, Userfaultfd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
+use std::time::Duration;
+
+cases! {
+    Rmmap unmap_event_is_waited_for ["VM-04"] "MAP_FIXED over memory of a userfaultfd: one event of just these pages, and mmap waits until it is read";
+    Rmmap userfaultfd_refuses_device ["VM-06"] "UFFDIO_REGISTER of a mapping of the device is EINVAL, which is answered as before";
+}
+
+/// A userfaultfd, or the reason to skip the test.
+fn userfaultfd() -> Result<Userfaultfd> {
+    Userfaultfd::told_of_unmaps().map_err(|e| match e {
+        Errno::NOSYS => Stop::skip("this kernel has no userfaultfd"),
+        Errno::PERM => Stop::skip("needs userfaultfd: run it as root"),
+        e => Stop::fail(format_args!("userfaultfd: {}", errno(e))),
+    })
+}
+
+/// Waits until there is an event to read; false when none comes.
+fn has_event(uffd: &Userfaultfd, limit: Duration) -> Result<bool> {
+    let limit = Timespec {
+        tv_sec: limit.as_secs() as i64,
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    Ok(poll(&mut [PollFd::new(uffd, PollFlags::IN)], Some(&limit))? > 0)
+}
+
+fn unmap_event_is_waited_for(cx: &Context) -> Result {
+    for kind in [Kind::Region, Kind::Device] {
+        let area = Area::new(kind, 4)?;
+        // In a window, so that the 16 pages are a VMA of their own.
+        let mut m = cx.window(16)?;
+        let anonymous = MapOptions::new(16 * P).private();
+        m.map_over(0, &anonymous, None::<&Area>)?;
+        // Goes before the mapping does: nobody would read of that.
+        let uffd = userfaultfd()?;
+        uffd.register(&m, Mode::Missing)?;
+        let victims = m.address_of(4 * P)..m.address_of(8 * P);
+
+        let done = AtomicBool::new(false);
+        let (waited, event, mapped) = scope(|scope| {
+            let mapper = scope.spawn(|| {
+                let mapped = m.map_over(4 * P, &area.whole(), Some(&area));
+                done.store(true, Ordering::SeqCst);
+                mapped
+            });
+            let came = has_event(&uffd, Duration::from_secs(20))?;
+            // Long enough for an mmap that does not wait, many times over.
+            sleep(Duration::from_millis(200));
+            let waited = !done.load(Ordering::SeqCst);
+            // Whatever is wrong, the event is read: the mapper cannot go on without.
+            let event = if came { uffd.unmapped()? } else { None };
+            let mapped = mapper
+                .join()
+                .map_err(|_| Stop::fail("the thread panicked"))?;
+            Ok::<_, Stop>((waited, event, mapped))
+        })?;
+        check_eq!(event, Some(victims), "the addresses of the event");
+        check!(waited, "mmap returned before the event was read");
+        mapped?;
+        check!(
+            !has_event(&uffd, Duration::ZERO)?,
+            "there is a second event"
+        );
+        check_eq!(
+            names(&m)?,
+            [(0, 4, false), (4, 8, true), (8, 16, false)],
+            "pages, and whether they have a name"
+        );
+        for page in 4..8 {
+            m.touch_write(page, 1)?;
+        }
+        check_eq!((resident(&m)?, area.held_pages()?), (4, 4));
+    }
+    Ok(())
+}
+
+/// The VMAs of a mapping in pages, and which of them are of a file.
+fn names(m: &Mapping) -> Result<Vec<(usize, usize, bool)>> {
+    let page = |address: usize| (address - m.address()) / P;
+    let vmas = vmas(m)?;
+    let vmas = vmas.iter();
+    Ok(vmas
+        .map(|vma| {
+            (
+                page(vma.range.start),
+                page(vma.range.end),
+                vma.name.is_some(),
+            )
+        })
+        .collect())
+}
+
+fn userfaultfd_refuses_device(_: &Context) -> Result {
+    let uffd = userfaultfd()?;
+    for kind in [Kind::Region, Kind::Device] {
+        let area = Area::new(kind, 8)?;
+        for options in [area.whole(), area.whole().private()] {
+            let m = options.map(&area)?;
+            check_err!(uffd.register(&m, Mode::Missing), Errno::INVAL);
+            // It is no mapping of a userfaultfd: a touch is answered by the device.
+            m.touch_write(2, 1)?;
+            check_eq!(resident(&m)?, 1);
+        }
+    }
+    // The same call is fine with memory of the kernel's own.
+    let memfd = Area::new(Kind::Memfd, 8)?;
+    let anonymous = MapOptions::new(8 * P).private();
+    for m in [memfd.map()?, anonymous.map_anonymous()?] {
+        // Goes before the mapping does: nobody would read of that.
+        let uffd = userfaultfd()?;
+        uffd.register(&m, Mode::Missing)?;
+    }
+    Ok(())
+}
