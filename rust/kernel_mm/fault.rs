@@ -73,6 +73,11 @@ impl Answer<'_> {
     pub(crate) fn into_raw(self) -> bindings::vm_fault_t {
         self.ret
     }
+
+    /// Is the page table as it should be now (`VM_FAULT_NOPAGE`)?
+    pub fn is_nopage(&self) -> bool {
+        self.ret & bindings::vm_fault_reason_VM_FAULT_NOPAGE as bindings::vm_fault_t != 0
+    }
 }
 
 impl<'a, V: VmOperations> VmFault<'a, V> {
@@ -128,9 +133,14 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         unsafe { (*(*self.vmf).__bindgen_anon_1.vma).vm_file }
     }
 
-    fn has(&self, flag: bindings::fault_flag) -> bool {
+    /// Returns the `FAULT_FLAG_*` bits, for those who show them; handlers ask the methods below.
+    pub fn flags(&self) -> u32 {
         // SAFETY: By the type invariants.
-        unsafe { (*self.vmf).flags & flag != 0 }
+        unsafe { (*self.vmf).flags }
+    }
+
+    fn has(&self, flag: bindings::fault_flag) -> bool {
+        self.flags() & flag != 0
     }
 
     /// Is it a write access (`FAULT_FLAG_WRITE`)?

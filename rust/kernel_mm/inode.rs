@@ -55,6 +55,18 @@ pub trait InodeData: Sized + Send + Sync + 'static {
     ///
     /// May sleep, must not touch the page cache.
     fn pages_removed(&self, pages: usize);
+
+    /// The size was set from `from` to `to` bytes, and `removed` pages went with it. The inode is
+    /// locked.
+    fn resized(inode: &Inode<Self>, from: u64, to: u64, removed: usize) {
+        let _ = (inode, from, to, removed);
+    }
+
+    /// A range of `len` bytes was given back, and `removed` pages went with it. The inode is
+    /// locked.
+    fn punched(inode: &Inode<Self>, offset: u64, len: u64, removed: usize) {
+        let _ = (inode, offset, len, removed);
+    }
 }
 
 /// An inode of a [`PseudoFs`](crate::pseudo_fs::PseudoFs) with data of type `D`.
@@ -161,6 +173,12 @@ impl<D: InodeData> Inode<D> {
         self.0.get()
     }
 
+    /// Returns the inode's number, as fstat(2) tells it.
+    pub fn ino(&self) -> u64 {
+        // SAFETY: The inode is valid, and its number does not change.
+        unsafe { (*self.as_raw()).i_ino }
+    }
+
     /// Returns the pages of the file.
     pub fn mapping(&self) -> &AddressSpace {
         // SAFETY: An inode's page cache lives as long as the inode.
@@ -259,7 +277,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         self.inode.may_resize(size)?;
         let raw_size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
         let mapping = self.inode.mapping();
-        if size > mapping.size() {
+        let from = mapping.size();
+        if size > from {
             self.zero_tail();
         }
         let exclusive = mapping.invalidate_lock();
@@ -270,6 +289,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
         });
         drop(exclusive);
         self.report(removed);
+        D::resized(self.inode, from, size, removed);
         Ok(())
     }
 
@@ -324,6 +344,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
         });
         drop(exclusive);
         self.report(removed);
+        D::punched(self.inode, offset, len, removed);
         Ok(removed)
     }
 

@@ -18,7 +18,7 @@
 //! | [`fault`], [`map_pages`], [`mkwrite`], [`huge_fault`], [`access`] | mm.h | page faults |
 //! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
 //! | [`page_cache`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
-//! | [`percpu`], [`mem`] | percpu.h, mm.h | smaller helps |
+//! | [`percpu`], [`mem`], [`mod@tracepoint`] | percpu.h, mm.h, tracepoint.h | smaller helps |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
@@ -43,6 +43,7 @@ pub mod pages;
 pub mod percpu;
 pub mod pseudo_fs;
 pub mod rw;
+pub mod tracepoint;
 pub mod vm_ops;
 mod vm_private;
 mod vm_table;

@@ -50,6 +50,11 @@ impl<'a, V: VmOperations> MapPages<'a, V> {
         (self.first, self.last)
     }
 
+    /// Returns the address that faulted, rounded down to its page.
+    pub fn address(&self) -> usize {
+        self.fault.address()
+    }
+
     /// Returns what the driver lets such places see.
     pub fn atomic(&self) -> &'a V::Atomic {
         V::atomic(self.fault.data())

@@ -11,6 +11,7 @@ use crate::{
         RegionRef, //
     },
     stats::Event,
+    trace,
     vm::RegionVm, //
 };
 use kernel::{
@@ -62,11 +63,13 @@ impl FileOperations for RegionFile {
     };
 
     fn mmap(_file: &File, vma: NewVma<'_, RegionVm>) -> Result {
-        may_map(vma.file_data(), vma.pgoff(), vma.pages())
+        let answer = may_map(vma.file_data(), vma.pgoff(), vma.pages());
+        trace::mmap(&vma, answer)
     }
 
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RegionVm>) -> Result {
-        may_map(desc.file_data(), desc.pgoff(), desc.pages())
+        let answer = may_map(desc.file_data(), desc.pgoff(), desc.pages());
+        trace::mmap_prepare(desc, answer)
     }
 
     fn read_iter(mut kiocb: FileKiocb<'_, RegionRef>, iov: &mut IovIterDest<'_>) -> Result<usize> {

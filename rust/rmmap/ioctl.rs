@@ -9,7 +9,8 @@ use crate::{
         Kind,
         Region,
         RegionRef, //
-    }, //
+    },
+    trace, //
 };
 use kernel::{
     fs::{
@@ -109,7 +110,9 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
     };
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
     let data = Region::new(device.clone(), Kind::Created)?;
-    let file = REGION_FS.create_file::<RegionFile>(c"rmmap", device.hook, arg.size, data)?;
+    let (file, inode) =
+        REGION_FS.create_file_and_inode::<RegionFile>(c"rmmap", device.hook, arg.size, data)?;
+    trace::create(&inode, arg.size, arg.flags);
     let number = fd.reserved_fd();
     fd.fd_install(file);
     Ok(number as isize)

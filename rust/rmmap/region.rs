@@ -12,7 +12,8 @@ use crate::{
     stats::{
         Counters,
         Event, //
-    }, //
+    },
+    trace, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -99,6 +100,14 @@ impl InodeData for Region {
     fn pages_removed(&self, pages: usize) {
         self.device.uncharge(pages);
         self.add(Event::Discarded, pages as u64 * PAGE_SIZE as u64);
+    }
+
+    fn resized(inode: &Inode<Self>, from: u64, to: u64, removed: usize) {
+        trace::truncate(inode, from, to, removed);
+    }
+
+    fn punched(inode: &Inode<Self>, offset: u64, len: u64, removed: usize) {
+        trace::discard(inode, offset, len, removed);
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
 //! | `stats.rs` | the counters |
+//! | `trace.rs` | the tracepoints, which `rmmap_trace.h` describes |
 //! | `kunit.rs` | tests of the above, inside the kernel |
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ mod ioctl;
 mod kunit;
 mod region;
 mod stats;
+mod trace;
 mod vm;
 
 use crate::device::{

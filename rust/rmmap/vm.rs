@@ -15,7 +15,8 @@ use crate::{
         Region,
         RegionRef, //
     },
-    stats::Event, //
+    stats::Event,
+    trace, //
 };
 use kernel::prelude::*;
 use kernel_mm::{
@@ -59,13 +60,16 @@ impl VmOperations for RegionVm {
         let held = region.mapping().invalidate_lock_shared();
         if index >= region.mapping().size_pages() {
             region.count(Event::AnswerSigbus);
+            trace::fault(region, &vmf, trace::Answer::Sigbus, 0);
             return vmf.sigbus();
         }
         loop {
             if let Some(folio) = region.mapping().lock_folio(index) {
                 region.count(Event::AnswerCached);
+                trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
                 return vmf.locked(folio);
             }
+            trace::zero_page(region, &vmf);
             vmf = match vmf.into_cow() {
                 Ok(cow) => {
                     region.count(Event::AnswerZero);
@@ -76,6 +80,7 @@ impl VmOperations for RegionVm {
             match add_page(region, &held, index) {
                 Ok(folio) => {
                     region.count(Event::AnswerNew);
+                    trace::fault(region, &vmf, trace::Answer::New, folio.order());
                     return vmf.locked(folio);
                 }
                 // Another thread added it; take that one.
@@ -86,6 +91,7 @@ impl VmOperations for RegionVm {
                     } else {
                         Event::AnswerOom
                     });
+                    trace::fault(region, &vmf, trace::Answer::no_memory(&vmf), 0);
                     return vmf.no_memory();
                 }
             }
@@ -94,6 +100,6 @@ impl VmOperations for RegionVm {
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
         pages.atomic().count(Event::MapPages);
-        pages.map_resident()
+        trace::map_pages(pages)
     }
 }
