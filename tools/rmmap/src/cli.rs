@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, stat};
+use crate::{demo, stat, trace};
 
 /// Exit status: what the kernel did differs from what is expected, or a test failed.
 pub const DIFFERS: u8 = 1;
@@ -43,6 +43,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Show the counters of a region and of the whole device
     Stat(stat::Args),
+    /// Show the way of a mapping, or of a program's mappings, through the kernel's functions
+    Trace(trace::Args),
     /// Run the device tests, and print their results as KTAP
     Selftest(rmmap_selftest::Args),
 }

@@ -7,6 +7,7 @@
 //! | [`cli`] | the command line |
 //! | [`demo`] | maps in every way and shows what the kernel did |
 //! | [`stat`] | the counters of a region and of the device |
+//! | [`trace`] | the way of a mapping through the kernel's functions |
 //! | [`device`] | opens the device, and says what to do when that fails |
 //! | [`output`] | standard output |
 //! | [`style`] | colours |
@@ -19,6 +20,7 @@ mod device;
 mod output;
 mod stat;
 mod style;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(&args),
         Command::Stat(args) => stat::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Selftest(args) => Ok(rmmap_selftest::run(&args)),
     }
 }

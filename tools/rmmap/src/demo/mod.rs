@@ -27,6 +27,9 @@ use anyhow::Context;
 use rmmap_uapi::RmmapInfo;
 use serde_json::{json, Value};
 
+pub use run::prepare_process;
+pub use target::{Object as DeviceObject, Target};
+
 use crate::{cli::DIFFERS, device, output, stat::hook_name, style::HEAD};
 use case::{Case, Kind};
 use facts::{Difference, Facts};

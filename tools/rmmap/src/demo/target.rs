@@ -37,25 +37,42 @@ pub struct Target {
     pub offset: u64,
     /// The name that its mappings have in maps.
     pub name: String,
+    /// How much is given back when this is dropped, bytes.
+    length: u64,
 }
 
 impl Target {
-    /// Finds or makes such a range.
+    /// Finds or makes such a range, [`LENGTH`] bytes long.
     pub fn new(object: Object) -> anyhow::Result<Self> {
+        Self::of_length(object, LENGTH)
+    }
+
+    /// Finds or makes such a range of `length` bytes.
+    pub fn of_length(object: Object, length: u64) -> anyhow::Result<Self> {
+        // A mapping of nothing is refused, and of half a page gets a whole one.
+        let whole = length.max(1).next_multiple_of(PAGE_SIZE as u64);
         let (device, info) = device::open()?;
         let (device, offset) = match object {
             Object::Device => {
-                let offset = free_offset(&device, info.capacity)?;
+                let offset = free_offset(&device, info.capacity, whole)?;
                 (device, offset)
             }
-            Object::Region => {
-                let region = device.create(LENGTH, RMMAP_CREATE_CLOEXEC);
-                (
-                    region.context("cannot create a region (RMMAP_IOC_CREATE)")?,
-                    0,
-                )
-            }
+            Object::Region => (create(&device, length)?, 0),
         };
+        Self::of(device, offset, whole)
+    }
+
+    /// A range that was chosen; it may hold something, so nothing is given back of the device.
+    pub fn at(object: Object, length: u64, offset: u64) -> anyhow::Result<Self> {
+        let (device, _) = device::open()?;
+        let device = match object {
+            Object::Device => device,
+            Object::Region => create(&device, length)?,
+        };
+        Self::of(device, offset, 0)
+    }
+
+    fn of(device: Device, offset: u64, length: u64) -> anyhow::Result<Self> {
         let name = std::fs::read_link(format!("/proc/self/fd/{}", device.as_fd().as_raw_fd()))
             .context("cannot read the name of the descriptor in /proc/self/fd")?
             .to_string_lossy()
@@ -64,6 +81,7 @@ impl Target {
             device,
             offset,
             name,
+            length,
         })
     }
 }
@@ -71,18 +89,26 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         // What cannot be given back stays until the region goes; the next run finds another range.
-        let _ = self.device.discard(self.offset, LENGTH);
+        if self.length != 0 {
+            let _ = self.device.discard(self.offset, self.length);
+        }
     }
+}
+
+/// Makes a region.
+fn create(device: &Device, length: u64) -> anyhow::Result<Device> {
+    let region = device.create(length, RMMAP_CREATE_CLOEXEC);
+    region.context("cannot create a region (RMMAP_IOC_CREATE)")
 }
 
 /// Finds a range of the device's own region that holds nothing, from its end backwards.
 ///
 /// Somebody else's data lies there perhaps, so nothing is discarded to make room.
-fn free_offset(device: &Device, capacity: u64) -> anyhow::Result<u64> {
-    let places = capacity / LENGTH;
+fn free_offset(device: &Device, capacity: u64, length: u64) -> anyhow::Result<u64> {
+    let places = capacity / length;
     for place in (0..places).rev().take(TRIES as usize) {
-        let offset = place * LENGTH;
-        let mapping = MapOptions::new(LENGTH as usize)
+        let offset = place * length;
+        let mapping = MapOptions::new(length as usize)
             .read_only()
             .offset(offset)
             .map(device)
@@ -96,7 +122,7 @@ fn free_offset(device: &Device, capacity: u64) -> anyhow::Result<u64> {
         }
     }
     bail!(
-        "the last {} ranges of {LENGTH} bytes of /dev/rmmap are in use (its capacity is {capacity} \
+        "the last {} ranges of {length} bytes of /dev/rmmap are in use (its capacity is {capacity} \
          bytes): use `rmmap demo --region`, which maps fresh regions, or give memory back with \
          RMMAP_IOC_DISCARD",
         TRIES.min(places)

@@ -9,13 +9,17 @@ use rmmap_sys::{run_in_child, End, MapOptions};
 
 use super::{
     graph::{self, Node},
-    path, stacks,
-    tracefs::{self, Instance, Tracefs},
-    Trace, Unavailable,
+    stacks, Trace, Unavailable,
 };
-use crate::demo::{
-    run::{prepare_process, signal},
-    target::{Object, Target, LENGTH},
+use crate::{
+    demo::{
+        run::{prepare_process, signal},
+        target::{Object, Target, LENGTH},
+    },
+    trace::{
+        path,
+        tracefs::{self, Instance, Tracefs},
+    },
 };
 
 /// How the module's functions are marked in the kernel's list of functions.
@@ -53,7 +57,7 @@ impl Functions {
     fn find(tracefs: &Tracefs) -> Result<Self, Unavailable> {
         let list = tracefs.path("available_filter_functions");
         if !list.exists() {
-            return Err(Unavailable::NotBuilt("dynamic function tracer"));
+            return Err(Unavailable::no_tracer("function tracer"));
         }
         Ok(Self::select(&tracefs::read(&list)?))
     }
@@ -85,7 +89,7 @@ impl Functions {
         }
         instance
             .set("current_tracer", tracer)
-            .map_err(|_| Unavailable::NotBuilt(tracer))?;
+            .map_err(|_| Unavailable::no_tracer(tracer))?;
         Ok(instance)
     }
 }

@@ -4,8 +4,11 @@
 
 use std::fmt::Write;
 
-use super::{graph::Node, path, Trace, Unavailable};
-use crate::style::{DIM, HEAD, OWN};
+use super::{graph::Node, Trace, Unavailable};
+use crate::{
+    style::{DIM, HEAD, OWN},
+    trace::path,
+};
 
 /// Width of the tree, columns.
 const TREE: usize = 46;

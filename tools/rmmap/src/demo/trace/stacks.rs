@@ -5,10 +5,8 @@
 
 use rustc_demangle::demangle;
 
-use super::{
-    graph::{without_module, Node},
-    path,
-};
+use super::graph::{without_module, Node};
+use crate::trace::path;
 
 /// The functions on a stack, the innermost first.
 pub type Stack = Vec<String>;

@@ -5,6 +5,8 @@
 //! Those that the compiler put into their callers (`mmap_file`, `call_mmap_prepare`,
 //! `do_shared_fault`) cannot be seen by name.
 
+use super::tree::{Call, Kind};
+
 /// Where the way into the kernel begins.
 pub const SYSCALL: &str = "__x64_sys_mmap";
 
@@ -23,6 +25,8 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("do_mmap", "seed: checks arguments and access, makes VmFlags"),
     ("__get_unmapped_area", "finds free addresses"),
     ("thp_get_unmapped_area", "the file's own choice: fit for huge pages"),
+    ("shmem_get_unmapped_area", "shmem's own choice: fit for its huge pages"),
+    ("shmem_zero_setup", "shared memory without a file gets a hidden one"),
     ("mmap_region", "seed: checks what may still forbid it"),
     ("__mmap_region", "unmaps the old, limits, merges or makes a VMA"),
     ("vma_merge_new_range", "can a neighbour grow instead?"),
@@ -31,6 +35,10 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("perf_event_mmap", "perf is told"),
     ("mmap_action_complete", "what mmap_prepare asked for is done"),
     ("vma_set_page_prot", "page protection from the VmFlags"),
+    ("__x64_sys_mlock", "the system call that locks a range"),
+    ("__x64_sys_mlock2", "the system call that locks a range"),
+    ("__x64_sys_mlockall", "the system call that locks everything"),
+    ("__x64_sys_munmap", "the system call that ends a mapping"),
     ("__mm_populate", "seed: takes the page faults now"),
     ("populate_vma_page_range", ""),
     ("asm_exc_page_fault", "the processor finds no page"),
@@ -40,6 +48,17 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("__handle_mm_fault", "walks the page tables to the missing entry"),
     ("do_fault", "a fault on a file: read, copy on write or shared"),
     ("__do_fault", "calls vm_ops->fault"),
+    ("shmem_fault", "shmem's fault handler"),
+    ("shmem_get_folio_gfp", "finds or makes shmem's folio"),
+    ("filemap_fault", "the fault handler of file systems"),
+    ("do_anonymous_page", "memory without a file: the core supplies it"),
+    ("do_huge_pmd_anonymous_page", "the same, a huge page at once"),
+    ("do_wp_page", "a store to a page that is not its own"),
+    ("wp_page_copy", "copies it"),
+    ("do_swap_page", "brings the page back from swap"),
+    ("hugetlb_fault", "hugetlbfs's faults"),
+    ("hugetlb_no_page", "hugetlbfs supplies a page"),
+    ("vma_alloc_folio_noprof", "a new folio for this address"),
     ("filemap_map_pages", "maps resident neighbours along"),
     ("filemap_get_entry", "looks the folio up in the page cache"),
     ("__filemap_get_folio_mpol", ""),
@@ -54,6 +73,43 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("set_pte_range", ""),
     ("fault_dirty_shared_page", "a shared store makes it dirty"),
     ("file_update_time", ""),
+];
+
+/// How the nodes that stand for the module's parts begin.
+pub const MODULE_PREFIX: &str = "rmmap:";
+
+/// Tells whether a call that was made just before an event belongs to it.
+pub type Adopts = fn(&Call) -> bool;
+
+/// The module's tracepoints, and which of the calls before them were made by the function that
+/// they stand for: they are emitted when it has its answer.
+pub const MODULE_EVENTS: &[(&str, Adopts)] = &[
+    ("mmap", |_| false),
+    // __do_fault() calls nothing but the handler before it.
+    ("fault", is_function),
+    ("populate", is_function),
+    ("map_pages", |call| call.name == "filemap_map_pages"),
+    ("truncate", |_| false),
+    ("discard", |_| false),
+    ("create", |_| false),
+];
+
+fn is_function(call: &Call) -> bool {
+    call.kind == Kind::Function
+}
+
+/// What the module's tracepoints stand for.
+#[rustfmt::skip] // A table.
+const EVENTS: &[(&str, &str)] = &[
+    ("rmmap:mmap", "seed: THE HOOK, the file's own mmap"),
+    ("rmmap:fault", "THE FAULT HANDLER: supplies the page"),
+    ("rmmap:populate", "THE FAULT HANDLER, before anybody touches the page"),
+    ("rmmap:map_pages", "looks for resident neighbours"),
+    ("rmmap:truncate", "the region has another size"),
+    ("rmmap:discard", "a range was given back"),
+    ("rmmap:create", "a new region"),
+    ("vm_unmapped_area", "free addresses were found"),
+    ("page fault", "the processor finds no page"),
 ];
 
 /// The module's functions that the kernel calls, by the last part of their name.
@@ -85,6 +141,7 @@ pub fn explanation(name: &str, own: bool) -> &'static str {
         false => (FUNCTIONS, name),
     };
     list.iter()
+        .chain(EVENTS)
         .find_map(|(key, text)| (*key == name).then_some(*text))
         .unwrap_or_default()
 }
@@ -166,7 +223,7 @@ mod tests {
 
     #[test]
     fn explanations_fit_beside_the_tree() {
-        for (name, text) in FUNCTIONS.iter().chain(OWN) {
+        for (name, text) in FUNCTIONS.iter().chain(OWN).chain(EVENTS) {
             assert!(text.len() <= 52, "{name}: {text}");
         }
     }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! tracefs, and instances of tracing that are removed again whatever happens.
+
+use std::{
+    cell::Cell,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    panic,
+    path::{Path, PathBuf},
+    sync::Once,
+};
+
+use nix::sys::signal::{raise, SigSet, Signal};
+use rustix::{
+    io::Errno,
+    mount::{mount, unmount, MountFlags, UnmountFlags},
+};
+
+use super::{names, Unavailable};
+
+/// Signals that would end the program; they wait until everything is restored.
+const ENDING: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
+/// tracefs, mounted for the time being if it was not.
+#[derive(Debug)]
+pub struct Tracefs {
+    unmount: bool,
+    /// The signals that were not blocked before.
+    held: SigSet,
+    /// A signal that came, and that ends the program when everything is restored.
+    ending: Cell<Option<Signal>>,
+}
+
+impl Tracefs {
+    /// Finds or mounts it, and clears away what a killed run left behind.
+    pub fn new() -> Result<Self, Unavailable> {
+        clear_at_panic();
+        let root = Path::new(names::ROOT);
+        let mounted = || root.join("instances").is_dir();
+        let mut held = ending_signals();
+        // For `wait()`: the signal is dropped where nobody blocks it.
+        held.add(Signal::SIGCHLD);
+        if let Ok(before) = SigSet::thread_get_mask() {
+            held = held
+                .iter()
+                .filter(|signal| !before.contains(*signal))
+                .collect();
+        }
+        // Only this thread exists; a failure leaves the signals as they are, which is no harm.
+        let _ = held.thread_block();
+        let mut tracefs = Self {
+            unmount: false,
+            held,
+            ending: Cell::new(None),
+        };
+        if !mounted() {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            mount("tracefs", root, "tracefs", flags, None).map_err(|errno| match errno {
+                Errno::PERM | Errno::ACCESS => Unavailable::forbidden(),
+                Errno::NODEV | Errno::NOENT => Unavailable::NotBuilt("tracefs", "CONFIG_FTRACE=y"),
+                errno => Unavailable::file("mount tracefs on", root)(errno.into()),
+            })?;
+            tracefs.unmount = true;
+        }
+        if !mounted() {
+            return Err(Unavailable::forbidden());
+        }
+        names::clear_left_over();
+        Ok(tracefs)
+    }
+
+    /// Path of a file of the top level.
+    pub fn path(&self, file: &str) -> PathBuf {
+        Path::new(names::ROOT).join(file)
+    }
+
+    /// Makes an instance; it records nothing yet.
+    pub fn instance(&self, word: &str) -> Result<Instance, Unavailable> {
+        let name = format!("{}_{word}", names::own());
+        let path = self.path("instances").join(name);
+        fs::create_dir(&path).map_err(Unavailable::file("create", &path))?;
+        let instance = Instance { path };
+        instance.set("tracing_on", "0")?;
+        Ok(instance)
+    }
+
+    /// The signals that a program which is run should not find blocked.
+    pub fn held(&self) -> SigSet {
+        self.held
+    }
+
+    /// Waits for a child to change, or for a signal to end the program. `false`: it shall end.
+    pub fn wait(&self) -> Result<bool, Unavailable> {
+        let mut awaited = ending_signals();
+        awaited.add(Signal::SIGCHLD);
+        let failed = |errno: nix::Error| Unavailable::Subject(io::Error::from(errno).into());
+        match awaited.wait().map_err(failed)? {
+            Signal::SIGCHLD => Ok(true),
+            signal => {
+                self.ending.set(Some(signal));
+                Ok(false)
+            }
+        }
+    }
+}
+
+impl Drop for Tracefs {
+    fn drop(&mut self) {
+        if self.unmount {
+            // Somebody else may have begun to use it: then it stays.
+            let _ = unmount(names::ROOT, UnmountFlags::empty());
+        }
+        let _ = self.held.thread_unblock();
+        if let Some(signal) = self.ending.take() {
+            // As if it had come only now.
+            let _ = raise(signal);
+        }
+    }
+}
+
+fn ending_signals() -> SigSet {
+    ENDING.into_iter().collect()
+}
+
+/// Has a panic remove what this process made: the release build aborts without dropping anything.
+fn clear_at_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            names::clear_own();
+            before(info);
+        }));
+    });
+}
+
+/// A buffer and a tracer of its own, apart from the machine's.
+#[derive(Debug)]
+pub struct Instance {
+    path: PathBuf,
+}
+
+impl Instance {
+    /// Path of a file of the instance.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.path.join(file)
+    }
+
+    /// Writes a setting.
+    pub fn set(&self, file: &str, value: &str) -> Result<(), Unavailable> {
+        write(&self.path(file), value)
+    }
+
+    /// Reads a file.
+    pub fn get(&self, file: &str) -> Result<String, Unavailable> {
+        read(&self.path(file))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        names::remove_instance(&self.path);
+    }
+}
+
+/// Reads a file of tracefs.
+pub fn read(path: &Path) -> Result<String, Unavailable> {
+    let bytes = fs::read(path).map_err(Unavailable::file("read", path))?;
+    // Names of programs are any bytes.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes to a file of tracefs in one piece.
+pub fn write(path: &Path, value: &str) -> Result<(), Unavailable> {
+    put(path, value).map_err(Unavailable::file("write to", path))
+}
+
+/// Opens, writes and closes.
+fn put(path: &Path, value: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
+    file.write_all(value.as_bytes())
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The trees: calls with their arguments, what they returned and what they called.
+
+use serde::Serialize;
+
+use super::decode::{self, Returns};
+
+/// What a node stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A function of the kernel.
+    #[default]
+    Function,
+    /// A part of the module, seen by its tracepoint.
+    Module,
+    /// Something that happened, seen by a tracepoint of the kernel.
+    Event,
+}
+
+/// A value: the number, if it is one, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Value {
+    /// The number as the kernel printed it.
+    pub raw: String,
+    /// For people.
+    pub text: String,
+    /// It is an error.
+    #[serde(skip_serializing_if = "is_false")]
+    pub error: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// An argument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arg {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    #[serde(flatten)]
+    pub value: Value,
+}
+
+impl Arg {
+    /// Makes one of what an event printed; a number is decoded.
+    pub fn new(name: &str, raw: &str) -> Self {
+        let text = match number(raw) {
+            Some(value) => decode::argument(name, value),
+            None => raw.to_owned(),
+        };
+        Self {
+            name: name.to_owned(),
+            value: Value {
+                raw: raw.to_owned(),
+                text,
+                error: false,
+            },
+        }
+    }
+}
+
+/// A call, or something that happened in one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Call {
+    /// Name of the function or of the tracepoint.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The thread that made it.
+    pub thread: u32,
+    /// Its arguments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<Arg>,
+    /// What it returned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ret: Option<Value>,
+    /// How long it took with all that it called, µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub us: Option<f64>,
+    /// Who answered the page fault, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
+    /// What it called, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
+}
+
+impl Call {
+    /// A call of a function.
+    pub fn function(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The call or one below it that satisfies `test`, in the order of the recording.
+    pub fn find(&self, test: &dyn Fn(&Call) -> bool) -> Option<&Call> {
+        match test(self) {
+            true => Some(self),
+            false => self.calls.iter().find_map(|call| call.find(test)),
+        }
+    }
+
+    /// The call of that name, or one below it.
+    pub fn named(&self, name: &str) -> Option<&Call> {
+        self.find(&|call| call.name == name)
+    }
+
+    /// The argument of that name.
+    pub fn arg(&self, name: &str) -> Option<&Value> {
+        let arg = self.args.iter().find(|arg| arg.name == name);
+        arg.map(|arg| &arg.value)
+    }
+
+    /// The argument of that name, if it is a number.
+    pub fn arg_number(&self, name: &str) -> Option<u64> {
+        number(&self.arg(name)?.raw)
+    }
+
+    /// Notes what it returned.
+    pub fn returned(&mut self, kind: Returns, raw: &str) {
+        let (text, error) = match number(raw) {
+            Some(value) => decode::returned(kind, value),
+            None => (raw.to_owned(), false),
+        };
+        self.ret = Some(Value {
+            raw: raw.to_owned(),
+            text,
+            error,
+        });
+    }
+
+    /// Time that it spent itself, µs.
+    pub fn own_us(&self) -> Option<f64> {
+        let below: f64 = self.calls.iter().filter_map(|call| call.us).sum();
+        self.us.map(|us| (us - below).max(0.0))
+    }
+}
+
+/// Reads a number as the kernel prints it: decimal, perhaps negative, or hexadecimal with `0x`.
+pub fn number(raw: &str) -> Option<u64> {
+    match raw.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => raw
+            .parse()
+            .ok()
+            .or_else(|| raw.parse::<i64>().ok().map(|n| n as u64)),
+    }
+}
+
+/// A call, and how many like it follow one another.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// The first of them.
+    pub first: &'a Call,
+    /// How many there are.
+    pub count: usize,
+    /// How long they took together, µs.
+    pub us: f64,
+}
+
+/// Puts calls together that follow one another and went the same way.
+pub fn groups(calls: &[Call]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for call in calls {
+        let us = call.us.unwrap_or(0.0);
+        match groups.last_mut() {
+            Some(last) if is_alike(last.first, call) => {
+                last.count += 1;
+                last.us += us;
+            }
+            _ => groups.push(Group {
+                first: call,
+                count: 1,
+                us,
+            }),
+        }
+    }
+    groups
+}
+
+/// Tells whether two calls went the same way with the same outcome; addresses may differ.
+fn is_alike(a: &Call, b: &Call) -> bool {
+    let outcome = |call: &Call| {
+        call.ret
+            .as_ref()
+            .map(|ret| (ret.error, ret.error.then(|| ret.text.clone())))
+    };
+    a.name == b.name
+        && a.thread == b.thread
+        && a.answered_by == b.answered_by
+        && outcome(a) == outcome(b)
+        && a.calls.len() == b.calls.len()
+        && a.calls.iter().zip(&b.calls).all(|(a, b)| is_alike(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(address: &str, below: &str) -> Call {
+        Call {
+            args: vec![Arg::new("address", address)],
+            us: Some(2.0),
+            calls: vec![Call::function(below)],
+            ..Call::function("handle_mm_fault")
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_the_kernel_prints_them() {
+        assert_eq!(number("0x10"), Some(16));
+        assert_eq!(number("16"), Some(16));
+        assert_eq!(number("-6"), Some(-6i64 as u64));
+        assert_eq!(number("read|write"), None);
+    }
+
+    #[test]
+    fn calls_that_went_the_same_way_are_put_together() {
+        let calls = [
+            fault("0x1000", "__do_fault"),
+            fault("0x2000", "__do_fault"),
+            fault("0x3000", "do_anonymous_page"),
+            fault("0x4000", "__do_fault"),
+        ];
+        let groups = groups(&calls);
+        let counts: Vec<_> = groups.iter().map(|group| group.count).collect();
+        assert_eq!(counts, [2, 1, 1]);
+        assert_eq!(groups[0].us, 4.0);
+        assert_eq!(groups[0].first.arg_number("address"), Some(0x1000));
+    }
+
+    #[test]
+    fn an_error_is_not_like_a_success() {
+        let mut failed = fault("0x1000", "__do_fault");
+        failed.returned(Returns::Fault, "0x2");
+        assert_eq!(groups(&[fault("0x1000", "__do_fault"), failed]).len(), 2);
+    }
+
+    #[test]
+    fn own_time_is_what_the_calls_below_leave() {
+        let mut call = fault("0x1000", "__do_fault");
+        call.calls[0].us = Some(1.5);
+        assert_eq!(call.own_us(), Some(0.5));
+        assert!(call.named("__do_fault").is_some() && call.named("x").is_none());
+    }
+}
