@@ -7,6 +7,9 @@ use super::{
     tree::{Call, Kind},
 };
 
+/// A store to a page that others see, too, or may not be written.
+const COPY: &str = "the core: a copy of its own";
+
 /// Functions that supply a page, and in whose name; the first that is found below a fault counts.
 #[rustfmt::skip] // A table.
 const SUPPLIERS: &[(&str, &str)] = &[
@@ -15,7 +18,7 @@ const SUPPLIERS: &[(&str, &str)] = &[
     ("do_huge_pmd_anonymous_page", "the core: a huge page of its own"),
     ("shmem_fault", "shmem"),
     ("filemap_fault", "the page cache of the file"),
-    ("wp_page_copy", "the core: a copy of its own"),
+    ("wp_page_copy", COPY),
     ("do_wp_page", "the core: the page may be written now"),
     ("do_anonymous_page", "the core: memory without a file"),
     ("__do_fault", "the file's fault handler"),
@@ -37,6 +40,11 @@ pub fn note(calls: &mut [Call]) {
 fn of(fault: &Call) -> String {
     if let Some(handler) = fault.find(&is_handler) {
         return by_module(handler);
+    }
+    // wp_page_copy() is mostly a part of do_wp_page(): then a new folio tells it.
+    let copies = |call: &Call| call.named("vma_alloc_folio_noprof").is_some();
+    if fault.named("do_wp_page").is_some_and(copies) {
+        return COPY.to_owned();
     }
     if let Some((_, who)) = SUPPLIERS
         .iter()
@@ -124,6 +132,12 @@ mod tests {
         ] {
             assert_eq!(answered(vec![Call::function(name)]), who);
         }
+        let copy = Call {
+            calls: vec![Call::function("vma_alloc_folio_noprof")],
+            ..Call::function("do_wp_page")
+        };
+        assert_eq!(answered(vec![copy]), COPY);
+        assert!(answered(vec![Call::function("do_wp_page")]).contains("may be written now"));
         // shmem's handler is called by __do_fault.
         let shmem = Call {
             calls: vec![Call::function("shmem_fault")],

@@ -66,36 +66,39 @@ pub fn compare(a: &Trace, b: &Trace) -> Comparison {
 /// The calls of a run as a list.
 fn sides(calls: &[Call]) -> Vec<Side> {
     let mut list = Vec::new();
-    add(&mut list, calls, 0);
+    add(&mut list, calls, None, 0);
     list
 }
 
-fn add(list: &mut Vec<Side>, calls: &[Call], depth: usize) {
+fn add(list: &mut Vec<Side>, calls: &[Call], parent: Option<&Call>, depth: usize) {
     for group in groups(calls) {
         list.push(Side {
             depth,
             name: group.first.name.clone(),
-            facts: facts(group.first, group.count),
+            facts: facts(group.first, parent, group.count),
         });
-        add(list, &group.first.calls, depth + 1);
+        add(list, &group.first.calls, Some(group.first), depth + 1);
     }
 }
 
-fn facts(call: &Call, count: usize) -> Vec<(String, String)> {
+/// What is compared of a call; what it only got from its caller is compared there.
+fn facts(call: &Call, parent: Option<&Call>, count: usize) -> Vec<(String, String)> {
     let mut facts: Vec<(String, String)> = Vec::new();
     if count > 1 {
         facts.push(("times".to_owned(), count.to_string()));
     }
-    let args = call
-        .args
-        .iter()
-        .filter(|arg| COMPARED.contains(&arg.name.as_str()));
-    facts.extend(args.map(|arg| (arg.name.clone(), arg.value.text.clone())));
+    for arg in &call.args {
+        let known = parent.and_then(|parent| parent.arg(&arg.name));
+        if COMPARED.contains(&arg.name.as_str()) && known != Some(&arg.value) {
+            facts.push((arg.name.clone(), arg.value.text.clone()));
+        }
+    }
     if let Some(ret) = &call.ret {
         let text = if ret.error { ret.text.as_str() } else { "ok" };
         facts.push(("returns".to_owned(), text.to_owned()));
     }
-    if let Some(who) = &call.answered_by {
+    let known = parent.and_then(|parent| parent.answered_by.as_ref());
+    if let Some(who) = call.answered_by.as_ref().filter(|who| known != Some(who)) {
         facts.push(("answered by".to_owned(), who.clone()));
     }
     facts

@@ -175,7 +175,9 @@ pub fn argument(name: &str, value: u64) -> String {
         "error_code" => flags(ERROR_CODE, value, "read"),
         "len" => size(value),
         "fd" => (value as i32).to_string(),
-        "addr" | "address" | "start" | "end" | "offset" if value != 0 => format!("{value:#x}"),
+        "addr" | "address" | "start" | "end" | "offset" | "ip" if value != 0 => {
+            format!("{value:#x}")
+        }
         _ => value.to_string(),
     }
 }

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    decode::Returns,
     path,
     probes::{self, ENTER, EXIT},
     tree::{Arg, Call, Kind},
@@ -178,6 +179,10 @@ impl Thread {
         if let Some((_, adopts)) = path::MODULE_EVENTS.iter().find(|(event, _)| *event == name) {
             call.name = format!("{}{name}", path::MODULE_PREFIX);
             call.kind = Kind::Module;
+            if let Some(at) = call.args.iter().position(|arg| arg.name == "ret") {
+                let ret = call.args.remove(at);
+                call.returned(Returns::Errno, &ret.value.raw);
+            }
             let siblings = self.siblings();
             let from = siblings
                 .iter()
@@ -186,6 +191,9 @@ impl Thread {
             call.calls = siblings.split_off(from);
         } else {
             call.kind = Kind::Event;
+            // The others are the search's inner limits, by names that elsewhere mean something.
+            call.args
+                .retain(|arg| ["addr", "err", "len"].contains(&arg.name.as_str()));
         }
         self.siblings().push(call);
     }

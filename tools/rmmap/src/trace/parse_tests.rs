@@ -85,6 +85,10 @@ fn the_hook_is_seen_by_its_tracepoint() {
     let hook = roots[1].named("rmmap:mmap").unwrap();
     assert_eq!(hook.kind, Kind::Module);
     assert_eq!(hook.arg("vm_flags").unwrap().text, "read|write|shared");
+    assert_eq!(hook.ret.as_ref().unwrap().text, "0");
+    let failed = parse(&MMAP.replace("hook=mmap ret=0", "hook=mmap ret=-6"));
+    let ret = failed[1].named("rmmap:mmap").unwrap().ret.as_ref().unwrap();
+    assert_eq!((ret.text.as_str(), ret.error), ("ENXIO", true));
     assert_eq!(
         roots[1].named("vm_unmapped_area").unwrap().kind,
         Kind::Event
