@@ -18,7 +18,7 @@ use super::ktap::Test;
 use super::leak::Snapshot;
 use super::plan::{Hook, Part, Plan, Stage};
 use super::record::{Outcome, Record};
-use super::{debugfs, insmod, kunit, selftest};
+use super::{debugfs, insmod, kunit, selftest, trace};
 use crate::protocol::GUEST_DIR;
 use crate::vm::scan_kernel_log;
 
@@ -77,9 +77,10 @@ impl Guest<'_> {
             (Stage::Modules, _) => self.modules()?,
             (Stage::Load, Some(hook)) => self.load(hook)?,
             (Stage::Selftest, Some(hook)) => self.selftest(hook)?,
+            (Stage::Trace, Some(hook)) => self.trace(hook)?,
             (Stage::Check, _) => self.check_after_unload()?,
             (Stage::Final, _) => self.check_at_the_end()?,
-            (Stage::Load | Stage::Selftest, None) => {}
+            (Stage::Load | Stage::Selftest | Stage::Trace, None) => {}
         }
         self.sender.send(&Event::End(part))?;
         Ok(())
@@ -142,6 +143,18 @@ impl Guest<'_> {
         selftest::run(plan, hook, folder, &mut |test, ms| {
             self.record("selftest", test, Some(ms))
         })
+    }
+
+    fn trace(&mut self, hook: Hook) -> Result<()> {
+        let tests = trace::tests(self.plan);
+        let id = |name: &str| format!("trace/{name}");
+        self.begin(tests.iter().map(|(name, _)| id(name)).collect())?;
+        for (name, test) in tests {
+            self.check(&id(name), |guest| {
+                Ok(trace::mount().and_then(|()| test(guest.plan, hook)))
+            })?;
+        }
+        Ok(())
     }
 
     fn check_after_unload(&mut self) -> Result<()> {

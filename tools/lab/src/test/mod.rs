@@ -10,7 +10,7 @@
 //! | [`tutorial`] | the tutorial's page, followed word by word |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
-//! | [`guest`], [`insmod`], [`selftest`], [`kunit`] | one boot, seen from the guest |
+//! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`kunit`] | one boot, seen from the guest |
 //! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
 //! | [`ktap`], [`ktap_line`], [`record`], [`report`] | results: read, kept, shown |
 
@@ -34,6 +34,7 @@ mod record;
 mod report;
 mod run;
 mod selftest;
+mod trace;
 mod tutorial;
 
 pub use args::Args;

@@ -49,6 +49,8 @@ pub enum Stage {
     Load,
     /// `rmmap selftest`.
     Selftest,
+    /// `rmmap trace`.
+    Trace,
     /// The module is unloaded; counters and kernel log are looked at.
     Check,
     /// What is looked at once, at the end of a boot: kmemleak, owners of pages, lockdep.
@@ -61,6 +63,7 @@ impl fmt::Display for Stage {
             Self::Modules => "modules",
             Self::Load => "load",
             Self::Selftest => "selftest",
+            Self::Trace => "trace",
             Self::Check => "check",
             Self::Final => "final",
         })
@@ -148,7 +151,7 @@ impl Plan {
             push(Stage::Modules, None);
         }
         for &hook in &self.hooks {
-            for stage in [Stage::Load, Stage::Selftest, Stage::Check] {
+            for stage in [Stage::Load, Stage::Selftest, Stage::Trace, Stage::Check] {
                 push(stage, Some(hook));
             }
         }

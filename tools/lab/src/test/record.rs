@@ -31,8 +31,8 @@ impl fmt::Display for Outcome {
 /// One test in `build/test/results.json`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Record {
-    /// `selftest/NAME`, `kunit/SUITE/CASE`, `host/CRATE/PATH`, `compile-fail/CASE`, `tutorial/STEP`
-    /// or `check/WHAT`. Together with `kernel` and `hook` it is unique in a run.
+    /// `selftest/NAME`, `trace/NAME`, `kunit/SUITE/CASE`, `host/CRATE/PATH`, `compile-fail/CASE`,
+    /// `tutorial/STEP` or `check/WHAT`. Together with `kernel` and `hook` it is unique in a run.
     pub id: String,
     /// `host`, `stock` or `debug`.
     pub kernel: String,

@@ -119,6 +119,9 @@ fn again(record: &Record) -> String {
     if let Some(hook) = &record.hook {
         words.push(format!("--hook {hook}"));
     }
+    if group == "trace" {
+        words.push(format!("--only selftest -t {name}"));
+    }
     if group == "tutorial" {
         words.push("--only tutorial".to_owned());
     }

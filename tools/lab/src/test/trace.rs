@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rmmap trace` in the guest: that it names the way of a mapping, and leaves nothing behind.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rmmap_sys::rustix::process::{kill_process, Pid, Signal};
+use serde_json::Value;
+
+use super::plan::{Hook, Plan};
+use crate::protocol::GUEST_DIR;
+
+/// Why a test failed; `Ok` when it passed.
+type Verdict = Result<(), String>;
+
+/// A test.
+type Test = fn(&Plan, Hook) -> Verdict;
+
+/// Where tracefs is mounted.
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+/// How long one step may take; a busy machine emulates the guest.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The module's tracepoints.
+const EVENTS: [&str; 7] = [
+    "create",
+    "discard",
+    "fault",
+    "map_pages",
+    "mmap",
+    "populate",
+    "truncate",
+];
+
+/// From the system call to the hook, each called by the one before.
+const TO_THE_HOOK: [&str; 6] = [
+    "__x64_sys_mmap",
+    "ksys_mmap_pgoff",
+    "vm_mmap_pgoff",
+    "do_mmap",
+    "mmap_region",
+    "rmmap:mmap",
+];
+
+/// From the touch to the folio.
+const TO_THE_FOLIO: [&str; 6] = [
+    "page fault",
+    "handle_mm_fault",
+    "do_fault",
+    "__do_fault",
+    "rmmap:fault",
+    "filemap_add_folio",
+];
+
+/// From the system call to the folio of a populated mapping.
+const TO_THE_POPULATED_FOLIO: [&str; 7] = [
+    "__x64_sys_mmap",
+    "ksys_mmap_pgoff",
+    "vm_mmap_pgoff",
+    "__mm_populate",
+    "handle_mm_fault",
+    "rmmap:populate",
+    "filemap_add_folio",
+];
+
+/// The tests with their names. A kernel without the tracer has one of its own.
+pub fn tests(plan: &Plan) -> Vec<(&'static str, Test)> {
+    let tests: &[(&'static str, Test)] = match plan.debug_checks {
+        false => &[
+            ("trace-events", events),
+            ("trace-shared-lazy", shared_lazy),
+            ("trace-populate", populate),
+            ("trace-compare", compare),
+            ("trace-interrupted", interrupted),
+            ("trace-killed", killed),
+        ],
+        true => &[("trace-events", events), ("trace-unavailable", unavailable)],
+    };
+    let picked = tests.iter().filter(|(name, _)| plan.picks(name));
+    picked.copied().collect()
+}
+
+/// Mounts tracefs: what `rmmap trace` changes must be seen from outside.
+pub fn mount() -> Verdict {
+    if Path::new(TRACEFS).join("tracing_on").exists() {
+        return Ok(());
+    }
+    let mount = Command::new("mount")
+        .args(["-t", "tracefs", "tracefs", TRACEFS])
+        .status();
+    match mount {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("cannot mount tracefs: {other:?}")),
+    }
+}
+
+/// Every tracepoint is there and has a format that names flags.
+fn events(_: &Plan, _: Hook) -> Verdict {
+    for event in EVENTS {
+        let path = format!("{TRACEFS}/events/rmmap/{event}/format");
+        let format = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let names: &[&str] = match event {
+            "mmap" => &["vm_flags=%s", "{ 0x2000, \"locked\" }"],
+            "fault" | "populate" => &["answer=%s", "{ 0x40, \"USER\" }", "{ 2, \"zero\" }"],
+            _ => &["print fmt"],
+        };
+        for name in names {
+            if !format.contains(name) {
+                return Err(format!("{path} lacks {name}:\n{format}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn shared_lazy(plan: &Plan, hook: Hook) -> Verdict {
+    let before = State::take()?;
+    let trace = run_json(plan, &["rmmap", "shared", "lazy"])?;
+    before.is_back()?;
+    let roots = &trace["calls"];
+    let syscall = descend(roots, &TO_THE_HOOK)?;
+    expect(syscall[0], "flags", "MAP_SHARED")?;
+    expect(syscall[0], "prot", "PROT_READ|PROT_WRITE")?;
+    expect(syscall[0], "len", "64 KiB")?;
+    let name = match hook {
+        Hook::Mmap => "mmap",
+        Hook::Prepare => "mmap_prepare",
+    };
+    expect(syscall[5], "hook", name)?;
+    equal(
+        "what mmap returned",
+        &syscall[0]["ret"]["text"],
+        &trace["outcome"]["result"],
+    )?;
+    // The time of a call contains that of the calls below it.
+    let time = |call: &Value| call["us"].as_f64().unwrap_or_default();
+    if !syscall[..5]
+        .windows(2)
+        .all(|pair| time(pair[0]) >= time(pair[1]) && time(pair[1]) > 0.0)
+    {
+        return Err("the times of the calls do not nest".into());
+    }
+    let fault = descend(roots, &TO_THE_FOLIO)?;
+    expect(fault[0], "error_code", "write|user")?;
+    expect(fault[4], "answer", "new")?;
+    let who = fault[1]["answered_by"].as_str().unwrap_or_default();
+    if !who.starts_with("rmmap: a new folio") {
+        return Err(format!("the fault was answered by {who:?}"));
+    }
+    match descend(roots, &["__x64_sys_mmap", "rmmap:fault"]) {
+        Ok(_) => Err("a lazy mapping took a fault in mmap(2)".into()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn populate(plan: &Plan, _: Hook) -> Verdict {
+    let trace = run_json(plan, &["region", "shared", "populate", "read"])?;
+    let calls = descend(&trace["calls"], &TO_THE_POPULATED_FOLIO)?;
+    expect(calls[0], "flags", "MAP_SHARED|MAP_POPULATE")?;
+    match descend(&trace["calls"], &["page fault"]) {
+        Ok(_) => Err("a populated mapping took a fault when it was touched".into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A success against an error: the first difference is what mmap(2) returns.
+fn compare(plan: &Plan, hook: Hook) -> Verdict {
+    // The host sees it, too, and people may look at it there.
+    let page = Path::new(GUEST_DIR).join(format!("trace-{hook}.html"));
+    let args = ["--compare", "rmmap", "rmmap,offset=100T", "--html"];
+    let mut args: Vec<&str> = args.to_vec();
+    let path = page.to_string_lossy().into_owned();
+    args.push(&path);
+    let result = run_json(plan, &args);
+    let html = fs::read_to_string(&page);
+    let trace = result?;
+    equal(
+        "B's result",
+        &trace["b"]["outcome"]["result"],
+        &Value::from("ENXIO"),
+    )?;
+    let first = trace["comparison"]["first_difference"].as_u64();
+    let row = &trace["comparison"]["rows"][first.ok_or("no difference was found")? as usize];
+    equal(
+        "the first difference",
+        &row["a"]["name"],
+        &Value::from("__x64_sys_mmap"),
+    )?;
+    let facts = row["b"]["facts"].to_string();
+    if !facts.contains("ENXIO") {
+        return Err(format!("the first difference does not name ENXIO: {facts}"));
+    }
+    match html {
+        Ok(html) if html.contains("ENXIO") && html.contains("<svg") => Ok(()),
+        other => Err(format!("the page is not as expected: {other:?}")),
+    }
+}
+
+/// Ctrl-C in the middle: everything is restored, the program is gone, and the signal has its effect.
+fn interrupted(plan: &Plan, _: Hook) -> Verdict {
+    let before = State::take()?;
+    let (mut child, traced) = start(plan)?;
+    send(&child, Signal::INT)?;
+    let status = wait(&mut child)?;
+    if status.signal() != Some(Signal::INT.as_raw()) {
+        return Err(format!("interrupted, it ended with {status}"));
+    }
+    before.is_back()?;
+    is_gone(&traced)
+}
+
+/// Killed without a chance: the next run clears up.
+fn killed(plan: &Plan, _: Hook) -> Verdict {
+    let before = State::take()?;
+    let (mut child, traced) = start(plan)?;
+    send(&child, Signal::KILL)?;
+    wait(&mut child)?;
+    is_gone(&traced)?;
+    if before.is_back().is_ok() {
+        return Err("a killed run left nothing behind: this test tests nothing".into());
+    }
+    run_json(plan, &["anon", "untouched"])?;
+    before.is_back()
+}
+
+/// Without the tracer: one line that says what is missing, and nothing is changed.
+fn unavailable(plan: &Plan, _: Hook) -> Verdict {
+    let tracers = read("available_tracers")?;
+    if tracers.contains("function_graph") {
+        return Err("this kernel has the tracer: the test is for one without".into());
+    }
+    let before = State::take()?;
+    let output = Command::new(&plan.rmmap).arg("trace").output();
+    let output = output.map_err(|error| format!("cannot run rmmap: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let is_clear = said.trim().lines().count() == 1 && said.contains("FUNCTION_GRAPH_TRACER");
+    if output.status.code() != Some(2) || !is_clear {
+        return Err(format!("{}, and it said: {said}", output.status));
+    }
+    before.is_back()
+}
+
+/// Starts to trace a program that sleeps; returns when it is being recorded, with its pid.
+fn start(plan: &Plan) -> Result<(Child, String), String> {
+    let mut child = Command::new(&plan.rmmap)
+        .args(["trace", "--", "sleep", "1000"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("cannot run rmmap: {error}"))?;
+    let prefix = format!("rmmap_{}_", child.id());
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(traced) = recorded(&prefix) {
+            return Ok((child, traced));
+        }
+        if let Ok(Some(status)) = child.try_wait() {
+            return Err(format!("rmmap trace ended before it traced: {status}"));
+        }
+        sleep(Duration::from_millis(100));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    Err("rmmap trace did not begin to record".into())
+}
+
+/// The traced process, once the instance of that prefix records it.
+fn recorded(prefix: &str) -> Option<String> {
+    let name = instances()
+        .into_iter()
+        .find(|name| name.starts_with(prefix))?;
+    let folder = PathBuf::from(format!("{TRACEFS}/instances/{name}"));
+    let is_on = fs::read_to_string(folder.join("tracing_on")).ok()?.trim() == "1";
+    let traced = fs::read_to_string(folder.join("set_ftrace_pid")).ok()?;
+    (is_on && traced.trim().parse::<u32>().is_ok()).then(|| traced.trim().to_owned())
+}
+
+fn send(child: &Child, signal: Signal) -> Verdict {
+    let pid = Pid::from_raw(child.id() as i32).ok_or("no pid")?;
+    kill_process(pid, signal).map_err(|errno| format!("cannot send {signal:?}: {errno}"))
+}
+
+/// Waits for the end, but not for ever.
+fn wait(child: &mut Child) -> Result<ExitStatus, String> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) => sleep(Duration::from_millis(50)),
+            Err(error) => return Err(format!("cannot wait: {error}")),
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    Err("rmmap trace did not end".into())
+}
+
+/// Waits until a process is gone.
+fn is_gone(pid: &str) -> Verdict {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        match stat {
+            Err(_) => return Ok(()),
+            Ok(stat) if stat.contains(") Z ") => return Ok(()),
+            Ok(_) => sleep(Duration::from_millis(50)),
+        }
+    }
+    Err(format!("the traced program, process {pid}, still runs"))
+}
+
+/// Runs `rmmap trace --json` and reads what it prints.
+fn run_json(plan: &Plan, args: &[&str]) -> Result<Value, String> {
+    let output = Command::new(&plan.rmmap)
+        .args(["trace", "--json"])
+        .args(args)
+        .output();
+    let output = output.map_err(|error| format!("cannot run rmmap: {error}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!(
+            "rmmap trace {}: {}: {said}",
+            args.join(" "),
+            output.status
+        ));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("no JSON: {error}"))
+}
+
+/// The calls of these names, each somewhere below the one before.
+fn descend<'a>(calls: &'a Value, names: &[&str]) -> Result<Vec<&'a Value>, String> {
+    way(calls, names)
+        .ok_or_else(|| format!("no way {} in:\n{}", names.join(" → "), outline(calls, 0)))
+}
+
+fn way<'a>(calls: &'a Value, names: &[&str]) -> Option<Vec<&'a Value>> {
+    let Some((name, rest)) = names.split_first() else {
+        return Some(Vec::new());
+    };
+    calls.as_array()?.iter().find_map(|call| {
+        if call["name"] == *name {
+            if let Some(mut below) = way(&call["calls"], rest) {
+                below.insert(0, call);
+                return Some(below);
+            }
+            // A name without a rest needs nothing below it.
+            if rest.is_empty() {
+                return Some(vec![call]);
+            }
+        }
+        way(&call["calls"], names)
+    })
+}
+
+/// The names of a tree, for a message.
+fn outline(calls: &Value, depth: usize) -> String {
+    let calls = calls.as_array().map(Vec::as_slice).unwrap_or_default();
+    let lines = calls.iter().map(|call| {
+        let name = call["name"].as_str().unwrap_or("?");
+        format!(
+            "{}{name}\n{}",
+            " ".repeat(depth),
+            outline(&call["calls"], depth + 1)
+        )
+    });
+    lines.collect()
+}
+
+/// An argument must have been decoded to this.
+fn expect(call: &Value, arg: &str, text: &str) -> Verdict {
+    let args = call["args"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let found = args
+        .iter()
+        .find(|found| found["name"] == arg)
+        .map(|found| &found["text"]);
+    match found {
+        Some(found) if found == text => Ok(()),
+        found => Err(format!(
+            "{}: {arg} is {found:?}, expected {text:?}",
+            call["name"]
+        )),
+    }
+}
+
+fn equal(what: &str, found: &Value, wanted: &Value) -> Verdict {
+    match found == wanted {
+        true => Ok(()),
+        false => Err(format!("{what} is {found}, expected {wanted}")),
+    }
+}
+
+/// What of tracing can be seen by everybody.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    current_tracer: String,
+    tracing_on: String,
+    set_event: String,
+    dynamic_events: String,
+    instances: Vec<String>,
+}
+
+impl State {
+    fn take() -> Result<Self, String> {
+        Ok(Self {
+            current_tracer: read("current_tracer")?,
+            tracing_on: read("tracing_on")?,
+            set_event: read("set_event")?,
+            // A kernel without kprobes has no such file.
+            dynamic_events: read("dynamic_events").unwrap_or_default(),
+            instances: instances(),
+        })
+    }
+
+    /// Tells whether everything is as it was.
+    fn is_back(&self) -> Verdict {
+        let now = Self::take()?;
+        match now == *self {
+            true => Ok(()),
+            false => Err(format!("tracing is {now:?}, but was {self:?}")),
+        }
+    }
+}
+
+fn read(file: &str) -> Result<String, String> {
+    let path = format!("{TRACEFS}/{file}");
+    fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
+}
+
+fn instances() -> Vec<String> {
+    let entries = fs::read_dir(format!("{TRACEFS}/instances"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tree() -> Value {
+        let leaf = |name: &str| json!({ "name": name });
+        json!([
+            { "name": "a", "calls": [leaf("x")] },
+            { "name": "a", "args": [{ "name": "flags", "text": "F" }],
+              "calls": [{ "name": "between", "calls": [{ "name": "b", "calls": [leaf("c")] }] }] },
+        ])
+    }
+
+    #[test]
+    fn a_way_goes_down_and_may_skip_levels() {
+        let tree = tree();
+        let found = descend(&tree, &["a", "b", "c"]).unwrap();
+        assert_eq!(found[0]["args"][0]["text"], "F");
+        assert!(descend(&tree, &["b", "a"]).unwrap_err().contains("b → a"));
+        assert!(descend(&tree, &["x", "c"]).is_err());
+        assert!(descend(&tree, &["c", "c"]).is_err());
+    }
+
+    #[test]
+    fn arguments_are_looked_at_by_name() {
+        let tree = tree();
+        assert!(expect(&tree[1], "flags", "F").is_ok());
+        assert!(expect(&tree[1], "flags", "G")
+            .unwrap_err()
+            .contains("flags"));
+        assert!(expect(&tree[0], "flags", "F").is_err());
+    }
+}
