@@ -4,18 +4,21 @@
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
+use crate::ctl::Ctl;
 use crate::outcome::{errno, Result, Stop};
 use crate::view::{resident, vmas};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::userfaultfd::Mode;
 use rmmap_sys::{Errno, MapOptions, Mapping, Userfaultfd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
 cases! {
     Rmmap unmap_event_is_waited_for ["VM-04"] "MAP_FIXED over memory of a userfaultfd: one event of just these pages, and mmap waits until it is read";
+    With("rmmap_ctl") unmap_event_of_a_failure ["VM-05"] "the same when the driver's hook fails: the pages are gone, and that is told and waited for";
     Rmmap userfaultfd_refuses_device ["VM-06"] "UFFDIO_REGISTER of a mapping of the device is EINVAL, which is answered as before";
 }
 
@@ -37,43 +40,55 @@ fn has_event(uffd: &Userfaultfd, limit: Duration) -> Result<bool> {
     Ok(poll(&mut [PollFd::new(uffd, PollFlags::IN)], Some(&limit))? > 0)
 }
 
+/// Sixteen pages of anonymous memory, a VMA of its own.
+fn anonymous(cx: &Context) -> Result<Mapping> {
+    let mut m = cx.window(16)?;
+    m.map_over(0, &MapOptions::new(16 * P).private(), None::<&Area>)?;
+    Ok(m)
+}
+
+/// Maps something over the pages 4 to 8 of memory that a userfaultfd is told of. There has to be one
+/// event, of just these pages, and mmap has to wait until it is read. Returns how mmap ended.
+fn map_over_watched(
+    m: &mut Mapping,
+    options: MapOptions,
+    fd: BorrowedFd<'_>,
+) -> Result<rmmap_sys::Result<()>> {
+    let uffd = userfaultfd()?;
+    uffd.register(m, Mode::Missing)?;
+    let victims = m.address_of(4 * P)..m.address_of(8 * P);
+    let done = AtomicBool::new(false);
+    let (waited, event, mapped) = scope(|scope| {
+        let mapper = scope.spawn(|| {
+            let mapped = m.map_over(4 * P, &options, Some(fd));
+            done.store(true, Ordering::SeqCst);
+            mapped
+        });
+        let came = has_event(&uffd, Duration::from_secs(20))?;
+        // Long enough for an mmap that does not wait, many times over.
+        sleep(Duration::from_millis(200));
+        let waited = !done.load(Ordering::SeqCst);
+        // Whatever is wrong, the event is read: the mapper cannot go on without.
+        let event = if came { uffd.unmapped()? } else { None };
+        let mapped = mapper.join();
+        let mapped = mapped.map_err(|_| Stop::fail("the thread panicked"))?;
+        Ok::<_, Stop>((waited, event, mapped))
+    })?;
+    check_eq!(event, Some(victims), "the addresses of the event");
+    check!(waited, "mmap returned before the event was read");
+    check!(
+        !has_event(&uffd, Duration::ZERO)?,
+        "there is a second event"
+    );
+    // The descriptor goes before the mapping does: nobody would read of that.
+    Ok(mapped)
+}
+
 fn unmap_event_is_waited_for(cx: &Context) -> Result {
     for kind in [Kind::Region, Kind::Device] {
         let area = Area::new(kind, 4)?;
-        // In a window, so that the 16 pages are a VMA of their own.
-        let mut m = cx.window(16)?;
-        let anonymous = MapOptions::new(16 * P).private();
-        m.map_over(0, &anonymous, None::<&Area>)?;
-        // Goes before the mapping does: nobody would read of that.
-        let uffd = userfaultfd()?;
-        uffd.register(&m, Mode::Missing)?;
-        let victims = m.address_of(4 * P)..m.address_of(8 * P);
-
-        let done = AtomicBool::new(false);
-        let (waited, event, mapped) = scope(|scope| {
-            let mapper = scope.spawn(|| {
-                let mapped = m.map_over(4 * P, &area.whole(), Some(&area));
-                done.store(true, Ordering::SeqCst);
-                mapped
-            });
-            let came = has_event(&uffd, Duration::from_secs(20))?;
-            // Long enough for an mmap that does not wait, many times over.
-            sleep(Duration::from_millis(200));
-            let waited = !done.load(Ordering::SeqCst);
-            // Whatever is wrong, the event is read: the mapper cannot go on without.
-            let event = if came { uffd.unmapped()? } else { None };
-            let mapped = mapper
-                .join()
-                .map_err(|_| Stop::fail("the thread panicked"))?;
-            Ok::<_, Stop>((waited, event, mapped))
-        })?;
-        check_eq!(event, Some(victims), "the addresses of the event");
-        check!(waited, "mmap returned before the event was read");
-        mapped?;
-        check!(
-            !has_event(&uffd, Duration::ZERO)?,
-            "there is a second event"
-        );
+        let mut m = anonymous(cx)?;
+        map_over_watched(&mut m, area.whole(), area.as_fd())??;
         check_eq!(
             names(&m)?,
             [(0, 4, false), (4, 8, true), (8, 16, false)],
@@ -83,6 +98,25 @@ fn unmap_event_is_waited_for(cx: &Context) -> Result {
             m.touch_write(page, 1)?;
         }
         check_eq!((resident(&m)?, area.held_pages()?), (4, 4));
+    }
+    Ok(())
+}
+
+fn unmap_event_of_a_failure(cx: &Context) -> Result {
+    for name in ["fail", "fail-prep"] {
+        let ctl = Ctl::open(name)?;
+        let mut m = anonymous(cx)?;
+        let mapped = map_over_watched(&mut m, ctl.pages(4), ctl.as_fd())?;
+        check_err!(mapped, Errno::IO, "mmap of {name}");
+        check_eq!(
+            names(&m)?,
+            [(0, 4, false), (8, 16, false)],
+            "pages, and whether they have a name"
+        );
+        // What is left of it is as it was.
+        m.touch_write(3, 1)?;
+        m.touch_write(8, 1)?;
+        check_eq!(resident(&m)?, 2);
     }
     Ok(())
 }
