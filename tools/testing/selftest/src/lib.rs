@@ -22,6 +22,7 @@
 //! | [`audit`] | a rule of the audit subsystem, and its records |
 //! | [`hugepool`] | a pool of huge pages |
 //! | [`loader`] | loads and unloads the module |
+//! | [`elf32`] | a 32-bit program that maps |
 //! | [`mounts`] | file systems that a test mounts for itself |
 //! | [`disk`] | disks to have a file system on, files to swap to |
 //! | [`undo`] | what is undone even if a test is killed |
@@ -46,6 +47,7 @@ pub mod counting;
 pub mod ctl;
 pub mod disk;
 pub mod entry;
+pub mod elf32;
 pub mod harness;
 pub mod hugepool;
 pub mod loader;

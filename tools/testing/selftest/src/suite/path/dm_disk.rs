@@ -9,8 +9,10 @@ use crate::mounts::Mounts;
 use crate::outcome::{Result, Stop};
 use crate::view::{check_flags, smap};
 use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::mounts::swapon;
 use rmmap_sys::rustix::mm::MapFlags;
 use rmmap_sys::rustix::mount::MountFlags;
+use rmmap_sys::uapi::RMMAP_DEVICE;
 use rmmap_sys::{Errno, MapOptions};
 use std::fs::{self, File};
 use std::io::Write;
@@ -49,6 +51,8 @@ fn swap_file_is_not_mapped_writable(_: &Context) -> Result {
     let page = MapOptions::new(P);
     page.map(&file)?;
 
+    // The device itself is nothing to swap to.
+    check_err!(swapon(Path::new(RMMAP_DEVICE)), Errno::INVAL);
     let swap = Swap::on(&path)?;
     check!(
         is_swapped_to(&path)?,

@@ -14,6 +14,7 @@ mod dm_access;
 mod dm_address;
 mod dm_anonymous;
 mod dm_bits;
+mod dm_compat;
 mod dm_disk;
 mod dm_entry;
 mod dm_exec;
@@ -55,6 +56,7 @@ pub const FILES: &[&[Case]] = &[
     dm_entry::CASES,
     dm_bits::CASES,
     dm_exec::CASES,
+    dm_compat::CASES,
     dm_address::CASES,
     dm_locked::CASES,
     dm_type::CASES,
