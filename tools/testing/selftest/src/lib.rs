@@ -23,6 +23,7 @@
 //! | [`hugepool`] | a pool of huge pages |
 //! | [`loader`] | loads and unloads the module |
 //! | [`elf32`] | a 32-bit program that maps |
+//! | [`apart`] | a part of a test in a process of its own |
 //! | [`mounts`] | file systems that a test mounts for itself |
 //! | [`disk`] | disks to have a file system on, files to swap to |
 //! | [`undo`] | what is undone even if a test is killed |
@@ -37,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod apart;
 pub mod area;
 pub mod args;
 pub mod audit;

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A part of a test in a process of its own.
+
+use crate::message::{decode, encode};
+use crate::outcome::{Result, Stop};
+use rmmap_sys::run_in_child;
+
+/// Runs a part of a test in a child, and returns what came of it. What it gives up for good, such as
+/// a capability, the test keeps: it may need it to put things back.
+#[track_caller]
+pub fn in_child(work: impl FnOnce() -> Result) -> Result {
+    match run_in_child(|| encode(work()))? {
+        (end, message) if message.is_empty() => {
+            Err(Stop::fail(format_args!("a child ended with {end:?}")))
+        }
+        (_, message) => decode(&message),
+    }
+}
