@@ -213,11 +213,14 @@ impl VmOperations for HugeVm {
     }
 }
 
-/// Makes a file of `pages` pages; returns it, what can be seen of it, and its inode.
+/// A file, what can be seen of it, and its inode.
+pub(crate) type Created = (ARef<File>, Arc<Seen>, MemoryRef);
+
+/// Makes a file of `pages` pages.
 pub(crate) fn create<F: OpenInode<Inode = Memory>>(
     pages: usize,
     stores: Stores,
-) -> Result<(ARef<File>, Arc<Seen>, ARef<Inode<Memory>>)> {
+) -> Result<Created> {
     let seen = Seen {
         stores,
         fault: Atomic::new(0),
