@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, stat, trace};
+use crate::{demo, map, stat, trace, watch};
 
 /// Exit status: what the kernel did differs from what is expected, or a test failed.
 pub const DIFFERS: u8 = 1;
@@ -16,7 +16,8 @@ pub const CANNOT_RUN: u8 = 2;
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done, and everything was as expected
-  1  demo: something differs from expectation; selftest: a test failed
+  1  demo: something differs from expectation; selftest: a test failed; map: the kernel refused
+     the mapping or a touch, or contents differ
   2  the command could not run, or the command line is wrong";
 
 /// Shows, counts and tests what /dev/rmmap and the kernel's mmap path do.
@@ -45,6 +46,10 @@ pub enum Command {
     Stat(stat::Args),
     /// Show the way of a mapping, or of a program's mappings, through the kernel's functions
     Trace(trace::Args),
+    /// Make one mapping, touch it, and show what the kernel made of it
+    Map(map::Args),
+    /// Watch which pages of a mapping or an object are in memory
+    Watch(watch::Args),
     /// Run the device tests, and print their results as KTAP
     Selftest(rmmap_selftest::Args),
 }

@@ -6,10 +6,13 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`demo`] | maps in every way and shows what the kernel did |
+//! | [`map`] | mmap(2) as a command |
+//! | [`watch`] | pages of a mapping or an object as they come and go |
 //! | [`stat`] | the counters of a region and of the device |
 //! | [`trace`] | the way of a mapping through the kernel's functions |
 //! | [`device`] | opens the device, and says what to do when that fails |
 //! | [`output`] | standard output |
+//! | [`size`], [`vmflags`] | sizes as people write them, flags of mappings in words |
 //! | [`style`] | colours |
 
 #![forbid(unsafe_code)]
@@ -17,10 +20,14 @@
 mod cli;
 mod demo;
 mod device;
+mod map;
 mod output;
+mod size;
 mod stat;
 mod style;
 mod trace;
+mod vmflags;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -35,6 +42,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Stat(args) => stat::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Map(args) => map::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Selftest(args) => Ok(rmmap_selftest::run(&args)),
     }
 }

@@ -2,7 +2,7 @@
 
 //! Readers of what `/proc` tells about memory.
 //!
-//! Each file of `/proc` has a module here: [`maps`], [`smaps`], [`pagemap`], and [`fields`] for the
+//! Each file of `/proc` has a module here: [`maps`], [`smaps`], [`pagemap`], [`kpage`], and [`fields`] for the
 //! files that are lists of names and numbers (`status`, `meminfo`, `vmstat`). Parsing is apart from
 //! reading, so that every parser is tested on canned text.
 //!
@@ -16,6 +16,7 @@
 
 pub mod error;
 pub mod fields;
+pub mod kpage;
 pub mod maps;
 pub mod pagemap;
 pub mod process;
@@ -23,6 +24,7 @@ pub mod smaps;
 
 pub use error::Error;
 pub use fields::Fields;
+pub use kpage::Frames;
 pub use maps::Map;
 pub use pagemap::PageMap;
 pub use process::Process;

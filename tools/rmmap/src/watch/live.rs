@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The live view: looks again and again until somebody quits.
+//!
+//! However it ends, the terminal is put back: at the end by [`Screen`], in a panic by the hook that
+//! ratatui installs, and signals only raise a flag.
+
+use std::io::{stdout, IsTerminal, Stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context};
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{self, EnterAlternateScreen};
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::draw::View;
+use super::source::Source;
+
+/// How long a signal may wait to be seen.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Size of a terminal that does not know its own, as a serial console.
+const DEFAULT: Rect = Rect::new(0, 0, 80, 24);
+
+/// How the view ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Somebody quit.
+    Quit,
+    /// What was watched is gone.
+    Gone,
+}
+
+/// The terminal, as long as it is ours.
+struct Screen(Terminal<CrosstermBackend<Stdout>>);
+
+impl Screen {
+    fn open() -> anyhow::Result<Self> {
+        if !stdout().is_terminal() {
+            bail!("standard output is no terminal: use --once or --json");
+        }
+        let viewport = match terminal::size() {
+            Ok((columns, rows)) if columns > 0 && rows > 0 => Viewport::Fullscreen,
+            _ => Viewport::Fixed(DEFAULT),
+        };
+        let options = TerminalOptions { viewport };
+        let mut terminal = ratatui::try_init_with_options(options)
+            .context("cannot take the terminal over")
+            .inspect_err(|_| ratatui::restore())?;
+        // `try_init_with_options` leaves that to those who want it.
+        execute!(stdout(), EnterAlternateScreen)?;
+        terminal.clear()?;
+        Ok(Self(terminal))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // An error of it is told by ratatui, and there is nothing left to do about it.
+        ratatui::restore();
+    }
+}
+
+/// Shows `source` every `interval` until somebody quits, or it is gone.
+pub fn run(source: &Source, interval: Duration) -> anyhow::Result<End> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let mut view = View::default();
+    let Some(first) = source.look()? else {
+        return Ok(End::Gone);
+    };
+    view.take(first);
+    let mut screen = Screen::open()?;
+    loop {
+        screen.0.draw(|frame| view.draw(frame))?;
+        if wait(&mut screen, &mut view, interval, &stop)? {
+            return Ok(End::Quit);
+        }
+        match source.look()? {
+            Some(now) => view.take(now),
+            None => return Ok(End::Gone),
+        }
+    }
+}
+
+/// Waits for the next look and does what keys say. Returns whether to quit.
+fn wait(
+    screen: &mut Screen,
+    view: &mut View,
+    interval: Duration,
+    stop: &AtomicBool,
+) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let left = interval.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        if !event::poll(left.min(PATIENCE))? {
+            continue;
+        }
+        match event::read()? {
+            Event::Key(key) if key.kind == KeyEventKind::Press => {
+                if does(key, view) {
+                    return Ok(true);
+                }
+            }
+            Event::Resize(..) => {}
+            _ => continue,
+        }
+        screen.0.draw(|frame| view.draw(frame))?;
+    }
+}
+
+/// Does what a key says. Returns whether it says to quit.
+fn does(key: KeyEvent, view: &mut View) -> bool {
+    match key.code {
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return true,
+        KeyCode::Char('q') | KeyCode::Esc => return true,
+        KeyCode::Char('+') => view.zoom(false),
+        KeyCode::Char('-') => view.zoom(true),
+        KeyCode::Char('0') => view.zoom = None,
+        KeyCode::Up => view.scroll(-1),
+        KeyCode::Down => view.scroll(1),
+        KeyCode::PageUp => view.scroll(-view.page()),
+        KeyCode::PageDown => view.scroll(view.page()),
+        KeyCode::Home => view.scroll(isize::MIN),
+        KeyCode::End => view.scroll(isize::MAX),
+        _ => {}
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q_escape_and_control_c_quit_and_others_do_not() {
+        let mut view = View::default();
+        let plain = |code| KeyEvent::new(code, KeyModifiers::NONE);
+        assert!(does(plain(KeyCode::Char('q')), &mut view));
+        assert!(does(plain(KeyCode::Esc), &mut view));
+        let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert!(does(control_c, &mut view));
+        for code in [
+            KeyCode::Char('c'),
+            KeyCode::Char('+'),
+            KeyCode::Char('-'),
+            KeyCode::Up,
+            KeyCode::End,
+            KeyCode::Home,
+            KeyCode::PageDown,
+        ] {
+            assert!(!does(plain(code), &mut view));
+        }
+    }
+}
