@@ -5,6 +5,7 @@
 use crate::case::Case;
 
 mod badioctl;
+mod commands;
 mod file;
 mod fork;
 mod isolation;
@@ -49,6 +50,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         keep::CASES,
         memcg::CASES,
         quota::CASES,
+        commands::CASES,
     ];
     let path = path::FILES.iter().copied();
     let samples = samples::FILES.iter().copied();
