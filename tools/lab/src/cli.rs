@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{check, doc, guest, run, test, uapi, vm};
+use crate::{check, coverage, doc, guest, run, test, uapi, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -28,6 +28,8 @@ enum Action {
     Doc,
     /// Test everything; end with `N passed, N failed, N skipped`.
     Test(test::Args),
+    /// Tell which lines of the mmap path the device tests run.
+    Coverage(coverage::Args),
     /// Make the C header of the ABI, `rust/uapi/rmmap.h`.
     UapiHeader(uapi::Args),
     /// Run a command in a virtual machine and end as it ended.
@@ -61,6 +63,7 @@ pub fn run() -> Result<u8> {
         Action::UapiHeader(args) => uapi::run(&Project::find()?, &args),
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Test(args) => test::run(&Project::find()?, &args),
+        Action::Coverage(args) => coverage::run(&Project::find()?, &args),
         Action::Guest => guest(),
         Action::GuestTest { plan } => test::run_in_guest(&plan),
     }

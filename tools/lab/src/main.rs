@@ -8,6 +8,7 @@
 mod build;
 mod check;
 mod cli;
+mod coverage;
 mod doc;
 mod guest;
 mod project;

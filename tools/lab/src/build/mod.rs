@@ -6,15 +6,17 @@
 
 mod apt;
 mod choose;
+mod coverage;
 mod debug;
 mod module;
+mod own;
+mod pip;
 mod stock;
-mod virtme_ng;
 
-pub use debug::{built_debug, debug};
+pub use coverage::coverage;
+pub use debug::debug;
 pub use module::{module, modules_in};
 pub use stock::{stock, Stock};
-pub use virtme_ng::virtme_ng;
 
 use crate::project::Project;
 use crate::steps::{Inputs, Steps};
@@ -46,13 +48,41 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
 pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     let stock = stock(project, steps)?;
     virtme_ng(steps)?;
-    let debug = debug(project, steps, &stock)?;
+    let debug = debug().build(project, steps, &stock)?;
     let module = module(project, steps, "debug", &debug.kdir)?;
     Ok(Ready {
         kernel: debug.kernel(),
         module,
     })
 }
+
+/// Makes everything that a run on the kernel needs whose `files` count what runs of them; the
+/// module's code counts, too. Returns also the kernel's build folder.
+pub fn ready_coverage(
+    project: &Project,
+    steps: &Steps,
+    files: &[String],
+) -> Result<(Ready, Stock, PathBuf)> {
+    let stock = stock(project, steps)?;
+    virtme_ng(steps)?;
+    pip::install(steps, &pip::GCOVR)?;
+    let own = coverage(files).build(project, steps, &stock)?;
+    let words = coverage::module_words();
+    let module = module::module_with(project, steps, "coverage", &own.kdir, &words)?;
+    let ready = Ready {
+        kernel: own.kernel(),
+        module,
+    };
+    Ok((ready, stock, own.kdir))
+}
+
+/// Installs virtme-ng, which boots kernels.
+pub fn virtme_ng(steps: &Steps) -> Result<()> {
+    pip::install(steps, &pip::VIRTME_NG)
+}
+
+/// The program that makes reports of what gcov says, once it is installed.
+pub const GCOVR: &str = pip::GCOVR.program;
 
 /// Inputs of what lies in the root, or was learnt from its package lists: which root it is.
 fn root_inputs() -> Result<Inputs> {

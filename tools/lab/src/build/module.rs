@@ -13,6 +13,17 @@ const SOURCES: &[&str] = &["rust", "samples", "tools/testing/ctl"];
 
 /// Builds the project's modules in `kdir` into `build/modules/NAME`. Returns `rmmap.ko`.
 pub fn module(project: &Project, steps: &Steps, name: &str, kdir: &Path) -> Result<PathBuf> {
+    module_with(project, steps, name, kdir, &[])
+}
+
+/// The same with more `words` for make.
+pub fn module_with(
+    project: &Project,
+    steps: &Steps,
+    name: &str,
+    kdir: &Path,
+    words: &[&str],
+) -> Result<PathBuf> {
     let root = project.root();
     let mut inputs = Inputs::new()
         .text(&kdir.to_string_lossy())
@@ -26,6 +37,9 @@ pub fn module(project: &Project, steps: &Steps, name: &str, kdir: &Path) -> Resu
     {
         inputs = inputs.tree(&folder)?;
     }
+    for word in words {
+        inputs = inputs.text(word);
+    }
     let module = project.module(name);
     steps.step(
         &format!("building the module ({name})"),
@@ -38,7 +52,7 @@ pub fn module(project: &Project, steps: &Steps, name: &str, kdir: &Path) -> Resu
             make.arg("-C").arg(kdir).arg(format!("--jobs={}", jobs()));
             make.arg(format!("M={}", root.display()))
                 .arg(format!("MO={}", out.display()));
-            log.run(make.arg("modules"))?;
+            log.run(make.args(words).arg("modules"))?;
             // Debug information makes loading take twice as long, and some tests load often.
             let mut strip = Command::new("strip");
             log.run(strip.arg("--strip-debug").args(modules_in(out)?))

@@ -19,7 +19,7 @@ pub fn stock(lab: &Lab<'_>) -> Result<Verdict> {
 
 /// For the debug kernel, which has more configured in: KUnit suites, lockdep.
 pub fn debug(lab: &Lab<'_>) -> Result<Verdict> {
-    match build::built_debug(lab.project, lab.kernel()?) {
+    match build::debug().built(lab.project, lab.kernel()?) {
         Some(debug) => compile(lab, "debug", &debug.kdir),
         None => Ok(Verdict::Skipped(
             "the debug kernel is not built yet: `make test` builds it".to_owned(),

@@ -54,6 +54,10 @@ pub enum KernelKind {
     Stock,
     /// The lab's, with every check switched on.
     Debug,
+    /// The lab's, whose memory management counts what runs of it: `make coverage`, no test of its
+    /// own.
+    #[value(skip)]
+    Coverage,
 }
 
 impl fmt::Display for KernelKind {
@@ -61,11 +65,23 @@ impl fmt::Display for KernelKind {
         f.write_str(match self {
             Self::Stock => "stock",
             Self::Debug => "debug",
+            Self::Coverage => "coverage",
         })
     }
 }
 
 impl Args {
+    /// All device tests, or those that `patterns` pick, and no other group.
+    pub fn device_tests(patterns: &[String], hook: Option<Hook>) -> Self {
+        Self {
+            only: vec![Group::Selftest],
+            kernel: None,
+            hook,
+            patterns: patterns.to_vec(),
+            cycles: 1,
+        }
+    }
+
     /// Whether a group runs at all.
     pub fn wants(&self, group: Group) -> bool {
         self.only.is_empty() || self.only.contains(&group)

@@ -28,6 +28,15 @@ pub struct Target {
     pub limit: Duration,
 }
 
+/// The folder that a guest with `plan` leaves its files in.
+pub fn folder(project: &Project, plan: &Plan) -> PathBuf {
+    project.build("vm").join(name(plan))
+}
+
+fn name(plan: &Plan) -> String {
+    format!("test-{}", plan.kernel)
+}
+
 /// Boots and tests. Returns whether the guest lived to the end.
 pub fn run<W: Write>(
     project: &Project,
@@ -35,7 +44,7 @@ pub fn run<W: Write>(
     plan: &Plan,
     report: &mut Report<W>,
 ) -> Result<bool> {
-    let mut vm = Vm::new(format!("test-{}", plan.kernel), target.kernel.clone());
+    let mut vm = Vm::new(name(plan), target.kernel.clone());
     vm.append.clone_from(&target.append);
     vm.timeout = target.limit;
     let agent = project.program("rmmap-lab").to_string_lossy().into_owned();
@@ -189,6 +198,7 @@ mod tests {
             cycles: 1,
             time_scale: 1.0,
             debug_checks: true,
+            counted: None,
         }
     }
 

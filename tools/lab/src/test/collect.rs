@@ -140,6 +140,7 @@ mod tests {
             cycles: 1,
             time_scale: 1.0,
             debug_checks: false,
+            counted: None,
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use rmmap_sys::Device;
 
+use super::counters::ModuleCounters;
 use super::event::{Event, Sender};
 use super::kmsg::{KernelLog, Line};
 use super::ktap::Test;
@@ -40,9 +41,13 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
     if plan.debug_checks {
         debugfs::forget_leaks()?;
     }
+    if let Some(counted) = &plan.counted {
+        counted.reset()?;
+    }
     let mut guest = Guest {
         plan,
         folder,
+        counters: None,
         before: Snapshot::take()?,
         log,
         lines: Vec::new(),
@@ -62,6 +67,8 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
 struct Guest<'a> {
     plan: &'a Plan,
     folder: &'a Path,
+    /// What the module counted with the current hook.
+    counters: Option<ModuleCounters>,
     before: Snapshot,
     log: KernelLog,
     /// The kernel log since the module was loaded with the current hook.
@@ -78,9 +85,10 @@ impl Guest<'_> {
             (Stage::Load, Some(hook)) => self.load(hook)?,
             (Stage::Selftest, Some(hook)) => self.selftest(hook)?,
             (Stage::Trace, Some(hook)) => self.trace(hook)?,
+            (Stage::Counters, Some(hook)) => self.save_counters(hook)?,
             (Stage::Check, _) => self.check_after_unload()?,
             (Stage::Final, _) => self.check_at_the_end()?,
-            (Stage::Load | Stage::Selftest | Stage::Trace, None) => {}
+            (Stage::Load | Stage::Selftest | Stage::Trace | Stage::Counters, None) => {}
         }
         self.sender.send(&Event::End(part))?;
         Ok(())
@@ -140,7 +148,13 @@ impl Guest<'_> {
             return Ok(());
         }
         let (plan, folder) = (self.plan, self.folder);
+        if plan.counted.is_some() {
+            self.counters = Some(ModuleCounters::new(&plan.module)?);
+        }
         selftest::run(plan, hook, folder, &mut |test, ms| {
+            if let Some(counters) = &mut self.counters {
+                counters.look();
+            }
             self.record("selftest", test, Some(ms))
         })
     }
@@ -155,6 +169,19 @@ impl Guest<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Saves after each hook: what was counted by then is not lost when the guest dies with the next.
+    fn save_counters(&mut self, hook: Hook) -> Result<()> {
+        self.begin(Vec::new())?;
+        if let Some(mut counters) = self.counters.take() {
+            counters.look();
+            counters.save(self.folder, hook)?;
+        }
+        match &self.plan.counted {
+            Some(counted) => counted.save(self.folder),
+            None => Ok(()),
+        }
     }
 
     fn check_after_unload(&mut self) -> Result<()> {

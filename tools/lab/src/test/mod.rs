@@ -12,12 +12,14 @@
 //! | [`plan`], [`event`] | what host and guest say to each other |
 //! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`kunit`] | one boot, seen from the guest |
 //! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
+//! | [`counters`], [`profraw`] | what a kernel and a module counted of themselves, for `make coverage` |
 //! | [`ktap`], [`ktap_line`], [`record`], [`report`] | results: read, kept, shown |
 
 mod args;
 mod boot;
 mod collect;
 mod compile_fail;
+mod counters;
 mod debugfs;
 mod event;
 mod guest;
@@ -30,6 +32,7 @@ mod kunit;
 mod leak;
 mod libtest;
 mod plan;
+mod profraw;
 mod record;
 mod report;
 mod run;
@@ -39,4 +42,5 @@ mod tutorial;
 
 pub use args::Args;
 pub use guest::run as run_in_guest;
-pub use run::run;
+pub use plan::Hook;
+pub use run::{coverage, run, Covered};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::counters::Counted;
 use super::insmod;
 
 /// The hook of the module that answers mmap(2).
@@ -51,6 +52,8 @@ pub enum Stage {
     Selftest,
     /// `rmmap trace`.
     Trace,
+    /// What kernel and module counted of themselves is brought out.
+    Counters,
     /// The module is unloaded; counters and kernel log are looked at.
     Check,
     /// What is looked at once, at the end of a boot: kmemleak, owners of pages, lockdep.
@@ -64,6 +67,7 @@ impl fmt::Display for Stage {
             Self::Load => "load",
             Self::Selftest => "selftest",
             Self::Trace => "trace",
+            Self::Counters => "counters",
             Self::Check => "check",
             Self::Final => "final",
         })
@@ -111,6 +115,8 @@ pub struct Plan {
     pub time_scale: f64,
     /// Whether the kernel has kmemleak, page_owner and lockdep to ask.
     pub debug_checks: bool,
+    /// What is counted of the code that runs, on the coverage kernel.
+    pub counted: Option<Counted>,
 }
 
 impl Plan {
@@ -151,9 +157,13 @@ impl Plan {
             push(Stage::Modules, None);
         }
         for &hook in &self.hooks {
-            for stage in [Stage::Load, Stage::Selftest, Stage::Trace, Stage::Check] {
-                push(stage, Some(hook));
+            push(Stage::Load, Some(hook));
+            push(Stage::Selftest, Some(hook));
+            match self.counted {
+                Some(_) => push(Stage::Counters, Some(hook)),
+                None => push(Stage::Trace, Some(hook)),
             }
+            push(Stage::Check, Some(hook));
         }
         if self.debug_checks {
             push(Stage::Final, None);
@@ -178,6 +188,7 @@ mod tests {
             cycles: 1000,
             time_scale: 1.0,
             debug_checks: true,
+            counted: None,
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::args::KernelKind;
 use super::record::{Outcome, Record, Tally};
 
 /// Lines of a failure's message that are shown; the file has all of them.
@@ -112,6 +113,9 @@ impl<W: Write> Report<W> {
 /// The command that runs the test of `record` again, and as little else as possible.
 fn again(record: &Record) -> String {
     let (group, name) = record.id.split_once('/').unwrap_or((&record.id, ""));
+    if record.kernel == KernelKind::Coverage.to_string() {
+        return format!("make coverage COVERAGE='-t {name}'");
+    }
     let mut words = Vec::new();
     if record.kernel != "host" {
         words.push(format!("--kernel {}", record.kernel));
@@ -182,6 +186,10 @@ mod tests {
         assert_eq!(
             of("kunit/region/(2 of 3)", "debug", None),
             "make test TESTS='--kernel debug --only kunit'"
+        );
+        assert_eq!(
+            of("selftest/fork", "coverage", Some("mmap")),
+            "make coverage COVERAGE='-t fork'"
         );
     }
 

@@ -11,12 +11,13 @@ use anyhow::{bail, Context, Result};
 
 use super::args::{Args, Group, KernelKind};
 use super::boot::{self, Target};
+use super::counters::Counted;
 use super::ktap::Test;
-use super::plan::Plan;
-use super::record::Record;
+use super::plan::{Hook, Plan};
+use super::record::{Record, Tally};
 use super::report::Report;
 use super::{compile_fail, host, kunit, tutorial};
-use crate::build;
+use crate::build::{self, Ready};
 use crate::project::Project;
 use crate::steps::Steps;
 
@@ -86,12 +87,57 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if report.is_empty() {
         bail!("no test matches {}", args.patterns.join(", "));
     }
-    let tally = report.finish()?;
-    Ok(match (survived, tally.failed) {
+    Ok(status(survived, &report.finish()?))
+}
+
+/// A run of the device tests on the kernel that counts.
+pub struct Covered {
+    /// Its exit status, as [`run`] returns it.
+    pub status: u8,
+    /// What was counted: `gcov/mm/mmap.gcda`, `module-mmap.profraw`.
+    pub folder: PathBuf,
+    /// The module that counted.
+    pub module: PathBuf,
+    /// Where the kernel was built.
+    pub kdir: PathBuf,
+    /// The kernel's source.
+    pub source: PathBuf,
+}
+
+/// Runs the device tests on the kernel whose `files` count what runs of them.
+pub fn coverage(
+    project: &Project,
+    patterns: &[String],
+    hook: Option<Hook>,
+    files: &[String],
+) -> Result<Covered> {
+    let (ready, stock, kdir) = build::ready_coverage(project, &Steps::begin(project)?, files)?;
+    let folder = project.build("coverage");
+    fs::create_dir_all(&folder)?;
+    let target = target(ready, STOCK_APPEND, KernelKind::Coverage);
+    let args = Args::device_tests(patterns, hook);
+    let mut plan = plan(project, &args, KernelKind::Coverage, &target)?;
+    plan.counted = Some(Counted {
+        kdir: kdir.clone(),
+        files: files.to_vec(),
+    });
+    let mut report = Report::new(folder.join("results.json"), stdout().lock())?;
+    let survived = boot::run(project, &target, &plan, &mut report)?;
+    Ok(Covered {
+        status: status(survived, &report.finish()?),
+        folder: boot::folder(project, &plan),
+        module: target.module,
+        kdir,
+        source: stock.source,
+    })
+}
+
+fn status(survived: bool, tally: &Tally) -> u8 {
+    match (survived, tally.failed) {
         (false, _) => DIED,
         (true, 0) => 0,
         (true, _) => FAILED,
-    })
+    }
 }
 
 fn plan(project: &Project, args: &Args, kernel: KernelKind, target: &Target) -> Result<Plan> {
@@ -115,6 +161,7 @@ fn plan(project: &Project, args: &Args, kernel: KernelKind, target: &Target) -> 
         },
         time_scale: if is_debug { DEBUG_SCALE } else { 1.0 },
         debug_checks: is_debug,
+        counted: None,
     })
 }
 
@@ -155,19 +202,24 @@ fn prepare(project: &Project, kind: KernelKind) -> Result<Target> {
     let (ready, append) = match kind {
         KernelKind::Stock => (build::ready(project, &steps)?, STOCK_APPEND),
         KernelKind::Debug => (build::ready_debug(project, &steps)?, DEBUG_APPEND),
+        KernelKind::Coverage => bail!("the coverage kernel is for `make coverage`"),
     };
-    Ok(Target {
+    Ok(target(ready, append, kind))
+}
+
+fn target(ready: Ready, append: &[&str], kind: KernelKind) -> Target {
+    Target {
         kernel: ready.kernel,
         module: ready.module,
         append: append.iter().map(|&word| word.to_owned()).collect(),
         limit: limit(kind),
-    })
+    }
 }
 
 /// How long a boot with all its tests may take.
 fn limit(kernel: KernelKind) -> Duration {
     Duration::from_secs(match kernel {
-        KernelKind::Stock => 900,
+        KernelKind::Stock | KernelKind::Coverage => 900,
         KernelKind::Debug => 1500,
     })
 }

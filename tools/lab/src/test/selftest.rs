@@ -141,6 +141,7 @@ mod tests {
             cycles: 3,
             time_scale: 10.0,
             debug_checks: false,
+            counted: None,
         }
     }
 

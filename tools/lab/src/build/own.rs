@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Kernels of the lab's own: the stock kernel's source, with a configuration on top of nothing.
+
+use super::Stock;
+use crate::project::Project;
+use crate::steps::{Log, Steps};
+use crate::vm::Kernel;
+use anyhow::{bail, Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What makes one such kernel.
+pub struct Recipe {
+    /// The folder below `build/` that holds a folder for each version.
+    pub folder: &'static str,
+    /// The name of the step that compiles it, for people.
+    pub step: &'static str,
+    /// Files with options, relative to the checkout; a line replaces an earlier file's for the same
+    /// option.
+    pub fragments: &'static [&'static str],
+    /// Words for make: compilers, what is compiled in a special way.
+    pub words: Vec<String>,
+    /// `GNUmakefile`, which make reads before `Makefile`. It is written when all else is there.
+    pub gnumakefile: String,
+}
+
+/// A kernel of the lab's own, ready to boot.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// The folder it was built in; modules for it are built there, too.
+    pub kdir: PathBuf,
+}
+
+impl Own {
+    /// What to boot: all that a guest needs is built in.
+    pub fn kernel(&self) -> Kernel {
+        Kernel {
+            image: self.kdir.join("arch/x86/boot/bzImage"),
+            modules: None,
+        }
+    }
+}
+
+impl Recipe {
+    /// The kernel as it was built last from the source of `stock`, if it was.
+    pub fn built(&self, project: &Project, stock: &Stock) -> Option<Own> {
+        let kdir = self.kdir(project, stock);
+        kdir.join("GNUmakefile").exists().then_some(Own { kdir })
+    }
+
+    /// Builds it from the source of `stock`. An interrupted build goes on where it was.
+    pub fn build(&self, project: &Project, steps: &Steps, stock: &Stock) -> Result<Own> {
+        let options = self.options(project)?;
+        let own = Own {
+            kdir: self.kdir(project, stock),
+        };
+        let inputs = super::compiler_inputs()?
+            .text(&stock.version)
+            .text(&self.gnumakefile)
+            .text(&options);
+        let image = own.kernel().image;
+        let outputs = [
+            &image,
+            &own.kdir.join("Module.symvers"),
+            &own.kdir.join("rust/libkernel.rmeta"),
+        ];
+        let outputs = outputs.map(PathBuf::as_path);
+        steps.step(self.step, &inputs, &outputs, |log| {
+            self.compile(&stock.source, &own.kdir, &options, log)
+        })?;
+        Ok(own)
+    }
+
+    /// A folder of its own for each version: make goes by times, and a newer source has older ones.
+    fn kdir(&self, project: &Project, stock: &Stock) -> PathBuf {
+        project.build(self.folder).join(&stock.version)
+    }
+
+    /// The options of all fragments.
+    fn options(&self, project: &Project) -> Result<String> {
+        let mut all = String::new();
+        for name in self.fragments {
+            let path = project.root().join(name);
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            all = replaced(&all, &text) + &text;
+        }
+        Ok(all)
+    }
+
+    fn compile(&self, source: &Path, kdir: &Path, options: &str, log: &mut Log) -> Result<()> {
+        fs::create_dir_all(kdir)?;
+        let wanted = kdir.join("rmmap.config");
+        fs::write(&wanted, options)?;
+        let mut configure = self.make(source, kdir);
+        log.run(
+            configure
+                .env("KCONFIG_ALLCONFIG", wanted)
+                .arg("allnoconfig"),
+        )?;
+        let config = fs::read_to_string(kdir.join(".config")).context("make wrote no .config")?;
+        let lost = lost(options, &config);
+        if !lost.is_empty() {
+            bail!(
+                "the kernel's configuration has no place for these lines of {}: {}; name what \
+                 they depend on there, or take them out",
+                self.fragments.join(" and "),
+                lost.join(", ")
+            );
+        }
+        log.run(self.make(source, kdir).args(["bzImage", "modules"]))?;
+        Ok(fs::write(kdir.join("GNUmakefile"), &self.gnumakefile)?)
+    }
+
+    fn make(&self, source: &Path, kdir: &Path) -> Command {
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut make = Command::new("make");
+        make.arg("-C")
+            .arg(source)
+            .arg(format!("O={}", kdir.display()));
+        make.args(&self.words).arg(format!("--jobs={jobs}"));
+        make
+    }
+}
+
+/// The lines of `base` but those whose option `over` names, too.
+fn replaced(base: &str, over: &str) -> String {
+    let named: Vec<&str> = over.lines().filter_map(option).collect();
+    base.split_inclusive('\n')
+        .filter(|line| option(line.trim_end()).is_none_or(|option| !named.contains(&option)))
+        .collect()
+}
+
+/// The lines of the options that are not so in the finished configuration.
+fn lost(options: &str, config: &str) -> Vec<String> {
+    let lines: Vec<&str> = config.lines().collect();
+    let survived = |line: &str| match option_switched_off(line) {
+        // An option whose menu is off is not mentioned at all, which is as good.
+        Some(option) => !lines
+            .iter()
+            .any(|line| line.starts_with(&format!("{option}="))),
+        None => lines.contains(&line),
+    };
+    options
+        .lines()
+        .map(str::trim)
+        .filter(|line| option(line).is_some() && !survived(line))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The option that a line sets or switches off.
+fn option(line: &str) -> Option<&str> {
+    let set = || line.split_once('=').map(|(option, _)| option);
+    option_switched_off(line).or_else(|| set().filter(|option| option.starts_with("CONFIG_")))
+}
+
+/// The option in `# CONFIG_X is not set`.
+fn option_switched_off(line: &str) -> Option<&str> {
+    let option = line.strip_prefix("# ")?.strip_suffix(" is not set")?;
+    option.starts_with("CONFIG_").then_some(option)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_kconfig_dropped_are_named() {
+        let fragment = "# Comment.\nCONFIG_A=y\nCONFIG_B=y\nCONFIG_N=8\n# CONFIG_C is not set\n\
+                        # CONFIG_D is not set\n# CONFIG_E is not set\n";
+        let config =
+            "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_N=16\n# CONFIG_C is not set\nCONFIG_D=y\n";
+        let expected = ["CONFIG_B=y", "CONFIG_N=8", "# CONFIG_D is not set"];
+        assert_eq!(lost(fragment, config), expected);
+        assert!(lost("CONFIG_A=y\n", config).is_empty());
+    }
+
+    #[test]
+    fn a_later_fragment_replaces_what_it_names() {
+        let base = "# Comment.\nCONFIG_A=y\nCONFIG_AB=y\n# CONFIG_C is not set\n";
+        let over = "# CONFIG_A is not set\nCONFIG_C=m\n";
+        assert_eq!(replaced(base, over), "# Comment.\nCONFIG_AB=y\n");
+        assert_eq!(replaced(base, ""), base);
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the coverage kernel and the modules for it counted, brought out of the guest.
+//!
+//! The kernel's files are C, whose counters gcov gives out in debugfs. The module is Rust, whose
+//! counters lie in a section of it: they are read from the kernel's memory.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context, Result};
+use object::elf::{FileHeader64, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSection, ReadCache};
+use serde::{Deserialize, Serialize};
+
+use super::insmod;
+use super::plan::Hook;
+use super::profraw::{Profile, COUNTERS, DATA, NAMES};
+
+const GCOV: &str = "/sys/kernel/debug/gcov";
+const KCORE: &str = "/proc/kcore";
+
+/// What is counted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Counted {
+    /// The folder in which the kernel was built; gcov gives its counters out below this path.
+    pub kdir: PathBuf,
+    /// The kernel's files, as `mm/mmap.c`.
+    pub files: Vec<String>,
+}
+
+impl Counted {
+    /// Sets the kernel's counters to 0: what ran at boot is nobody's test.
+    pub fn reset(&self) -> Result<()> {
+        let reset = Path::new(GCOV).join("reset");
+        fs::write(&reset, "0").with_context(|| format!("cannot write {}", reset.display()))
+    }
+
+    /// Copies the kernel's counters to `folder`, as `gcov/mm/mmap.gcda`.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let inside = self.kdir.strip_prefix("/").unwrap_or(&self.kdir);
+        for file in &self.files {
+            let file = Path::new(file).with_extension("gcda");
+            let from = Path::new(GCOV).join(inside).join(&file);
+            let to = folder.join("gcov").join(&file);
+            fs::create_dir_all(to.parent().unwrap_or(folder))?;
+            // These files have no size before they are read, so nothing may go by it.
+            let bytes =
+                fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+            fs::write(&to, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The counters of a module over several loads of it.
+pub struct ModuleCounters {
+    name: String,
+    sizes: [usize; 3],
+    /// What former loads had counted when they were last seen.
+    former: Option<Profile>,
+    /// What the present load had counted when it was last seen.
+    last: Option<Profile>,
+}
+
+impl ModuleCounters {
+    /// Of the module in `file`, which was compiled to count.
+    pub fn new(file: &Path) -> Result<Self> {
+        let bytes = fs::read(file)?;
+        let elf = object::File::parse(&*bytes)
+            .with_context(|| format!("{} is no module", file.display()))?;
+        let size = |name| elf.section_by_name(name).map(|section| section.size());
+        let sizes = [DATA, COUNTERS, NAMES].map(|name| size(name).unwrap_or(0) as usize);
+        if sizes.contains(&0) {
+            bail!("{} was not compiled to count", file.display());
+        }
+        Ok(Self {
+            name: insmod::name(file),
+            sizes,
+            former: None,
+            last: None,
+        })
+    }
+
+    /// Looks at the counters. A test may unload the module at any time, and with it the counters go:
+    /// so this is called after each, and a look that failed is no error.
+    pub fn look(&mut self) {
+        let Some(now) = self.read() else { return };
+        let is_another_load = self.last.as_ref().is_some_and(|last| now.began_after(last));
+        if is_another_load {
+            self.keep_last();
+        }
+        self.last = Some(now);
+    }
+
+    /// Writes all that was counted to `folder`, as `module-mmap.profraw`.
+    pub fn save(mut self, folder: &Path, hook: Hook) -> Result<()> {
+        self.keep_last();
+        let Some(profile) = self.former else {
+            bail!("the counters of {} were never seen", self.name);
+        };
+        let file = folder.join(format!("module-{hook}.profraw"));
+        Ok(fs::write(file, profile.to_raw())?)
+    }
+
+    fn keep_last(&mut self) {
+        let Some(mut last) = self.last.take() else {
+            return;
+        };
+        if let Some(former) = &self.former {
+            last.add(former);
+        }
+        self.former = Some(last);
+    }
+
+    fn read(&self) -> Option<Profile> {
+        let addresses = self.addresses()?;
+        let mut parts = [DATA, COUNTERS, NAMES].map(|_| Vec::new());
+        for (part, (address, size)) in parts.iter_mut().zip(addresses.iter().zip(self.sizes)) {
+            *part = read_kernel(*address, size).ok()?;
+        }
+        // Unloaded meanwhile: what was read is anything.
+        if self.addresses()? != addresses {
+            return None;
+        }
+        let [data, counters, names] = parts;
+        Profile::new(addresses, data, &counters, names)
+    }
+
+    /// Where the sections lie, while the module is loaded.
+    fn addresses(&self) -> Option<[u64; 3]> {
+        let mut addresses = [0; 3];
+        for (address, section) in addresses.iter_mut().zip([DATA, COUNTERS, NAMES]) {
+            let file = format!("/sys/module/{}/sections/{section}", self.name);
+            let text = fs::read_to_string(file).ok()?;
+            *address = u64::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()?;
+        }
+        Some(addresses)
+    }
+}
+
+/// Reads the kernel's memory.
+fn read_kernel(address: u64, size: usize) -> Result<Vec<u8>> {
+    let file = File::open(KCORE).context("cannot open /proc/kcore: is CONFIG_PROC_KCORE set?")?;
+    let cache = ReadCache::new(file.try_clone()?);
+    let header = FileHeader64::<Endianness>::parse(&cache)?;
+    let endian = header.endian()?;
+    for segment in header.program_headers(endian, &cache)? {
+        let (start, length) = (segment.p_vaddr(endian), segment.p_memsz(endian));
+        let is_here = segment.p_type(endian) == PT_LOAD
+            && start <= address
+            && address - start < length.saturating_sub(size as u64);
+        if is_here {
+            let mut bytes = vec![0; size];
+            file.read_exact_at(&mut bytes, segment.p_offset(endian) + (address - start))?;
+            return Ok(bytes);
+        }
+    }
+    bail!("{KCORE} has nothing at {address:#x}")
+}
