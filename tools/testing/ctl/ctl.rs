@@ -40,7 +40,7 @@ pub(crate) enum Ctl {
 pub(crate) const GOOD_PAGES: usize = 4;
 
 /// How long the hook of [`Ctl::Slow`] takes.
-pub(crate) const SLOW_SECONDS: i64 = 2;
+pub(crate) const SLOW_SECONDS: i64 = 5;
 
 /// A device.
 pub(crate) type Entry = (Ctl, &'static CStr);

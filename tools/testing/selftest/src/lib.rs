@@ -26,6 +26,7 @@
 //! | [`apart`] | a part of a test in a process of its own |
 //! | [`mounts`] | file systems that a test mounts for itself |
 //! | [`disk`] | disks to have a file system on, files to swap to |
+//! | [`tracing`] | the kernel's tracing, for what a program cannot see of itself |
 //! | [`undo`] | what is undone even if a test is killed |
 //! | [`entry`] | what a report has a line for |
 //! | [`rows`] | the branches of the mmap path that tests are of |
@@ -62,6 +63,7 @@ pub mod rows;
 
 pub mod suite;
 pub mod sysctl;
+pub mod tracing;
 pub mod undo;
 pub mod view;
 

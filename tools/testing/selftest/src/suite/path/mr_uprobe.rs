@@ -5,11 +5,10 @@
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
 use crate::view::{check_flags, smap};
-use crate::{cases, check_eq};
+use crate::{cases, check_eq, tracing};
 use rmmap_sys::rustix::fs::{memfd_create, MemfdFlags};
 use rmmap_sys::rustix::io::pwrite;
 use rmmap_sys::rustix::mm::ProtFlags;
-use rmmap_sys::rustix::mount::{mount, MountFlags};
 use rmmap_sys::uapi::RMMAP_DEVICE;
 use rmmap_sys::{Errno, MapOptions};
 use std::fs::{self, OpenOptions};
@@ -29,22 +28,6 @@ const NOP: u8 = 0x90;
 
 /// Where the probe is: the page's first byte is what `touch_read` loads.
 const PAGE: usize = 1;
-
-/// The folder of the kernel's tracing; mounted if it is not.
-fn tracing() -> Result<PathBuf> {
-    let path = Path::new("/sys/kernel/tracing");
-    let events = path.join("uprobe_events");
-    if !path.join("events").exists() {
-        let skip = |e| Stop::skip(format_args!("tracefs is not mounted and cannot be: {e}"));
-        mount("tracefs", path, "tracefs", MountFlags::empty(), None).map_err(skip)?;
-    }
-    match events.exists() {
-        true => Ok(path.to_owned()),
-        false => Err(Stop::skip(
-            "this kernel has no uprobe events (UPROBE_EVENTS)",
-        )),
-    }
-}
 
 /// A uprobe that is switched on; gone when dropped.
 struct Uprobe {
@@ -88,7 +71,7 @@ impl Drop for Uprobe {
 }
 
 fn uprobes_enter_private_code(_: &Context) -> Result {
-    let tracing = tracing()?;
+    let tracing = tracing::folder("uprobe_events", "UPROBE_EVENTS")?;
     let file = memfd_create("rmmap-selftest", MemfdFlags::CLOEXEC)?;
     check_eq!(pwrite(&file, &[NOP; 2 * P], 0)?, 2 * P);
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
