@@ -13,6 +13,7 @@
 //! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`kunit`] | one boot, seen from the guest |
 //! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
 //! | [`counters`], [`profraw`] | what a kernel and a module counted of themselves, for `make coverage` |
+//! | [`expected`] | the one report in the kernel log that a test asks for |
 //! | [`ktap`], [`ktap_line`], [`record`], [`report`] | results: read, kept, shown |
 
 mod args;
@@ -22,6 +23,7 @@ mod compile_fail;
 mod counters;
 mod debugfs;
 mod event;
+mod expected;
 mod guest;
 mod host;
 mod insmod;

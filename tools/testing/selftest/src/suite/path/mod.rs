@@ -4,6 +4,7 @@
 
 use crate::case::Case;
 
+mod ctl_both;
 mod ctl_dm;
 mod ctl_entry;
 mod ctl_mr_commit;
@@ -73,4 +74,6 @@ pub const FILES: &[&[Case]] = &[
     mr_uprobe::CASES,
     mr_victims::CASES,
     po::CASES,
+    // The kernel warns there, and is tainted from then on.
+    ctl_both::CASES,
 ];

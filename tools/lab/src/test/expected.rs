@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one report in the kernel log that a test asks for.
+//!
+//! A driver that offers both hooks of mmap(2) makes the kernel warn, and one of the device tests is
+//! such a driver. Its warning is known by file, function, process and module, and accepted once for
+//! each time that this test passed, which it does only if it found the warning itself. Nothing else
+//! may ever be added here in the place of a repair.
+
+use super::record::{Outcome, Record};
+use crate::vm::Splat;
+
+/// The test.
+const TEST: &str = "selftest/ctl_both_hooks_warn";
+
+/// Whether a record tells that the test passed.
+pub fn is_pass(record: &Record) -> bool {
+    record.id == TEST && record.outcome == Outcome::Pass
+}
+
+/// The reports in a stretch of the log during which the test passed so often, without its own.
+pub fn without(splats: Vec<Splat>, passes: usize) -> Vec<Splat> {
+    let mut left = passes;
+    let is_other = |splat: &Splat| {
+        let is_expected = left > 0 && is_both_hooks(splat);
+        left -= usize::from(is_expected);
+        !is_expected
+    };
+    splats.into_iter().filter(is_other).collect()
+}
+
+/// `WARN_ON_ONCE()` of `can_mmap_file()`, which is inlined into `do_mmap()`, in a process of
+/// `rmmap` while the control devices are loaded.
+fn is_both_hooks(splat: &Splat) -> bool {
+    let text = &splat.text;
+    let is_place = text.starts_with("WARNING: include/linux/fs.h:")
+        && text.contains(" at do_mmap+0x")
+        && text.contains(": rmmap/");
+    let is_module =
+        |line: &String| line.starts_with("Modules linked in: ") && line.contains(" rmmap_ctl(");
+    is_place && splat.context.iter().any(is_module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn splat(text: &str, modules: &str) -> Splat {
+        Splat {
+            text: text.into(),
+            context: vec![modules.into(), "RIP: 0010:do_mmap+0x7a0/0x7c0".into()],
+        }
+    }
+
+    const TEXT: &str = "WARNING: include/linux/fs.h:2050 at do_mmap+0x7a0/0x7c0, CPU#0: rmmap/125";
+    const MODULES: &str = "Modules linked in: rmmap_ctl(OE) rmmap(OE) 9p [last unloaded: x]";
+
+    #[test]
+    fn one_warning_for_each_pass() {
+        let twice = vec![splat(TEXT, MODULES), splat(TEXT, MODULES)];
+        assert_eq!(without(twice.clone(), 0).len(), 2);
+        assert_eq!(without(twice.clone(), 1).len(), 1);
+        assert_eq!(without(twice, 2).len(), 0);
+    }
+
+    #[test]
+    fn everything_else_stays() {
+        let others = [
+            (TEXT.replace("do_mmap", "mmap_region"), MODULES.to_owned()),
+            (TEXT.replace("fs.h", "mm.h"), MODULES.to_owned()),
+            (TEXT.replace("rmmap/", "bash/"), MODULES.to_owned()),
+            (TEXT.to_owned(), MODULES.replace("rmmap_ctl(", "rmmap_x(")),
+            (TEXT.replace("WARNING", "BUG"), MODULES.to_owned()),
+        ];
+        for (text, modules) in others {
+            let other = vec![splat(&text, &modules)];
+            assert_eq!(without(other.clone(), 1), other);
+        }
+    }
+
+    #[test]
+    fn only_the_tests_pass_counts() {
+        let record = |id: &str, outcome| Record {
+            id: id.into(),
+            kernel: "stock".into(),
+            hook: None,
+            outcome,
+            ms: 1,
+            message: String::new(),
+        };
+        assert!(is_pass(&record(TEST, Outcome::Pass)));
+        assert!(!is_pass(&record(TEST, Outcome::Skip)));
+        assert!(!is_pass(&record(TEST, Outcome::Fail)));
+        assert!(!is_pass(&record("selftest/ctl_both", Outcome::Pass)));
+    }
+}
