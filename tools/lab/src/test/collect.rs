@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_guest_that_finishes_leaves_nothing_open() {
         let mut collector = Collector::new(&plan());
-        for stage in [Stage::Load, Stage::Selftest, Stage::Check] {
+        for stage in [Stage::Load, Stage::Selftest, Stage::Trace, Stage::Check] {
             collector.event(Event::Begin(part(stage), vec!["a".into()]));
             collector.event(pass("a"));
             collector.event(Event::End(part(stage)));
@@ -182,7 +182,7 @@ mod tests {
         assert!(!collector.complete());
         collector.event(Event::Done);
         assert!(collector.complete());
-        assert_eq!(collector.records().len(), 3);
+        assert_eq!(collector.records().len(), 4);
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         collector.give_up("the guest died", "build/vm/stock.log");
         assert_eq!(
             failed(&collector),
-            ["selftest/b", "selftest/c", "part/check"]
+            ["selftest/b", "selftest/c", "part/trace", "part/check"]
         );
         let message = &collector.records().last().unwrap().message;
         assert_eq!(
@@ -215,7 +215,7 @@ mod tests {
         collector.give_up("the guest timed out", "log");
         assert_eq!(
             failed(&collector),
-            ["part/load", "part/selftest", "part/check"]
+            ["part/load", "part/selftest", "part/trace", "part/check"]
         );
     }
 
