@@ -62,6 +62,19 @@ pub fn ext4(mounts: &Mounts, mib: u64) -> Result<PathBuf> {
     mounts.mount("disk", "ext4", disk.path(), MountFlags::empty(), "")
 }
 
+/// Mounts an empty ext4 whose files are mapped with DAX: their pages are the disk's own memory.
+pub fn dax_ext4(mounts: &Mounts) -> Result<PathBuf> {
+    load_drivers(&["nd_e820", "nd_pmem", "ext4"]);
+    let disk = Path::new("/dev/pmem0");
+    if !disk.exists() {
+        return Err(Stop::skip(
+            "there is no /dev/pmem0: boot with memmap=32M!1G on a kernel with X86_PMEM_LEGACY",
+        ));
+    }
+    format(disk)?;
+    mounts.mount("dax", "ext4", disk, MountFlags::empty(), "dax=always")
+}
+
 /// A file that is swapped to, until it is dropped or the test is killed.
 #[derive(Debug)]
 pub struct Swap(#[expect(dead_code, reason = "dropped for its effect")] Undo);

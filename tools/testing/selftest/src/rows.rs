@@ -3,11 +3,11 @@
 //! The branches of the mmap path, as data: one table, `rows/*.toml`, is what tests name and what
 //! `Documentation/mmap-path.rst` is made of.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// The rows of one function of the path.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// What the group is about: a function, and the file that it is in.
@@ -18,7 +18,7 @@ pub struct Group {
 }
 
 /// One branch.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// Its name: `MR-14`.
@@ -39,7 +39,7 @@ pub struct Row {
 }
 
 /// Who can take a branch.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
     /// Whoever may open the device.
@@ -86,7 +86,7 @@ mod tests {
     }
 
     /// Reachable rows that have no test yet. The list only shrinks.
-    const MISSING: &[&str] = &["VM-03", "MR-01"];
+    const MISSING: &[&str] = &["VM-03"];
 
     #[test]
     fn every_reachable_row_has_a_test() {

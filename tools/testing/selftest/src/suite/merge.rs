@@ -144,7 +144,9 @@ fn different_mappings_do_not_merge(cx: &Context) -> Result {
     }
     let mut w = cx.window(8)?;
     map_ranges(&area, &mut w, &[(0, 4)])?;
+    let count = area.count()?;
     w.map_over(4 * P, &area.part(4, 4), Some(&second))?;
+    check_hook(&area, &count, 1, 0)?;
     check_eq!(
         vma_pages(&w)?,
         [(0, 4), (4, 8)],
@@ -273,10 +275,9 @@ fn offset_and_length_are_kept(cx: &Context) -> Result {
     let m = odd.map(&area)?;
     let maps = crate::view::vmas(&m)?;
     check_eq!(maps.len(), 1);
-    check_eq!(
-        (maps[0].len(), maps[0].offset),
-        (2 * P, area.base() + 7 * P as u64)
-    );
+    check_eq!(maps[0].range, m.address()..m.address_of(2 * P));
+    check_eq!(maps[0].offset, area.base() + 7 * P as u64);
+    check_eq!(maps[0].perms, "rw-s");
     let name = maps[0].name.clone().unwrap_or_default();
     let want = match area.kind() {
         Kind::Device => "/dev/rmmap",

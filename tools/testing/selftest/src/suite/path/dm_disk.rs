@@ -4,14 +4,13 @@
 //! pages are the disk's own (DAX).
 
 use crate::context::{Context, P};
-use crate::disk::{ext4, format, load_drivers, Swap};
+use crate::disk::{dax_ext4, ext4, Swap};
 use crate::mounts::Mounts;
-use crate::outcome::{Result, Stop};
+use crate::outcome::Result;
 use crate::view::{check_flags, smap};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::mounts::swapon;
 use rmmap_sys::rustix::mm::MapFlags;
-use rmmap_sys::rustix::mount::MountFlags;
 use rmmap_sys::uapi::RMMAP_DEVICE;
 use rmmap_sys::{Errno, MapOptions};
 use std::fs::{self, File};
@@ -84,16 +83,8 @@ fn swap_file_is_not_mapped_writable(_: &Context) -> Result {
 
 fn sync_is_kept_with_dax(_: &Context) -> Result {
     let mounts = Mounts::new()?;
-    load_drivers(&["nd_e820", "nd_pmem", "ext4"]);
-    let disk = Path::new("/dev/pmem0");
-    if !disk.exists() {
-        return Err(Stop::skip(
-            "there is no /dev/pmem0: boot with memmap=32M!1G on a kernel with X86_PMEM_LEGACY",
-        ));
-    }
+    let folder = dax_ext4(&mounts)?;
     let sync = MapOptions::new(2 * P).only_flags(MapFlags::SHARED_VALIDATE | MapFlags::SYNC);
-    format(disk)?;
-    let folder = mounts.mount("dax", "ext4", disk, MountFlags::empty(), "dax=always")?;
     let dax = file(&folder.join("file"))?;
     let m = sync.map(&dax)?;
     check_eq!(smap(&m)?.map.perms, "rw-s");

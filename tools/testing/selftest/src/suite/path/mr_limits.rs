@@ -8,9 +8,8 @@ use crate::context::{Context, P};
 use crate::outcome::Result;
 use crate::rlimit::Limit;
 use crate::sysctl::Sysctl;
-use crate::view::{kb, status_kb, vma_pages};
+use crate::view::{kb, status_kb, vma_count, vma_pages};
 use crate::{cases, check_eq, check_err};
-use rmmap_procfs::Process;
 use rmmap_sys::rustix::process::Resource;
 use rmmap_sys::{Errno, Mapping};
 
@@ -127,10 +126,10 @@ fn map_count_limit_keeps_victim(cx: &Context) -> Result {
     number(&w, 12)?;
     let middle = area.part(12, 4);
     let whole = area.part(0, 12);
-    let is_vma = |map: &&rmmap_procfs::Map| map.name.as_deref() != Some("[vsyscall]");
-    let own = Process::Myself.maps()?.iter().filter(is_vma).count();
-
-    let sysctl = Sysctl::set("vm/max_map_count", own)?;
+    // First opened, then changed: nothing is to come between counting and mapping.
+    let sysctl = Sysctl::set("vm/max_map_count", 1 << 16)?;
+    let own = vma_count()?;
+    sysctl.change(own)?;
     let inside = w.map_over(4 * P, &middle, Some(&area));
     let over_all = w.map_over(0, &whole, Some(&area));
     drop(sysctl);
@@ -139,13 +138,18 @@ fn map_count_limit_keeps_victim(cx: &Context) -> Result {
     check_eq!(vma_pages(&w)?, [(0, 12)]);
     check_numbers(&w, 12)?;
 
-    let sysctl = Sysctl::set("vm/max_map_count", own)?;
-    // Twice strictly inside: the first makes three of one when one more is allowed.
-    sysctl.change(own + 1)?;
-    let inside = w.map_over(4 * P, &middle, Some(&area));
+    let sysctl = Sysctl::set("vm/max_map_count", 1 << 16)?;
+    let own = vma_count()?;
+    sysctl.change(own)?;
+    // One VMA becomes two: that is let through, and is one more than the limit.
+    let at_end = w.map_over(8 * P, &middle, Some(&area));
+    sysctl.change(own + 2)?;
+    // There is room for the two more that this makes.
+    let inside = w.map_over(2 * P, &area.part(13, 2), Some(&area));
     drop(sysctl);
+    at_end?;
     inside?;
-    check_eq!(vma_pages(&w)?, [(0, 4), (4, 8), (8, 12)]);
+    check_eq!(vma_pages(&w)?, [(0, 2), (2, 4), (4, 8), (8, 12)]);
     Ok(())
 }
 

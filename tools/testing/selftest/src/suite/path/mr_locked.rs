@@ -3,15 +3,19 @@
 //! mmap_region and mappings that cannot be locked: the request is dropped and no error.
 
 use crate::context::{Context, P};
+use crate::disk::{dax_ext4, ext4};
 use crate::hugepool::{HugePool, HUGE};
+use crate::mounts::Mounts;
 use crate::outcome::Result;
-use crate::view::{check_flags, locked_kb, resident};
+use crate::view::{check_flags, kb, locked_kb, resident};
 use crate::{cases, check_eq};
 use rmmap_sys::rustix::mm::{mlockall, munlockall, MapFlags, MlockAllFlags};
 use rmmap_sys::MapOptions;
+use std::fs::File;
 
 cases! {
     Rmmap hugetlb_is_not_locked ["MR-37"] "control: MAP_LOCKED of huge pages: populated, no `lo`, VmLck 0";
+    Rmmap dax_is_not_locked ["MR-37"] "control: MAP_LOCKED of a file with DAX: populated, no `lo`, VmLck 0; the same file without DAX is locked", 60;
     Rmmap droppable_is_not_locked ["MR-37"] "control: droppable memory under MCL_FUTURE: populated, no `lo`, VmLck 0";
 }
 
@@ -29,6 +33,31 @@ fn hugetlb_is_not_locked(_: &Context) -> Result {
     Ok(())
 }
 
+fn dax_is_not_locked(_: &Context) -> Result {
+    let mounts = Mounts::new()?;
+    for (folder, flag) in [(dax_ext4(&mounts)?, None), (ext4(&mounts, 16)?, Some("lo"))] {
+        let path = folder.join("file");
+        std::fs::write(&path, vec![0x5a; 16 * P])?;
+        let file = File::options().read(true).write(true).open(&path)?;
+        file.sync_all()?;
+        let m = MapOptions::new(16 * P).flags(MapFlags::LOCKED).map(&file)?;
+        let (has, locked): (&[&str], _) = match &flag {
+            Some(flag) => (&[flag], kb(16)),
+            None => (&[], 0),
+        };
+        let has_not = if flag.is_none() {
+            &["lo", "lf"][..]
+        } else {
+            &["lf"]
+        };
+        check_flags(&m, has, has_not)?;
+        let seen = (locked_kb()?, resident(&m)?);
+        check_eq!(seen, (locked, 16), "VmLck and pages of {}", path.display());
+        check_eq!(m.touch_read(15)?, 0x5a);
+    }
+    Ok(())
+}
+
 fn droppable_is_not_locked(_: &Context) -> Result {
     // rustix has no name for it. It is a type, as MAP_PRIVATE is.
     let droppable = MapFlags::from_bits_retain(0x8);
@@ -40,11 +69,7 @@ fn droppable_is_not_locked(_: &Context) -> Result {
     let locked = locked_kb()? - before;
     check_flags(&m, &["dp", "wr"], &["lo", "lf"])?;
     check_flags(&ordinary, &["lo"], &["dp"])?;
-    check_eq!(
-        locked,
-        crate::view::kb(16),
-        "kB locked, those of the ordinary mapping"
-    );
+    check_eq!(locked, kb(16), "kB locked, those of the ordinary mapping");
     check_eq!((resident(&m)?, resident(&ordinary)?), (16, 16));
     munlockall()?;
     Ok(())

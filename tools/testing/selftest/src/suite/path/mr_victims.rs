@@ -5,20 +5,50 @@
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
 use crate::hugepool::{HugePool, HUGE};
+use crate::mounts::Mounts;
 use crate::outcome::Result;
 use crate::view::{check_flags, smap, vma_pages};
 use crate::{cases, check_eq, check_err};
+use rmmap_sys::control::deny_write_exec;
+use rmmap_sys::rustix::fs::OFlags;
 use rmmap_sys::rustix::fs::{fcntl_add_seals, fcntl_get_seals, MemfdFlags, SealFlags};
 use rmmap_sys::rustix::fs::{ftruncate, memfd_create};
-use rmmap_sys::rustix::mm::ProtFlags;
+use rmmap_sys::rustix::mm::{MprotectFlags, ProtFlags};
+use rmmap_sys::rustix::mount::MountFlags;
 use rmmap_sys::rustix::process::Resource;
 use rmmap_sys::{Errno, MapOptions};
 
 cases! {
+    Rmmap write_exec_is_denied ["MR-01"] "PR_SET_MDWE: a mapping that is writable and executable is EACCES, one of the two is not";
     Rmmap writable_count_is_undone ["MR-04"] "a memfd can be sealed against writing once no shared writable mapping is left, failed ones included";
     Rmmap map_over_vmas_and_a_hole ["MR-08"] "MAP_FIXED over several VMAs and a hole: one VMA, nothing of the old";
     Rmmap huge_page_is_not_split ["MR-09"] "MAP_FIXED of a page inside a hugetlb mapping: EINVAL, victim intact";
     Rmmap sealed_mapping_is_not_replaced ["MR-10"] "MAP_FIXED over a sealed mapping of the device: EPERM, victim intact";
+}
+
+fn write_exec_is_denied(_: &Context) -> Result {
+    let area = Area::new(Kind::Device, 4)?;
+    // /dev itself may be mounted noexec.
+    let device = Mounts::new()?.device(MountFlags::empty(), OFlags::RDWR)?;
+    let all = ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC;
+    let read_exec = ProtFlags::READ | ProtFlags::EXEC;
+    let before = area.whole().prot(all).map(&device)?;
+    check_flags(&before, &["wr", "ex"], &[])?;
+
+    deny_write_exec()?;
+    let count = area.count()?;
+    check_err!(area.whole().prot(all).map(&device), Errno::ACCESS);
+    check_err!(area.whole().private().prot(all).map(&device), Errno::ACCESS);
+    check_eq!(count.get("mmap")?, Some(0), "calls of the hook");
+    let code = area.whole().prot(read_exec).map(&device)?;
+    check_flags(&code, &["rd", "ex"], &["wr"])?;
+    let data = area.whole().map(&device)?;
+    let gain = data.protect(0, P, MprotectFlags::READ | MprotectFlags::EXEC);
+    check_err!(gain, Errno::ACCESS);
+    check_flags(&data, &["wr"], &["ex"])?;
+    // What was there before stays.
+    check_flags(&before, &["wr", "ex"], &[])?;
+    Ok(())
 }
 
 fn writable_count_is_undone(_: &Context) -> Result {
