@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{check, coverage, doc, guest, run, test, uapi, vm};
+use crate::{check, coverage, doc, guest, mmap_path, run, test, uapi, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -32,6 +32,8 @@ enum Action {
     Coverage(coverage::Args),
     /// Make the C header of the ABI, `rust/uapi/rmmap.h`.
     UapiHeader(uapi::Args),
+    /// Make the page of the mmap path, `Documentation/mmap-path.rst`.
+    MmapPath(mmap_path::Args),
     /// Run a command in a virtual machine and end as it ended.
     #[command(hide = true)]
     Vm(run::VmArgs),
@@ -60,6 +62,7 @@ pub fn run() -> Result<u8> {
         Action::Shell => run::shell(&Project::find()?),
         Action::Check(args) => check::run(&Project::find()?, &args),
         Action::Doc => doc::run(&Project::find()?),
+        Action::MmapPath(args) => mmap_path::run(&Project::find()?, &args),
         Action::UapiHeader(args) => uapi::run(&Project::find()?, &args),
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Test(args) => test::run(&Project::find()?, &args),

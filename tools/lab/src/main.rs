@@ -11,6 +11,7 @@ mod cli;
 mod coverage;
 mod doc;
 mod guest;
+mod mmap_path;
 mod project;
 mod protocol;
 mod run;

@@ -14,6 +14,7 @@ mod hosts;
 mod kernel;
 mod lab;
 mod links;
+mod path;
 mod rustfmt;
 mod safety;
 mod shell;
@@ -77,6 +78,11 @@ const ALL: &[Check] = &[
         "uapi-header",
         "the C header is up to date and compiles",
         header::check,
+    ),
+    check(
+        "mmap-path",
+        "the page of the mmap path is up to date",
+        path::check,
     ),
     check(
         "clippy",

@@ -45,4 +45,5 @@ mod tutorial;
 pub use args::Args;
 pub use guest::run as run_in_guest;
 pub use plan::Hook;
+pub use record::Record;
 pub use run::{coverage, run, Covered};

@@ -12,6 +12,10 @@ pub struct Args {
     #[arg(short, long)]
     pub list: bool,
 
+    /// With --list: the rows of mmap-path and the tests of each, as JSON.
+    #[arg(long, requires = "list")]
+    pub json: bool,
+
     /// Run the tests whose name contains PATTERN, or that are of this row of mmap-path (MK-05)
     /// or of a group of them (MK-); may be given more than once.
     #[arg(short, long = "test", value_name = "PATTERN")]

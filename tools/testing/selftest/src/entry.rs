@@ -77,6 +77,7 @@ mod tests {
     fn names(object: Object, pattern: &str) -> Vec<String> {
         let args = Args {
             list: false,
+            json: false,
             test: vec![pattern.to_owned()],
             module: None,
             param: Vec::new(),

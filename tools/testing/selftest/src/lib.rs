@@ -31,6 +31,7 @@
 //! | [`entry`] | what a report has a line for |
 //! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
+//! | [`table`] | rows and tests, for other programs |
 //! | `message` | a test's result on its way to the harness |
 //! | [`harness`] | runs one test in a child and prints what came of it |
 //! | [`suite`] | the tests, a file per topic |
@@ -64,6 +65,7 @@ pub mod rows;
 pub mod suite;
 pub mod sysctl;
 pub mod tracing;
+pub mod table;
 pub mod undo;
 pub mod view;
 

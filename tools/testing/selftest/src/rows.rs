@@ -13,7 +13,7 @@ pub struct Group {
     /// What the group is about: a function, and the file that it is in.
     pub title: String,
     /// Its branches, in the order of the code.
-    #[serde(rename = "row")]
+    #[serde(rename(deserialize = "row"))]
     pub rows: Vec<Row>,
 }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     rmmap_selftest::run(&Args {
         list: false,
+        json: false,
         test: vec![],
         module: None,
         param: vec![],

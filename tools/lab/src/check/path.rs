@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `Documentation/mmap-path.rst` is the page that rows, tests and recorded outcomes make.
+
+use super::lab::Lab;
+use super::verdict::Verdict;
+use crate::mmap_path;
+use anyhow::Result;
+
+/// Generates and compares.
+pub fn check(lab: &Lab<'_>) -> Result<Verdict> {
+    Ok(match mmap_path::difference(lab.project)? {
+        Some(difference) => Verdict::Failed(difference),
+        None => Verdict::Passed,
+    })
+}

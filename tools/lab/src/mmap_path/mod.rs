@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `Documentation/mmap-path.rst`: the branches of the mmap path, the tests that prove them, and how
+//! these ended in the recorded run.
+//!
+//! All of it is known elsewhere: branches in `tools/testing/selftest/rows/*.toml`, tests by
+//! `rmmap selftest --list --json`, outcomes in `rows/outcomes.toml`, which is a summary of `build/test/results.json`.
+
+mod outcomes;
+mod page;
+mod rst;
+mod table;
+
+use crate::project::Project;
+use anyhow::{Context, Result};
+use outcomes::Outcomes;
+use std::fs;
+use table::Table;
+
+/// The page, relative to the checkout.
+pub const PAGE: &str = "Documentation/mmap-path.rst";
+/// Its head, which is written by hand.
+const HEAD: &str = "tools/lab/src/mmap_path/head.rst";
+/// How the tests ended, relative to the checkout.
+const OUTCOMES: &str = "tools/testing/selftest/rows/outcomes.toml";
+/// The results of the last run, below `build/`.
+const RESULTS: &str = "test/results.json";
+
+/// What `rmmap-lab mmap-path` is told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only tell whether the page is up to date.
+    #[arg(long, conflicts_with = "record")]
+    check: bool,
+    /// Take the outcomes of the last `make test` over into the page first.
+    #[arg(long)]
+    record: bool,
+}
+
+/// Writes the page, or looks whether that is needed. Returns the exit status.
+pub fn run(project: &Project, args: &Args) -> Result<u8> {
+    if args.check {
+        let difference = difference(project)?;
+        if let Some(difference) = &difference {
+            println!("{difference}");
+        }
+        return Ok(u8::from(difference.is_some()));
+    }
+    if args.record {
+        record(project)?;
+    }
+    write(project, PAGE, &generate(project)?)?;
+    println!("{PAGE} is made of tools/testing/selftest");
+    Ok(0)
+}
+
+/// What is wrong with the page, if anything is.
+pub fn difference(project: &Project) -> Result<Option<String>> {
+    let remedy = "make it with `tools/lab/lab mmap-path`";
+    let wanted = generate(project)?;
+    let Ok(found) = fs::read_to_string(project.root().join(PAGE)) else {
+        return Ok(Some(format!("there is no {PAGE}: {remedy}")));
+    };
+    if found == wanted {
+        return Ok(None);
+    }
+    let mut lines = found.lines().zip(wanted.lines()).enumerate();
+    let number = match lines.find(|(_, (found, wanted))| found != wanted) {
+        Some((number, _)) => number + 1,
+        None => found.lines().count().min(wanted.lines().count()) + 1,
+    };
+    Ok(Some(format!("{PAGE}:{number} is not up to date: {remedy}")))
+}
+
+fn generate(project: &Project) -> Result<String> {
+    let head = read(project, HEAD)?;
+    let outcomes = Outcomes::parse(&read(project, OUTCOMES)?)
+        .with_context(|| format!("cannot use {OUTCOMES}"))?;
+    page::render(&head, &Table::ask(project)?, &outcomes)
+}
+
+/// Makes the summary of the last run's results.
+fn record(project: &Project) -> Result<()> {
+    let path = project.build(RESULTS);
+    let why = || format!("cannot read {}: is `make test` done?", path.display());
+    let results = fs::read_to_string(&path).with_context(why)?;
+    let outcomes = Outcomes::of_results(&results, &Table::ask(project)?)
+        .with_context(|| format!("cannot use {}", path.display()))?;
+    write(project, OUTCOMES, &outcomes.render()?)?;
+    println!("{OUTCOMES}: {} tests", outcomes.len());
+    Ok(())
+}
+
+fn read(project: &Project, name: &str) -> Result<String> {
+    fs::read_to_string(project.root().join(name)).with_context(|| format!("cannot read {name}"))
+}
+
+fn write(project: &Project, name: &str, text: &str) -> Result<()> {
+    fs::write(project.root().join(name), text).with_context(|| format!("cannot write {name}"))
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The page itself.
+
+use super::outcomes::Outcomes;
+use super::rst::{field, text, title};
+use super::table::{Group, Reach, Row, Table, Test};
+use anyhow::Result;
+use std::fmt::Write;
+
+/// Writes the page: the head, then the sum, then each group with its rows.
+pub fn render(head: &str, table: &Table, outcomes: &Outcomes) -> Result<String> {
+    let mut page = head.trim_end().to_owned() + "\n\n";
+    page += &title("The rows in numbers", "=");
+    page += &sum(table, outcomes)?;
+    for group in &table.groups {
+        page.push('\n');
+        page += &title(&text(&group.title), "=");
+        for row in &group.rows {
+            writeln!(page, "\n.. _{}:\n", row.id)?;
+            page += &title(&row.id, "-");
+            page.push('\n');
+            page += &fields(group, row, table, outcomes);
+        }
+    }
+    Ok(page)
+}
+
+/// How a row stands in the recorded run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// No program can reach it.
+    Unreachable,
+    /// A test failed.
+    Failed,
+    /// Tests passed, with both hooks of the stock kernel.
+    Passed,
+    /// Not all of this was run.
+    Unknown,
+}
+
+/// How all variants of a test ended, by run.
+fn ends<'a>(test: &Test, outcomes: &'a Outcomes) -> Vec<(&'a str, &'a str)> {
+    let names = test.variants.iter();
+    names.flat_map(|name| outcomes.of(name)).collect()
+}
+
+fn standing(row: &Row, table: &Table, outcomes: &Outcomes) -> Standing {
+    if row.reach == Reach::No {
+        return Standing::Unreachable;
+    }
+    let tests = table.of(row);
+    let all: Vec<_> = tests.flat_map(|test| ends(test, outcomes)).collect();
+    let passed = |run| all.contains(&(run, "pass"));
+    match () {
+        () if all.iter().any(|(_, end)| *end == "fail") => Standing::Failed,
+        () if passed("stock/mmap") && passed("stock/prepare") => Standing::Passed,
+        () => Standing::Unknown,
+    }
+}
+
+/// A table of the groups.
+fn sum(table: &Table, outcomes: &Outcomes) -> Result<String> {
+    let mut out = String::from(
+        "\n.. list-table::\n   :header-rows: 1\n\n   * - Rows\n     - number\n     - with a test\n     \
+         - passed on the stock kernel, both hooks\n     - failed\n     - cannot be reached\n",
+    );
+    let mut total = [0; 5];
+    for group in &table.groups {
+        let count = |is: Standing| {
+            let rows = group.rows.iter();
+            rows.filter(|row| standing(row, table, outcomes) == is)
+                .count()
+        };
+        let reachable = group.rows.iter().filter(|row| row.reach != Reach::No);
+        let numbers = [
+            group.rows.len(),
+            reachable
+                .filter(|row| table.of(row).next().is_some())
+                .count(),
+            count(Standing::Passed),
+            count(Standing::Failed),
+            count(Standing::Unreachable),
+        ];
+        line(&mut out, &text(&group.title), numbers)?;
+        for (sum, number) in total.iter_mut().zip(numbers) {
+            *sum += number;
+        }
+    }
+    line(&mut out, "all", total)?;
+    let runs = outcomes.runs().join(", ");
+    match runs.is_empty() {
+        true => out.push_str("\nNo run is recorded.\n"),
+        false => writeln!(out, "\nOutcomes are those of the recorded run: {runs}.")?,
+    }
+    Ok(out)
+}
+
+fn line(out: &mut String, name: &str, numbers: [usize; 5]) -> Result<()> {
+    writeln!(out, "   * - {name}")?;
+    for number in numbers {
+        writeln!(out, "     - {number}")?;
+    }
+    Ok(())
+}
+
+/// The fields of a row.
+fn fields(group: &Group, row: &Row, table: &Table, outcomes: &Outcomes) -> String {
+    let mut out = field("Seed", &(function(group) + &text(&row.seed)));
+    out += &field("7.3", &text(&row.kernel));
+    out += &field("Trigger", &text(&row.trigger));
+    out += &field("Expected", &text(&row.expected));
+    if row.reach == Reach::Privileged {
+        out += &field("Needs", "root, or what root prepares");
+    }
+    let outcome = match standing(row, table, outcomes) {
+        Standing::Unreachable => format!("cannot be reached: {}", text(&row.why)),
+        Standing::Failed => "**failed**".to_owned(),
+        Standing::Passed => "passed".to_owned(),
+        Standing::Unknown => "not in the recorded run".to_owned(),
+    };
+    out += &field("Outcome", &outcome);
+    let tests: Vec<String> = table.of(row).map(|test| told(test, outcomes)).collect();
+    if !tests.is_empty() {
+        out += &field("Tests", &tests.join("; "));
+    }
+    out
+}
+
+/// The function of the walk that a group is about, where it is one function.
+fn function(group: &Group) -> String {
+    match group.title.split_once(" (") {
+        Some((name, _)) if name.contains('_') => format!("``{name}``: "),
+        _ => String::new(),
+    }
+}
+
+/// A test, and how it ended where that was not `pass`.
+fn told(test: &Test, outcomes: &Outcomes) -> String {
+    let mut out = format!("``{}``", test.name);
+    let mut others: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (run, end) in ends(test, outcomes) {
+        if end == "pass" {
+            continue;
+        }
+        match others.iter_mut().find(|(known, _)| *known == end) {
+            Some((_, runs)) if runs.contains(&run) => {}
+            Some((_, runs)) => runs.push(run),
+            None => others.push((end, vec![run])),
+        }
+    }
+    let told: Vec<String> = others
+        .iter()
+        .map(|(end, runs)| format!("{} {}", runs.join(", "), text(end)))
+        .collect();
+    if !told.is_empty() {
+        out += &format!(" ({})", told.join("; "));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::example;
+    use super::*;
+
+    /// Outcomes of a test with both hooks of the stock kernel.
+    fn outcomes(ends: &str) -> Outcomes {
+        let runs = r#"runs = ["stock/mmap", "stock/prepare"]"#;
+        Outcomes::parse(&format!("{runs}\ntests = {{perf = {ends}}}")).unwrap()
+    }
+
+    #[test]
+    fn a_row_passed_when_a_test_did_with_both_hooks_and_none_failed() {
+        let table = example();
+        let stands =
+            |row: usize, ends| standing(&table.groups[0].rows[row], &table, &outcomes(ends));
+        assert_eq!(stands(0, r#"["pass", "pass"]"#), Standing::Passed);
+        assert_eq!(stands(0, r#"["pass", "fail"]"#), Standing::Failed);
+        assert_eq!(stands(0, r#"["pass", "skip: no"]"#), Standing::Unknown);
+        assert_eq!(stands(1, r#"["pass", "pass"]"#), Standing::Unreachable);
+    }
+
+    #[test]
+    fn every_row_is_on_the_page_with_what_its_tests_did() {
+        let outcomes = outcomes(r#"["skip: no perf", "skip: no perf"]"#);
+        let page = render("Head", &example(), &outcomes).unwrap();
+        assert!(
+            page.starts_with("Head\n\nThe rows in numbers\n====="),
+            "{page}"
+        );
+        for line in [
+            ".. _MR-33:",
+            ":Seed: ``mmap_region``: ``perf_event_mmap``",
+            ":Outcome: not in the recorded run",
+            ":Tests: ``perf`` (stock/mmap, stock/prepare skip: no perf); ``kinds``",
+            ".. _MR-03:",
+            ":Outcome: cannot be reached: race only",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line}: {page}");
+        }
+    }
+}
