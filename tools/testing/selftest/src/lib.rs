@@ -64,8 +64,8 @@ pub mod rows;
 
 pub mod suite;
 pub mod sysctl;
-pub mod tracing;
 pub mod table;
+pub mod tracing;
 pub mod undo;
 pub mod view;
 
