@@ -86,7 +86,7 @@ mod tests {
     }
 
     /// Reachable rows that have no test yet. The list only shrinks.
-    const MISSING: &[&str] = &["VM-03"];
+    const MISSING: &[&str] = &[];
 
     #[test]
     fn every_reachable_row_has_a_test() {

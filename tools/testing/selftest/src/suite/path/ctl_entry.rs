@@ -5,11 +5,18 @@
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
 use crate::outcome::Result;
-use crate::{cases, check_eq, check_err};
-use rmmap_sys::Errno;
+use crate::tracing::SyscallExits;
+use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::rustix::mm::{mlockall, MlockAllFlags};
+use rmmap_sys::rustix::process::{Pid, Signal};
+use rmmap_sys::rustix::thread::CapabilitySet;
+use rmmap_sys::{fork, End, Errno, MapOptions};
+use std::fs::read_to_string;
+use std::time::{Duration, Instant};
 
 cases! {
     With("rmmap_ctl") ctl_mapping_keeps_the_file ["KS-10"] "a mapping holds the file after close; after a failed mmap close alone releases it";
+    With("rmmap_ctl") ctl_killed_while_it_waits ["VM-03"] "SIGKILL while mmap waits for the lock that another thread's hook holds: EINTR", 60;
 }
 
 fn ctl_mapping_keeps_the_file(_: &Context) -> Result {
@@ -30,6 +37,72 @@ fn ctl_mapping_keeps_the_file(_: &Context) -> Result {
         check_eq!(observer.counts(["hook", "release"])?, [1, 0]);
         drop(ctl);
         check_eq!(observer.get("release")?, 1, "releases of {name}");
+    }
+    Ok(())
+}
+
+/// The number of mmap(2) on x86-64.
+const NR_MMAP: u32 = 9;
+
+/// The length of the mapping that waits: no other call of the process has it.
+const LEN: usize = 0x7000;
+
+fn ctl_killed_while_it_waits(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
+    let (slow, dev) = (Ctl::open("slow")?, cx.region(LEN / P)?);
+    let exits = SyscallExits::of(NR_MMAP)?;
+    let mut child = fork(|channel| {
+        // A page fault of this thread's code would wait for the lock as well, before mmap does.
+        if mlockall(MlockAllFlags::CURRENT).is_err() {
+            return 1;
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| slow.pages(1).map(&slow));
+            // The parent sees when that one is in its hook.
+            let _ = channel.receive();
+            let _ = MapOptions::new(LEN).map(&dev);
+        });
+        0
+    })?;
+    let pid = child.pid();
+    wait_until(cx, "the hook is entered", || Ok(slow.get("hook")? == 1))?;
+    child.channel().send(&[])?;
+    wait_for_mmap(cx, pid)?;
+    child.signal(Signal::KILL)?;
+    check_eq!(child.wait()?, End::Killed(Signal::KILL.as_raw()));
+    let returned = exits.returned(pid.as_raw_nonzero().get())?;
+    let last = returned.last().copied();
+    let interrupted = -i64::from(Errno::INTR.raw_os_error());
+    check_eq!(last, Some(interrupted), "what mmap returned last");
+    Ok(())
+}
+
+/// Waits until the thread is in the system call that is to wait; the file holds the arguments.
+fn wait_for_mmap(cx: &Context, pid: Pid) -> Result {
+    let path = format!("/proc/{}/syscall", pid.as_raw_nonzero());
+    let wanted = format!("{NR_MMAP} 0x0 {LEN:#x} ");
+    let end = Instant::now() + Duration::from_secs(4).mul_f64(cx.time_scale);
+    let mut seen = Vec::new();
+    loop {
+        let call = read_to_string(&path)?;
+        if call.starts_with(&wanted) {
+            return Ok(());
+        }
+        check!(
+            Instant::now() < end,
+            "mmap of the region does not wait; the system calls were {seen:?}"
+        );
+        if seen.last() != Some(&call) {
+            seen.push(call);
+        }
+    }
+}
+
+fn wait_until(cx: &Context, what: &str, is: impl Fn() -> Result<bool>) -> Result {
+    let end = Instant::now() + Duration::from_secs(10).mul_f64(cx.time_scale);
+    while !is()? {
+        check!(Instant::now() < end, "not so in time: {what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
