@@ -16,7 +16,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell test coverage check doc clean distclean
+.PHONY: modules modules_install help lab tools run shell test coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (the default target)
 	@+$(KBUILD) modules
@@ -47,6 +47,9 @@ coverage: ## Tell which lines of the mmap path the tests run (COVERAGE='--help' 
 
 check: ## Check style: rustfmt, clippy, checkpatch, shellcheck, documentation (CHECKS='--list' tells more)
 	@$(LAB) check $(CHECKS)
+
+patches: ## Make build/patches/*.patch of the library for the kernel's tree; build and try a kernel with them
+	@$(LAB) patches
 
 doc: ## Build the documentation in build/doc
 	@$(LAB) doc

@@ -2,9 +2,10 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{check, coverage, doc, guest, mmap_path, run, test, uapi, vm};
+use crate::{check, coverage, doc, guest, mmap_path, patches, run, test, uapi, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// The lab of rmmap: kernels, build folders and virtual machines.
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ enum Action {
     Test(test::Args),
     /// Tell which lines of the mmap path the device tests run.
     Coverage(coverage::Args),
+    /// Make a series of patches for the kernel's tree of the library, and try it.
+    Patches(patches::Args),
     /// Make the C header of the ABI, `rust/uapi/rmmap.h`.
     UapiHeader(uapi::Args),
     /// Make the page of the mmap path, `Documentation/mmap-path.rst`.
@@ -45,6 +48,12 @@ enum Action {
     GuestTest {
         /// The plan, as JSON.
         plan: String,
+    },
+    /// Try samples of a kernel that was built with the patches, inside a virtual machine.
+    #[command(hide = true)]
+    GuestSamples {
+        /// The modules.
+        files: Vec<PathBuf>,
     },
 }
 
@@ -67,7 +76,9 @@ pub fn run() -> Result<u8> {
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Test(args) => test::run(&Project::find()?, &args),
         Action::Coverage(args) => coverage::run(&Project::find()?, &args),
+        Action::Patches(args) => patches::run(&Project::find()?, &args),
         Action::Guest => guest(),
+        Action::GuestSamples { files } => patches::try_samples(&files),
         Action::GuestTest { plan } => test::run_in_guest(&plan),
     }
 }

@@ -12,6 +12,7 @@ mod coverage;
 mod doc;
 mod guest;
 mod mmap_path;
+mod patches;
 mod project;
 mod protocol;
 mod run;

@@ -7,6 +7,7 @@
 mod apt;
 mod choose;
 mod coverage;
+pub mod custom;
 mod debug;
 mod module;
 mod own;
@@ -90,7 +91,7 @@ fn root_inputs() -> Result<Inputs> {
 }
 
 /// Inputs of what takes minutes to compile: the compilers, which another root may have, too.
-fn compiler_inputs() -> Result<Inputs> {
+pub fn compiler_inputs() -> Result<Inputs> {
     let output = Command::new("dpkg-query")
         .args([
             "--show", "gcc-14", "clang", "lld", "binutils", "rustc", "rust-src", "bindgen",

@@ -133,7 +133,7 @@ fn replaced(base: &str, over: &str) -> String {
 }
 
 /// The lines of the options that are not so in the finished configuration.
-fn lost(options: &str, config: &str) -> Vec<String> {
+pub(super) fn lost(options: &str, config: &str) -> Vec<String> {
     let lines: Vec<&str> = config.lines().collect();
     let survived = |line: &str| match option_switched_off(line) {
         // An option whose menu is off is not mentioned at all, which is as good.

@@ -116,6 +116,9 @@ fn again(record: &Record) -> String {
     if record.kernel == KernelKind::Coverage.to_string() {
         return format!("make coverage COVERAGE='-t {name}'");
     }
+    if record.kernel == "patches" {
+        return "make patches".to_owned();
+    }
     let mut words = Vec::new();
     if record.kernel != "host" {
         words.push(format!("--kernel {}", record.kernel));
