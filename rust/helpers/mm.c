@@ -6,6 +6,9 @@
 #include <linux/mmap_lock.h>
 
 /* Values that bindgen does not see; rust/kernel_mm/ffi.rs repeats them. */
+static_assert(VM_LOCKED == 1UL << 13);
+static_assert(VM_SEQ_READ == 1UL << 15);
+static_assert(VM_RAND_READ == 1UL << 16);
 static_assert(PROT_READ == 1);
 static_assert(PROT_WRITE == 2);
 static_assert(MAP_SHARED == 1);

@@ -16,3 +16,9 @@ const struct vm_uffd_ops rust_helper_uffd_write_protect_ops = {
 	.can_userfault = write_protect_only,
 };
 #endif
+
+__rust_helper bool
+rust_helper_uffd_disable_fault_around(struct vm_area_struct *vma)
+{
+	return uffd_disable_fault_around(vma);
+}

@@ -37,6 +37,18 @@ pub(crate) const FALLOC_FL_PUNCH_HOLE: i32 = 2;
 pub(crate) const GFP_SOFT: bindings::gfp_t =
     1 << bindings::___GFP_NORETRY_BIT | 1 << bindings::___GFP_NOWARN_BIT;
 
+/// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
+pub(crate) const GFP_RECLAIM: bindings::gfp_t = 1 << bindings::___GFP_DIRECT_RECLAIM_BIT
+    | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
+/// `XA_PRESENT` of `include/linux/xarray.h`.
+pub(crate) const XA_PRESENT: bindings::xa_mark_t = 8;
+/// `VM_LOCKED` of `include/linux/mm.h`.
+pub(crate) const VM_LOCKED: bindings::vm_flags_t = 1 << 13;
+/// `VM_SEQ_READ` of `include/linux/mm.h`.
+pub(crate) const VM_SEQ_READ: bindings::vm_flags_t = 1 << 15;
+/// `VM_RAND_READ` of `include/linux/mm.h`.
+pub(crate) const VM_RAND_READ: bindings::vm_flags_t = 1 << 16;
+
 /// `PROT_READ` of `include/uapi/asm-generic/mman-common.h`.
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) const PROT_READ: usize = 1;
@@ -139,6 +151,10 @@ helpers! {
     fn "rust_helper_filemap_get_folio" filemap_get_folio(
         mapping: *mut bindings::address_space, index: ffi::c_ulong,
     ) -> *mut bindings::folio;
+    // userfaultfd.c
+    fn "rust_helper_uffd_disable_fault_around" uffd_disable_fault_around(
+        vma: *mut bindings::vm_area_struct,
+    ) -> bool;
     fn "rust_helper_folio_alloc" folio_alloc(
         gfp: bindings::gfp_t, order: ffi::c_uint,
     ) -> *mut bindings::folio;

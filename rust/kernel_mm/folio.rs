@@ -113,13 +113,24 @@ impl Folio {
 /// contents are initialised.
 pub struct NewFolio(ARef<Folio>);
 
+/// The allocation flags for a folio of `order`: as `GFP_TRANSHUGE_LIGHT` of
+/// `include/linux/gfp_types.h` does, large ones wait for nobody.
+fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
+    if order == 0 {
+        gfp
+    } else {
+        (gfp | ffi::GFP_SOFT) & !ffi::GFP_RECLAIM
+    }
+}
+
 impl NewFolio {
     /// Allocates a zeroed folio of 2^`order` pages, or returns `None` when there is no memory.
     ///
-    /// `gfp` is what the caller's `address_space` says. May sleep.
+    /// `gfp` is what the caller's `address_space` says. Above order 0 nothing is reclaimed or
+    /// compacted, since smaller folios do as well. May sleep.
     pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
         // SAFETY: Any flags and any order are fine; without memory the answer is null.
-        let ptr = unsafe { ffi::folio_alloc(gfp | bindings::__GFP_ZERO, order) };
+        let ptr = unsafe { ffi::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
         let folio = NonNull::new(ptr)?;
         // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
         unsafe { ffi::__folio_mark_uptodate(ptr) };
@@ -190,6 +201,12 @@ impl LockedFolio {
     pub fn contains(&self, index: usize) -> bool {
         // SAFETY: The lock keeps `folio->index` as it is.
         unsafe { ffi::folio_contains(self.as_raw(), index) }
+    }
+
+    /// Returns the page of its file behind its last, given one of its pages, `index`.
+    pub fn end_of(&self, index: usize) -> usize {
+        // Folios lie at multiples of their size.
+        (index | (self.nr_pages() - 1)) + 1
     }
 
     /// Returns whether page `index` of its file is the folio's first.

@@ -256,6 +256,12 @@ impl<D: InodeData> Inode<D> {
     }
 }
 
+/// How often a large folio is tried to be split: somebody may hold it for a moment only.
+const SPLIT_TRIES: usize = 8;
+
+/// The last byte of the last page that a file can have.
+const LAST_BYTE: bindings::loff_t = (i64::MAX & !(PAGE_SIZE as i64 - 1)) - 1;
+
 /// The lock of an inode, which writers and truncation hold.
 ///
 /// # Invariants
@@ -270,9 +276,17 @@ pub struct InodeGuard<'a, D: InodeData> {
 impl<D: InodeData> InodeGuard<'_, D> {
     /// Sets the size of the file, in bytes, and frees the pages beyond it. May sleep.
     ///
+    /// No folio may lie across the end of the file: the core would drop the pages beyond when it
+    /// splits such a folio, and would account them as written back, which the inode of a file
+    /// without writeback is not fit for (`__folio_freeze_and_split_unmapped()` in
+    /// mm/huge_memory.c: `inode_to_wb()` is null). So the pages go first, while the size is still
+    /// the old one, and then the size is set.
+    ///
     /// # Errors
     ///
-    /// What [`InodeData::may_resize`] says; the size is unchanged then.
+    /// What [`InodeData::may_resize`] says; the size is unchanged then. `EBUSY` when a large folio
+    /// across the new end cannot be split, since somebody else holds its pages (direct I/O,
+    /// `vmsplice(2)`): the size is unchanged, and what lies behind the new end is zeroes.
     pub fn resize(&self, size: u64) -> Result {
         self.inode.may_resize(size)?;
         let raw_size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
@@ -282,15 +296,48 @@ impl<D: InodeData> InodeGuard<'_, D> {
             self.zero_tail();
         }
         let exclusive = mapping.invalidate_lock();
+        let mut whole = true;
         let removed = exclusive.count_removed(|| {
-            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
-            // held.
-            unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
+            for _ in 0..SPLIT_TRIES {
+                // SAFETY: The inode is locked, and no page can be added while the invalidate lock
+                // is held. The range ends with the last page that a file can have.
+                unsafe {
+                    bindings::truncate_pagecache_range(self.inode.as_raw(), raw_size, LAST_BYTE)
+                };
+                whole = !mapping.has_folio_across(size);
+                if whole {
+                    break;
+                }
+            }
+            if whole {
+                // SAFETY: As above. Nothing is left to be freed, but what a fault on a resident
+                // page mapped meanwhile is unmapped.
+                unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
+            }
         });
         drop(exclusive);
         self.report(removed);
+        if !whole {
+            return Err(EBUSY);
+        }
         D::resized(self.inode, from, size, removed);
         Ok(())
+    }
+
+    /// Frees what a write that stopped early brought behind the end of the file, up to byte `reach`:
+    /// no folio may lie across that end, or behind it.
+    ///
+    /// # Errors
+    ///
+    /// As [`InodeGuard::resize`]; the file has zeroes up to `reach` then.
+    pub(crate) fn trim(&self, reach: u64) -> Result {
+        let size = self.inode.mapping().size();
+        if reach <= size.next_multiple_of(PAGE_SIZE as u64) {
+            return Ok(());
+        }
+        // A folio across the end may be split only while the end is elsewhere: see `resize`.
+        self.extend(reach);
+        self.resize(size)
     }
 
     /// Lets the file grow to `size` bytes after a write; a smaller size changes nothing.

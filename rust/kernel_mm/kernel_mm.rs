@@ -14,24 +14,27 @@
 //! |---|---|---|
 //! | [`misc`], [`pseudo_fs`], [`anon`] | miscdevice.h, pseudo_fs.h, ... | give files to userspace |
 //! | [`file_ops`], [`desc`] | fs.h | the files: hooks for mmap(2), read, write, ioctl, ... |
-//! | [`vm_ops`], [`vma`] | mm.h | the mappings: VMAs and what happens to them |
+//! | [`vm_ops`], [`vma`], [`advice`] | mm.h | the mappings: VMAs and what happens to them |
 //! | [`fault`], [`map_pages`], [`mkwrite`], [`huge_fault`], [`access`] | mm.h | page faults |
 //! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
-//! | [`page_cache`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
+//! | [`page_cache`], [`insert`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
 //! | [`percpu`], [`mem`], [`mod@tracepoint`] | percpu.h, mm.h, tracepoint.h | smaller helps |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 pub mod access;
+pub mod advice;
 pub mod anon;
 pub mod desc;
 pub mod fault;
+mod fault_around;
 mod ffi;
 pub mod file_ops;
 mod file_table;
 pub mod folio;
 pub mod huge_fault;
 pub mod inode;
+pub mod insert;
 #[cfg(CONFIG_KUNIT = "y")]
 pub mod kunit;
 pub mod map_pages;

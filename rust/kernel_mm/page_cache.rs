@@ -121,6 +121,16 @@ impl AddressSpace {
         Some(unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) })
     }
 
+    /// Tells whether a folio lies across byte `end`, if that were the end of the file: whether it
+    /// holds the page before as well as the one behind.
+    pub(crate) fn has_folio_across(&self, end: u64) -> bool {
+        let behind = end.div_ceil(kernel::page::PAGE_SIZE as u64) as usize;
+        match (behind.checked_sub(1), self.lock_folio(behind)) {
+            (Some(before), Some(folio)) => folio.contains(before),
+            _ => false,
+        }
+    }
+
     /// Finds and locks the folio that holds page `index`, or returns `None`. May sleep.
     pub fn lock_folio(&self, index: usize) -> Option<LockedFolio> {
         // SAFETY: The page cache is valid.

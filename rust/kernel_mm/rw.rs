@@ -18,6 +18,7 @@ use crate::{
         InodeGuard, //
     }, //
 };
+use core::ops::Range;
 use kernel::{
     bindings,
     error::to_result,
@@ -85,8 +86,8 @@ pub enum Growth {
 
 /// Writes to `inode` at the position of `kiocb`, and advances it. May sleep.
 ///
-/// `folio_at` finds or makes the folio that holds a page (its index); it is called with the inode
-/// locked. Returns the number of bytes written, which is smaller than asked when `folio_at` or the
+/// `folio_at` finds or makes the folio that holds the first page of a range (indexes), all of which
+/// is going to be written; it is called with the inode locked. Returns the number of bytes written, which is smaller than asked when `folio_at` or the
 /// end of a file that does not grow stops it on the way.
 ///
 /// # Errors
@@ -98,7 +99,7 @@ pub fn write_iter<T, D: InodeData>(
     kiocb: &mut FileKiocb<'_, T>,
     iov: &mut IovIterSource<'_>,
     growth: Growth,
-    folio_at: impl Fn(&InodeGuard<'_, D>, usize) -> Result<LockedFolio>,
+    folio_at: impl Fn(&InodeGuard<'_, D>, Range<usize>) -> Result<LockedFolio>,
 ) -> Result<usize> {
     let guard = inode.lock();
     // SAFETY: Both are valid. This takes O_APPEND and RLIMIT_FSIZE into account, and clips.
@@ -125,7 +126,14 @@ pub fn write_iter<T, D: InodeData>(
     }
     // SAFETY: The file is open; this drops set-user-ID bits and updates the times.
     to_result(unsafe { bindings::file_modified((*kiocb.as_raw()).ki_filp) })?;
-    let result = copy_in(&guard, kiocb, iov, folio_at);
+    let mut reach = 0;
+    let result = copy_in(&guard, kiocb, iov, folio_at, &mut reach);
+    // The error of the write is the one to tell.
+    let trimmed = guard.trim(reach);
+    let result = result.and_then(|written| match trimmed {
+        Err(error) if written == 0 => Err(error),
+        _ => Ok(written),
+    });
     if clipped > 0 {
         let left = iov.len();
         // SAFETY: Undoes the clipping above, for callers that look at what is left.
@@ -134,12 +142,13 @@ pub fn write_iter<T, D: InodeData>(
     result
 }
 
-/// The copy loop of [`write_iter`].
+/// The copy loop of [`write_iter`]; `reach` is set to where the last folio ends, in bytes.
 fn copy_in<T, D: InodeData>(
     guard: &InodeGuard<'_, D>,
     kiocb: &mut FileKiocb<'_, T>,
     iov: &mut IovIterSource<'_>,
-    folio_at: impl Fn(&InodeGuard<'_, D>, usize) -> Result<LockedFolio>,
+    folio_at: impl Fn(&InodeGuard<'_, D>, Range<usize>) -> Result<LockedFolio>,
+    reach: &mut u64,
 ) -> Result<usize> {
     let mut total = 0;
     while !iov.is_empty() {
@@ -147,12 +156,16 @@ fn copy_in<T, D: InodeData>(
             return stopped_after(total, EINTR);
         }
         let pos = kiocb.ki_pos() as u64;
-        let mut folio = match folio_at(guard, (pos / PAGE_SIZE as u64) as usize) {
+        let first = (pos / PAGE_SIZE as u64) as usize;
+        // The sum was checked when the write began.
+        let end = (pos + iov.len() as u64).div_ceil(PAGE_SIZE as u64) as usize;
+        let mut folio = match folio_at(guard, first..end) {
             Ok(folio) => folio,
             Err(error) => return stopped_after(total, error),
         };
         let offset = pos as usize & (folio.size() - 1);
         let want = (folio.size() - offset).min(iov.len());
+        *reach = pos + (folio.size() - offset) as u64;
         let copied = folio.copy_from_iter(offset, want, iov);
         drop(folio);
         if copied > 0 {

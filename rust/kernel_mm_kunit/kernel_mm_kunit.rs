@@ -26,6 +26,7 @@ mod frames;
 mod hooks;
 mod inode;
 mod memory;
+mod insert;
 mod page_cache;
 mod percpu;
 mod stores;

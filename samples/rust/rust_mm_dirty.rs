@@ -37,6 +37,10 @@ use kernel_mm::{
         Inode,
         InodeData, //
     },
+    insert::{
+        Room,
+        Unlimited, //
+    },
     misc::MiscRegistration,
     mkwrite::MkwriteFault,
     page_cache::AddressSpace,
@@ -135,15 +139,9 @@ impl VmOperations for DirtyVm {
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let mapping = vmf.data().mapping();
         let held = mapping.invalidate_lock_shared();
-        if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
-            return vmf.locked(folio);
-        }
-        let Some(folio) = mapping.alloc_folio(0) else {
-            return vmf.no_memory();
-        };
-        match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
-            Ok(folio) => vmf.locked(folio),
-            Err(failed) if failed.error == EEXIST => vmf.nopage(),
+        let room = Room::page(vmf.pgoff());
+        match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
+            Ok(found) => vmf.locked(found.into_folio()),
             Err(_) => vmf.no_memory(),
         }
     }

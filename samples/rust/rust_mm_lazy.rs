@@ -27,6 +27,10 @@ use kernel_mm::{
         Inode,
         InodeData, //
     },
+    insert::{
+        Room,
+        Unlimited, //
+    },
     map_pages::MapPages,
     misc::MiscRegistration,
     page_cache::AddressSpace,
@@ -111,16 +115,9 @@ impl VmOperations for LazyVm {
         if vmf.pgoff() >= mapping.size_pages() {
             return vmf.sigbus();
         }
-        if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
-            return vmf.locked(folio);
-        }
-        let Some(folio) = mapping.alloc_folio(0) else {
-            return vmf.no_memory();
-        };
-        match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
-            Ok(folio) => vmf.locked(folio),
-            // Somebody else was faster: look again.
-            Err(failed) if failed.error == EEXIST => vmf.nopage(),
+        let room = Room::page(vmf.pgoff());
+        match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
+            Ok(found) => vmf.locked(found.into_folio()),
             Err(_) => vmf.no_memory(),
         }
     }

@@ -25,6 +25,11 @@ use kernel_mm::{
         VmFault, //
     },
     folio::NewFolio,
+    insert::{
+        Found,
+        Room,
+        Unlimited, //
+    },
     map_pages::MapPages,
     page_cache::AddressSpace,
     vm_ops::{
@@ -63,20 +68,13 @@ fn answer<V: CtlVm>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_> {
     if vmf.pgoff() >= mapping.size_pages() {
         return vmf.sigbus();
     }
-    if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
-        return vmf.locked(folio);
-    }
-    let Some(folio) = mapping.alloc_folio(0) else {
-        return vmf.no_memory();
-    };
-    match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
-        Ok(folio) if retry => match vmf.retry() {
+    let room = Room::page(vmf.pgoff());
+    match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
+        Ok(Found::Added { folio, .. }) if retry => match vmf.retry() {
             Ok(answer) => answer,
             Err(vmf) => vmf.locked(folio),
         },
-        Ok(folio) => vmf.locked(folio),
-        // Somebody else was faster: look again.
-        Err(failed) if failed.error == EEXIST => vmf.nopage(),
+        Ok(found) => vmf.locked(found.into_folio()),
         Err(_) => vmf.no_memory(),
     }
 }

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Adding folios where there are none.
+
+use core::cell::Cell;
+use kernel::{
+    macros::kunit_tests,
+    prelude::*, //
+};
+use kernel_mm::insert::Quota;
+
+/// So many pages may still be added.
+struct Left(Cell<usize>);
+
+impl Quota for Left {
+    fn charge(&self, pages: usize) -> Result {
+        self.0.set(self.0.get().checked_sub(pages).ok_or(ENOMEM)?);
+        Ok(())
+    }
+
+    fn uncharge(&self, pages: usize) {
+        self.0.set(self.0.get() + pages);
+    }
+}
+
+#[kunit_tests(kernel_mm_insert)]
+mod tests {
+    use super::*;
+    use crate::driver::*;
+    use kernel_mm::{
+        file_ops::Hook,
+        insert::{
+            Found,
+            Room,
+            Unlimited, //
+        },
+        page_cache::AddressSpace, //
+    };
+
+    fn fixture() -> Result<Fixture> {
+        Fixture::new(64, Hook::Mmap, Mode::Page)
+    }
+
+    /// What is added for page `index`: order, and whether it was less than there was room for.
+    fn added<Q: Quota>(
+        fixture: &Fixture,
+        index: usize,
+        room: &Room,
+        quota: &Q,
+    ) -> Result<(u32, bool)> {
+        let held = fixture.inode.mapping().invalidate_lock_shared();
+        match AddressSpace::find_or_add(&held, index, room, quota)? {
+            Found::Added { folio, fell_back } => {
+                assert!(folio.contains(index));
+                Ok((folio.order(), fell_back))
+            }
+            Found::Cached(_) => Err(EEXIST),
+        }
+    }
+
+    #[test]
+    fn largest_aligned_folio_within_the_room_is_added() -> Result {
+        let fixture = fixture()?;
+        // Pages 3 to 12: order 2 is the largest that holds page 5 and begins at a multiple.
+        assert_eq!(
+            added(&fixture, 5, &Room::new(3..13, 9), &Unlimited)?,
+            (2, false)
+        );
+        assert_eq!(fixture.inode.mapping().nr_pages(), 4);
+        assert_eq!(
+            added(&fixture, 3, &Room::new(3..13, 9), &Unlimited)?,
+            (0, false)
+        );
+        // As large as the room says, even where more would fit.
+        assert_eq!(
+            added(&fixture, 32, &Room::new(0..64, 3), &Unlimited)?,
+            (3, false)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn pages_that_are_there_are_found_and_leave_less_room() -> Result {
+        let fixture = fixture()?;
+        let all = Room::new(0..64, 9);
+        assert_eq!(added(&fixture, 9, &Room::page(9), &Unlimited)?, (0, false));
+        assert_eq!(added(&fixture, 9, &all, &Unlimited).err(), Some(EEXIST));
+        // Page 9 is in the way of all that begins at 8 or before.
+        assert_eq!(added(&fixture, 12, &all, &Unlimited)?, (2, false));
+        assert_eq!(added(&fixture, 8, &all, &Unlimited)?, (0, false));
+        assert_eq!(added(&fixture, 0, &all, &Unlimited)?, (3, false));
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_quota_refuses_is_tried_smaller_and_charged_once() -> Result {
+        let fixture = fixture()?;
+        let left = Left(Cell::new(7));
+        assert_eq!(
+            added(&fixture, 16, &Room::new(16..32, 4), &left)?,
+            (2, true)
+        );
+        assert_eq!(left.0.get(), 3);
+        assert_eq!(
+            added(&fixture, 20, &Room::new(16..32, 4), &left)?,
+            (1, true)
+        );
+        assert_eq!(added(&fixture, 22, &Room::page(22), &left)?, (0, false));
+        assert_eq!(
+            added(&fixture, 23, &Room::page(23), &left).err(),
+            Some(ENOMEM)
+        );
+        assert_eq!(left.0.get(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn fill_adds_what_is_missing_until_the_quota_ends() -> Result {
+        let fixture = fixture()?;
+        let left = Left(Cell::new(5));
+        assert_eq!(added(&fixture, 2, &Room::page(2), &left)?, (0, false));
+        let held = fixture.inode.mapping().invalidate_lock_shared();
+        assert_eq!(AddressSpace::fill(&held, 0..4, &left), 3);
+        assert_eq!(AddressSpace::fill(&held, 4..8, &left), 1);
+        assert_eq!(left.0.get(), 0);
+        assert_eq!(fixture.inode.mapping().nr_pages(), 5);
+        // They are unlocked, and of one page each.
+        let folio = fixture.inode.mapping().lock_folio(4).ok_or(ENOENT)?;
+        assert_eq!(folio.order(), 0);
+        Ok(())
+    }
+}
