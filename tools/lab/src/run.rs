@@ -24,6 +24,12 @@ pub struct VmArgs {
     /// Load the module first and unload it afterwards.
     #[arg(long)]
     module: bool,
+    /// Count instructions: a nanosecond in the guest is one of them, on its only processor.
+    #[arg(long)]
+    icount: bool,
+    /// Memory of the guest, MiB.
+    #[arg(long)]
+    memory: Option<u32>,
     /// Command and arguments.
     #[arg(last = true, required = true)]
     command: Vec<String>,
@@ -67,6 +73,8 @@ pub fn command(project: &Project, args: &VmArgs) -> Result<u8> {
         false => Vm::new("try", ready.kernel),
     };
     vm.append.clone_from(&args.append);
+    vm.icount = args.icount;
+    vm.memory = args.memory.unwrap_or(vm.memory);
     let vm = vm.timeout(Duration::from_secs(args.timeout));
     Ok(report(&vm.run(project, &args.command)?))
 }

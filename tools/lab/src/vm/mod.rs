@@ -59,6 +59,8 @@ pub struct Vm {
     pub insmod: Vec<Vec<String>>,
     /// Variables for the command.
     pub env: Vec<(String, String)>,
+    /// Let a guest's nanosecond be one instruction, the same in every run: one processor, emulated.
+    pub icount: bool,
 }
 
 /// What came of a run.
@@ -113,6 +115,7 @@ impl Vm {
             append: Vec::new(),
             insmod: Vec::new(),
             env: Vec::new(),
+            icount: false,
         }
     }
 

@@ -50,7 +50,11 @@ pub fn command(
     ]);
     // virtiofs would need a daemon, and microvm comes with it: 9p works the same everywhere.
     run.args(["--force-9p", "--disable-microvm"]);
-    if accel == Accel::Tcg {
+    if vm.icount {
+        run.args(["--disable-kvm", "--qemu-opt=-accel"]);
+        run.args(["--qemu-opt=tcg,thread=single", "--qemu-opt=-icount"]);
+        run.arg("--qemu-opt=shift=0,sleep=off");
+    } else if accel == Accel::Tcg {
         run.args([
             "--disable-kvm",
             "--qemu-opt=-accel",
@@ -61,7 +65,7 @@ pub fn command(
         "--memory",
         &format!("{}M", vm.memory),
         "--cpus",
-        &vm.cpus.to_string(),
+        &if vm.icount { 1 } else { vm.cpus }.to_string(),
     ]);
     run.arg(format!("--rwdir={GUEST_DIR}={}", dir.display()));
     // A dead guest must end at once; its last words must be on the console.
