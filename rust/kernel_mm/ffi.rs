@@ -38,8 +38,8 @@ pub(crate) const GFP_SOFT: bindings::gfp_t =
     1 << bindings::___GFP_NORETRY_BIT | 1 << bindings::___GFP_NOWARN_BIT;
 
 /// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
-pub(crate) const GFP_RECLAIM: bindings::gfp_t = 1 << bindings::___GFP_DIRECT_RECLAIM_BIT
-    | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
+pub(crate) const GFP_RECLAIM: bindings::gfp_t =
+    1 << bindings::___GFP_DIRECT_RECLAIM_BIT | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
 /// `XA_PRESENT` of `include/linux/xarray.h`.
 pub(crate) const XA_PRESENT: bindings::xa_mark_t = 8;
 /// `VM_LOCKED` of `include/linux/mm.h`.

@@ -3,6 +3,10 @@
 //! The device: its limits, what its regions use together, and the region that `/dev/rmmap` shows.
 
 use crate::{
+    policy::{
+        Policy,
+        PolicyCell, //
+    },
     region::{
         Kind,
         Region,
@@ -91,6 +95,8 @@ impl Limits {
 pub(crate) struct Device {
     pub(crate) limits: Limits,
     pub(crate) hook: Hook,
+    /// The folio policy of the device's own region, and of regions that are created without one.
+    pub(crate) policy: PolicyCell,
     /// What happened to all regions, those that are gone included.
     pub(crate) counters: Counters,
     /// What a private write to a hole is given to copy; never mapped, never written.
@@ -102,10 +108,11 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub(crate) fn new(limits: Limits, hook: Hook) -> Result<Arc<Self>> {
+    pub(crate) fn new(limits: Limits, hook: Hook, policy: Policy) -> Result<Arc<Self>> {
         let device = Self {
             limits,
             hook,
+            policy: PolicyCell::new(policy),
             counters: Counters::new()?,
             zero_page: NewFolio::zero_page()?,
             used: Atomic::new(0),
@@ -153,6 +160,6 @@ impl Device {
 
 /// Makes the region that `/dev/rmmap` shows.
 pub(crate) fn own_region(device: &Arc<Device>, mount: &Mount) -> Result<RegionRef> {
-    let region = Region::new(device.clone(), Kind::Device)?;
+    let region = Region::new(device.clone(), Kind::Device, device.policy.get())?;
     mount.create_inode(device.limits.capacity, region)
 }

@@ -5,6 +5,7 @@
 use crate::{
     device::REGION_FS,
     file::RegionFile,
+    policy::Policy,
     region::{
         Kind,
         Region,
@@ -41,6 +42,7 @@ pub(crate) fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Re
         RMMAP_IOC_INFO => put(arg, &info(region)),
         RMMAP_IOC_CREATE => create(region, &get(arg)?),
         RMMAP_IOC_DISCARD => discard(region, file, &get(arg)?),
+        RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
         RMMAP_IOC_STATS => put(
             arg,
             &RmmapStats {
@@ -84,7 +86,7 @@ fn info(region: &RegionRef) -> RmmapInfo {
             Kind::Device => RMMAP_KIND_DEVICE,
             Kind::Created => RMMAP_KIND_REGION,
         },
-        pad: 0,
+        policy: region.policy().to_abi(),
         size: mapping.size(),
         resident: (mapping.nr_pages() * PAGE_SIZE) as u64,
         capacity: device.limits.capacity,
@@ -100,6 +102,13 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
         return Err(EINVAL);
     }
     let device = &region.device;
+    let policy = match arg.flags & !RMMAP_CREATE_CLOEXEC {
+        0 => device.policy.get(),
+        RMMAP_CREATE_NEVER => Policy::Never,
+        RMMAP_CREATE_ADAPTIVE => Policy::Adaptive,
+        RMMAP_CREATE_ALWAYS => Policy::Always,
+        _ => return Err(EINVAL),
+    };
     if arg.size > device.limits.max_bytes {
         return Err(ENOMEM);
     }
@@ -109,7 +118,7 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
         0
     };
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
-    let data = Region::new(device.clone(), Kind::Created)?;
+    let data = Region::new(device.clone(), Kind::Created, policy)?;
     let (file, inode) =
         REGION_FS.create_file_and_inode::<RegionFile>(c"rmmap", device.hook, arg.size, data)?;
     trace::create(&inode, arg.size, arg.flags);
@@ -118,12 +127,28 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
     Ok(number as isize)
 }
 
+/// Sets the folio policy of the region.
+fn set_policy(region: &RegionRef, file: &File, arg: &RmmapPolicy) -> Result<isize> {
+    // What memory a region takes is for those to say who may take it.
+    may_change(file)?;
+    if arg.pad != 0 {
+        return Err(EINVAL);
+    }
+    region.set_policy(Policy::from_abi(arg.policy)?);
+    Ok(0)
+}
+
+/// As fallocate(2) asks, which a device node does not offer.
+fn may_change(file: &File) -> Result {
+    match file.flags() & flags::O_ACCMODE {
+        flags::O_RDONLY => Err(EBADF),
+        _ => Ok(()),
+    }
+}
+
 /// Gives the memory of a range back.
 fn discard(region: &RegionRef, file: &File, arg: &RmmapRange) -> Result<isize> {
-    // As fallocate(2) does, which a device node does not offer.
-    if file.flags() & flags::O_ACCMODE == flags::O_RDONLY {
-        return Err(EBADF);
-    }
+    may_change(file)?;
     let page = PAGE_SIZE as u64;
     let end = arg.offset.checked_add(arg.len).ok_or(EINVAL)?;
     if arg.len == 0 || arg.offset % page != 0 || arg.len % page != 0 {

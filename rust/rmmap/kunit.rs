@@ -53,8 +53,8 @@ mod region {
             REGION_FS, //
         },
         file::RegionFile,
+        policy::Policy,
         region::{
-            add_page,
             find_or_add,
             Kind,
             Region, //
@@ -64,12 +64,16 @@ mod region {
         page::PAGE_SIZE,
         sync::Arc, //
     };
-    use kernel_mm::file_ops::Hook;
+    use kernel_mm::{
+        file_ops::Hook,
+        insert::Room,
+        page_cache::AddressSpace, //
+    };
 
     /// A device of its own with room for `pages` pages.
     fn device(pages: usize) -> Result<Arc<Device>> {
         let bytes = (pages * PAGE_SIZE) as u64;
-        Device::new(Limits::new(bytes, bytes)?, Hook::Mmap)
+        Device::new(Limits::new(bytes, bytes)?, Hook::Mmap, Policy::Never)
     }
 
     #[test]
@@ -89,7 +93,7 @@ mod region {
         let device = device(3)?;
         let size = 8 * PAGE_SIZE as u64;
         let make = || {
-            let data = Region::new(device.clone(), Kind::Created)?;
+            let data = Region::new(device.clone(), Kind::Created, Policy::Never)?;
             REGION_FS.create_file_and_inode::<RegionFile>(c"kunit", Hook::Mmap, size, data)
         };
         let (file_a, a) = make()?;
@@ -97,17 +101,19 @@ mod region {
         assert_eq!(device.regions(), 2);
         {
             let held = a.mapping().invalidate_lock_shared();
-            assert!(find_or_add(&a, &held, 0)?.1);
-            assert!(!find_or_add(&a, &held, 0)?.1);
-            assert_eq!(add_page(&a, &held, 0).err(), Some(EEXIST));
-            assert!(find_or_add(&a, &held, 7)?.1);
+            drop(find_or_add(&a, &held, 0, &Room::page(0))?);
+            drop(find_or_add(&a, &held, 0, &Room::page(0))?);
+            // Not charged either: it is there.
+            let again = AddressSpace::add_largest(&held, 0, &Room::page(0), &**a);
+            assert_eq!(again.err(), Some(EEXIST));
+            drop(find_or_add(&a, &held, 7, &Room::page(7))?);
         }
-        // What failed with EEXIST was not charged.
         assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
         {
             let held = b.mapping().invalidate_lock_shared();
-            assert!(find_or_add(&b, &held, 1)?.1);
-            assert_eq!(find_or_add(&b, &held, 2).err(), Some(ENOMEM));
+            drop(find_or_add(&b, &held, 1, &Room::page(1))?);
+            let failed = find_or_add(&b, &held, 2, &Room::page(2));
+            assert_eq!(failed.err(), Some(ENOMEM));
         }
         a.lock().punch_hole(0, PAGE_SIZE as u64)?;
         assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);

@@ -3,16 +3,21 @@
 //! A region: memory of a size, shared by all who open or map it.
 //!
 //! Its pages are in the page cache of its inode and nowhere else. Each page there is charged to the
-//! device's quota once: by [`add_page`] when it is added, and given back by
+//! device's quota once: by [`Quota::charge`] before it is added, and given back by
 //! [`Region::pages_removed`], which the library calls for each page that leaves. Pages are dirty
 //! from the start, so that none leaves but by truncation, hole punching and the region's end.
 
 use crate::{
     device::Device,
+    policy::{
+        Policy,
+        PolicyCell, //
+    },
     stats::{
         Counters,
         Event, //
     },
+    streams::Streams,
     trace, //
 };
 use kernel::{
@@ -28,6 +33,11 @@ use kernel_mm::{
     inode::{
         Inode,
         InodeData, //
+    },
+    insert::{
+        Found,
+        Quota,
+        Room, //
     },
     page_cache::{
         AddressSpace,
@@ -52,13 +62,19 @@ pub(crate) struct Region {
     pub(crate) device: Arc<Device>,
     pub(crate) kind: Kind,
     pub(crate) counters: Counters,
+    /// Where it is being touched page after page.
+    pub(crate) streams: Streams,
+    /// A created region's policy. The device's own region has the device's.
+    policy: PolicyCell,
 }
 
 impl Region {
-    pub(crate) fn new(device: Arc<Device>, kind: Kind) -> Result<KBox<Self>> {
+    pub(crate) fn new(device: Arc<Device>, kind: Kind, policy: Policy) -> Result<KBox<Self>> {
         let region = KBox::new(
             Self {
                 counters: Counters::new()?,
+                streams: Streams::new(),
+                policy: PolicyCell::new(policy),
                 kind,
                 device,
             },
@@ -66,6 +82,40 @@ impl Region {
         )?;
         region.device.count_region(1);
         Ok(region)
+    }
+
+    /// Returns the folio policy.
+    #[inline]
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy_cell().get()
+    }
+
+    /// Sets the folio policy.
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        self.policy_cell().set(policy);
+    }
+
+    #[inline]
+    fn policy_cell(&self) -> &PolicyCell {
+        match self.kind {
+            Kind::Device => &self.device.policy,
+            Kind::Created => &self.policy,
+        }
+    }
+
+    /// Counts `n` folios of `order` that were added.
+    pub(crate) fn count_folios(&self, order: u32, n: usize) {
+        self.counters.add_folios(order, n as u64);
+        self.device.counters.add_folios(order, n as u64);
+    }
+
+    /// Counts a folio that was added, and takes it.
+    pub(crate) fn count_added(&self, folio: LockedFolio, fell_back: bool) -> LockedFolio {
+        self.count_folios(folio.order(), 1);
+        if fell_back {
+            self.count(Event::OrderFallback);
+        }
+        folio
     }
 
     /// Counts `n` of `event`, for the region and for the device.
@@ -111,7 +161,17 @@ impl InodeData for Region {
     }
 }
 
-/// Finds page `index`, or allocates it zeroed; returns its folio, locked, and whether it is new.
+impl Quota for Region {
+    fn charge(&self, pages: usize) -> Result {
+        self.device.charge(pages)
+    }
+
+    fn uncharge(&self, pages: usize) {
+        self.device.uncharge(pages);
+    }
+}
+
+/// Finds the folio that holds page `index`, or adds one that has `room`; returns it locked.
 ///
 /// # Errors
 ///
@@ -120,40 +180,15 @@ pub(crate) fn find_or_add<G: TruncationHeldOff>(
     region: &Region,
     held: &G,
     index: usize,
-) -> Result<(LockedFolio, bool)> {
-    loop {
-        if let Some(folio) = held.mapping().lock_folio(index) {
-            return Ok((folio, false));
-        }
-        match add_page(region, held, index) {
-            // Somebody else was faster.
-            Err(e) if e == EEXIST => continue,
-            added => return added.map(|folio| (folio, true)),
-        }
-    }
-}
-
-/// Adds a zeroed page at `index`, where there is none.
-///
-/// # Errors
-///
-/// `EEXIST` when there is one now; otherwise as [`find_or_add`].
-pub(crate) fn add_page<G: TruncationHeldOff>(
-    region: &Region,
-    held: &G,
-    index: usize,
+    room: &Room,
 ) -> Result<LockedFolio> {
-    region.device.charge(1)?;
-    let folio = held.mapping().alloc_folio(0).ok_or(ENOMEM);
-    let added = folio.and_then(|folio| {
-        AddressSpace::add_folio(held, folio, index).map_err(|failed| failed.error)
-    });
-    match &added {
-        Ok(folio) => {
-            region.counters.add_folio(folio.order());
-            region.device.counters.add_folio(folio.order());
+    match AddressSpace::find_or_add(held, index, room, region)? {
+        Found::Cached(folio) => Ok(folio),
+        Found::Added { folio, fell_back } => {
+            // A stream of writes is one as well as a stream of touches.
+            let level = region.streams.level(index);
+            region.streams.record(folio.end_of(index), level);
+            Ok(region.count_added(folio, fell_back))
         }
-        Err(_) => region.device.uncharge(1),
     }
-    added
 }

@@ -7,6 +7,8 @@
 //! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` shows |
 //! | `region.rs` | a region: its quota and how it comes to a page |
 //! | `vm.rs` | page faults |
+//! | `policy.rs`, `streams.rs` | how much memory a fault brings, and in which folios |
+//! | `debugfs.rs` | the policy, to be changed at run time |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
 //! | `stats.rs` | the counters |
@@ -15,19 +17,25 @@
 
 #![forbid(unsafe_code)]
 
+mod debugfs;
 mod device;
 mod file;
 mod ioctl;
 #[cfg(CONFIG_KUNIT = "y")]
 mod kunit;
+mod policy;
 mod region;
 mod stats;
+mod streams;
 mod trace;
 mod vm;
 
-use crate::device::{
-    Device,
-    Limits, //
+use crate::{
+    device::{
+        Device,
+        Limits, //
+    },
+    policy::Policy, //
 };
 use kernel::{
     prelude::*,
@@ -53,6 +61,10 @@ module! {
             default: 0xffff_ffff_ffff_fffe,
             description: "Memory that all regions may hold together, bytes (default: half of RAM)",
         },
+        policy: u32 {
+            default: 1,
+            description: "Folio policy: 0 never large, 1 adaptive (default), 2 always large",
+        },
         prepare: bool {
             default: false,
             description: "Answer mmap(2) by mmap_prepare instead of the older mmap hook",
@@ -68,6 +80,8 @@ struct Rmmap {
     // Behind the registration: no file is open once that is gone, and the device's own region is
     // freed while the module is still there.
     device: Arc<Device>,
+    #[pin]
+    _debugfs: debugfs::Files,
     // Behind the device: its region must be gone before the mount.
     _mount: device::Mount,
 }
@@ -85,7 +99,11 @@ impl kernel::InPlaceModule for Rmmap {
                 module_parameters::max_bytes.value(),
             )?;
             let mount = device::Mount::new(&device::DEVICE_FS)?;
-            let device = Device::new(limits, hook)?;
+            let number = module_parameters::policy.value();
+            let policy = Policy::from_abi(number).inspect_err(|_| {
+                pr_err!("policy={number} is unusable: 0 never, 1 adaptive, 2 always\n");
+            })?;
+            let device = Device::new(limits, hook, policy)?;
             let region = device::own_region(&device, &mount)?;
             pr_info!(
                 "/dev/rmmap: {} MiB, all regions at most {} MiB, mapped by {}\n",
@@ -98,6 +116,7 @@ impl kernel::InPlaceModule for Rmmap {
             );
             Ok(try_pin_init!(Self {
                 misc <- MiscRegistration::register(c"rmmap", hook, region),
+                _debugfs <- debugfs::Files::new(device.clone()),
                 device,
                 _mount: mount,
             }))

@@ -46,11 +46,11 @@ impl Counters {
         self.0.add(event as usize, n);
     }
 
-    /// Counts a folio that was added.
+    /// Counts `n` folios of `order` that were added.
     #[inline(always)]
-    pub(crate) fn add_folio(&self, order: u32) {
+    pub(crate) fn add_folios(&self, order: u32, n: u64) {
         self.0
-            .add(EVENTS + (order as usize).min(RMMAP_NR_ORDERS - 1), 1);
+            .add(EVENTS + (order as usize).min(RMMAP_NR_ORDERS - 1), n);
     }
 
     /// Returns the sums over all CPUs.

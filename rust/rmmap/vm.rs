@@ -7,11 +7,14 @@
 //! 2. A page that is there is given.
 //! 3. A private write to a hole gets a page of zeroes to copy, so that no memory is spent on a page
 //!    that nobody shares.
-//! 4. Otherwise a zeroed page is added.
+//! 4. Otherwise zeroed memory is added, as much and in such folios as the policy says.
 
 use crate::{
+    policy::{
+        self,
+        How, //
+    },
     region::{
-        add_page,
         Region,
         RegionRef, //
     },
@@ -24,7 +27,15 @@ use kernel_mm::{
         Answer,
         VmFault, //
     },
+    insert::{
+        Found,
+        Room, //
+    },
     map_pages::MapPages,
+    page_cache::{
+        AddressSpace,
+        InvalidateShared, //
+    },
     vm_ops::VmOperations,
     vma::Plain, //
 };
@@ -58,48 +69,88 @@ impl VmOperations for RegionVm {
         }
 
         let held = region.mapping().invalidate_lock_shared();
-        if index >= region.mapping().size_pages() {
+        let end = region.mapping().size_pages();
+        if index >= end {
             region.count(Event::AnswerSigbus);
             trace::fault(region, &vmf, trace::Answer::Sigbus, 0);
             return vmf.sigbus();
         }
-        loop {
-            if let Some(folio) = region.mapping().lock_folio(index) {
-                region.count(Event::AnswerCached);
-                trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
-                return vmf.locked(folio);
-            }
-            trace::zero_page(region, &vmf);
-            vmf = match vmf.into_cow() {
-                Ok(cow) => {
-                    region.count(Event::AnswerZero);
-                    return cow.copy_of(region.device.zero_page());
-                }
-                Err(vmf) => vmf,
-            };
-            match add_page(region, &held, index) {
-                Ok(folio) => {
-                    region.count(Event::AnswerNew);
-                    trace::fault(region, &vmf, trace::Answer::New, folio.order());
-                    return vmf.locked(folio);
-                }
-                // Another thread added it; take that one.
-                Err(e) if e == EEXIST => {}
-                Err(_) => {
-                    region.count(if vmf.is_touch() {
-                        Event::AnswerSigbus
-                    } else {
-                        Event::AnswerOom
-                    });
-                    trace::fault(region, &vmf, trace::Answer::no_memory(&vmf), 0);
-                    return vmf.no_memory();
-                }
-            }
+        if let Some(folio) = region.mapping().lock_folio(index) {
+            region.count(Event::AnswerCached);
+            trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
+            return vmf.locked(folio);
         }
+        trace::zero_page(region, &vmf);
+        vmf = match vmf.into_cow() {
+            Ok(cow) => {
+                region.count(Event::AnswerZero);
+                return cow.copy_of(region.device.zero_page());
+            }
+            Err(vmf) => vmf,
+        };
+        add(region, &held, vmf, end)
     }
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
         pages.atomic().count(Event::MapPages);
         trace::map_pages(pages)
+    }
+}
+
+/// Answers a fault on a page that is missing, in a region of `end` pages.
+fn add<'a>(
+    region: &RegionRef,
+    held: &InvalidateShared<'_>,
+    mut vmf: VmFault<'a, RegionVm>,
+    end: usize,
+) -> Answer<'a> {
+    let index = vmf.pgoff();
+    let plan = policy::for_fault(region, &vmf, end);
+    let record = |end| {
+        if let Some(level) = plan.level {
+            region.streams.record(end, level);
+        }
+    };
+    let room = match plan.how {
+        How::Folio(room) => room,
+        How::Batch(pages) => {
+            let end = pages.end.min(vmf.table().end);
+            let added = AddressSpace::fill(held, index..end, &***region);
+            region.count_folios(0, added);
+            record(index + added);
+            trace::fault(region, &vmf, trace::Answer::New, 0);
+            vmf = match vmf.map_resident(index..end) {
+                Ok(answer) => {
+                    region.count(Event::AnswerNew);
+                    return answer;
+                }
+                // It could not be had, or somebody holds its lock.
+                Err(vmf) => vmf,
+            };
+            Room::page(index)
+        }
+    };
+    match AddressSpace::find_or_add(held, index, &room, &***region) {
+        Ok(Found::Added { folio, fell_back }) => {
+            record(folio.end_of(index));
+            region.count(Event::AnswerNew);
+            trace::fault(region, &vmf, trace::Answer::New, folio.order());
+            vmf.locked(region.count_added(folio, fell_back))
+        }
+        // Another thread added it.
+        Ok(Found::Cached(folio)) => {
+            region.count(Event::AnswerCached);
+            trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
+            vmf.locked(folio)
+        }
+        Err(_) => {
+            region.count(if vmf.is_touch() {
+                Event::AnswerSigbus
+            } else {
+                Event::AnswerOom
+            });
+            trace::fault(region, &vmf, trace::Answer::no_memory(&vmf), 0);
+            vmf.no_memory()
+        }
     }
 }

@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 /* Version of this ABI, in &rmmap_info.abi_version. It grows when a field or a call is added. */
-#define RMMAP_ABI_VERSION 1
+#define RMMAP_ABI_VERSION 2
 
 /* Path of the device node. */
 #define RMMAP_DEVICE "/dev/rmmap"
@@ -32,8 +32,29 @@
 /* &rmmap_create.flags: close the new descriptor on execve(2). */
 #define RMMAP_CREATE_CLOEXEC (1 << 0)
 
-/* &rmmap_create.flags: all flags that this version knows. */
-#define RMMAP_CREATE_ALL RMMAP_CREATE_CLOEXEC
+/*
+ * &rmmap_create.flags: the region has the policy %RMMAP_POLICY_NEVER; without a flag for a policy
+ * it has the device's, as that is now.
+ */
+#define RMMAP_CREATE_NEVER (1 << 1)
+
+/* &rmmap_create.flags: the region has the policy %RMMAP_POLICY_ADAPTIVE. */
+#define RMMAP_CREATE_ADAPTIVE (1 << 2)
+
+/* &rmmap_create.flags: the region has the policy %RMMAP_POLICY_ALWAYS. */
+#define RMMAP_CREATE_ALWAYS (1 << 3)
+
+/* &rmmap_create.flags: all flags that this version knows. Only one may be for a policy. */
+#define RMMAP_CREATE_ALL (((RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_NEVER) | RMMAP_CREATE_ADAPTIVE) | RMMAP_CREATE_ALWAYS)
+
+/* Folio policy: no folio is larger than a page. Sequential touches add several at once. */
+#define RMMAP_POLICY_NEVER 0
+
+/* Folio policy: as large as the way the memory is touched asks for, the default. */
+#define RMMAP_POLICY_ADAPTIVE 1
+
+/* Folio policy: as large as there is room for, at the first touch. */
+#define RMMAP_POLICY_ALWAYS 2
 
 /* &rmmap_info.hook: mappings are made through file_operations.mmap. */
 #define RMMAP_HOOK_MMAP 0
@@ -52,7 +73,7 @@
  * @abi_version: %RMMAP_ABI_VERSION of the loaded module.
  * @hook: Which hook answers mmap(2): %RMMAP_HOOK_MMAP or %RMMAP_HOOK_PREPARE.
  * @kind: What this descriptor is of: %RMMAP_KIND_DEVICE or %RMMAP_KIND_REGION.
- * @pad: Zero.
+ * @policy: The folio policy of this region, RMMAP_POLICY_*.
  * @size: Size of this region, bytes.
  * @resident: Memory that this region holds now, bytes.
  * @capacity: Size of the device's own region, bytes (module parameter capacity).
@@ -64,7 +85,7 @@ struct rmmap_info {
 	__u32 abi_version;
 	__u32 hook;
 	__u32 kind;
-	__u32 pad;
+	__u32 policy;
 	__u64 size;
 	__u64 resident;
 	__u64 capacity;
@@ -93,6 +114,18 @@ struct rmmap_create {
 struct rmmap_range {
 	__u64 offset;
 	__u64 len;
+};
+
+/**
+ * struct rmmap_policy - Argument of %RMMAP_IOC_POLICY.
+ * @policy: RMMAP_POLICY_*; on a descriptor of the device it is the policy of its own region, and of
+ *     regions that are created later without a flag for another. Folios that exist stay as they
+ *     are.
+ * @pad: Must be zero.
+ */
+struct rmmap_policy {
+	__u32 policy;
+	__u32 pad;
 };
 
 /**
@@ -153,5 +186,8 @@ struct rmmap_stats {
 
 /* Reads the counters of this region and of the whole device: &struct rmmap_stats. */
 #define RMMAP_IOC_STATS _IOR(RMMAP_IOC_MAGIC, 3, struct rmmap_stats)
+
+/* Sets the folio policy of the region behind this descriptor: &struct rmmap_policy. */
+#define RMMAP_IOC_POLICY _IOW(RMMAP_IOC_MAGIC, 4, struct rmmap_policy)
 
 #endif /* _UAPI_RMMAP_H */

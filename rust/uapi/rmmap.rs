@@ -12,7 +12,7 @@
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this ABI, in [`RmmapInfo::abi_version`]. It grows when a field or a call is added.
-pub const RMMAP_ABI_VERSION: u32 = 1;
+pub const RMMAP_ABI_VERSION: u32 = 2;
 
 /// Path of the device node.
 pub const RMMAP_DEVICE: &str = "/dev/rmmap";
@@ -35,11 +35,34 @@ pub const RMMAP_IOC_DISCARD: u32 = ioc::<RmmapRange>(IOC_WRITE, 2);
 /// Reads the counters of this region and of the whole device: [`RmmapStats`].
 pub const RMMAP_IOC_STATS: u32 = ioc::<RmmapStats>(IOC_READ, 3);
 
+/// Sets the folio policy of the region behind this descriptor: [`RmmapPolicy`].
+pub const RMMAP_IOC_POLICY: u32 = ioc::<RmmapPolicy>(IOC_WRITE, 4);
+
 /// [`RmmapCreate::flags`]: close the new descriptor on `execve(2)`.
 pub const RMMAP_CREATE_CLOEXEC: u32 = 1 << 0;
 
-/// [`RmmapCreate::flags`]: all flags that this version knows.
-pub const RMMAP_CREATE_ALL: u32 = RMMAP_CREATE_CLOEXEC;
+/// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_NEVER`]; without a flag for a
+/// policy it has the device's, as that is now.
+pub const RMMAP_CREATE_NEVER: u32 = 1 << 1;
+
+/// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_ADAPTIVE`].
+pub const RMMAP_CREATE_ADAPTIVE: u32 = 1 << 2;
+
+/// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_ALWAYS`].
+pub const RMMAP_CREATE_ALWAYS: u32 = 1 << 3;
+
+/// [`RmmapCreate::flags`]: all flags that this version knows. Only one may be for a policy.
+pub const RMMAP_CREATE_ALL: u32 =
+    RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE | RMMAP_CREATE_ALWAYS;
+
+/// Folio policy: no folio is larger than a page. Sequential touches add several at once.
+pub const RMMAP_POLICY_NEVER: u32 = 0;
+
+/// Folio policy: as large as the way the memory is touched asks for, the default.
+pub const RMMAP_POLICY_ADAPTIVE: u32 = 1;
+
+/// Folio policy: as large as there is room for, at the first touch.
+pub const RMMAP_POLICY_ALWAYS: u32 = 2;
 
 /// [`RmmapInfo::hook`]: mappings are made through `file_operations.mmap`.
 pub const RMMAP_HOOK_MMAP: u32 = 0;
@@ -63,8 +86,8 @@ pub struct RmmapInfo {
     pub hook: u32,
     /// What this descriptor is of: [`RMMAP_KIND_DEVICE`] or [`RMMAP_KIND_REGION`].
     pub kind: u32,
-    /// Zero.
-    pub pad: u32,
+    /// The folio policy of this region, `RMMAP_POLICY_*`.
+    pub policy: u32,
     /// Size of this region, bytes.
     pub size: u64,
     /// Memory that this region holds now, bytes.
@@ -99,6 +122,18 @@ pub struct RmmapRange {
     pub offset: u64,
     /// Length in bytes; a multiple of the page size, not zero, within the region.
     pub len: u64,
+}
+
+/// Argument of [`RMMAP_IOC_POLICY`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapPolicy {
+    /// `RMMAP_POLICY_*`; on a descriptor of the device it is the policy of its own region, and of
+    /// regions that are created later without a flag for another. Folios that exist stay as they
+    /// are.
+    pub policy: u32,
+    /// Must be zero.
+    pub pad: u32,
 }
 
 /// What happened to a region, or to all of them, since it was created.
@@ -166,6 +201,7 @@ const _: () = {
     assert!(size_of::<RmmapInfo>() == 64);
     assert!(size_of::<RmmapCreate>() == 16);
     assert!(size_of::<RmmapRange>() == 16);
+    assert!(size_of::<RmmapPolicy>() == 8);
     assert!(size_of::<RmmapCounters>() == 24 * 8);
     assert!(size_of::<RmmapStats>() == 2 * size_of::<RmmapCounters>());
 };

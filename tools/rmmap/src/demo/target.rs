@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use anyhow::{bail, Context};
 use rmmap_sys::{Device, MapOptions, PAGE_SIZE};
-use rmmap_uapi::RMMAP_CREATE_CLOEXEC;
+use rmmap_uapi::{RMMAP_CREATE_CLOEXEC, RMMAP_CREATE_NEVER, RMMAP_POLICY_NEVER};
 
 use super::case::PAGES;
 use crate::device;
@@ -39,6 +39,8 @@ pub struct Target {
     pub name: String,
     /// How much is given back when this is dropped, bytes.
     length: u64,
+    /// The folio policy that the device had, to be set again.
+    policy: Option<u32>,
 }
 
 impl Target {
@@ -52,14 +54,22 @@ impl Target {
         // A mapping of nothing is refused, and of half a page gets a whole one.
         let whole = length.max(1).next_multiple_of(PAGE_SIZE as u64);
         let (device, info) = device::open()?;
+        // A row tells what one page costs: so a fault is to bring one page.
+        let mut policy = None;
         let (device, offset) = match object {
             Object::Device => {
+                device
+                    .set_policy(RMMAP_POLICY_NEVER)
+                    .context("cannot set the folio policy (RMMAP_IOC_POLICY)")?;
+                policy = Some(info.policy);
                 let offset = free_offset(&device, info.capacity, whole)?;
                 (device, offset)
             }
             Object::Region => (create(&device, length)?, 0),
         };
-        Self::of(device, offset, whole)
+        let mut target = Self::of(device, offset, whole)?;
+        target.policy = policy;
+        Ok(target)
     }
 
     /// A range that was chosen; it may hold something, so nothing is given back of the device.
@@ -82,6 +92,7 @@ impl Target {
             offset,
             name,
             length,
+            policy: None,
         })
     }
 }
@@ -92,12 +103,15 @@ impl Drop for Target {
         if self.length != 0 {
             let _ = self.device.discard(self.offset, self.length);
         }
+        if let Some(policy) = self.policy {
+            let _ = self.device.set_policy(policy);
+        }
     }
 }
 
 /// Makes a region.
 fn create(device: &Device, length: u64) -> anyhow::Result<Device> {
-    let region = device.create(length, RMMAP_CREATE_CLOEXEC);
+    let region = device.create(length, RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_NEVER);
     region.context("cannot create a region (RMMAP_IOC_CREATE)")
 }
 

@@ -2,7 +2,10 @@
 
 //! A look at the counters as text and as JSON.
 
-use rmmap_uapi::{RmmapCounters, RmmapInfo, RMMAP_HOOK_PREPARE, RMMAP_KIND_DEVICE};
+use rmmap_uapi::{
+    RmmapCounters, RmmapInfo, RMMAP_HOOK_PREPARE, RMMAP_KIND_DEVICE, RMMAP_POLICY_ADAPTIVE,
+    RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
+};
 use serde_json::{json, Map, Value};
 
 use super::{counters::COUNTERS, Look};
@@ -41,6 +44,16 @@ pub fn text(target: &str, look: &Look, before: Option<&Look>) -> String {
     lines.join("\n")
 }
 
+/// The region's folio policy, by name.
+pub fn policy_name(info: &RmmapInfo) -> &'static str {
+    match info.policy {
+        RMMAP_POLICY_NEVER => "never",
+        RMMAP_POLICY_ADAPTIVE => "adaptive",
+        RMMAP_POLICY_ALWAYS => "always",
+        _ => "unknown",
+    }
+}
+
 /// What the region and the device are.
 fn facts(target: &str, info: &RmmapInfo) -> Vec<String> {
     let kind = if info.kind == RMMAP_KIND_DEVICE {
@@ -57,6 +70,7 @@ fn facts(target: &str, info: &RmmapInfo) -> Vec<String> {
         format!("{HEAD}{target}{HEAD:#} is {kind}"),
         format!("  size         {}", bytes(info.size)),
         format!("  resident     {}", bytes(info.resident)),
+        format!("  policy       {}", policy_name(info)),
         format!("{HEAD}The device{HEAD:#}"),
         format!("  hook         {}", hook_name(info)),
         format!("  capacity     {}", bytes(info.capacity)),
@@ -104,6 +118,7 @@ pub fn json(target: &str, look: &Look, pretty: bool) -> serde_json::Result<Strin
         "kind": if info.kind == RMMAP_KIND_DEVICE { "device" } else { "region" },
         "abi_version": info.abi_version,
         "hook": hook_name(info),
+        "policy": policy_name(info),
         "size": info.size,
         "resident": info.resident,
         "capacity": info.capacity,

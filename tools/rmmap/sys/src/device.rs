@@ -55,6 +55,14 @@ impl Device {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// Sets the folio policy of this region, `RMMAP_POLICY_*`.
+    pub fn set_policy(&self, policy: u32) -> Result<()> {
+        let mut argument = uapi::RmmapPolicy { policy, pad: 0 };
+        let number = uapi::RMMAP_IOC_POLICY;
+        // SAFETY: The ioctl reads a `RmmapPolicy`; on any other device the number is unknown.
+        unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
+    }
+
     /// Gives the memory of a range back; the next access finds zeroes.
     pub fn discard(&self, offset: u64, len: u64) -> Result<()> {
         let mut argument = uapi::RmmapRange { offset, len };

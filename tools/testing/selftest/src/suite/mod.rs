@@ -19,6 +19,7 @@ mod merge;
 mod mlockall;
 mod mremap;
 mod path;
+mod policy;
 mod populate;
 mod quota;
 mod races;
@@ -49,6 +50,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         races::CASES,
         keep::CASES,
         memcg::CASES,
+        policy::CASES,
         quota::CASES,
         commands::CASES,
     ];

@@ -57,7 +57,7 @@ fn threads_fault_same_pages(cx: &Context) -> Result {
         }
         check_eq!((area.held_pages()?, resident(&m)?), (PAGES, PAGES));
         check_eq!(
-            count.get("answer_new")?.unwrap_or(PAGES as u64),
+            count.get("folios")?.unwrap_or(PAGES as u64),
             PAGES as u64,
             "new pages"
         );
@@ -99,7 +99,7 @@ fn processes_fault_same_pages(cx: &Context) -> Result {
         check_eq!(m.read_u64(page * P)?, 0x03_0201, "page {page}");
     }
     check_eq!(
-        count.get("answer_new")?.unwrap_or(PAGES as u64),
+        count.get("folios")?.unwrap_or(PAGES as u64),
         PAGES as u64,
         "new pages"
     );

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The folio policy: in which folios memory is brought, and how much of it.
+
+use crate::context::{Context, P, PMD};
+use crate::outcome::Result;
+use crate::view::{resident, smap};
+use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::rustix::fs::{fallocate, ftruncate, FallocateFlags, OFlags};
+use rmmap_sys::rustix::io::pwrite;
+use rmmap_sys::rustix::mm::{Advice, MapFlags};
+use rmmap_sys::uapi::{
+    RmmapCounters, RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER,
+    RMMAP_POLICY_ADAPTIVE, RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
+};
+use rmmap_sys::{Device, Errno, MapOptions, Mapping};
+
+cases! {
+    Rmmap policy_populate_takes_the_largest [] "MAP_POPULATE, MAP_LOCKED and MADV_POPULATE of aligned memory: one folio of 2 MiB each";
+    Rmmap policy_populate_begins_where_asked [] "a populate of a part brings nothing before it, in the largest aligned folios";
+    Rmmap policy_stream_doubles [] "touches in order: 16 single pages, then folios that double up to 2 MiB";
+    Rmmap policy_never_batches_a_stream [] "policy never: touches in order add many pages per fault, each a folio of its own";
+    Rmmap policy_random_takes_no_more [] "touches out of order, in strides or backwards bring one page each";
+    Rmmap policy_advice [] "MADV_HUGEPAGE and SEQUENTIAL bring much at once, RANDOM and NOHUGEPAGE do not";
+    Rmmap policy_always_takes_the_largest [] "policy always: the first touch brings 2 MiB";
+    Rmmap policy_never_is_exact [] "policy never: a populate, too, brings single pages";
+    Rmmap policy_respects_what_is_there [] "small folios in the way: the largest that fit between them, and their data stays";
+    Rmmap policy_respects_the_end [] "no folio reaches beyond the end of the region, of the mapping, or an unaligned page table";
+    Reload policy_respects_the_quota [] "what the quota has no room for is tried smaller, down to the last page, and counted";
+    Rmmap policy_write_fills_large_folios [] "a long write(2) is in large folios; a short one takes its pages only";
+    Rmmap policy_large_folio_gives_back [] "punching, discarding and truncating parts of a 2 MiB folio frees just these pages";
+    Rmmap policy_can_be_changed [] "flags, ioctl and debugfs set and show it; bad values are refused";
+    Reload policy_parameter [] "module parameter policy: the default of device and regions; 3 is EINVAL";
+}
+
+/// Pages of the largest folio.
+const LARGE: usize = PMD / P;
+
+/// A region of `pages` with a policy, and a mapping of it at an address that is aligned as it is.
+fn region(cx: &Context, pages: usize, flags: u32) -> Result<(Device, Mapping)> {
+    let region = cx.device()?.create((pages * P) as u64, flags)?;
+    if pages < LARGE {
+        let mapping = map_at(cx, &region, 0, pages)?;
+        return Ok((region, mapping));
+    }
+    let mapping = MapOptions::new(pages * P).map(&region)?;
+    check_eq!(mapping.address() % PMD, 0, "address of a large mapping");
+    Ok((region, mapping))
+}
+
+/// A mapping of the first pages of `region`, beginning at this page of a page table.
+fn map_at(cx: &Context, region: &Device, page: usize, pages: usize) -> Result<Mapping> {
+    let mut window = cx.window(LARGE)?;
+    window.map_over(page * P, &MapOptions::new(pages * P), Some(region))?;
+    Ok(window)
+}
+
+/// The folios that a region was given, by order.
+fn folios(region: &Device) -> Result<Vec<(usize, u64)>> {
+    let counters: RmmapCounters = region.stats()?.region;
+    let orders = counters.folios.iter().copied().enumerate();
+    Ok(orders.filter(|(_, count)| *count > 0).collect())
+}
+
+/// The pages that a region holds.
+fn held(region: &Device) -> Result<usize> {
+    Ok(region.info()?.resident as usize / P)
+}
+
+fn touch(mapping: &Mapping, pages: impl IntoIterator<Item = usize>) -> Result {
+    for page in pages {
+        mapping.touch_write(page, page as u8 | 1)?;
+    }
+    Ok(())
+}
+
+fn policy_populate_takes_the_largest(cx: &Context) -> Result {
+    for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
+        let region = cx.device()?.create(2 * PMD as u64, RMMAP_CREATE_ADAPTIVE)?;
+        let mapping = MapOptions::new(2 * PMD).flags(flags).map(&region)?;
+        check_eq!(folios(&region)?, [(9, 2)]);
+        check_eq!(region.stats()?.region.fault_populate, 2);
+        check_eq!(resident(&mapping)?, 2 * LARGE);
+        check_eq!(smap(&mapping)?.kb("FilePmdMapped"), 4096);
+    }
+    for advice in [Advice::LinuxPopulateRead, Advice::LinuxPopulateWrite] {
+        let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
+        mapping.advise(0, PMD, advice)?;
+        check_eq!(folios(&region)?, [(9, 1)]);
+        check_eq!(resident(&mapping)?, LARGE);
+    }
+    Ok(())
+}
+
+fn policy_populate_begins_where_asked(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
+    mapping.advise(12 * P, 20 * P, Advice::LinuxPopulateWrite)?;
+    // 12 to 15, 16 to 31.
+    check_eq!(folios(&region)?, [(2, 1), (4, 1)]);
+    check_eq!(resident(&mapping)?, 20);
+    check!(mapping.mincore(0, 12 * P)?.iter().all(|there| !there));
+    Ok(())
+}
+
+fn policy_stream_doubles(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
+    touch(&mapping, 0..16)?;
+    check_eq!(folios(&region)?, [(0, 16)]);
+    // Aligned as it is, page 16 is the first that may begin a larger folio of any order.
+    touch(&mapping, 16..4 * LARGE)?;
+    let counters = region.stats()?.region;
+    check_eq!(counters.order_fallback, 0);
+    // 16 and 17 at once, 18 and 19, 20 to 23, ...: the alignment of each sets the limit.
+    let expected = [
+        (0, 16),
+        (1, 2),
+        (2, 1),
+        (3, 1),
+        (5, 1),
+        (6, 1),
+        (7, 1),
+        (8, 1),
+        (9, 3),
+    ];
+    check_eq!(folios(&region)?, expected);
+    check_eq!(held(&region)?, 4 * LARGE);
+    for page in (0..4 * LARGE).step_by(7) {
+        check_eq!(mapping.touch_read(page)?, page as u8 | 1);
+    }
+    Ok(())
+}
+
+fn policy_never_batches_a_stream(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_NEVER)?;
+    touch(&mapping, 0..LARGE)?;
+    let counters = region.stats()?.region;
+    check_eq!(folios(&region)?, [(0, LARGE as u64)]);
+    // 16 single ones, then 2, 4, 8, 16, 32, and 64 at a time for the 434 that are left.
+    check_eq!(counters.fault_write, 16 + 5 + 7);
+    check_eq!(resident(&mapping)?, LARGE);
+    for page in 0..LARGE {
+        check_eq!(mapping.touch_read(page)?, page as u8 | 1);
+        check_eq!(mapping.read_u64(page * P + 8)?, 0);
+    }
+    // The same for a stream of loads, which are mapped without being dirtied.
+    let (region, mapping) = self::region(cx, LARGE, RMMAP_CREATE_NEVER)?;
+    for page in 0..LARGE {
+        check_eq!(mapping.touch_read(page)?, 0);
+    }
+    check_eq!(held(&region)?, LARGE);
+    check!(region.stats()?.region.fault_read < 64);
+    Ok(())
+}
+
+fn policy_random_takes_no_more(cx: &Context) -> Result {
+    let backwards: Vec<usize> = (0..64).rev().collect();
+    let strides: Vec<usize> = (0..64).map(|n| n * 2).collect();
+    // A full cycle modulo 512, whose steps are never 1.
+    let scattered: Vec<usize> = (0..128).map(|n| (n * 197) % LARGE).collect();
+    for flags in [RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_NEVER] {
+        for order in [&backwards, &strides, &scattered] {
+            let (region, mapping) = region(cx, LARGE, flags)?;
+            touch(&mapping, order.iter().copied())?;
+            check_eq!(folios(&region)?, [(0, order.len() as u64)]);
+            check_eq!(held(&region)?, order.len());
+        }
+    }
+    Ok(())
+}
+
+fn policy_advice(cx: &Context) -> Result {
+    let after = |advice: Advice, flags: u32, pages: usize| {
+        let (region, mapping) = region(cx, LARGE, flags)?;
+        mapping.advise(0, PMD, advice)?;
+        touch(&mapping, 0..pages)?;
+        folios(&region)
+    };
+    let adaptive = RMMAP_CREATE_ADAPTIVE;
+    check_eq!(after(Advice::LinuxHugepage, adaptive, 1)?, [(9, 1)]);
+    check_eq!(after(Advice::Sequential, adaptive, 1)?, [(9, 1)]);
+    check_eq!(after(Advice::Random, adaptive, 40)?, [(0, 40)]);
+    // It batches, though: 16, 2, 4, 8, 16.
+    check_eq!(after(Advice::LinuxNoHugepage, adaptive, 31)?, [(0, 46)]);
+    check_eq!(
+        after(Advice::LinuxNoHugepage, RMMAP_CREATE_ALWAYS, 3)?,
+        [(0, 3)]
+    );
+    check_eq!(after(Advice::Random, RMMAP_CREATE_ALWAYS, 3)?, [(0, 3)]);
+    // The region's policy has the last word on large folios.
+    check_eq!(
+        after(Advice::LinuxHugepage, RMMAP_CREATE_NEVER, 3)?,
+        [(0, 3)]
+    );
+    check_eq!(after(Advice::Sequential, RMMAP_CREATE_NEVER, 1)?, [(0, 64)]);
+    // Huge pages around the touch, a sequence from there on.
+    let (region, mapping) = self::region(cx, LARGE, adaptive)?;
+    mapping.advise(0, PMD, Advice::Sequential)?;
+    touch(&mapping, [256])?;
+    check_eq!(folios(&region)?, [(8, 1)]);
+    Ok(())
+}
+
+fn policy_always_takes_the_largest(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, 2 * LARGE, RMMAP_CREATE_ALWAYS)?;
+    touch(&mapping, [LARGE + 77])?;
+    check_eq!(folios(&region)?, [(9, 1)]);
+    check_eq!(smap(&mapping)?.kb("FilePmdMapped"), 2048);
+    check_eq!(resident(&mapping)?, LARGE);
+    Ok(())
+}
+
+fn policy_never_is_exact(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_NEVER)?;
+    mapping.advise(5 * P, 40 * P, Advice::LinuxPopulateWrite)?;
+    check_eq!(folios(&region)?, [(0, 40)]);
+    check_eq!(region.stats()?.region.fault_populate, 40);
+    check_eq!(resident(&mapping)?, 40);
+    Ok(())
+}
+
+fn policy_respects_what_is_there(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
+    // The third made by write(2), as reads of holes make none.
+    touch(&mapping, [3, 300])?;
+    check_eq!(pwrite(&region, b"there", 64 * P as u64)?, 5);
+    check_eq!(folios(&region)?, [(0, 3)]);
+    mapping.advise(0, PMD, Advice::LinuxPopulateWrite)?;
+    check_eq!(held(&region)?, LARGE);
+    check_eq!(resident(&mapping)?, LARGE);
+    // In order of place: 0-1, 2, [3], 4-7, 8-15, 16-31, 32-63, [64], 65, 66-67, 68-71, 72-79,
+    // 80-95, 96-127, 128-255, 256-287, 288-295, 296-299, [300], 301, 302-303, 304-319, 320-383,
+    // 384-511.
+    let expected = [
+        (0, 6),
+        (1, 3),
+        (2, 3),
+        (3, 3),
+        (4, 3),
+        (5, 3),
+        (6, 1),
+        (7, 2),
+    ];
+    check_eq!(folios(&region)?, expected);
+    check_eq!(mapping.touch_read(3)?, 3);
+    check_eq!(mapping.touch_read(300)?, 300u16 as u8 | 1);
+    check_eq!(&mapping.read_u64(64 * P)?.to_le_bytes()[..5], b"there");
+    check_eq!(region.stats()?.region.order_fallback, 0);
+    Ok(())
+}
+
+fn policy_respects_the_end(cx: &Context) -> Result {
+    // Of the region: 100 pages are 64, 32 and 4.
+    let (device, mapping) = region(cx, 100, RMMAP_CREATE_ALWAYS)?;
+    touch(&mapping, [99, 0, 64])?;
+    check_eq!(folios(&device)?, [(2, 1), (5, 1), (6, 1)]);
+    check_eq!(held(&device)?, 100);
+    // Of the mapping, which shows pages 16 to 23.
+    let device = cx.device()?.create(PMD as u64, RMMAP_CREATE_ALWAYS)?;
+    let mapping = MapOptions::new(8 * P).offset(16 * P as u64).map(&device)?;
+    touch(&mapping, [5])?;
+    check!((1..=8).contains(&held(&device)?));
+    // Of a page table: a mapping whose address is one page off.
+    let device = cx.device()?.create(PMD as u64, RMMAP_CREATE_ALWAYS)?;
+    let mapping = map_at(cx, &device, 1, 256)?;
+    mapping.touch_write(100, 1)?;
+    check_eq!(folios(&device)?, [(0, 1)]);
+    Ok(())
+}
+
+fn policy_respects_the_quota(cx: &Context) -> Result {
+    let quota = format!("max_bytes={}", 300 * P);
+    cx.loader()?.reload_with(&[&quota, "capacity=1048576"])?;
+    // Sparse: larger than the quota it cannot be, but others take of it.
+    let (other, taken) = region(cx, 100, RMMAP_CREATE_NEVER)?;
+    touch(&taken, (0..100).rev())?;
+    let (device, mapping) = region(cx, 300, RMMAP_CREATE_ADAPTIVE)?;
+    let error = mapping.advise(0, 300 * P, Advice::LinuxPopulateWrite);
+    check_err!(error, Errno::NOMEM);
+    // 200 pages are left: 128, 64 and 8.
+    check_eq!(held(&device)?, 200);
+    check_eq!(folios(&device)?, [(3, 1), (6, 1), (7, 1)]);
+    check!(device.stats()?.region.order_fallback >= 2);
+    check_eq!(device.info()?.used_bytes, 300 * P as u64);
+    drop((taken, other));
+    drop((mapping, device));
+    Ok(())
+}
+
+fn policy_write_fills_large_folios(cx: &Context) -> Result {
+    let data = vec![7; PMD];
+    let (region, mapping) = region(cx, 2 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
+    check_eq!(pwrite(&region, &data, 0)?, PMD);
+    check_eq!(folios(&region)?, [(9, 1)]);
+    check_eq!(pwrite(&region, &data[..3 * P], PMD as u64)?, 3 * P);
+    check_eq!(folios(&region)?, [(0, 1), (1, 1), (9, 1)]);
+    check_eq!(held(&region)?, LARGE + 3);
+    check_eq!(mapping.touch_read(LARGE - 1)?, 7);
+    // A region that grows by being written to is not longer than what was written.
+    let grown = cx.device()?.create(0, RMMAP_CREATE_ADAPTIVE)?;
+    check_eq!(pwrite(&grown, &data[..100 * P + 1], 0)?, 100 * P + 1);
+    check_eq!(
+        (held(&grown)?, grown.info()?.size),
+        (101, (100 * P + 1) as u64)
+    );
+    let never = cx.device()?.create(0, RMMAP_CREATE_NEVER)?;
+    check_eq!(pwrite(&never, &data[..64 * P], 0)?, 64 * P);
+    check_eq!(folios(&never)?, [(0, 64)]);
+    Ok(())
+}
+
+fn policy_large_folio_gives_back(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ALWAYS)?;
+    touch(&mapping, 0..LARGE)?;
+    check_eq!(folios(&region)?, [(9, 1)]);
+    let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(&region, punch, 17 * P as u64, P as u64)?;
+    check_eq!(held(&region)?, LARGE - 1);
+    region.discard(100 * P as u64, 100 * P as u64)?;
+    check_eq!(held(&region)?, LARGE - 101);
+    ftruncate(&region, 300 * P as u64)?;
+    check_eq!(held(&region)?, 300 - 101);
+    check_eq!(region.info()?.used_bytes, cx.device()?.info()?.used_bytes);
+    for page in 0..300 {
+        let gone = page == 17 || (100..200).contains(&page);
+        let wanted = if gone { 0 } else { page as u8 | 1 };
+        check_eq!(mapping.touch_read(page)?, wanted, "page {page}");
+    }
+    Ok(())
+}
+
+fn policy_can_be_changed(cx: &Context) -> Result {
+    let flags = [
+        (RMMAP_CREATE_NEVER, RMMAP_POLICY_NEVER),
+        (RMMAP_CREATE_ADAPTIVE, RMMAP_POLICY_ADAPTIVE),
+        (RMMAP_CREATE_ALWAYS, RMMAP_POLICY_ALWAYS),
+    ];
+    let device = cx.device()?;
+    for (flag, policy) in flags {
+        let region = device.create(PMD as u64, flag)?;
+        check_eq!(region.info()?.policy, policy);
+        for (_, other) in flags {
+            region.set_policy(other)?;
+            check_eq!(region.info()?.policy, other);
+        }
+        check_err!(region.set_policy(3), Errno::INVAL);
+    }
+    let both = RMMAP_CREATE_NEVER | RMMAP_CREATE_ALWAYS;
+    check_err!(device.create(PMD as u64, both), Errno::INVAL);
+    check_err!(
+        Device::open_with(OFlags::RDONLY)?.set_policy(0),
+        Errno::BADF
+    );
+
+    // The device's is that of regions made without a flag.
+    let was = device.info()?.policy;
+    for (_, policy) in flags {
+        device.set_policy(policy)?;
+        check_eq!(device.info()?.policy, policy);
+        check_eq!(device.create(PMD as u64, 0)?.info()?.policy, policy);
+    }
+    let file = "/sys/kernel/debug/rmmap/policy";
+    if std::path::Path::new(file).exists() {
+        std::fs::write(file, "always\n")?;
+        check_eq!(std::fs::read_to_string(file)?, "never adaptive [always]\n");
+        check_eq!(device.info()?.policy, RMMAP_POLICY_ALWAYS);
+        check!(std::fs::write(file, "sometimes").is_err());
+        check_eq!(device.info()?.policy, RMMAP_POLICY_ALWAYS);
+    }
+    device.set_policy(was)?;
+    Ok(())
+}
+
+fn policy_parameter(cx: &Context) -> Result {
+    let loader = cx.loader()?;
+    for policy in [
+        RMMAP_POLICY_ADAPTIVE,
+        RMMAP_POLICY_ALWAYS,
+        RMMAP_POLICY_NEVER,
+    ] {
+        loader.reload_with(&[&format!("policy={policy}")])?;
+        check_eq!(cx.device()?.info()?.policy, policy);
+    }
+    loader.unload()?;
+    check_err!(loader.load_with(&["policy=3"]), Errno::INVAL);
+    loader.load_plain()?;
+    check_eq!(cx.device()?.info()?.policy, RMMAP_POLICY_ADAPTIVE);
+    Ok(())
+}
