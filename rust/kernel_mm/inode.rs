@@ -324,8 +324,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(())
     }
 
-    /// Frees what a write that stopped early brought behind the end of the file, up to byte `reach`:
-    /// no folio may lie across that end, or behind it.
+    /// Frees what a write that stopped early brought behind the end of the file, up to byte
+    /// `reach`: no folio may lie across that end, or behind it.
     ///
     /// # Errors
     ///

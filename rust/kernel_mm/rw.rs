@@ -87,8 +87,9 @@ pub enum Growth {
 /// Writes to `inode` at the position of `kiocb`, and advances it. May sleep.
 ///
 /// `folio_at` finds or makes the folio that holds the first page of a range (indexes), all of which
-/// is going to be written; it is called with the inode locked. Returns the number of bytes written, which is smaller than asked when `folio_at` or the
-/// end of a file that does not grow stops it on the way.
+/// is going to be written; it is called with the inode locked. Returns the number of bytes written,
+/// which is smaller than asked when `folio_at` or the end of a file that does not grow stops it on
+/// the way.
 ///
 /// # Errors
 ///

@@ -102,7 +102,7 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
         return Err(EINVAL);
     }
     let device = &region.device;
-    let policy = match arg.flags & !RMMAP_CREATE_CLOEXEC {
+    let policy = match arg.flags & RMMAP_CREATE_POLICY {
         0 => device.policy.get(),
         RMMAP_CREATE_NEVER => Policy::Never,
         RMMAP_CREATE_ADAPTIVE => Policy::Adaptive,

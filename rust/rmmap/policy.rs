@@ -7,16 +7,16 @@
 //!
 //! | what is known | what is done |
 //! |---|---|
-//! | policy `always`, or `MADV_HUGEPAGE` | the largest folio around the page that there is room for |
+//! | policy `always`, or `MADV_HUGEPAGE` | the largest that fits around it |
 //! | populate, `VM_LOCKED`: all that follows is wanted | the largest that begins here |
 //! | `MADV_SEQUENTIAL` | the same |
 //! | one touch after the other, in order | they double, as readahead does ([`crate::streams`]) |
 //! | a write(2) of many pages | the largest that it fills |
 //! | `MADV_RANDOM`, or a touch that is none of these | the page, and no more |
 //!
-//! With policy `never`, or `MADV_NOHUGEPAGE`, every folio is one page. Touches in order then add and
-//! map several of them per fault ([`BATCH`] at most): what is saved is the fault. A populate asks
-//! for every page by itself, and gets it.
+//! With policy `never`, or `MADV_NOHUGEPAGE`, every folio is one page. Touches in order then add
+//! and map several of them per fault ([`BATCH`] at most): what is saved is the fault. A populate
+//! asks for every page by itself, and gets it.
 //!
 //! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
 //! tried again smaller ([`kernel_mm::insert`]).

@@ -4,9 +4,9 @@
 //! added last ends.
 //!
 //! A stream is believed in after [`PATIENCE`] faults; from then on each brings twice as much as the
-//! one before, as readahead does. It is remembered for each stretch of [`STRETCH`] pages, as far as there are slots: so streams in
-//! different places do not disturb each other. A slot that two of them share costs them larger
-//! folios, nothing else.
+//! one before, as readahead does. It is remembered for each stretch of [`STRETCH`] pages, as far as
+//! there are slots: so streams in different places do not disturb each other. A slot that two of
+//! them share costs them larger folios, nothing else.
 
 use kernel::sync::atomic::{
     Atomic,

@@ -44,8 +44,11 @@
 /* &rmmap_create.flags: the region has the policy %RMMAP_POLICY_ALWAYS. */
 #define RMMAP_CREATE_ALWAYS (1 << 3)
 
-/* &rmmap_create.flags: all flags that this version knows. Only one may be for a policy. */
-#define RMMAP_CREATE_ALL (((RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_NEVER) | RMMAP_CREATE_ADAPTIVE) | RMMAP_CREATE_ALWAYS)
+/* &rmmap_create.flags: the flags for a policy, of which one may be set. */
+#define RMMAP_CREATE_POLICY ((RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE) | RMMAP_CREATE_ALWAYS)
+
+/* &rmmap_create.flags: all flags that this version knows. */
+#define RMMAP_CREATE_ALL (RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_POLICY)
 
 /* Folio policy: no folio is larger than a page. Sequential touches add several at once. */
 #define RMMAP_POLICY_NEVER 0

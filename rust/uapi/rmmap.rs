@@ -51,9 +51,12 @@ pub const RMMAP_CREATE_ADAPTIVE: u32 = 1 << 2;
 /// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_ALWAYS`].
 pub const RMMAP_CREATE_ALWAYS: u32 = 1 << 3;
 
-/// [`RmmapCreate::flags`]: all flags that this version knows. Only one may be for a policy.
-pub const RMMAP_CREATE_ALL: u32 =
-    RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE | RMMAP_CREATE_ALWAYS;
+/// [`RmmapCreate::flags`]: the flags for a policy, of which one may be set.
+pub const RMMAP_CREATE_POLICY: u32 =
+    RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE | RMMAP_CREATE_ALWAYS;
+
+/// [`RmmapCreate::flags`]: all flags that this version knows.
+pub const RMMAP_CREATE_ALL: u32 = RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_POLICY;
 
 /// Folio policy: no folio is larger than a page. Sequential touches add several at once.
 pub const RMMAP_POLICY_NEVER: u32 = 0;
