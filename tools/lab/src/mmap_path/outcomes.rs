@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 /// How the file begins.
 const HEAD: &str = "\
-# SPDX-License-Identifier: GPL-2.0
+# SPDX\x2dLicense-Identifier: GPL-2.0
 #
 # How the tests of the mmap path ended in a run, written by `tools/lab/lab mmap-path --record`.
 ";

@@ -73,7 +73,7 @@ impl Wrappers {
         let headers = self.headers.iter();
         let headers = headers.fold(String::new(), |text, name| text + "#include " + name + "\n");
         format!(
-            "// SPDX-License-Identifier: GPL-2.0\n\n{headers}\n{}",
+            "// SPDX\x2dLicense-Identifier: GPL-2.0\n\n{headers}\n{}",
             self.items.join("\n")
         )
     }
@@ -122,7 +122,7 @@ pub fn with_line(text: &str, prefix: &str, line: &str) -> String {
 mod tests {
     use super::*;
 
-    const FILE: &str = "// SPDX-License-Identifier: GPL-2.0\n\n#include <linux/a.h>\n\n/* Why. */\n\
+    const FILE: &str = "// SPDX\x2dLicense-Identifier: GPL-2.0\n\n#include <linux/a.h>\n\n/* Why. */\n\
         void rust_helper_one(int a)\n{\n\tint b;\n\n\tone(a);\n}\n\n/* Not an inline function, but its \
         header is not in the bindings. */\nint\nrust_helper_two(void)\n{\n}\n";
 

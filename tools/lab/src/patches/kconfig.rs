@@ -62,7 +62,7 @@ pub fn with_sample(makefile: &str, name: &str) -> Result<String> {
 
 /// The Makefile of the suites' folder.
 pub fn kunit_makefile() -> String {
-    format!("# SPDX-License-Identifier: GPL-2.0\nobj-$(CONFIG_{KUNIT_OPTION}) += {KUNIT}.o\n")
+    format!("# SPDX\x2dLicense-Identifier: GPL-2.0\nobj-$(CONFIG_{KUNIT_OPTION}) += {KUNIT}.o\n")
 }
 
 /// What `mm/Makefile` says of that folder.

@@ -87,6 +87,7 @@ mod tests {
             outcome,
             ms: 1,
             message: String::new(),
+            rows: Vec::new(),
         };
         assert!(is_pass(&record(TEST, Outcome::Pass)));
         assert!(!is_pass(&record(TEST, Outcome::Skip)));
