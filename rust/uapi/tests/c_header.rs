@@ -45,9 +45,17 @@ fn numbers() -> Facts {
         RMMAP_IOC_DISCARD,
         RMMAP_IOC_STATS,
         RMMAP_CREATE_CLOEXEC,
+        RMMAP_CREATE_NEVER,
+        RMMAP_CREATE_ADAPTIVE,
+        RMMAP_CREATE_ALWAYS,
+        RMMAP_CREATE_POLICY,
         RMMAP_CREATE_ALL,
         RMMAP_HOOK_MMAP,
         RMMAP_HOOK_PREPARE,
+        RMMAP_IOC_POLICY,
+        RMMAP_POLICY_NEVER,
+        RMMAP_POLICY_ADAPTIVE,
+        RMMAP_POLICY_ALWAYS,
         RMMAP_KIND_DEVICE,
         RMMAP_KIND_REGION,
     ]
@@ -62,7 +70,7 @@ fn layouts() -> Facts {
             abi_version,
             hook,
             kind,
-            pad,
+            policy,
             size,
             resident,
             capacity,
@@ -73,6 +81,7 @@ fn layouts() -> Facts {
     );
     layout!(facts, "rmmap_create", RmmapCreate { size, flags, pad });
     layout!(facts, "rmmap_range", RmmapRange { offset, len });
+    layout!(facts, "rmmap_policy", RmmapPolicy { policy, pad });
     layout!(
         facts,
         "rmmap_counters",
