@@ -12,14 +12,14 @@ use anyhow::{bail, Context, Result};
 pub struct Run {
     /// Its lines, from 0: the first, and the one behind the last.
     pub lines: (usize, usize),
-    /// `pub `, or nothing.
+    /// `pub `, or nothing; behind the spaces that it is indented by.
     pub visibility: String,
     /// The paths, as `a::b::C`, `a::*` or `a::b as c`.
     pub paths: Vec<String>,
 }
 
-/// The runs of a source file, in its order; those that are indented or have attributes are not
-/// merged with others.
+/// The runs of a source file, in its order; those that are indented otherwise or have attributes are
+/// not merged with others.
 pub fn find(source: &str) -> Result<Vec<Run>> {
     let lines: Vec<&str> = source.lines().collect();
     let mut runs: Vec<Run> = Vec::new();
@@ -38,7 +38,7 @@ pub fn find(source: &str) -> Result<Vec<Run>> {
         let length = lines[begin..].iter().position(|line| ends(line));
         next = begin + 1 + length.context("a `use` has no end")?;
         let paths = read(&lines[begin..next]).with_context(|| format!("line {}", begin + 1))?;
-        let has_attribute = begin > 0 && lines[begin - 1].starts_with("#[");
+        let has_attribute = begin > 0 && lines[begin - 1].trim_start().starts_with("#[");
         match runs.last_mut() {
             Some(last)
                 if last.lines.1 == begin && last.visibility == visibility && !has_attribute =>
@@ -60,7 +60,7 @@ pub fn find(source: &str) -> Result<Vec<Run>> {
 fn declaration(line: &str) -> Option<(&str, &str)> {
     let at = line.find("use ")?;
     let (visibility, rest) = line.split_at(at);
-    let is_visibility = ["", "pub ", "pub(crate) "].contains(&visibility);
+    let is_visibility = ["", "pub ", "pub(crate) "].contains(&visibility.trim_start());
     is_visibility.then_some((visibility, &rest[4..]))
 }
 
