@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use rmmap_sys::{MapOptions, PAGE_SIZE};
+use rmmap_sys::{Errno, MapOptions, PAGE_SIZE};
 
 use crate::project::Project;
 use crate::protocol;
@@ -133,7 +133,10 @@ fn devices() -> Result<BTreeSet<String>, String> {
     names.collect::<Result<_, _>>().map_err(why)
 }
 
-/// Maps the first page of a device and reads from it.
+/// The most pages that a sample's device has, where it is mapped as a whole or not at all.
+const MOST_PAGES: usize = 64;
+
+/// Maps a device, as few pages of it as it lets itself be mapped by, and reads the first.
 fn map(device: &Path) -> Result<(), String> {
     let why =
         |what: &str, error: &dyn std::fmt::Display| format!("{what} {}: {error}", device.display());
@@ -142,9 +145,10 @@ fn map(device: &Path) -> Result<(), String> {
         .write(true)
         .open(device)
         .map_err(|error| why("open", &error))?;
-    let mapping = MapOptions::new(PAGE_SIZE)
-        .read_only()
-        .map(&file)
+    let mapping = (1..=MOST_PAGES)
+        .map(|pages| MapOptions::new(pages * PAGE_SIZE).read_only().map(&file))
+        .find(|mapping| !matches!(mapping, Err(Errno::INVAL)))
+        .unwrap_or(Err(Errno::INVAL))
         .map_err(|error| why("mmap", &error))?;
     mapping
         .touch_read(0)
