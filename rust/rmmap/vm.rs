@@ -111,8 +111,12 @@ fn add<'a>(
             region.streams.record(end, level);
         }
     };
-    let room = match plan.how {
-        How::Folio(room) => room,
+    let found = match plan.how {
+        // The caller has just looked; one more look is needed only if somebody else was faster.
+        How::Folio(room) => match AddressSpace::add_largest(held, index, &room, &***region) {
+            Err(e) if e == EEXIST => AddressSpace::find_or_add(held, index, &room, &***region),
+            added => added,
+        },
         How::Batch(pages) => {
             let end = pages.end.min(vmf.table().end);
             let added = AddressSpace::fill(held, index..end, &***region);
@@ -127,10 +131,10 @@ fn add<'a>(
                 // It could not be had, or somebody holds its lock.
                 Err(vmf) => vmf,
             };
-            Room::page(index)
+            AddressSpace::find_or_add(held, index, &Room::page(index), &***region)
         }
     };
-    match AddressSpace::find_or_add(held, index, &room, &***region) {
+    match found {
         Ok(Found::Added { folio, fell_back }) => {
             record(folio.end_of(index));
             region.count(Event::AnswerNew);
