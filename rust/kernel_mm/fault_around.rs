@@ -24,8 +24,8 @@ use kernel::{
     page::PAGE_SIZE, //
 };
 
-/// Pages that one page table of the lowest level maps, which is also what a huge page covers.
-const PAGES_PER_TABLE: usize = 1 << (bindings::PMD_SHIFT - bindings::PAGE_SHIFT);
+/// Pages that one page table of the lowest level maps.
+const PAGES_PER_TABLE: usize = 1 << ffi::PMD_ORDER;
 
 impl<'a, V: VmOperations> VmFault<'a, V> {
     /// Returns the pages of the file that the VMA shows, with the order of the largest folio that
@@ -37,10 +37,9 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         let vma = self.vma();
         let first = vma.pgoff();
         let apart = (self.address() / PAGE_SIZE).wrapping_sub(self.pgoff());
-        let largest = PAGES_PER_TABLE.trailing_zeros();
         Room::new(
             first..first.saturating_add(vma.pages()),
-            apart.trailing_zeros().min(largest),
+            apart.trailing_zeros().min(ffi::PMD_ORDER),
         )
     }
 

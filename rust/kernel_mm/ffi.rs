@@ -40,6 +40,8 @@ pub(crate) const GFP_SOFT: bindings::gfp_t =
 /// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
 pub(crate) const GFP_RECLAIM: bindings::gfp_t =
     1 << bindings::___GFP_DIRECT_RECLAIM_BIT | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
+/// The order of a huge page, which covers what one page table of the lowest level maps.
+pub(crate) const PMD_ORDER: u32 = bindings::PMD_SHIFT - bindings::PAGE_SHIFT;
 /// `XA_PRESENT` of `include/linux/xarray.h`.
 pub(crate) const XA_PRESENT: bindings::xa_mark_t = 8;
 /// `VM_LOCKED` of `include/linux/mm.h`.
@@ -151,10 +153,6 @@ helpers! {
     fn "rust_helper_filemap_get_folio" filemap_get_folio(
         mapping: *mut bindings::address_space, index: ffi::c_ulong,
     ) -> *mut bindings::folio;
-    // userfaultfd.c
-    fn "rust_helper_uffd_disable_fault_around" uffd_disable_fault_around(
-        vma: *mut bindings::vm_area_struct,
-    ) -> bool;
     fn "rust_helper_folio_alloc" folio_alloc(
         gfp: bindings::gfp_t, order: ffi::c_uint,
     ) -> *mut bindings::folio;
@@ -186,6 +184,10 @@ helpers! {
     // sched.c
     fn "rust_helper_fatal_signal_pending" fatal_signal_pending() -> bool;
     fn "rust_helper_cond_resched" cond_resched() -> ffi::c_int;
+    // userfaultfd.c
+    fn "rust_helper_uffd_disable_fault_around" uffd_disable_fault_around(
+        vma: *mut bindings::vm_area_struct,
+    ) -> bool;
 }
 
 #[cfg(CONFIG_USERFAULTFD)]

@@ -13,6 +13,7 @@ use crate::{
         Answer,
         VmFault, //
     },
+    ffi,
     folio::LockedFolio,
     vm_ops::VmOperations,
     vma::DriverVma, //
@@ -85,7 +86,7 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         let span = PAGE_SIZE << self.order;
         let start = self.fault.address() & !(span - 1);
         let fits = folio.order() == self.order
-            && self.order == (bindings::PMD_SHIFT - bindings::PAGE_SHIFT)
+            && self.order == ffi::PMD_ORDER
             && folio.mapping() == self.fault.mapping().as_raw()
             && folio.starts_at(self.first_pgoff())
             && self.vma().contains(start, span)
