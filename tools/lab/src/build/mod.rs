@@ -7,10 +7,9 @@
 mod apt;
 mod choose;
 mod coverage;
-pub mod custom;
 mod debug;
 mod module;
-mod own;
+pub mod own;
 mod pip;
 mod stock;
 

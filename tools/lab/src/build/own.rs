@@ -6,6 +6,7 @@ use crate::project::Project;
 use crate::steps::{Log, Steps};
 use crate::vm::Kernel;
 use anyhow::{bail, Context, Result};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,35 +94,44 @@ impl Recipe {
         fs::create_dir_all(kdir)?;
         let wanted = kdir.join("rmmap.config");
         fs::write(&wanted, options)?;
-        let mut configure = self.make(source, kdir);
-        log.run(
-            configure
-                .env("KCONFIG_ALLCONFIG", wanted)
-                .arg("allnoconfig"),
-        )?;
-        let config = fs::read_to_string(kdir.join(".config")).context("make wrote no .config")?;
-        let lost = lost(options, &config);
-        if !lost.is_empty() {
-            bail!(
-                "the kernel's configuration has no place for these lines of {}: {}; name what \
-                 they depend on there, or take them out",
-                self.fragments.join(" and "),
-                lost.join(", ")
-            );
-        }
-        log.run(self.make(source, kdir).args(["bzImage", "modules"]))?;
+        let make = || make(source, kdir, &self.words);
+        configure(make(), kdir, &wanted, &self.fragments.join(" and "), log)?;
+        log.run(make().args(["bzImage", "modules"]))?;
         Ok(fs::write(kdir.join("GNUmakefile"), &self.gnumakefile)?)
     }
+}
 
-    fn make(&self, source: &Path, kdir: &Path) -> Command {
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut make = Command::new("make");
-        make.arg("-C")
-            .arg(source)
-            .arg(format!("O={}", kdir.display()));
-        make.args(&self.words).arg(format!("--jobs={jobs}"));
-        make
+/// Configures the kernel that `make` is for, in `objects`, with the options in the file `fragment`,
+/// all of which must survive; `origin` names where they are from.
+pub fn configure(
+    mut make: Command,
+    objects: &Path,
+    fragment: &Path,
+    origin: &str,
+    log: &mut Log,
+) -> Result<()> {
+    log.run(make.env("KCONFIG_ALLCONFIG", fragment).arg("allnoconfig"))?;
+    let config = fs::read_to_string(objects.join(".config")).context("make wrote no .config")?;
+    let lost = lost(&fs::read_to_string(fragment)?, &config);
+    if !lost.is_empty() {
+        bail!(
+            "the kernel's configuration has no place for these lines of {origin}: {}; name what \
+             they depend on there, or take them out",
+            lost.join(", ")
+        );
     }
+    Ok(())
+}
+
+/// make, for the kernel of `source` in `objects`, with more words for it.
+pub fn make<S: AsRef<OsStr>>(source: &Path, objects: &Path, words: &[S]) -> Command {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut make = Command::new("make");
+    make.arg("-C")
+        .arg(source)
+        .arg(format!("O={}", objects.display()));
+    make.args(words).arg(format!("--jobs={jobs}"));
+    make
 }
 
 /// The lines of `base` but those whose option `over` names, too.
@@ -133,7 +143,7 @@ fn replaced(base: &str, over: &str) -> String {
 }
 
 /// The lines of the options that are not so in the finished configuration.
-pub(super) fn lost(options: &str, config: &str) -> Vec<String> {
+fn lost(options: &str, config: &str) -> Vec<String> {
     let lines: Vec<&str> = config.lines().collect();
     let survived = |line: &str| match option_switched_off(line) {
         // An option whose menu is off is not mentioned at all, which is as good.

@@ -4,12 +4,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
 use super::kconfig;
 use super::ours::Ours;
-use crate::build::custom;
+use crate::build::own;
 use crate::project::Project;
 use crate::steps::{Inputs, Log, Steps};
 use crate::vm::Kernel;
@@ -66,7 +67,9 @@ impl<'a> Target<'a> {
         let done = steps.step(name, &inputs, &[&self.kernel().image], |log| {
             let fragment = self.objects.with_extension("config");
             fs::write(&fragment, &self.fragment)?;
-            custom::configure(self.tree, &self.objects, &fragment, log)?;
+            fs::create_dir_all(&self.objects)?;
+            let origin = fragment.display().to_string();
+            own::configure(self.command(), &self.objects, &fragment, &origin, log)?;
             let made = self.make(log, &["bzImage", "modules"]);
             why = made.as_ref().err().map(|_| complaints(&log.text()));
             made
@@ -78,7 +81,11 @@ impl<'a> Target<'a> {
     }
 
     fn make(&self, log: &mut Log, targets: &[&str]) -> Result<()> {
-        log.run(custom::make(self.tree, &self.objects).args(targets))
+        log.run(self.command().args(targets))
+    }
+
+    fn command(&self) -> Command {
+        own::make(self.tree, &self.objects, &["LLVM=1"])
     }
 }
 
