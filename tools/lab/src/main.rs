@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod coverage;
 mod doc;
+mod generated;
 mod guest;
 mod mmap_path;
 mod patches;

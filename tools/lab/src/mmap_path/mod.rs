@@ -10,6 +10,7 @@ mod page;
 mod rst;
 mod table;
 
+use crate::generated;
 use crate::project::Project;
 use anyhow::{Context, Result};
 use outcomes::Outcomes;
@@ -39,11 +40,7 @@ pub struct Args {
 /// Writes the page, or looks whether that is needed. Returns the exit status.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.check {
-        let difference = difference(project)?;
-        if let Some(difference) = &difference {
-            println!("{difference}");
-        }
-        return Ok(u8::from(difference.is_some()));
+        return Ok(generated::report(difference(project)?.as_deref()));
     }
     if args.record {
         record(project)?;
@@ -56,19 +53,9 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
 /// What is wrong with the page, if anything is.
 pub fn difference(project: &Project) -> Result<Option<String>> {
     let remedy = "make it with `tools/lab/lab mmap-path`";
+    let say = |_: &str| " is not up to date".to_owned();
     let wanted = generate(project)?;
-    let Ok(found) = fs::read_to_string(project.root().join(PAGE)) else {
-        return Ok(Some(format!("there is no {PAGE}: {remedy}")));
-    };
-    if found == wanted {
-        return Ok(None);
-    }
-    let mut lines = found.lines().zip(wanted.lines()).enumerate();
-    let number = match lines.find(|(_, (found, wanted))| found != wanted) {
-        Some((number, _)) => number + 1,
-        None => found.lines().count().min(wanted.lines().count()) + 1,
-    };
-    Ok(Some(format!("{PAGE}:{number} is not up to date: {remedy}")))
+    Ok(generated::difference(project, PAGE, &wanted, remedy, say))
 }
 
 fn generate(project: &Project) -> Result<String> {

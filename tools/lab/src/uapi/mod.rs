@@ -8,6 +8,7 @@ mod comment;
 mod model;
 mod render;
 
+use crate::generated;
 use crate::project::Project;
 use anyhow::{Context, Result};
 use std::fs;
@@ -28,11 +29,7 @@ pub struct Args {
 /// Writes the header, or looks whether that is needed. Returns the exit status.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.check {
-        let difference = difference(project)?;
-        if let Some(difference) = &difference {
-            println!("{difference}");
-        }
-        return Ok(u8::from(difference.is_some()));
+        return Ok(generated::report(difference(project)?.as_deref()));
     }
     let path = project.root().join(HEADER);
     fs::write(&path, generate(project)?)
@@ -43,22 +40,10 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
 
 /// What is wrong with the header, if anything is.
 pub fn difference(project: &Project) -> Result<Option<String>> {
-    let wanted = generate(project)?;
     let remedy = "make it with `tools/lab/lab uapi-header`";
-    let Ok(found) = fs::read_to_string(project.root().join(HEADER)) else {
-        return Ok(Some(format!("there is no {HEADER}: {remedy}")));
-    };
-    if found == wanted {
-        return Ok(None);
-    }
-    let mut lines = found.lines().zip(wanted.lines()).enumerate();
-    let (number, line) = match lines.find(|(_, (found, wanted))| found != wanted) {
-        Some((number, (_, wanted))) => (number + 1, wanted),
-        None => (found.lines().count().min(wanted.lines().count()) + 1, "..."),
-    };
-    Ok(Some(format!(
-        "{HEADER}:{number}: differs from {DEFINITION}, which makes it `{line}`: {remedy}"
-    )))
+    let say = |line: &str| format!(": differs from {DEFINITION}, which makes it `{line}`");
+    let wanted = generate(project)?;
+    Ok(generated::difference(project, HEADER, &wanted, remedy, say))
 }
 
 fn generate(project: &Project) -> Result<String> {

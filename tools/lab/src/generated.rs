@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Files of the checkout that are made of others, and are to be the same as what would be made now.
+
+use crate::project::Project;
+use std::fs;
+
+/// Prints what is wrong, if anything is, and returns the exit status.
+pub fn report(difference: Option<&str>) -> u8 {
+    if let Some(difference) = difference {
+        println!("{difference}");
+    }
+    u8::from(difference.is_some())
+}
+
+/// What is wrong with the file `name` (relative to the checkout), which is to be `wanted`: that it
+/// is not there, or where it first differs, and what `say` has to say of
+/// the line that is wanted there.
+pub fn difference(
+    project: &Project,
+    name: &str,
+    wanted: &str,
+    remedy: &str,
+    say: impl Fn(&str) -> String,
+) -> Option<String> {
+    let Ok(found) = fs::read_to_string(project.root().join(name)) else {
+        return Some(format!("there is no {name}: {remedy}"));
+    };
+    if found == wanted {
+        return None;
+    }
+    let mut lines = found.lines().zip(wanted.lines()).enumerate();
+    let (number, line) = match lines.find(|(_, (found, wanted))| found != wanted) {
+        Some((number, (_, wanted))) => (number + 1, wanted),
+        None => (found.lines().count().min(wanted.lines().count()) + 1, "..."),
+    };
+    Some(format!("{name}:{number}{}: {remedy}", say(line)))
+}
