@@ -11,7 +11,8 @@ CARGO = $(or $(shell command -v cargo),$(error cargo is missing: install it with
 	kernel (Debian 13: apt-get install cargo), or use `make run`, which needs nothing))
 KBUILD_IN = $(CARGO) run --quiet $(HOST) -p rmmap-kdir -- make
 
-# The kernel that `make modules` builds for, and where the result goes.
+# The kernel that `make modules` builds for, and where the result goes. (STATS=n, for Kbuild: a driver
+# without counters.)
 KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)

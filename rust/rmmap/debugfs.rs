@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/rmmap/policy`: the device's folio policy, to be read and changed.
+//! The files in `/sys/kernel/debug/rmmap`.
 //!
-//! It looks as `/sys/kernel/mm/transparent_hugepage/enabled` does: `never [adaptive] always`.
+//! - `policy`: the device's folio policy, to be read and changed. It looks as
+//!   `/sys/kernel/mm/transparent_hugepage/enabled` does: `never [adaptive] always`.
+//! - `statistics`: whether the module counts, `compiled in` or `compiled out`.
 
 use crate::{
     device::Device,
-    policy::Policy, //
+    policy::Policy,
+    stats::COUNTED, //
 };
 use kernel::{
     debugfs::{
@@ -28,7 +31,7 @@ const NAMES: [(&str, Policy); 3] = [
     ("always", Policy::Always),
 ];
 
-/// The file's contents.
+/// What `policy` shows.
 struct DevicePolicy(Arc<Device>);
 
 impl Writer for DevicePolicy {
@@ -58,12 +61,23 @@ impl Reader for DevicePolicy {
     }
 }
 
+/// What `statistics` shows.
+struct Statistics;
+
+impl Writer for Statistics {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "compiled {}", if COUNTED { "in" } else { "out" })
+    }
+}
+
 /// The files, as long as the module is there. Where there is no debugfs there are none.
 #[pin_data]
 pub(crate) struct Files {
     #[pin]
     policy: File<DevicePolicy>,
-    // Behind its file.
+    #[pin]
+    statistics: File<Statistics>,
+    // Behind its files.
     dir: Dir,
 }
 
@@ -73,6 +87,7 @@ impl Files {
             let dir = Dir::new(c"rmmap");
             Ok(try_pin_init!(Self {
                 policy <- dir.read_write_file(c"policy", DevicePolicy(device)),
+                statistics <- dir.read_only_file(c"statistics", Statistics),
                 dir: dir.clone(),
             }))
         })

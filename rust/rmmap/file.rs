@@ -11,7 +11,10 @@ use crate::{
         Region,
         RegionRef, //
     },
-    stats::Event,
+    stats::{
+        Event,
+        COUNTED, //
+    },
     trace,
     vm::RegionVm, //
 };
@@ -107,10 +110,14 @@ impl FileOperations for RegionFile {
     }
 
     fn show_fdinfo(region: &RegionRef, m: &SeqFile, _file: &File) {
-        let counters = region.counters.read();
         let mapping = region.mapping();
         seq_print!(m, "rmmap-size:\t{}\n", mapping.size());
         seq_print!(m, "rmmap-resident:\t{}\n", mapping.nr_pages() * PAGE_SIZE);
+        if !COUNTED {
+            seq_print!(m, "rmmap-statistics:\tcompiled out\n");
+            return;
+        }
+        let counters = region.counters.read();
         seq_print!(m, "rmmap-mmap:\t{}\n", counters.mmap);
         seq_print!(m, "rmmap-fault-read:\t{}\n", counters.fault_read);
         seq_print!(m, "rmmap-fault-write:\t{}\n", counters.fault_write);

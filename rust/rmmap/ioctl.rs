@@ -11,6 +11,7 @@ use crate::{
         Region,
         RegionRef, //
     },
+    stats,
     trace, //
 };
 use kernel::{
@@ -43,6 +44,8 @@ pub(crate) fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Re
         RMMAP_IOC_CREATE => create(region, &get(arg)?),
         RMMAP_IOC_DISCARD => discard(region, file, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
+        // Zeroes would say that nothing had happened.
+        RMMAP_IOC_STATS if !stats::COUNTED => Err(EOPNOTSUPP),
         RMMAP_IOC_STATS => put(
             arg,
             &RmmapStats {

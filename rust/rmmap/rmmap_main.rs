@@ -8,10 +8,10 @@
 //! | `region.rs` | a region: its quota and how it comes to a page |
 //! | `vm.rs` | page faults |
 //! | `policy.rs`, `streams.rs` | how much memory a fault brings, and in which folios |
-//! | `debugfs.rs` | the policy, to be changed at run time |
+//! | `debugfs.rs` | the policy, to be changed at run time; whether there are counters |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
-//! | `stats.rs` | the counters |
+//! | `stats.rs` | the counters, which may be compiled out |
 //! | `trace.rs` | the tracepoints, which `rmmap_trace.h` describes |
 //! | `kunit.rs` | tests of the above, inside the kernel |
 
@@ -106,12 +106,17 @@ impl kernel::InPlaceModule for Rmmap {
             let device = Device::new(limits, hook, policy)?;
             let region = device::own_region(&device, &mount)?;
             pr_info!(
-                "/dev/rmmap: {} MiB, all regions at most {} MiB, mapped by {}\n",
+                "/dev/rmmap: {} MiB, all regions at most {} MiB, mapped by {}{}\n",
                 limits.capacity >> 20,
                 limits.max_bytes >> 20,
                 match hook {
                     Hook::Mmap => "mmap",
                     Hook::MmapPrepare => "mmap_prepare",
+                },
+                if stats::COUNTED {
+                    ""
+                } else {
+                    ", no statistics"
                 }
             );
             Ok(try_pin_init!(Self {

@@ -3,9 +3,12 @@
 //! What is counted, per region and for the device.
 //!
 //! Counters are per CPU, so that counting costs two instructions a fault and shares no cache line.
+//! A module that is built with `STATS=n` has none at all: what they cost is the difference. It says
+//! so ([`COUNTED`]) instead of showing zeroes to programs.
 
 use kernel::prelude::*;
-use kernel_mm::percpu::PerCpuCounters;
+#[cfg(not(rmmap_without_statistics))]
+use kernel_mm::percpu::PerCpuCounters as Counts;
 use rmmap_uapi::{
     RmmapCounters,
     RMMAP_NR_ORDERS, //
@@ -30,14 +33,17 @@ pub(crate) enum Event {
     Discarded,
 }
 
+/// Whether this module counts.
+pub(crate) const COUNTED: bool = !cfg!(rmmap_without_statistics);
+
 const EVENTS: usize = Event::Discarded as usize + 1;
 
 /// The counters of a region, or of the device.
-pub(crate) struct Counters(PerCpuCounters<{ EVENTS + RMMAP_NR_ORDERS }>);
+pub(crate) struct Counters(Counts<{ EVENTS + RMMAP_NR_ORDERS }>);
 
 impl Counters {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self(PerCpuCounters::new()?))
+        Ok(Self(Counts::new()?))
     }
 
     /// Counts `n` of `event`.
@@ -53,7 +59,7 @@ impl Counters {
             .add(EVENTS + (order as usize).min(RMMAP_NR_ORDERS - 1), n);
     }
 
-    /// Returns the sums over all CPUs.
+    /// Returns the sums over all CPUs; zeroes where nothing is [`COUNTED`].
     pub(crate) fn read(&self) -> RmmapCounters {
         let get = |event: Event| self.0.sum(event as usize);
         RmmapCounters {
@@ -73,5 +79,23 @@ impl Counters {
             order_fallback: get(Event::OrderFallback),
             discarded: get(Event::Discarded),
         }
+    }
+}
+
+/// Counters that are compiled out: no memory, no code.
+#[cfg(rmmap_without_statistics)]
+struct Counts<const N: usize>;
+
+#[cfg(rmmap_without_statistics)]
+impl<const N: usize> Counts<N> {
+    fn new() -> Result<Self> {
+        Ok(Self)
+    }
+
+    #[inline(always)]
+    fn add(&self, _index: usize, _n: u64) {}
+
+    fn sum(&self, _index: usize) -> u64 {
+        0
     }
 }

@@ -4,8 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use rmmap_sys::{rustix, Device, Errno};
-use rmmap_uapi::{RmmapInfo, RMMAP_ABI_VERSION, RMMAP_DEVICE};
+use rmmap_uapi::{RmmapInfo, RmmapStats, RMMAP_ABI_VERSION, RMMAP_DEVICE};
 use rustix::fs::OFlags;
 
 /// First kernel that rmmap is written for.
@@ -128,6 +129,17 @@ fn explain(path: &Path, errno: Errno, release: &str) -> OpenError {
         Errno::ACCESS | Errno::PERM => OpenError::NoPermission { path },
         source => OpenError::Other { path, source },
     }
+}
+
+/// Reads the counters.
+pub fn stats(device: &Device) -> anyhow::Result<RmmapStats> {
+    device.stats().map_err(|e| match e {
+        Errno::OPNOTSUPP => anyhow!(
+            "the module was built without counters (STATS=n): load build/modules/stock/rmmap.ko \
+             in its place"
+        ),
+        e => anyhow!(e).context("cannot read the counters (RMMAP_IOC_STATS)"),
+    })
 }
 
 /// Tells whether the module of this program and the loaded one belong together.

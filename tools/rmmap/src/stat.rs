@@ -44,7 +44,7 @@ impl Look {
     fn take(device: &Device) -> anyhow::Result<Self> {
         Ok(Self {
             info: device.info().context("cannot ask what the region is")?,
-            stats: device.stats().context("cannot read the counters")?,
+            stats: device::stats(device)?,
         })
     }
 }

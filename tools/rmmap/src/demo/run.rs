@@ -19,6 +19,8 @@ use rmmap_sys::{
 use rmmap_uapi::RmmapCounters;
 use serde::{Deserialize, Serialize};
 
+use crate::device;
+
 use super::{
     case::{Case, Way, PAGES},
     facts::Facts,
@@ -80,11 +82,7 @@ impl Moment {
 /// The counters of the region that is mapped; zeroes for memory that is not the device's.
 fn counters(target: Option<&Target>) -> anyhow::Result<RmmapCounters> {
     match target {
-        Some(target) => Ok(target
-            .device
-            .stats()
-            .context("cannot read the counters (RMMAP_IOC_STATS)")?
-            .region),
+        Some(target) => Ok(device::stats(&target.device)?.region),
         None => Ok(RmmapCounters::default()),
     }
 }

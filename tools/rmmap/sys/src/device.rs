@@ -37,6 +37,10 @@ impl Device {
     }
 
     /// Reads the counters of the region behind this descriptor and of all regions together.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`: the module was built without them (`STATS=n`).
     pub fn stats(&self) -> Result<uapi::RmmapStats> {
         self.get::<{ uapi::RMMAP_IOC_STATS }, _>()
     }

@@ -3,8 +3,19 @@
 //! The module's counters over a while.
 
 use crate::outcome::{Result, Stop};
-use rmmap_sys::uapi::RmmapCounters;
-use rmmap_sys::Device;
+use rmmap_sys::uapi::{RmmapCounters, RmmapStats};
+use rmmap_sys::{Device, Errno};
+
+/// Reads the counters; a test that needs them is skipped where the module has none.
+#[track_caller]
+pub fn stats(device: &Device) -> Result<RmmapStats> {
+    match device.stats() {
+        Err(Errno::OPNOTSUPP) => Err(Stop::skip(
+            "needs counters: the module was built with STATS=n",
+        )),
+        result => Ok(result?),
+    }
+}
 
 /// The counters of a region from a point in time on; of nothing where no module counts.
 #[derive(Debug)]
@@ -40,7 +51,7 @@ impl<'a> Counting<'a> {
     #[track_caller]
     pub(crate) fn new(device: Option<&'a Device>) -> Result<Self> {
         let start = match device {
-            Some(device) => device.stats()?.region,
+            Some(device) => stats(device)?.region,
             None => RmmapCounters::default(),
         };
         Ok(Self { device, start })
@@ -52,7 +63,7 @@ impl<'a> Counting<'a> {
         let Some(device) = self.device else {
             return Ok(None);
         };
-        let now = device.stats()?.region;
+        let now = stats(device)?.region;
         let field = FIELDS.iter().find(|field| field.0 == name);
         let (_, read, _) = field.ok_or_else(|| Stop::fail(format!("no counter {name}")))?;
         Ok(Some(read(&now) - read(&self.start)))
@@ -65,7 +76,7 @@ impl<'a> Counting<'a> {
         let Some(device) = self.device else {
             return Ok(());
         };
-        let now = device.stats()?.region;
+        let now = stats(device)?.region;
         if let Some((name, _)) = wanted.iter().find(|w| FIELDS.iter().all(|f| f.0 != w.0)) {
             return Err(Stop::fail(format!("no counter {name}")));
         }

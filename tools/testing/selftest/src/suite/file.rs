@@ -5,6 +5,7 @@
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
+use crate::counting::stats;
 use crate::outcome::{Result, Stop};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{
@@ -245,7 +246,7 @@ fn fdinfo_tells_counters(_: &Context) -> Result {
         m.touch_write(1, 1)?;
         m.touch_read(2)?;
         private.touch_write(4, 1)?;
-        let (info, stats) = (area.fd().info()?, area.fd().stats()?.region);
+        let (info, stats) = (area.fd().info()?, stats(area.fd())?.region);
         let fields = fdinfo(area.fd())?;
         let want = [
             ("size", vec![info.size]),

@@ -4,6 +4,7 @@
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
+use crate::counting::stats;
 use crate::outcome::Result;
 use crate::{cases, check_eq, check_err};
 use rmmap_sys::rustix::fs::OFlags;
@@ -183,11 +184,11 @@ fn stats_are_per_region(cx: &Context) -> Result {
         MapOptions::new(4 * P).map(&a)?,
         MapOptions::new(4 * P).map(&b)?,
     );
-    let before = a.stats()?.device;
+    let before = stats(&a)?.device;
     ma.touch_write(0, 1)?;
     mb.touch_read(0)?;
     mb.touch_read(1)?;
-    let (a, b, all) = (a.stats()?.region, b.stats()?.region, b.stats()?.device);
+    let (a, b, all) = (stats(&a)?.region, stats(&b)?.region, stats(&b)?.device);
     check_eq!(
         (a.fault_write, a.fault_read, a.answer_new, a.folios[0]),
         (1, 0, 1, 1)

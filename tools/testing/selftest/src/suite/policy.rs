@@ -3,6 +3,7 @@
 //! The folio policy: in which folios memory is brought, and how much of it.
 
 use crate::context::{Context, P, PMD};
+use crate::counting::stats;
 use crate::outcome::Result;
 use crate::view::{resident, smap};
 use crate::{cases, check, check_eq, check_err};
@@ -57,7 +58,7 @@ fn map_at(cx: &Context, region: &Device, page: usize, pages: usize) -> Result<Ma
 
 /// The folios that a region was given, by order.
 fn folios(region: &Device) -> Result<Vec<(usize, u64)>> {
-    let counters: RmmapCounters = region.stats()?.region;
+    let counters: RmmapCounters = stats(region)?.region;
     let orders = counters.folios.iter().copied().enumerate();
     Ok(orders.filter(|(_, count)| *count > 0).collect())
 }
@@ -79,7 +80,7 @@ fn policy_populate_takes_the_largest(cx: &Context) -> Result {
         let region = cx.device()?.create(2 * PMD as u64, RMMAP_CREATE_ADAPTIVE)?;
         let mapping = MapOptions::new(2 * PMD).flags(flags).map(&region)?;
         check_eq!(folios(&region)?, [(9, 2)]);
-        check_eq!(region.stats()?.region.fault_populate, 2);
+        check_eq!(stats(&region)?.region.fault_populate, 2);
         check_eq!(resident(&mapping)?, 2 * LARGE);
         check_eq!(smap(&mapping)?.kb("FilePmdMapped"), 4096);
     }
@@ -108,7 +109,7 @@ fn policy_stream_doubles(cx: &Context) -> Result {
     check_eq!(folios(&region)?, [(0, 16)]);
     // Aligned as it is, page 16 is the first that may begin a larger folio of any order.
     touch(&mapping, 16..4 * LARGE)?;
-    let counters = region.stats()?.region;
+    let counters = stats(&region)?.region;
     check_eq!(counters.order_fallback, 0);
     // 16 and 17 at once, 18 and 19, 20 to 23, ...: the alignment of each sets the limit.
     let expected = [
@@ -133,7 +134,7 @@ fn policy_stream_doubles(cx: &Context) -> Result {
 fn policy_never_batches_a_stream(cx: &Context) -> Result {
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_NEVER)?;
     touch(&mapping, 0..LARGE)?;
-    let counters = region.stats()?.region;
+    let counters = stats(&region)?.region;
     check_eq!(folios(&region)?, [(0, LARGE as u64)]);
     // 16 single ones, then 2, 4, 8, 16, 32, and 64 at a time for the 434 that are left.
     check_eq!(counters.fault_write, 16 + 5 + 7);
@@ -148,7 +149,7 @@ fn policy_never_batches_a_stream(cx: &Context) -> Result {
         check_eq!(mapping.touch_read(page)?, 0);
     }
     check_eq!(held(&region)?, LARGE);
-    check!(region.stats()?.region.fault_read < 64);
+    check!(stats(&region)?.region.fault_read < 64);
     Ok(())
 }
 
@@ -213,7 +214,7 @@ fn policy_never_is_exact(cx: &Context) -> Result {
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_NEVER)?;
     mapping.advise(5 * P, 40 * P, Advice::LinuxPopulateWrite)?;
     check_eq!(folios(&region)?, [(0, 40)]);
-    check_eq!(region.stats()?.region.fault_populate, 40);
+    check_eq!(stats(&region)?.region.fault_populate, 40);
     check_eq!(resident(&mapping)?, 40);
     Ok(())
 }
@@ -244,7 +245,7 @@ fn policy_respects_what_is_there(cx: &Context) -> Result {
     check_eq!(mapping.touch_read(3)?, 3);
     check_eq!(mapping.touch_read(300)?, 300u16 as u8 | 1);
     check_eq!(&mapping.read_u64(64 * P)?.to_le_bytes()[..5], b"there");
-    check_eq!(region.stats()?.region.order_fallback, 0);
+    check_eq!(stats(&region)?.region.order_fallback, 0);
     Ok(())
 }
 
@@ -279,7 +280,7 @@ fn policy_respects_the_quota(cx: &Context) -> Result {
     // 200 pages are left: 128, 64 and 8.
     check_eq!(held(&device)?, 200);
     check_eq!(folios(&device)?, [(3, 1), (6, 1), (7, 1)]);
-    check!(device.stats()?.region.order_fallback >= 2);
+    check!(stats(&device)?.region.order_fallback >= 2);
     check_eq!(device.info()?.used_bytes, 300 * P as u64);
     drop((taken, other));
     drop((mapping, device));

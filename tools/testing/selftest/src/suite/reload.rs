@@ -3,6 +3,7 @@
 //! Loading and unloading the module.
 
 use crate::context::{Context, P};
+use crate::counting::stats;
 use crate::loader::NAME;
 use crate::outcome::{Result, Stop};
 use crate::{cases, check, check_eq, check_err};
@@ -189,7 +190,7 @@ fn hook_is_what_was_asked_for(cx: &Context) -> Result {
         }
         check_eq!(crate::view::vma_pages(&window)?, [(0, 16)]);
         check_eq!(
-            region.stats()?.region.mmap,
+            stats(&region)?.region.mmap,
             calls,
             "calls of the hook with {parameter}"
         );
