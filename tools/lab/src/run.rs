@@ -24,6 +24,9 @@ pub struct VmArgs {
     /// Load the module first and unload it afterwards.
     #[arg(long)]
     module: bool,
+    /// Take the module that has no statistics (`STATS=n`).
+    #[arg(long)]
+    without_statistics: bool,
     /// Count instructions: a nanosecond in the guest is one of them, on its only processor.
     #[arg(long)]
     icount: bool,
@@ -67,7 +70,10 @@ pub fn shell(project: &Project) -> Result<u8> {
 
 /// Runs any command in a guest.
 pub fn command(project: &Project, args: &VmArgs) -> Result<u8> {
-    let ready = ready(project)?;
+    let mut ready = ready(project)?;
+    if args.without_statistics {
+        ready.module = build::without_statistics(project, &Steps::begin(project)?)?;
+    }
     let mut vm = match args.module {
         true => with_module("try", &ready)?,
         false => Vm::new("try", ready.kernel),

@@ -44,6 +44,13 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
     })
 }
 
+/// Makes the module for the stock kernel once more, without statistics (`STATS=n`), in
+/// `build/modules/stock-nostats`: what they cost is the difference. Returns `rmmap.ko`.
+pub fn without_statistics(project: &Project, steps: &Steps) -> Result<PathBuf> {
+    let stock = stock(project, steps)?;
+    module::module_with(project, steps, "stock-nostats", &stock.kdir, &["STATS=n"])
+}
+
 /// Makes everything that a run on the debug kernel needs.
 pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     let stock = stock(project, steps)?;
