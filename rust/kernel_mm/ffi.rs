@@ -40,6 +40,10 @@ pub(crate) const GFP_SOFT: bindings::gfp_t =
 /// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
 pub(crate) const GFP_RECLAIM: bindings::gfp_t =
     1 << bindings::___GFP_DIRECT_RECLAIM_BIT | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
+
+/// `__GFP_NOMEMALLOC` of `include/linux/gfp_types.h`: leave the reserves alone.
+pub(crate) const GFP_NOMEMALLOC: bindings::gfp_t = 1 << bindings::___GFP_NOMEMALLOC_BIT;
+
 /// The order of a huge page, which covers what one page table of the lowest level maps.
 pub(crate) const PMD_ORDER: u32 = bindings::PMD_SHIFT - bindings::PAGE_SHIFT;
 /// `XA_PRESENT` of `include/linux/xarray.h`.

@@ -113,13 +113,16 @@ impl Folio {
 /// contents are initialised.
 pub struct NewFolio(ARef<Folio>);
 
-/// The allocation flags for a folio of `order`: as `GFP_TRANSHUGE_LIGHT` of
+/// The flags to allocate and charge a folio of `order` with: as `GFP_TRANSHUGE_LIGHT` of
 /// `include/linux/gfp_types.h` does, large ones wait for nobody.
-fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
+///
+/// Who does not reclaim is taken for an interrupt handler and given of what is kept for those,
+/// unless the reserves are excepted (`alloc_flags_nonblocking()` in `mm/page_alloc.c`).
+pub(crate) fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
     if order == 0 {
         gfp
     } else {
-        (gfp | ffi::GFP_SOFT) & !ffi::GFP_RECLAIM
+        (gfp | ffi::GFP_SOFT | ffi::GFP_NOMEMALLOC) & !ffi::GFP_RECLAIM
     }
 }
 

@@ -17,6 +17,7 @@
 use crate::{
     ffi,
     folio::{
+        gfp_of,
         Folio,
         LockedFolio,
         NewFolio, //
@@ -155,8 +156,8 @@ impl AddressSpace {
     /// Adds `folio` as page `index` (a multiple of the folio's pages) and returns it locked.
     ///
     /// The folio is marked dirty, so that nothing but truncation takes it out of the cache: there
-    /// is no backing store to read it from again. The memory cgroup of the caller is charged. May
-    /// sleep.
+    /// is no backing store to read it from again. The memory cgroup of the caller is charged; it
+    /// reclaims for a folio of order 0 only. May sleep.
     ///
     /// # Errors
     ///
@@ -176,9 +177,11 @@ impl AddressSpace {
         // SAFETY: The folio is valid and nobody else knows it. Setting the flag before the folio
         // can be seen costs no lock; `noop_dirty_folio()` would do the same and no more.
         unsafe { ffi::folio_set_dirty(folio.as_raw()) };
+        // A cgroup at its limit reclaims for what it is charged with, but not for a large folio.
+        let gfp = gfp_of(mapping.gfp(), folio.order());
         // SAFETY: Both are valid, the folio is in no page cache, and truncation is held off.
         let ret = to_result(unsafe {
-            bindings::filemap_add_folio(mapping.as_raw(), folio.as_raw(), index, mapping.gfp())
+            bindings::filemap_add_folio(mapping.as_raw(), folio.as_raw(), index, gfp)
         });
         match ret {
             // SAFETY: `filemap_add_folio()` locked the folio for us; the reference that the page
