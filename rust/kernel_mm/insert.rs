@@ -50,12 +50,18 @@ impl Quota for Unlimited {
 pub struct Room {
     pages: Range<usize>,
     order: u32,
+    /// The largest order that is tried.
+    first: u32,
 }
 
 impl Room {
     /// Room for folios of order 0 to `order` within `pages` of the file (indexes).
     pub fn new(pages: Range<usize>, order: u32) -> Self {
-        Self { pages, order }
+        Self {
+            pages,
+            order,
+            first: u32::MAX,
+        }
     }
 
     /// Room for page `index` alone.
@@ -77,13 +83,26 @@ impl Room {
     pub fn within(self, pages: Range<usize>) -> Self {
         let start = self.pages.start.max(pages.start);
         let end = self.pages.end.min(pages.end);
-        Self::new(start..end, self.order)
+        Self {
+            pages: start..end,
+            ..self
+        }
     }
 
     /// Leaves only orders up to `order`.
     pub fn up_to(self, order: u32) -> Self {
-        let order = self.order.min(order);
-        Self::new(self.pages, order)
+        Self {
+            order: self.order.min(order),
+            ..self
+        }
+    }
+
+    /// Tries no order above `order` though there may be room: such folios cannot be had anyway.
+    pub fn trying(self, order: u32) -> Self {
+        Self {
+            first: order,
+            ..self
+        }
     }
 
     /// Returns the first page of the folio of 2^`order` pages that holds page `index`, if there is
@@ -104,7 +123,7 @@ pub enum Found {
     Added {
         /// The folio.
         folio: LockedFolio,
-        /// Whether a larger one had room, but could not be had.
+        /// Whether a larger one had room, but could not be had, or was not tried.
         fell_back: bool,
     },
 }
@@ -160,7 +179,7 @@ impl AddressSpace {
         quota: &Q,
     ) -> Result<Found> {
         let wanted = held.mapping().vacant_order(index, room);
-        let mut order = wanted;
+        let mut order = wanted.min(room.first);
         loop {
             match Self::add_one(held, index, order, quota) {
                 Ok(folio) => {
@@ -217,7 +236,9 @@ impl AddressSpace {
     /// It is a guess, since others may add pages meanwhile, made before a folio is allocated and
     /// zeroed in vain.
     fn vacant_order(&self, index: usize, room: &Room) -> u32 {
-        let mut order = room.order.min(self.max_order());
+        // One more than is tried suffices to tell whether there is more room than that.
+        let most = room.order.min(room.first.saturating_add(1));
+        let mut order = most.min(self.max_order());
         while order > 0 {
             match room.first_of(index, order) {
                 Some(first) if !self.has_page(first, 1 << order) => break,

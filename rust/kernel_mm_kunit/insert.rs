@@ -115,6 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_had_is_not_tried_but_told() -> Result {
+        let fixture = fixture()?;
+        let room = Room::new(0..64, 5);
+        let short = room.clone().trying(3);
+        assert_eq!(added(&fixture, 0, &short, &Unlimited)?, (3, true));
+        // Less room than would be tried.
+        assert_eq!(added(&fixture, 8, &short, &Unlimited)?, (3, false));
+        assert_eq!(
+            added(&fixture, 32, &room.trying(9), &Unlimited)?,
+            (5, false)
+        );
+        Ok(())
+    }
+
+    #[test]
     fn fill_adds_what_is_missing_until_the_quota_ends() -> Result {
         let fixture = fixture()?;
         let left = Left(Cell::new(5));

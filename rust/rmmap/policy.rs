@@ -19,7 +19,9 @@
 //! asks for every page by itself, and gets it.
 //!
 //! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
-//! tried again smaller ([`kernel_mm::insert`]).
+//! tried again smaller ([`kernel_mm::insert`]), and remembered, so that the next one begins there
+//! ([`crate::reach`]). Where not even two pages are to be had together, touches in order add and map
+//! single ones, several per fault, as with policy `never`.
 
 use crate::{
     region::Region,
@@ -149,15 +151,22 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
         let level = region.streams.level(index);
         (Some(level), Streams::order(level))
     };
+    let reach = region.reach.order();
+    let batch = || {
+        let pages = 1usize.checked_shl(wanted).unwrap_or(BATCH).min(BATCH);
+        How::Batch(index..index.saturating_add(pages).min(end))
+    };
     let how = match policy {
         Policy::Never if wanted == 0 || up_front => How::Folio(Room::page(index)),
-        Policy::Never => {
-            let pages = 1usize.checked_shl(wanted).unwrap_or(BATCH).min(BATCH);
-            How::Batch(index..index.saturating_add(pages).min(end))
+        Policy::Never => batch(),
+        Policy::Always => How::Folio(room.trying(reach)),
+        Policy::Adaptive if reach == 0 && wanted > 0 && !up_front => {
+            // The next fault tries a larger one again.
+            region.reach.record(0, true);
+            batch()
         }
-        Policy::Always => How::Folio(room),
         // What comes before has been skipped, or is not asked for.
-        Policy::Adaptive => How::Folio(room.within(index..end).up_to(wanted)),
+        Policy::Adaptive => How::Folio(room.within(index..end).up_to(wanted).trying(reach)),
     };
     Plan { how, level }
 }
@@ -166,7 +175,7 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
 /// the page behind the region's last, or behind the write's.
 pub(crate) fn for_write(region: &Region, pages: Range<usize>, end: usize) -> Room {
     let index = pages.start;
-    match region.policy() {
+    let room = match region.policy() {
         Policy::Never => Room::page(index),
         Policy::Always => Room::new(0..end, LARGEST),
         Policy::Adaptive => {
@@ -174,5 +183,6 @@ pub(crate) fn for_write(region: &Region, pages: Range<usize>, end: usize) -> Roo
             let order = filled.max(Streams::order(region.streams.level(index)));
             Room::new(index..end, order)
         }
-    }
+    };
+    room.trying(region.reach.order())
 }

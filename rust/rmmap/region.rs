@@ -13,6 +13,7 @@ use crate::{
         Policy,
         PolicyCell, //
     },
+    reach::Reach,
     stats::{
         Counters,
         Event, //
@@ -64,6 +65,8 @@ pub(crate) struct Region {
     pub(crate) counters: Counters,
     /// Where it is being touched page after page.
     pub(crate) streams: Streams,
+    /// What folios there is memory for.
+    pub(crate) reach: Reach,
     /// A created region's policy. The device's own region has the device's.
     policy: PolicyCell,
 }
@@ -74,6 +77,7 @@ impl Region {
             Self {
                 counters: Counters::new()?,
                 streams: Streams::new(),
+                reach: Reach::new(),
                 policy: PolicyCell::new(policy),
                 kind,
                 device,
@@ -112,6 +116,7 @@ impl Region {
     /// Counts a folio that was added, and takes it.
     pub(crate) fn count_added(&self, folio: LockedFolio, fell_back: bool) -> LockedFolio {
         self.count_folios(folio.order(), 1);
+        self.reach.record(folio.order(), fell_back);
         if fell_back {
             self.count(Event::OrderFallback);
         }

@@ -7,7 +7,7 @@
 //! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` shows |
 //! | `region.rs` | a region: its quota and how it comes to a page |
 //! | `vm.rs` | page faults |
-//! | `policy.rs`, `streams.rs` | how much memory a fault brings, and in which folios |
+//! | `policy.rs`, `streams.rs`, `reach.rs` | how much memory a fault brings, and in which folios |
 //! | `debugfs.rs` | the policy, to be changed at run time; whether there are counters |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
@@ -24,6 +24,7 @@ mod ioctl;
 #[cfg(CONFIG_KUNIT = "y")]
 mod kunit;
 mod policy;
+mod reach;
 mod region;
 mod stats;
 mod streams;
