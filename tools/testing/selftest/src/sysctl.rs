@@ -55,10 +55,15 @@ fn path(name: &str) -> PathBuf {
 /// What tests may change.
 const WATCHED: &[&str] = &[
     "fs/file-max",
+    "vm/compaction_proactiveness",
+    "vm/lowmem_reserve_ratio",
     "vm/max_map_count",
+    "vm/min_free_kbytes",
     "vm/mmap_min_addr",
     "vm/nr_hugepages",
     "vm/overcommit_memory",
+    "vm/percpu_pagelist_high_fraction",
+    "vm/watermark_boost_factor",
 ];
 
 /// What a system's settings were, for the case that a test is killed and puts nothing back.

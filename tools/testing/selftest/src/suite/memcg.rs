@@ -5,13 +5,16 @@
 use crate::area::Area;
 use crate::cgroup::{in_cgroup, Cgroup};
 use crate::context::{Context, P};
+use crate::counting::stats;
 use crate::outcome::{Result, Stop};
-use crate::{cases, check, check_eq, check_err};
+use crate::{cases, check, check_eq, check_err, check_sigbus};
 use rmmap_sys::rustix::io::pwrite;
 use rmmap_sys::rustix::mm::{Advice, MapFlags};
-use rmmap_sys::Errno;
+use rmmap_sys::uapi::{RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS};
+use rmmap_sys::{Device, Errno, MapOptions};
 
 cases! {
+    Rmmap memcg_limit_makes_folios_smaller [] "what the cgroup has no room for is tried smaller, up to the limit; then ENOMEM or SIGBUS, and large ones again later";
     Each memcg_limit_is_sigbus_on_touch [] "touching beyond the cgroup's limit: SIGBUS, no OOM kill, and memory is charged and given back";
     Each memcg_limit_is_enomem_on_populate [] "MADV_POPULATE_WRITE and write beyond the limit: ENOMEM; MAP_POPULATE succeeds partly";
 }
@@ -110,6 +113,52 @@ fn memcg_limit_is_enomem_on_populate(cx: &Context) -> Result {
     };
     check_eq!(in_cgroup(&group, work)?, None);
     check_events(&group)
+}
+
+fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
+    for flags in [RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS] {
+        let group = Cgroup::new(LIMIT)?;
+        let region = cx.device()?.create((PAGES * P) as u64, flags)?;
+        let work = || -> Result {
+            let m = MapOptions::new(PAGES * P).map(&region)?;
+            // Other memory of this process counts, too, and is less than a MiB.
+            check_err!(
+                m.advise(0, m.len(), Advice::LinuxPopulateWrite),
+                Errno::NOMEM
+            );
+            check_up_to_limit(&region, 0, 6)?;
+            let held = region.info()?.resident as usize / P;
+            check_sigbus!(m.touch_write(held, 1), m.address_of(held * P));
+
+            region.discard(0, m.len() as u64)?;
+            let before = stats(&region)?.region.folios[9];
+            let failed = (0..PAGES).find_map(|page| m.touch_write(page, 1).err());
+            check!(failed.is_some_and(|fault| fault.is_beyond_end()));
+            // The first of them are small: no stream yet, and none were to be had last.
+            check_up_to_limit(&region, before, 3)
+        };
+        check_eq!(in_cgroup(&group, work)?, None);
+        check_events(&group)?;
+    }
+    Ok(())
+}
+
+/// Fails unless a region was filled up to the limit, with so many large folios at least
+/// besides those before.
+fn check_up_to_limit(region: &Device, before: u64, wanted: u64) -> Result {
+    let counters = stats(region)?.region;
+    let held = region.info()?.resident as usize;
+    check!(
+        (LIMIT - (1 << 20)..=LIMIT).contains(&held),
+        "{held} bytes of {LIMIT} were had"
+    );
+    check!(counters.order_fallback > 0);
+    let large = counters.folios[9] - before;
+    check!(
+        (wanted..8).contains(&large),
+        "{large} large folios: {counters:?}"
+    );
+    Ok(())
 }
 
 /// How many pages an area held, which it does not any more.

@@ -8,6 +8,7 @@ mod badioctl;
 mod commands;
 mod file;
 mod fork;
+mod fragments;
 mod isolation;
 mod keep;
 mod kinds;
@@ -51,6 +52,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         keep::CASES,
         memcg::CASES,
         policy::CASES,
+        fragments::CASES,
         quota::CASES,
         commands::CASES,
     ];

@@ -27,6 +27,7 @@ cases! {
     Rmmap policy_never_is_exact [] "policy never: a populate, too, brings single pages";
     Rmmap policy_respects_what_is_there [] "small folios in the way: the largest that fit between them, and their data stays";
     Rmmap policy_respects_the_end [] "no folio reaches beyond the end of the region, of the mapping, or an unaligned page table";
+    Reload policy_respects_the_capacity [] "the device's own region: no folio reaches beyond its end";
     Reload policy_respects_the_quota [] "what the quota has no room for is tried smaller, down to the last page, and counted";
     Rmmap policy_write_fills_large_folios [] "a long write(2) is in large folios; a short one takes its pages only";
     Rmmap policy_large_folio_gives_back [] "punching, discarding and truncating parts of a 2 MiB folio frees just these pages";
@@ -265,6 +266,20 @@ fn policy_respects_the_end(cx: &Context) -> Result {
     let mapping = map_at(cx, &device, 1, 256)?;
     mapping.touch_write(100, 1)?;
     check_eq!(folios(&device)?, [(0, 1)]);
+    Ok(())
+}
+
+fn policy_respects_the_capacity(cx: &Context) -> Result {
+    let capacity = format!("capacity={}", PMD + 3 * P);
+    for policy in [RMMAP_POLICY_ADAPTIVE, RMMAP_POLICY_ALWAYS] {
+        let policy = format!("policy={policy}");
+        cx.loader()?.reload_with(&[&capacity, &policy])?;
+        let device = cx.device()?;
+        let mapping = MapOptions::new(PMD + 3 * P).map(&device)?;
+        mapping.advise(0, mapping.len(), Advice::LinuxPopulateWrite)?;
+        check_eq!(folios(&device)?, [(0, 1), (1, 1), (9, 1)]);
+        check_eq!(held(&device)?, LARGE + 3);
+    }
     Ok(())
 }
 
