@@ -18,7 +18,8 @@ use crate::{
 use core::ops::Range;
 use kernel::{
     bindings,
-    prelude::*, //
+    prelude::*,
+    sync::rcu, //
 };
 
 /// What limits the number of pages that a driver's files may have.
@@ -210,6 +211,21 @@ impl AddressSpace {
             }
         }
         added
+    }
+
+    /// Returns the first of `count` pages from page `index` on that is not there, or the page
+    /// behind them when all are. Does not sleep; others may add and remove pages meanwhile.
+    pub fn first_missing(&self, index: usize, count: usize) -> usize {
+        let behind = index.saturating_add(count);
+        let _rcu = rcu::read_lock();
+        // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
+        let found = unsafe { bindings::page_cache_next_miss(self.as_raw(), index, behind - index) };
+        // It wraps around to 0 behind the last page that there can be.
+        if found < index {
+            behind
+        } else {
+            found.min(behind)
+        }
     }
 
     /// Adds a zeroed folio of 2^`order` pages that holds page `index`.

@@ -85,6 +85,10 @@ mod tests {
         let all = Room::new(0..64, 9);
         assert_eq!(added(&fixture, 9, &Room::page(9), &Unlimited)?, (0, false));
         assert_eq!(added(&fixture, 9, &all, &Unlimited).err(), Some(EEXIST));
+        assert_eq!(fixture.inode.mapping().first_missing(8, 9), 8);
+        assert_eq!(fixture.inode.mapping().first_missing(9, 9), 10);
+        assert_eq!(fixture.inode.mapping().first_missing(9, 1), 10);
+        assert_eq!(fixture.inode.mapping().first_missing(9, 0), 9);
         // Page 9 is in the way of all that begins at 8 or before.
         assert_eq!(added(&fixture, 12, &all, &Unlimited)?, (2, false));
         assert_eq!(added(&fixture, 8, &all, &Unlimited)?, (0, false));

@@ -18,10 +18,13 @@
 //! and map several of them per fault ([`BATCH`] at most): what is saved is the fault. A populate
 //! asks for every page by itself, and gets it.
 //!
+//! What is there already is left as it is: the largest folios that fit between are brought, and a
+//! stream goes on behind it.
+//!
 //! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
 //! tried again smaller ([`kernel_mm::insert`]), and remembered, so that the next one begins there
-//! ([`crate::reach`]). Where not even two pages are to be had together, touches in order add and map
-//! single ones, several per fault, as with policy `never`.
+//! ([`crate::reach`]). Where not even two pages are to be had together, touches in order add and
+//! map single ones, several per fault, as with policy `never`.
 
 use crate::{
     region::Region,

@@ -192,7 +192,9 @@ pub(crate) fn find_or_add<G: TruncationHeldOff>(
         Found::Added { folio, fell_back } => {
             // A stream of writes is one as well as a stream of touches.
             let level = region.streams.level(index);
-            region.streams.record(folio.end_of(index), level);
+            region
+                .streams
+                .record(held.mapping(), folio.end_of(index), level);
             Ok(region.count_added(folio, fell_back))
         }
     }

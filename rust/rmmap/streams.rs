@@ -12,6 +12,7 @@ use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
+use kernel_mm::page_cache::AddressSpace;
 
 /// Pages that share a slot: those of the largest folio.
 const STRETCH: usize = 512;
@@ -62,8 +63,14 @@ impl Streams {
         level.saturating_sub(PATIENCE - 1)
     }
 
-    /// Pages were added up to page `end`, exclusive, by a fault that found `level`.
-    pub(crate) fn record(&self, end: usize, level: u32) {
+    /// Pages of `mapping` were added up to page `end`, exclusive, by a fault that found `level`.
+    pub(crate) fn record(&self, mapping: &AddressSpace, end: usize, level: u32) {
+        // What is there already makes no fault: the stream goes on behind it. For what may be no
+        // stream it is not worth a look.
+        let end = match level {
+            0 => end,
+            _ => mapping.first_missing(end, STRETCH),
+        };
         if let Some(last) = end.checked_sub(1) {
             self.slot(last).store(
                 (end as u64) << LEVEL_BITS | u64::from(level.min(TOP)),

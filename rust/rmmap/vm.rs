@@ -108,7 +108,7 @@ fn add<'a>(
     let plan = policy::for_fault(region, &vmf, end);
     let record = |end| {
         if let Some(level) = plan.level {
-            region.streams.record(end, level);
+            region.streams.record(region.mapping(), end, level);
         }
     };
     let found = match plan.how {

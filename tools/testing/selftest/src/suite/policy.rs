@@ -20,6 +20,7 @@ cases! {
     Rmmap policy_populate_takes_the_largest [] "MAP_POPULATE, MAP_LOCKED and MADV_POPULATE of aligned memory: one folio of 2 MiB each";
     Rmmap policy_populate_begins_where_asked [] "a populate of a part brings nothing before it, in the largest aligned folios";
     Rmmap policy_stream_doubles [] "touches in order: 16 single pages, then folios that double up to 2 MiB";
+    Rmmap policy_stream_passes_what_is_there [] "touches in order of a region with scattered pages: the stream goes on behind each";
     Rmmap policy_never_batches_a_stream [] "policy never: touches in order add many pages per fault, each a folio of its own";
     Rmmap policy_random_takes_no_more [] "touches out of order, in strides or backwards bring one page each";
     Rmmap policy_advice [] "MADV_HUGEPAGE and SEQUENTIAL bring much at once, RANDOM and NOHUGEPAGE do not";
@@ -128,6 +129,27 @@ fn policy_stream_doubles(cx: &Context) -> Result {
     check_eq!(held(&region)?, 4 * LARGE);
     for page in (0..4 * LARGE).step_by(7) {
         check_eq!(mapping.touch_read(page)?, page as u8 | 1);
+    }
+    Ok(())
+}
+
+fn policy_stream_passes_what_is_there(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
+    // Backwards, so that they are no stream themselves.
+    let there = (0..4 * LARGE).filter(|page| page % 64 == 40);
+    touch(&mapping, there.rev())?;
+    check_eq!(folios(&region)?, [(0, 32)]);
+    touch(&mapping, 0..4 * LARGE)?;
+    let counters = stats(&region)?.region;
+    // Of single pages there are the 16 that make it a stream, and one behind each that was there.
+    check_eq!(counters.folios[0], 32 + 16 + 32);
+    // 16, 18, 32, 42, 44 to 48, 64, 96, [104], 106, ...: at most 6 between two of them.
+    let larger: u64 = counters.folios[1..].iter().sum();
+    check!(larger <= 32 * 6, "{:?}", counters.folios);
+    check_eq!(counters.order_fallback, 0);
+    check_eq!(held(&region)?, 4 * LARGE);
+    for page in 0..4 * LARGE {
+        check_eq!(mapping.touch_read(page)?, page as u8 | 1, "page {page}");
     }
     Ok(())
 }
