@@ -11,6 +11,7 @@
 //! | [`device`] | `/dev/rmmap` and regions: the typed ioctls, and untyped ones for tests of bad input |
 //! | [`map`] | builds a mapping: address, length, protection, flags |
 //! | [`mapping`] | a mapping that is owned: bounds-checked access, advice, locking, residency |
+//! | [`lost`] | a mapping that another thread removes while `mmap(2)` still fills it |
 //! | [`remap`] | changes of what is mapped where: `munmap` of a part, `mremap`, mapping over |
 //! | [`access`] | one load or store that reports a `SIGBUS` or `SIGSEGV` as an error |
 //! | [`child`] | a closure in a forked child, with a channel that carries bytes and descriptors |
@@ -44,6 +45,7 @@ pub mod compat;
 pub mod control;
 pub mod device;
 pub mod fanotify;
+pub mod lost;
 pub mod map;
 pub mod mapping;
 pub mod module;

@@ -10,7 +10,7 @@ use crate::{cases, check, check_eq, check_err, check_sigbus};
 use rmmap_sys::rustix::mm::{mlockall, MapFlags, MlockAllFlags};
 use rmmap_sys::rustix::process::Signal;
 use rmmap_sys::rustix::thread::CapabilitySet;
-use rmmap_sys::{fork, End, Errno};
+use rmmap_sys::{fork, procmap, End, Errno};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ cases! {
     With("rmmap_ctl") ctl_populate_skips_io_and_pfn ["PO-05"] "MAP_POPULATE asks no handler of a VM_IO or VM_PFNMAP mapping; a touch does";
     With("rmmap_ctl") ctl_populate_ignores_errors ["PO-10"] "MAP_POPULATE stops at the first bad page and succeeds";
     With("rmmap_ctl") ctl_mlock_tells_errors ["PO-11"] "mlock says ENOMEM at the first bad page, and the VMA stays locked";
+    With("rmmap_ctl") ctl_populate_ends_with_its_range ["PO-13"] "a range that is unmapped while MAP_POPULATE and MAP_LOCKED wait for its pages: mmap returns its address, the handler is called no more";
     With("rmmap_ctl") ctl_out_of_memory ["VM-07"] "VM_FAULT_OOM: MAP_POPULATE succeeds with what there is, mlock says EAGAIN";
     With("rmmap_ctl") ctl_cow_of_zeroes ["PO-14"] "a private store that gets a page of zeroes to copy leaves the page cache empty";
     With("rmmap_ctl") ctl_cow_done_is_not_done ["PO-14"] "VM_FAULT_DONE_COW without finish_fault: the store is repeated until the process is killed";
@@ -151,6 +152,30 @@ fn ctl_mlock_tells_errors(cx: &Context) -> Result {
     check_eq!((resident(&m)?, locked_kb()?), (4, 32));
     check_flags(&m, &["lo"], &[])?;
     check_eq!(smap(&m)?.kb("Locked"), 16);
+    Ok(())
+}
+
+/// Only the loss of the range can end this populate, see PO-03; so that it ends shows that it was lost.
+fn ctl_populate_ends_with_its_range(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
+    let ctl = Ctl::open("spin")?;
+    for flag in [MapFlags::POPULATE, MapFlags::LOCKED] {
+        let begun = ctl.get("fault")?;
+        let mut waited = Ok(());
+        let before = || waited = wait_for_calls(cx, &ctl, begun + 100);
+        let address = ctl.pages(8).flags(flag).map_and_lose(&ctl, before)?;
+        waited?;
+        check_eq!(
+            procmap::query(address).map(|vma| vma.inode),
+            Err(Errno::NOENT)
+        );
+        let after = ctl.get("fault")?;
+        sleep(Duration::from_millis(20));
+        check_eq!(ctl.get("fault")?, after, "faults after the end");
+        check_eq!((locked_kb()?, ctl.get("cached")?), (0, 0));
+    }
+    let fail = Ctl::open("fail")?;
+    check_err!(fail.pages(1).map_and_lose(&fail, || ()), Errno::IO);
     Ok(())
 }
 
