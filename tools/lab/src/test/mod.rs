@@ -10,7 +10,7 @@
 //! | [`tutorial`] | the tutorial's page, followed word by word |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
-//! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`kunit`] | one boot, seen from the guest |
+//! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`restore`], [`kunit`] | one boot, seen from the guest |
 //! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
 //! | [`counters`], [`profraw`] | what a kernel and a module counted of themselves, for `make coverage` |
 //! | [`expected`] | the one report in the kernel log that a test asks for |
@@ -37,6 +37,7 @@ mod plan;
 mod profraw;
 pub(crate) mod record;
 pub(crate) mod report;
+mod restore;
 mod run;
 mod selftest;
 mod trace;

@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap trace` in the guest: that it names the way of a mapping, and leaves nothing behind.
+//! `rmmap trace` in the guest: that it names the way of a mapping.
 
 use std::fs;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
-use rmmap_sys::rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
 
 use super::plan::{Hook, Plan};
+use super::restore::{self, State};
 use crate::protocol::GUEST_DIR;
 
 /// Why a test failed; `Ok` when it passed.
-type Verdict = Result<(), String>;
+pub type Verdict = Result<(), String>;
 
 /// A test.
 type Test = fn(&Plan, Hook) -> Verdict;
 
 /// Where tracefs is mounted.
-const TRACEFS: &str = "/sys/kernel/tracing";
-
-/// How long one step may take; a busy machine emulates the guest.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A user who may do nothing.
-const NOBODY: u32 = 65534;
+pub const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// The module's tracepoints.
 const EVENTS: [&str; 7] = [
@@ -81,9 +72,12 @@ pub fn tests(plan: &Plan) -> Vec<(&'static str, Test)> {
             ("trace-shared-lazy", shared_lazy),
             ("trace-populate", populate),
             ("trace-compare", compare),
-            ("trace-interrupted", interrupted),
-            ("trace-killed", killed),
-            ("trace-unavailable", unavailable),
+            ("trace-failed", restore::failed),
+            ("trace-interrupted", restore::interrupted),
+            ("trace-panicked", restore::panicked),
+            ("trace-killed", restore::killed),
+            ("trace-unmounted", restore::unmounted),
+            ("trace-unavailable", restore::unavailable),
         ],
         true => &[("trace-events", events)],
     };
@@ -207,123 +201,8 @@ fn compare(plan: &Plan, hook: Hook) -> Verdict {
     }
 }
 
-/// Ctrl-C in the middle: everything is restored, the program is gone, and the signal has its effect.
-fn interrupted(plan: &Plan, _: Hook) -> Verdict {
-    let before = State::take()?;
-    let (mut child, traced) = start(plan)?;
-    send(&child, Signal::INT)?;
-    let status = wait(&mut child)?;
-    if status.signal() != Some(Signal::INT.as_raw()) {
-        return Err(format!("interrupted, it ended with {status}"));
-    }
-    before.is_back()?;
-    is_gone(&traced)
-}
-
-/// Killed without a chance: the next run clears up.
-fn killed(plan: &Plan, _: Hook) -> Verdict {
-    let before = State::take()?;
-    let (mut child, traced) = start(plan)?;
-    send(&child, Signal::KILL)?;
-    wait(&mut child)?;
-    is_gone(&traced)?;
-    if before.is_back().is_ok() {
-        return Err("a killed run left nothing behind: this test tests nothing".into());
-    }
-    run_json(plan, &["anon", "untouched"])?;
-    before.is_back()
-}
-
-/// Where tracing may not be used: one line that says what is missing, and nothing is changed.
-fn unavailable(plan: &Plan, _: Hook) -> Verdict {
-    let before = State::take()?;
-    let mut command = Command::new(&plan.rmmap);
-    let output = command
-        .args(["trace", "anon"])
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output();
-    let output = output.map_err(|error| format!("cannot run rmmap: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let is_clear = said.trim().lines().count() == 1 && said.contains("tracing needs root");
-    if output.status.code() != Some(2) || !is_clear {
-        return Err(format!("{}, and it said: {said}", output.status));
-    }
-    before.is_back()
-}
-
-/// Starts to trace a program that sleeps; returns when it is being recorded, with its pid.
-fn start(plan: &Plan) -> Result<(Child, String), String> {
-    let mut child = Command::new(&plan.rmmap)
-        .args(["trace", "--", "sleep", "1000"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("cannot run rmmap: {error}"))?;
-    let prefix = format!("rmmap_{}_", child.id());
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        if let Some(traced) = recorded(&prefix) {
-            return Ok((child, traced));
-        }
-        if let Ok(Some(status)) = child.try_wait() {
-            return Err(format!("rmmap trace ended before it traced: {status}"));
-        }
-        sleep(Duration::from_millis(100));
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    Err("rmmap trace did not begin to record".into())
-}
-
-/// The traced process, once the instance of that prefix records it.
-fn recorded(prefix: &str) -> Option<String> {
-    let name = instances()
-        .into_iter()
-        .find(|name| name.starts_with(prefix))?;
-    let folder = PathBuf::from(format!("{TRACEFS}/instances/{name}"));
-    let is_on = fs::read_to_string(folder.join("tracing_on")).ok()?.trim() == "1";
-    let traced = fs::read_to_string(folder.join("set_ftrace_pid")).ok()?;
-    (is_on && traced.trim().parse::<u32>().is_ok()).then(|| traced.trim().to_owned())
-}
-
-fn send(child: &Child, signal: Signal) -> Verdict {
-    let pid = Pid::from_raw(child.id() as i32).ok_or("no pid")?;
-    kill_process(pid, signal).map_err(|errno| format!("cannot send {signal:?}: {errno}"))
-}
-
-/// Waits for the end, but not for ever.
-fn wait(child: &mut Child) -> Result<ExitStatus, String> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) => sleep(Duration::from_millis(50)),
-            Err(error) => return Err(format!("cannot wait: {error}")),
-        }
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    Err("rmmap trace did not end".into())
-}
-
-/// Waits until a process is gone.
-fn is_gone(pid: &str) -> Verdict {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-        match stat {
-            Err(_) => return Ok(()),
-            Ok(stat) if stat.contains(") Z ") => return Ok(()),
-            Ok(_) => sleep(Duration::from_millis(50)),
-        }
-    }
-    Err(format!("the traced program, process {pid}, still runs"))
-}
-
 /// Runs `rmmap trace --json` and reads what it prints.
-fn run_json(plan: &Plan, args: &[&str]) -> Result<Value, String> {
+pub fn run_json(plan: &Plan, args: &[&str]) -> Result<Value, String> {
     let output = Command::new(&plan.rmmap)
         .args(["trace", "--json"])
         .args(args)
@@ -403,55 +282,6 @@ fn equal(what: &str, found: &Value, wanted: &Value) -> Verdict {
         true => Ok(()),
         false => Err(format!("{what} is {found}, expected {wanted}")),
     }
-}
-
-/// What of tracing can be seen by everybody.
-#[derive(Debug, PartialEq, Eq)]
-struct State {
-    current_tracer: String,
-    tracing_on: String,
-    set_event: String,
-    dynamic_events: String,
-    instances: Vec<String>,
-}
-
-impl State {
-    fn take() -> Result<Self, String> {
-        Ok(Self {
-            current_tracer: read("current_tracer")?,
-            tracing_on: read("tracing_on")?,
-            set_event: read("set_event")?,
-            // A kernel without kprobes has no such file.
-            dynamic_events: read("dynamic_events").unwrap_or_default(),
-            instances: instances(),
-        })
-    }
-
-    /// Tells whether everything is as it was.
-    fn is_back(&self) -> Verdict {
-        let now = Self::take()?;
-        match now == *self {
-            true => Ok(()),
-            false => Err(format!("tracing is {now:?}, but was {self:?}")),
-        }
-    }
-}
-
-fn read(file: &str) -> Result<String, String> {
-    let path = format!("{TRACEFS}/{file}");
-    fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
-}
-
-fn instances() -> Vec<String> {
-    let entries = fs::read_dir(format!("{TRACEFS}/instances"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
 }
 
 #[cfg(test)]

@@ -85,6 +85,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
+    /// Panic when something was recorded: what a test of the end by a panic asks for
+    #[arg(long, hide = true)]
+    panic: bool,
+
     /// Trace this program, and what it starts, instead of a mapping
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["words", "compare"])]
     command: Vec<OsString>,
@@ -188,7 +192,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for subject in &subjects {
         subject::check(subject)?;
     }
-    let mut recorder = Recorder::new(&args.also)?;
+    let mut recorder = Recorder::new(&args.also, args.panic)?;
     let traces: Vec<Trace> = subjects
         .iter()
         .map(|subject| recorder.record(subject))

@@ -42,11 +42,13 @@ pub struct Recorder {
     probes: Probes,
     functions: String,
     tracefs: Tracefs,
+    panic: bool,
 }
 
 impl Recorder {
-    /// Prepares everything; `also` are functions to record besides those of the mmap path.
-    pub fn new(also: &[String]) -> anyhow::Result<Self> {
+    /// Prepares everything; `also` are functions to record besides those of the mmap path, with
+    /// `panic` each recording ends in a panic.
+    pub fn new(also: &[String], panic: bool) -> anyhow::Result<Self> {
         let tracefs = Tracefs::new()?;
         let tracers = tracefs::read(&tracefs.path("available_tracers"))?;
         if !tracers
@@ -62,6 +64,7 @@ impl Recorder {
             probes,
             functions,
             tracefs,
+            panic,
         })
     }
 
@@ -78,6 +81,8 @@ impl Recorder {
         })
         .context("cannot fork")?;
         let end = self.wait(&mut child)?;
+        // No input leads to one, and what it would leave behind has to be tested.
+        assert!(!self.panic, "a panic, as --panic asks for");
         instance.set("tracing_on", "0")?;
         let outcome = outcome(subject, &child, end)?;
         let lost = lost(&instance);

@@ -8,7 +8,11 @@ use std::{
     io::{self, Write},
     panic,
     path::{Path, PathBuf},
-    sync::Once,
+    process,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        Once,
+    },
 };
 
 use nix::sys::signal::{raise, SigSet, Signal};
@@ -27,10 +31,12 @@ const ENDING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
+/// The process that mounted tracefs, and unmounts it; 0 if none did. A forked child does not.
+static MOUNTED_BY: AtomicU32 = AtomicU32::new(0);
+
 /// tracefs, mounted for the time being if it was not.
 #[derive(Debug)]
 pub struct Tracefs {
-    unmount: bool,
     /// The signals that were not blocked before.
     held: SigSet,
     /// A signal that came, and that ends the program when everything is restored.
@@ -54,8 +60,7 @@ impl Tracefs {
         }
         // Only this thread exists; a failure leaves the signals as they are, which is no harm.
         let _ = held.thread_block();
-        let mut tracefs = Self {
-            unmount: false,
+        let tracefs = Self {
             held,
             ending: Cell::new(None),
         };
@@ -66,7 +71,7 @@ impl Tracefs {
                 Errno::NODEV | Errno::NOENT => Unavailable::NotBuilt("tracefs", "CONFIG_FTRACE=y"),
                 errno => Unavailable::file("mount tracefs on", root)(errno.into()),
             })?;
-            tracefs.unmount = true;
+            MOUNTED_BY.store(process::id(), Ordering::Relaxed);
         }
         if !mounted() {
             return Err(Unavailable::forbidden());
@@ -112,15 +117,20 @@ impl Tracefs {
 
 impl Drop for Tracefs {
     fn drop(&mut self) {
-        if self.unmount {
-            // Somebody else may have begun to use it: then it stays.
-            let _ = unmount(names::ROOT, UnmountFlags::empty());
-        }
+        unmount_ours();
         let _ = self.held.thread_unblock();
         if let Some(signal) = self.ending.take() {
             // As if it had come only now.
             let _ = raise(signal);
         }
+    }
+}
+
+/// Unmounts what this process mounted.
+fn unmount_ours() {
+    if MOUNTED_BY.load(Ordering::Relaxed) == process::id() {
+        // Somebody else may have begun to use it: then it stays.
+        let _ = unmount(names::ROOT, UnmountFlags::empty());
     }
 }
 
@@ -135,6 +145,7 @@ fn clear_at_panic() {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             names::clear_own();
+            unmount_ours();
             before(info);
         }));
     });

@@ -2,22 +2,24 @@
 
 //! The live view: looks again and again until somebody quits.
 //!
-//! However it ends, the terminal is put back: at the end by [`Screen`], in a panic by the hook that
-//! ratatui installs, and signals only raise a flag.
+//! However it ends, the terminal is put back: at the end by [`Screen`], in a panic by the hooks of
+//! ratatui and [`Screen::open`], and signals only raise a flag.
 
 use std::io::{stdout, IsTerminal, Stdout};
+use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context};
 use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen};
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::draw::View;
 use super::source::Source;
@@ -50,6 +52,7 @@ impl Screen {
             _ => Viewport::Fixed(DEFAULT),
         };
         let options = TerminalOptions { viewport };
+        show_cursor_at_panic();
         let mut terminal = ratatui::try_init_with_options(options)
             .context("cannot take the terminal over")
             .inspect_err(|_| ratatui::restore())?;
@@ -67,10 +70,24 @@ impl Drop for Screen {
     }
 }
 
-/// Shows `source` every `interval` until somebody quits, or it is gone.
-pub fn run(source: &Source, interval: Duration) -> anyhow::Result<End> {
+/// ratatui's hook leaves that to its terminal's drop, which a release build that aborts never gets to.
+fn show_cursor_at_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // There is nothing left to do about an error.
+            let _ = execute!(stdout(), Show);
+            before(info);
+        }));
+    });
+}
+
+/// Shows `source` every `interval` until somebody quits, or it is gone; with `panic` it panics
+/// instead, once it has shown it.
+pub fn run(source: &Source, interval: Duration, panic: bool) -> anyhow::Result<End> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP] {
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let mut view = View::default();
@@ -81,6 +98,8 @@ pub fn run(source: &Source, interval: Duration) -> anyhow::Result<End> {
     let mut screen = Screen::open()?;
     loop {
         screen.0.draw(|frame| view.draw(frame))?;
+        // No input leads to one, and what it would leave behind has to be tested.
+        assert!(!panic, "a panic, as --panic asks for");
         if wait(&mut screen, &mut view, interval, &stop)? {
             return Ok(End::Quit);
         }

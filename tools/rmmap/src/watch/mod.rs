@@ -57,6 +57,10 @@ pub struct Args {
     /// Look once and print JSON
     #[arg(long)]
     json: bool,
+
+    /// Panic after the first look: what a test of the end by a panic asks for
+    #[arg(long, hide = true)]
+    panic: bool,
 }
 
 /// Parses the time between two looks.
@@ -75,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, None) => anyhow::bail!("say what to watch: a path, or --pid"),
     };
     if !(args.once || args.json) {
-        if live::run(&source, args.interval)? == End::Gone {
+        if live::run(&source, args.interval, args.panic)? == End::Gone {
             output::line("what was watched is gone")?;
         }
         return Ok(ExitCode::SUCCESS);

@@ -26,6 +26,7 @@
 //! | [`apart`] | a part of a test in a process of its own |
 //! | [`mounts`] | file systems that a test mounts for itself |
 //! | [`disk`] | disks to have a file system on, files to swap to |
+//! | [`terminal`] | a program on a terminal of its own |
 //! | [`tracing`] | the kernel's tracing, for what a program cannot see of itself |
 //! | [`undo`] | what is undone even if a test is killed |
 //! | [`entry`] | what a report has a line for |
@@ -65,6 +66,7 @@ pub mod rows;
 pub mod suite;
 pub mod sysctl;
 pub mod table;
+pub mod terminal;
 pub mod tracing;
 pub mod undo;
 pub mod view;

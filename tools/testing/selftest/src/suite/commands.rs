@@ -61,7 +61,7 @@ impl Printed {
 }
 
 /// The program with these arguments.
-fn rmmap(arguments: &str) -> Result<Command> {
+pub fn rmmap(arguments: &str) -> Result<Command> {
     let program = std::env::current_exe()?;
     if program.file_name().is_none_or(|name| name != "rmmap") {
         return Err(Stop::skip(
@@ -90,13 +90,14 @@ fn run(arguments: &str, status: i32) -> Result<Printed> {
 }
 
 /// An `rmmap map --hold` that still has its mapping.
-struct Held {
+pub struct Held {
     child: Child,
     printed: Printed,
 }
 
 impl Held {
-    fn start(arguments: &str) -> Result<Self> {
+    /// Starts it; returns when the mapping is there.
+    pub fn start(arguments: &str) -> Result<Self> {
         let mut child = rmmap(&format!("map --hold {arguments}"))?
             .stdout(Stdio::piped())
             .spawn()?;
@@ -119,6 +120,11 @@ impl Held {
             "rmmap map printed only {:?}",
             held.printed.0
         )))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn process(&self) -> Process {
@@ -225,7 +231,7 @@ fn map_command_stops_at_a_signal(_: &Context) -> Result {
 fn watch_command_sees_a_mapping(_: &Context) -> Result {
     let held = Held::start("16p --region 16p --touch write:stride=3")?;
     let (process, address) = (held.process(), held.printed.address()?);
-    let pid = held.child.id();
+    let pid = held.pid();
     let printed = run(&format!("watch --once --pid {pid}"), 0)?;
     let start = format!("{address:x}-");
     check!(

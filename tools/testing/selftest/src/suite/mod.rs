@@ -28,6 +28,7 @@ mod rdwr;
 mod reload;
 mod samples;
 mod splice;
+mod watch;
 mod zeroed;
 
 /// All tests, in the order in which they run: what others rely on first, reloading last.
@@ -55,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         fragments::CASES,
         quota::CASES,
         commands::CASES,
+        watch::CASES,
     ];
     let path = path::FILES.iter().copied();
     let samples = samples::FILES.iter().copied();
