@@ -49,6 +49,12 @@ enum Action {
         /// The plan, as JSON.
         plan: String,
     },
+    /// Write down what a module that counts has counted so far, inside a virtual machine.
+    #[command(hide = true)]
+    GuestCounters {
+        /// The module's file.
+        module: PathBuf,
+    },
     /// Try samples of a kernel that was built with the patches, inside a virtual machine.
     #[command(hide = true)]
     GuestSamples {
@@ -78,6 +84,7 @@ pub fn run() -> Result<u8> {
         Action::Coverage(args) => coverage::run(&Project::find()?, &args),
         Action::Patches(args) => patches::run(&Project::find()?, &args),
         Action::Guest => guest(),
+        Action::GuestCounters { module } => test::save_counters(&module),
         Action::GuestSamples { files } => patches::try_samples(&files),
         Action::GuestTest { plan } => test::run_in_guest(&plan),
     }

@@ -84,6 +84,16 @@ impl ModuleCounters {
         })
     }
 
+    /// Writes what the present load counted so far to `folder`, as `module-PID.profraw`: it is about
+    /// to be unloaded.
+    pub fn save_present(&self, folder: &Path) -> Result<()> {
+        let Some(profile) = self.read() else {
+            return Ok(());
+        };
+        let file = folder.join(format!("module-{}.profraw", std::process::id()));
+        Ok(fs::write(file, profile.to_raw())?)
+    }
+
     /// Looks at the counters. A test may unload the module at any time, and with it the counters go:
     /// so this is called after each, and a look that failed is no error.
     pub fn look(&mut self) {

@@ -44,7 +44,7 @@ mod trace;
 mod tutorial;
 
 pub use args::Args;
-pub use guest::run as run_in_guest;
+pub use guest::{run as run_in_guest, save_counters};
 pub use plan::Hook;
 pub use record::Record;
 pub use run::{coverage, run, Covered};

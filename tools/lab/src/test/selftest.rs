@@ -60,7 +60,11 @@ pub fn run(
 ) -> Result<()> {
     let errors = folder.join(format!("selftest-{hook}.stderr"));
     let mut report = File::create(folder.join(format!("selftest-{hook}.ktap")))?;
-    let mut child = Command::new(&plan.rmmap)
+    let mut command = Command::new(&plan.rmmap);
+    if plan.counted.is_some() {
+        command.env("RMMAP_BEFORE_UNLOAD", save_counters(plan)?);
+    }
+    let mut child = command
         .arg("selftest")
         .arg("--module")
         .arg(&plan.module)
@@ -101,6 +105,17 @@ pub fn run(
         pass_on(vec![failure("(exit)", &format!("{why}\n{words}"))])?;
     }
     Ok(())
+}
+
+/// The command that saves the module's counters, for a shell.
+fn save_counters(plan: &Plan) -> Result<String> {
+    let agent = std::env::current_exe()?.display().to_string();
+    let module = plan.module.display().to_string();
+    Ok(shlex::try_join([
+        agent.as_str(),
+        "guest-counters",
+        &module,
+    ])?)
 }
 
 /// What is wrong with an exit status after this report; `None` when they agree.

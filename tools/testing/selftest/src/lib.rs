@@ -27,6 +27,7 @@
 //! | [`mounts`] | file systems that a test mounts for itself |
 //! | [`disk`] | disks to have a file system on, files to swap to |
 //! | [`terminal`] | a program on a terminal of its own |
+//! | [`faults`] | allocations that fail on demand |
 //! | [`tracing`] | the kernel's tracing, for what a program cannot see of itself |
 //! | [`undo`] | what is undone even if a test is killed |
 //! | [`entry`] | what a report has a line for |
@@ -53,6 +54,7 @@ pub mod ctl;
 pub mod disk;
 pub mod elf32;
 pub mod entry;
+pub mod faults;
 pub mod harness;
 pub mod hugepool;
 pub mod loader;

@@ -5,6 +5,7 @@
 use crate::outcome::errno;
 use rmmap_sys::{module, Errno, Result};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Name of the module.
@@ -13,6 +14,10 @@ pub const NAME: &str = "rmmap";
 /// The folio policy under which one touch brings one page, which is what tests count by; those of
 /// the other policies ask for them.
 const ONE_PAGE: &str = "policy=0";
+
+/// A shell command that is run while the module is still there, before it is unloaded for another
+/// one: what the module counts of itself goes with it.
+pub const BEFORE_UNLOAD: &str = "RMMAP_BEFORE_UNLOAD";
 
 /// The module's file and the parameters that the user wants.
 #[derive(Clone, Debug)]
@@ -91,13 +96,22 @@ impl Loader {
 
     /// Unloads the module and loads it with some parameters changed.
     pub fn reload_with(&self, changed: &[&str]) -> Result<()> {
+        self.show();
         self.unload()?;
         self.load_with(changed)
+    }
+
+    /// Runs the command of [`BEFORE_UNLOAD`]. It is somebody else's, who will miss what it fails in.
+    fn show(&self) {
+        if let Some(command) = std::env::var_os(BEFORE_UNLOAD).filter(|_| self.name == NAME) {
+            let _ = Command::new("sh").arg("-c").arg(command).status();
+        }
     }
 
     /// Makes sure that the module is loaded as the user wants it, whatever a test left behind.
     pub fn restore(&self) -> std::result::Result<(), String> {
         let why = |e| format!("cannot load {} again: {}", self.file.display(), errno(e));
+        self.show();
         self.unload().and_then(|()| self.load()).map_err(why)
     }
 }

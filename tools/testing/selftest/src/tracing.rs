@@ -24,41 +24,57 @@ pub fn folder(needed: &str, option: &str) -> Result<PathBuf> {
     }
 }
 
-/// What one system call returns, in all processes, in a trace of its own. It ends with this, also
-/// if the test is killed.
+/// A trace of its own, of what this process does or of all. It ends with this, also if the test is
+/// killed.
 #[derive(Debug)]
-pub struct SyscallExits {
-    instance: PathBuf,
+struct Instance {
+    path: PathBuf,
     _undo: Undo,
 }
+
+impl Instance {
+    /// Makes one for an event, or a group of them (`events/GROUP`).
+    fn of(event: &'static str, option: &str) -> Result<Self> {
+        let folder = folder(event, option)?;
+        let name = format!("rmmap-selftest-{}", std::process::id());
+        let path = folder.join("instances").join(name);
+        let end = path.clone();
+        let undo = Undo::new(move || {
+            let _ = fs::write(end.join(event).join("enable"), "0");
+            let _ = fs::remove_dir(&end);
+        })?;
+        fs::create_dir(&path)?;
+        Ok(Self { path, _undo: undo })
+    }
+
+    /// Changes a setting.
+    fn set(&self, file: &str, value: impl AsRef<[u8]>) -> Result {
+        Ok(fs::write(self.path.join(file), value)?)
+    }
+
+    /// What was recorded.
+    fn text(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.path.join("trace"))?)
+    }
+}
+
+/// What one system call returns, in all processes.
+#[derive(Debug)]
+pub struct SyscallExits(Instance);
 
 impl SyscallExits {
     /// Begins to record.
     pub fn of(number: u32) -> Result<Self> {
         let event = "events/raw_syscalls/sys_exit";
-        let folder = folder(event, "FTRACE and HAVE_SYSCALL_TRACEPOINTS")?;
-        let name = format!("rmmap-selftest-{}", std::process::id());
-        let instance = folder.join("instances").join(name);
-        let end = instance.clone();
-        let undo = Undo::new(move || {
-            let _ = fs::write(end.join(event).join("enable"), "0");
-            let _ = fs::remove_dir(&end);
-        })?;
-        fs::create_dir(&instance)?;
-        fs::write(
-            instance.join(event).join("filter"),
-            format!("id == {number}"),
-        )?;
-        fs::write(instance.join(event).join("enable"), "1")?;
-        Ok(Self {
-            instance,
-            _undo: undo,
-        })
+        let instance = Instance::of(event, "FTRACE and HAVE_SYSCALL_TRACEPOINTS")?;
+        instance.set(&format!("{event}/filter"), format!("id == {number}"))?;
+        instance.set(&format!("{event}/enable"), "1")?;
+        Ok(Self(instance))
     }
 
     /// What the calls of a thread returned so far.
     pub fn returned(&self, thread: i32) -> Result<Vec<i64>> {
-        let trace = fs::read_to_string(self.instance.join("trace"))?;
+        let trace = self.0.text()?;
         // `rmmap-123     [000] .....    12.3: sys_exit: NR 9 = -4`
         let of_thread = |line: &&str| {
             let task = line.split_whitespace().next();
@@ -68,5 +84,29 @@ impl SyscallExits {
         Ok(lines
             .filter_map(|line| line.rsplit_once(" = ")?.1.trim().parse().ok())
             .collect())
+    }
+}
+
+/// What the module's tracepoints tell of this process.
+#[derive(Debug)]
+pub struct Tracepoints(Instance);
+
+impl Tracepoints {
+    /// Begins to record.
+    pub fn record() -> Result<Self> {
+        let instance = Instance::of("events/rmmap", "TRACING, and the module")?;
+        instance.set("set_event_pid", std::process::id().to_string())?;
+        instance.set("events/rmmap/enable", "1")?;
+        Ok(Self(instance))
+    }
+
+    /// What was recorded since the last call, each as `fault: ino=5 address=0x7f00 ...`.
+    pub fn take(&self) -> Result<Vec<String>> {
+        let text = self.0.text()?;
+        self.0.set("trace", "")?;
+        // `rmmap-123     [000] .....    12.3: fault: ino=5 ...`
+        let events = text.lines().filter(|line| !line.starts_with('#'));
+        let event = |line: &str| Some(line.split_once("] ")?.1.split_once(": ")?.1.to_owned());
+        Ok(events.filter_map(event).collect())
     }
 }

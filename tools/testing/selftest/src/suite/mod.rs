@@ -19,6 +19,7 @@ mod memcg;
 mod merge;
 mod mlockall;
 mod mremap;
+mod nomem;
 mod path;
 mod policy;
 mod populate;
@@ -28,6 +29,7 @@ mod rdwr;
 mod reload;
 mod samples;
 mod splice;
+mod tracepoints;
 mod watch;
 mod zeroed;
 
@@ -52,9 +54,11 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         races::CASES,
         keep::CASES,
         memcg::CASES,
+        nomem::CASES,
         policy::CASES,
         fragments::CASES,
         quota::CASES,
+        tracepoints::CASES,
         commands::CASES,
         watch::CASES,
     ];

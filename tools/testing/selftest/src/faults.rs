@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Allocations of a system call that fail on demand, one after the other (`/proc/PID/fail-nth`).
+
+use crate::outcome::{Result, Stop};
+use crate::undo::Undo;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Where the kernel is told what may fail.
+const DEBUGFS: &str = "/sys/kernel/debug";
+
+/// What is changed there: allocations that may sleep fail, too, and the log says nothing of any.
+const SETTINGS: [(&str, &str); 4] = [
+    ("failslab/ignore-gfp-wait", "N"),
+    ("failslab/verbose", "0"),
+    ("fail_page_alloc/verbose", "0"),
+    ("fail_usercopy/verbose", "0"),
+];
+
+/// Makes allocations of this thread fail.
+#[derive(Debug)]
+pub struct Faults {
+    nth: File,
+    _undo: Undo,
+}
+
+impl Faults {
+    /// Prepares it, or tells why that is not possible.
+    pub fn new() -> Result<Self> {
+        let skip = |e| {
+            Stop::skip(format_args!(
+                "no allocation fails on demand ({e}): needs root, FAILSLAB, FAULT_INJECTION_DEBUG_FS"
+            ))
+        };
+        let mut before = Vec::new();
+        for (name, value) in SETTINGS {
+            let path = Path::new(DEBUGFS).join(name);
+            match fs::read_to_string(&path) {
+                Ok(text) => before.push((path, text, value)),
+                // Of the others a kernel may have none.
+                Err(_) if !name.starts_with("failslab") => {}
+                Err(e) => return Err(skip(e)),
+            }
+        }
+        let back: Vec<(PathBuf, String)> = before
+            .iter()
+            .map(|(path, text, _)| (path.clone(), text.trim().to_owned()))
+            .collect();
+        let undo = Undo::new(move || {
+            for (path, text) in back {
+                let _ = fs::write(path, text);
+            }
+        })?;
+        for (path, _, value) in &before {
+            fs::write(path, value)?;
+        }
+        let nth = File::options()
+            .read(true)
+            .write(true)
+            .open("/proc/thread-self/fail-nth");
+        Ok(Self {
+            nth: nth.map_err(skip)?,
+            _undo: undo,
+        })
+    }
+
+    /// Does something of which the `nth` allocation (or copy from or to the program) fails, counted
+    /// from 1; returns also whether there were so many.
+    pub fn fail<T>(&self, nth: u32, what: impl FnOnce() -> T) -> Result<(T, bool)> {
+        self.nth.write_all_at(nth.to_string().as_bytes(), 0)?;
+        let done = what();
+        let mut left = [0; 16];
+        // The number is a copy to the program itself, and may be what fails: then nothing else did.
+        let has_failed = match self.nth.read_at(&mut left, 0) {
+            Ok(len) => String::from_utf8_lossy(&left[..len]).trim() == "0",
+            Err(_) => false,
+        };
+        // So may this, once.
+        let off = || self.nth.write_all_at(b"0", 0);
+        off().or_else(|_| off())?;
+        Ok((done, has_failed))
+    }
+}
