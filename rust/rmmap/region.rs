@@ -73,19 +73,17 @@ pub(crate) struct Region {
 
 impl Region {
     pub(crate) fn new(device: Arc<Device>, kind: Kind, policy: Policy) -> Result<KBox<Self>> {
-        let region = KBox::new(
-            Self {
-                counters: Counters::new()?,
-                streams: Streams::new(),
-                reach: Reach::new(),
-                policy: PolicyCell::new(policy),
-                kind,
-                device,
-            },
-            GFP_KERNEL,
-        )?;
+        let region = Self {
+            counters: Counters::new()?,
+            streams: Streams::new(),
+            reach: Reach::new(),
+            policy: PolicyCell::new(policy),
+            kind,
+            device,
+        };
+        // Its drop takes it back, also if there is no memory for the box.
         region.device.count_region(1);
-        Ok(region)
+        Ok(KBox::new(region, GFP_KERNEL)?)
     }
 
     /// Returns the folio policy.
