@@ -11,10 +11,11 @@ use rmmap_sys::rustix::fs::{fallocate, ftruncate, FallocateFlags, OFlags};
 use rmmap_sys::rustix::io::pwrite;
 use rmmap_sys::rustix::mm::{Advice, MapFlags};
 use rmmap_sys::uapi::{
-    RmmapCounters, RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER,
-    RMMAP_POLICY_ADAPTIVE, RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
+    RmmapCounters, RmmapPolicy, RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER,
+    RMMAP_IOC_POLICY, RMMAP_POLICY_ADAPTIVE, RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
 };
 use rmmap_sys::{Device, Errno, MapOptions, Mapping};
+use zerocopy::IntoBytes;
 
 cases! {
     Rmmap policy_populate_takes_the_largest [] "MAP_POPULATE, MAP_LOCKED and MADV_POPULATE of aligned memory: one folio of 2 MiB each";
@@ -343,6 +344,17 @@ fn policy_write_fills_large_folios(cx: &Context) -> Result {
     let never = cx.device()?.create(0, RMMAP_CREATE_NEVER)?;
     check_eq!(pwrite(&never, &data[..64 * P], 0)?, 64 * P);
     check_eq!(folios(&never)?, [(0, 64)]);
+    // The largest folio around the first page that is within the region.
+    let always = cx
+        .device()?
+        .create(3 * PMD as u64 / 2, RMMAP_CREATE_ALWAYS)?;
+    check_eq!(pwrite(&always, &data[..1], 5 * P as u64)?, 1);
+    check_eq!(folios(&always)?, [(9, 1)]);
+    check_eq!(
+        pwrite(&always, &data[..1], (LARGE + 9) as u64 * P as u64)?,
+        1
+    );
+    check_eq!(folios(&always)?, [(8, 1), (9, 1)]);
     Ok(())
 }
 
@@ -381,6 +393,13 @@ fn policy_can_be_changed(cx: &Context) -> Result {
             check_eq!(region.info()?.policy, other);
         }
         check_err!(region.set_policy(3), Errno::INVAL);
+        let mut padded = RmmapPolicy {
+            policy: RMMAP_POLICY_NEVER,
+            pad: 1,
+        };
+        let call = region.raw_ioctl(RMMAP_IOC_POLICY, padded.as_mut_bytes());
+        check_err!(call, Errno::INVAL);
+        check_eq!(region.info()?.policy, RMMAP_POLICY_ALWAYS);
     }
     let both = RMMAP_CREATE_NEVER | RMMAP_CREATE_ALWAYS;
     check_err!(device.create(PMD as u64, both), Errno::INVAL);
