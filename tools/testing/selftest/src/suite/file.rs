@@ -15,6 +15,7 @@ use rmmap_sys::rustix::fs::{
 use rmmap_sys::rustix::mm::{Advice, ProtFlags};
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::collections::HashMap;
+use std::fs::read_to_string;
 use std::os::fd::{AsFd, AsRawFd};
 
 cases! {
@@ -28,6 +29,7 @@ cases! {
     File mapping_keeps_object_alive ["KS-10"] "a mapping works after its descriptor was closed, and is the last to hold the memory";
     Rmmap mapping_keeps_region_alive ["KS-10"] "INFO counts the region until its mapping is gone, then it is freed";
     Rmmap fdinfo_tells_counters [] "/proc/self/fdinfo has rmmap's lines, and they say what INFO and STATS say";
+    Rmmap statistics_are_announced [] "debugfs says that statistics are compiled in if STATS gives them, and out if not";
     Rmmap direct_open_is_refused [] "O_DIRECT is EINVAL: there is nothing behind the page cache";
 }
 
@@ -237,6 +239,18 @@ fn fdinfo(device: &Device) -> Result<HashMap<String, Vec<u64>>> {
         );
     }
     Ok(fields)
+}
+
+fn statistics_are_announced(cx: &Context) -> Result {
+    let file = "/sys/kernel/debug/rmmap/statistics";
+    let said = read_to_string(file).map_err(|e| Stop::skip(format_args!("no {file}: {e}")))?;
+    let want = match cx.device()?.stats() {
+        Ok(_) => "compiled in\n",
+        Err(Errno::OPNOTSUPP) => "compiled out\n",
+        Err(e) => return Err(e.into()),
+    };
+    check_eq!(said, want);
+    Ok(())
 }
 
 fn fdinfo_tells_counters(_: &Context) -> Result {
