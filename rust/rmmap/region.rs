@@ -15,8 +15,10 @@ use crate::{
     },
     reach::Reach,
     stats::{
+        Asked,
         Counters,
-        Event, //
+        Event,
+        Given, //
     },
     streams::Streams,
     trace, //
@@ -126,6 +128,13 @@ impl Region {
     pub(crate) fn add(&self, event: Event, n: u64) {
         self.counters.add(event, n);
         self.device.counters.add(event, n);
+    }
+
+    /// Counts a fault with its answer, for the region and for the device.
+    #[inline(always)]
+    pub(crate) fn count_fault(&self, asked: Asked, given: Given) {
+        self.counters.add_fault(asked, given);
+        self.device.counters.add_fault(asked, given);
     }
 
     /// Counts one `event`.

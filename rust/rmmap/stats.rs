@@ -9,25 +9,58 @@
 use kernel::prelude::*;
 #[cfg(not(rmmap_without_statistics))]
 use kernel_mm::percpu::PerCpuCounters as Counts;
+use kernel_mm::{
+    fault::VmFault,
+    vm_ops::VmOperations, //
+};
 use rmmap_uapi::{
     RmmapCounters,
     RMMAP_NR_ORDERS, //
 };
 
-/// One thing that is counted; the fields of [`RmmapCounters`] in their order.
+/// What a fault asks for, and whether a program touches the page or a range is populated.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked(usize);
+
+/// How many differ.
+const ASKED: usize = 2 * COW + 2;
+
+const READ: usize = 0;
+const WRITE: usize = 1;
+const COW: usize = 2;
+
+impl Asked {
+    /// Of a fault.
+    #[inline(always)]
+    pub(crate) fn of<T: VmOperations>(vmf: &VmFault<'_, T>) -> Self {
+        let kind = if vmf.is_cow() {
+            COW
+        } else if vmf.is_write() {
+            WRITE
+        } else {
+            READ
+        };
+        Self(2 * kind + usize::from(!vmf.is_touch()))
+    }
+}
+
+/// How a fault is answered.
+#[derive(Clone, Copy)]
+pub(crate) enum Given {
+    Cached,
+    New,
+    Zero,
+    Sigbus,
+    Oom,
+}
+
+/// How many differ.
+const GIVEN: usize = Given::Oom as usize + 1;
+
+/// What else is counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Event {
     Mmap,
-    FaultRead,
-    FaultWrite,
-    FaultCow,
-    FaultPopulate,
-    AnswerCached,
-    AnswerNew,
-    AnswerZero,
-    AnswerSigbus,
-    AnswerOom,
-    AnswerRetry,
     MapPages,
     OrderFallback,
     Discarded,
@@ -36,48 +69,65 @@ pub(crate) enum Event {
 /// Whether this module counts.
 pub(crate) const COUNTED: bool = !cfg!(rmmap_without_statistics);
 
-const EVENTS: usize = Event::Discarded as usize + 1;
+/// Where the counters of events begin, behind those of faults.
+const EVENTS: usize = ASKED * GIVEN;
+/// Where the counters of folios by order begin.
+const FOLIOS: usize = EVENTS + Event::Discarded as usize + 1;
 
 /// The counters of a region, or of the device.
-pub(crate) struct Counters(Counts<{ EVENTS + RMMAP_NR_ORDERS }>);
+pub(crate) struct Counters(Counts<{ FOLIOS + RMMAP_NR_ORDERS }>);
 
 impl Counters {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(Counts::new()?))
     }
 
+    /// Counts a fault with its answer: one addition for both.
+    #[inline(always)]
+    pub(crate) fn add_fault(&self, asked: Asked, given: Given) {
+        self.0.add(asked.0 * GIVEN + given as usize, 1);
+    }
+
     /// Counts `n` of `event`.
     #[inline(always)]
     pub(crate) fn add(&self, event: Event, n: u64) {
-        self.0.add(event as usize, n);
+        self.0.add(EVENTS + event as usize, n);
     }
 
     /// Counts `n` folios of `order` that were added.
     #[inline(always)]
     pub(crate) fn add_folios(&self, order: u32, n: u64) {
-        self.0
-            .add(EVENTS + (order as usize).min(RMMAP_NR_ORDERS - 1), n);
+        let order = (order as usize).min(RMMAP_NR_ORDERS - 1);
+        self.0.add(FOLIOS + order, n);
     }
 
     /// Returns the sums over all CPUs; zeroes where nothing is [`COUNTED`].
     pub(crate) fn read(&self) -> RmmapCounters {
-        let get = |event: Event| self.0.sum(event as usize);
+        let event = |event: Event| self.0.sum(EVENTS + event as usize);
+        let fault = |asked: usize, given: usize| self.0.sum(asked * GIVEN + given);
+        let asked = |asked: usize| (0..GIVEN).map(|given| fault(asked, given)).sum::<u64>();
+        let given = |given: Given| {
+            let faults = (0..ASKED).map(|asked| fault(asked, given as usize));
+            faults.sum::<u64>()
+        };
+        let of = |kind: usize| asked(2 * kind) + asked(2 * kind + 1);
         RmmapCounters {
-            mmap: get(Event::Mmap),
-            fault_read: get(Event::FaultRead),
-            fault_write: get(Event::FaultWrite),
-            fault_cow: get(Event::FaultCow),
-            fault_populate: get(Event::FaultPopulate),
-            answer_cached: get(Event::AnswerCached),
-            answer_new: get(Event::AnswerNew),
-            answer_zero: get(Event::AnswerZero),
-            answer_sigbus: get(Event::AnswerSigbus),
-            answer_oom: get(Event::AnswerOom),
-            answer_retry: get(Event::AnswerRetry),
-            map_pages: get(Event::MapPages),
-            folios: core::array::from_fn(|order| self.0.sum(EVENTS + order)),
-            order_fallback: get(Event::OrderFallback),
-            discarded: get(Event::Discarded),
+            mmap: event(Event::Mmap),
+            fault_read: of(READ),
+            fault_write: of(WRITE),
+            fault_cow: of(COW),
+            fault_populate: (READ..=COW).map(|kind| asked(2 * kind + 1)).sum(),
+            answer_cached: given(Given::Cached),
+            answer_new: given(Given::New),
+            answer_zero: given(Given::Zero),
+            answer_sigbus: given(Given::Sigbus),
+            answer_oom: given(Given::Oom),
+            // The driver gives none; the core retries by itself where it must.
+            answer_retry: 0,
+            map_pages: event(Event::MapPages),
+            folios: core::array::from_fn(|order| self.0.sum(FOLIOS + order)),
+            order_fallback: event(Event::OrderFallback),
+            discarded: event(Event::Discarded),
         }
     }
 }

@@ -18,7 +18,11 @@ use crate::{
         Region,
         RegionRef, //
     },
-    stats::Event,
+    stats::{
+        Asked,
+        Event,
+        Given, //
+    },
     trace, //
 };
 use kernel::prelude::*;
@@ -57,38 +61,29 @@ impl VmOperations for RegionVm {
     fn fault(mut vmf: VmFault<'_, Self>) -> Answer<'_> {
         let region = vmf.data();
         let index = vmf.pgoff();
-        region.count(if vmf.is_cow() {
-            Event::FaultCow
-        } else if vmf.is_write() {
-            Event::FaultWrite
-        } else {
-            Event::FaultRead
-        });
-        if !vmf.is_touch() {
-            region.count(Event::FaultPopulate);
-        }
+        let asked = Asked::of(&vmf);
 
         let held = region.mapping().invalidate_lock_shared();
         let end = region.mapping().size_pages();
         if index >= end {
-            region.count(Event::AnswerSigbus);
+            region.count_fault(asked, Given::Sigbus);
             trace::fault(region, &vmf, trace::Answer::Sigbus, 0);
             return vmf.sigbus();
         }
         if let Some(folio) = region.mapping().lock_folio(index) {
-            region.count(Event::AnswerCached);
+            region.count_fault(asked, Given::Cached);
             trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
             return vmf.locked(folio);
         }
         trace::zero_page(region, &vmf);
         vmf = match vmf.into_cow() {
             Ok(cow) => {
-                region.count(Event::AnswerZero);
+                region.count_fault(asked, Given::Zero);
                 return cow.copy_of(region.device.zero_page());
             }
             Err(vmf) => vmf,
         };
-        add(region, &held, vmf, end)
+        add(region, &held, vmf, asked, end)
     }
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
@@ -102,6 +97,7 @@ fn add<'a>(
     region: &RegionRef,
     held: &InvalidateShared<'_>,
     mut vmf: VmFault<'a, RegionVm>,
+    asked: Asked,
     end: usize,
 ) -> Answer<'a> {
     let index = vmf.pgoff();
@@ -125,7 +121,7 @@ fn add<'a>(
             trace::fault(region, &vmf, trace::Answer::New, 0);
             vmf = match vmf.map_resident(index..end) {
                 Ok(answer) => {
-                    region.count(Event::AnswerNew);
+                    region.count_fault(asked, Given::New);
                     return answer;
                 }
                 // It could not be had, or somebody holds its lock.
@@ -137,22 +133,22 @@ fn add<'a>(
     match found {
         Ok(Found::Added { folio, fell_back }) => {
             record(folio.end_of(index));
-            region.count(Event::AnswerNew);
+            region.count_fault(asked, Given::New);
             trace::fault(region, &vmf, trace::Answer::New, folio.order());
             vmf.locked(region.count_added(folio, fell_back))
         }
         // Another thread added it.
         Ok(Found::Cached(folio)) => {
-            region.count(Event::AnswerCached);
+            region.count_fault(asked, Given::Cached);
             trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
             vmf.locked(folio)
         }
         Err(_) => {
-            region.count(if vmf.is_touch() {
-                Event::AnswerSigbus
-            } else {
-                Event::AnswerOom
-            });
+            let given = match vmf.is_touch() {
+                true => Given::Sigbus,
+                false => Given::Oom,
+            };
+            region.count_fault(asked, given);
             trace::fault(region, &vmf, trace::Answer::no_memory(&vmf), 0);
             vmf.no_memory()
         }
