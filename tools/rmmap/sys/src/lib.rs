@@ -24,6 +24,8 @@
 //! | [`control`] | what a process may be told of its memory: `prctl(2)`, `pkey_alloc(2)` |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //! | [`ptrace`] | a look into a child, as a debugger has it |
+//! | [`walk`] | touches of many pages in few instructions, for benchmarks |
+//! | [`udmabuf`] | a memfd's pages as a dma-buf |
 //! | [`userfaultfd`] | accesses to protected pages, told to the program itself |
 //!
 //! # Soundness
@@ -56,7 +58,9 @@ pub mod procmap;
 pub mod ptrace;
 mod ranges;
 pub mod remap;
+pub mod udmabuf;
 pub mod userfaultfd;
+pub mod walk;
 
 pub use access::{Fault, Signal};
 pub use channel::Channel;
@@ -69,6 +73,7 @@ pub use rmmap_uapi as uapi;
 pub use rustix;
 pub use rustix::io::Errno;
 pub use userfaultfd::Userfaultfd;
+pub use walk::Walk;
 
 /// What a system call returns.
 pub type Result<T, E = Errno> = core::result::Result<T, E>;
