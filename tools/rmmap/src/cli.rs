@@ -50,6 +50,8 @@ pub enum Command {
     Map(map::Args),
     /// Watch which pages of a mapping or an object are in memory
     Watch(watch::Args),
+    /// Measure what memory of the device costs, beside memfd, ramfs and anonymous memory
+    Bench(rmmap_bench::Args),
     /// Run the device tests, and print their results as KTAP
     Selftest(rmmap_selftest::Args),
 }

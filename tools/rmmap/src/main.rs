@@ -44,6 +44,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args),
         Command::Map(args) => map::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Bench(args) => rmmap_bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Selftest(args) if args.json => {
             let table = rmmap_selftest::table::table();
             output::line(serde_json::to_string(&table)?)?;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use crate::object::Object;
+use crate::plan::Set;
+use crate::record::Unit;
+use crate::workload::Workload;
+use std::path::PathBuf;
+
+/// Measure what memory costs, beside other kinds of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Measure these workloads on those objects
+    #[arg(long, value_enum, default_value_t = Set::Quick)]
+    pub set: Set,
+
+    /// Measure only this object; may be given more than once
+    #[arg(long = "object", value_enum, value_name = "OBJECT")]
+    pub objects: Vec<Object>,
+
+    /// Measure only this workload; may be given more than once
+    #[arg(long = "workload", value_enum, value_name = "WORKLOAD")]
+    pub workloads: Vec<Workload>,
+
+    /// Measure all that --object and --workload leave at this size, MiB, instead of a set
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(2..=65536))]
+    pub size: Option<u64>,
+
+    /// Measure each this often
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub times: Option<u32>,
+
+    /// Measure workloads of 1 and of N threads, by the clock
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
+    pub threads: Option<u32>,
+
+    /// Print results as lines of JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Call a nanosecond an instruction: the clock counts them (QEMU's -icount shift=0)
+    #[arg(long)]
+    pub instructions: bool,
+
+    /// Load this module in the place of the loaded one first
+    #[arg(long, value_name = "RMMAP.KO")]
+    pub module: Option<PathBuf>,
+
+    /// Add this to the names of rmmap's objects in results
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub suffix: String,
+}
+
+impl Args {
+    /// What costs are counted in.
+    pub fn unit(&self) -> Unit {
+        match self.instructions {
+            true => Unit::Instructions,
+            false => Unit::Nanoseconds,
+        }
+    }
+}

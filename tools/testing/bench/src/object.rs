@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is mapped.
+
+use crate::setting::Setting;
+use anyhow::{bail, Context, Result};
+use clap::ValueEnum;
+use rmmap_sys::rustix::fs::{
+    fcntl_add_seals, ftruncate, memfd_create, open, unlink, MemfdFlags, Mode, OFlags, SealFlags,
+};
+use rmmap_sys::rustix::mm::MapFlags;
+use rmmap_sys::rustix::mount::{mount, unmount, MountFlags, UnmountFlags};
+use rmmap_sys::{uapi, udmabuf, Device, MapOptions, Mapping};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Size of a huge page, bytes.
+pub const HUGE: usize = 2 << 20;
+
+/// Where file systems are mounted: in mounts of our own, so that nobody else sees them.
+const MOUNTED: &str = "/mnt";
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Object {
+    /// A region of rmmap, policy adaptive
+    Rmmap,
+    /// A region of rmmap, policy never
+    RmmapNever,
+    /// A region of rmmap, policy always
+    RmmapAlways,
+    /// A memfd
+    Memfd,
+    /// A memfd with shmem_enabled=always
+    MemfdHuge,
+    /// A memfd of huge pages (MFD_HUGETLB)
+    Hugetlb,
+    /// A file on tmpfs
+    Tmpfs,
+    /// A file on ramfs
+    Ramfs,
+    /// Private anonymous memory without transparent huge pages
+    Anon,
+    /// Private anonymous memory with transparent huge pages
+    AnonHuge,
+    /// /dev/zero, mapped privately
+    DevZero,
+    /// A dma-buf of a memfd (/dev/udmabuf)
+    Udmabuf,
+}
+
+/// An object, ready to be made again and again: what it needs of the system is set.
+#[derive(Debug)]
+pub struct Prepared {
+    object: Object,
+    size: usize,
+    device: Option<Device>,
+    mounted: Option<Mounted>,
+    _settings: Vec<Setting>,
+}
+
+/// An object that was made.
+#[derive(Debug)]
+pub enum Made {
+    /// One with a descriptor.
+    File(OwnedFd),
+    /// Anonymous memory, which is made when it is mapped.
+    Anonymous,
+}
+
+#[derive(Debug)]
+struct Mounted;
+
+impl Object {
+    /// Its name: on the command line, in results.
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// What it is, in a line.
+    pub fn text(self) -> String {
+        let help = self
+            .to_possible_value()
+            .and_then(|value| value.get_help().cloned());
+        help.map_or_else(String::new, |help| help.to_string())
+    }
+
+    /// Whether the module answers for it.
+    pub fn is_ours(self) -> bool {
+        self.flags().is_some()
+    }
+
+    /// Whether it can be mapped shared, and more than once.
+    pub fn is_file(self) -> bool {
+        !matches!(self, Self::Anon | Self::AnonHuge | Self::DevZero)
+    }
+
+    /// Flags that make such a region.
+    fn flags(self) -> Option<u32> {
+        match self {
+            Self::Rmmap => Some(uapi::RMMAP_CREATE_ADAPTIVE),
+            Self::RmmapNever => Some(uapi::RMMAP_CREATE_NEVER),
+            Self::RmmapAlways => Some(uapi::RMMAP_CREATE_ALWAYS),
+            _ => None,
+        }
+    }
+
+    /// Sets the system so that objects of `size` bytes of this kind can be made.
+    pub fn prepare(self, size: usize) -> Result<Prepared> {
+        const THP: &str = "/sys/kernel/mm/transparent_hugepage";
+        let mut settings = Vec::new();
+        match self {
+            Self::MemfdHuge => {
+                settings.push(Setting::set(format!("{THP}/shmem_enabled"), "always")?)
+            }
+            Self::Anon | Self::DevZero => {
+                settings.push(Setting::set(format!("{THP}/enabled"), "never")?)
+            }
+            Self::AnonHuge => settings.push(Setting::set(format!("{THP}/enabled"), "always")?),
+            Self::Hugetlb => settings.push(pool(2 * size)?),
+            Self::Udmabuf => {
+                let limit = "/sys/module/udmabuf/parameters/size_limit_mb";
+                settings.push(Setting::set(limit, &(size >> 20).to_string())?);
+            }
+            _ => {}
+        }
+        let mounted = match self {
+            Self::Tmpfs => Some(Mounted::new("tmpfs", "huge=never,size=100%")?),
+            Self::Ramfs => Some(Mounted::new("ramfs", "")?),
+            _ => None,
+        };
+        let device = self.is_ours().then(Device::open).transpose();
+        Ok(Prepared {
+            object: self,
+            size,
+            device: device.with_context(|| {
+                format!(
+                    "{} cannot be opened: is the module loaded?",
+                    uapi::RMMAP_DEVICE
+                )
+            })?,
+            mounted,
+            _settings: settings,
+        })
+    }
+}
+
+impl Prepared {
+    /// Makes an object; it has no memory yet (a dma-buf has all of it).
+    pub fn make(&self) -> Result<Made> {
+        let size = self.size as u64;
+        let sized = |fd: OwnedFd| ftruncate(&fd, size).map(|()| fd);
+        let memfd =
+            |flags| memfd_create("rmmap-bench", MemfdFlags::CLOEXEC | flags).and_then(sized);
+        Ok(Made::File(match self.object {
+            Object::Anon | Object::AnonHuge => return Ok(Made::Anonymous),
+            Object::Memfd | Object::MemfdHuge => memfd(MemfdFlags::empty())?,
+            Object::Hugetlb => memfd(MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB)?,
+            Object::DevZero => open("/dev/zero", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?,
+            Object::Tmpfs | Object::Ramfs => sized(
+                self.mounted
+                    .as_ref()
+                    .context("nothing is mounted")?
+                    .file()?,
+            )?,
+            Object::Udmabuf => {
+                let file = memfd(MemfdFlags::ALLOW_SEALING)?;
+                fcntl_add_seals(&file, SealFlags::SHRINK)?;
+                udmabuf::create(&file, size)?
+            }
+            Object::Rmmap | Object::RmmapNever | Object::RmmapAlways => {
+                let device = self.device.as_ref().context("the device is not open")?;
+                let flags = self.object.flags().unwrap_or_default() | uapi::RMMAP_CREATE_CLOEXEC;
+                device.create(size, flags)?.into()
+            }
+        }))
+    }
+
+    /// Makes objects of so many bytes from now on, at most as many as it was prepared for.
+    pub fn resize(&mut self, size: usize) {
+        self.size = size;
+    }
+
+    /// Bytes of an object.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether the system counts its memory: pages of a dma-buf are in no list.
+    pub fn is_counted(&self) -> bool {
+        self.object != Object::Udmabuf
+    }
+
+    /// Maps an object as its kind is mapped: files shared, everything else privately.
+    pub fn map(&self, made: &Made, flags: MapFlags) -> Result<Mapping> {
+        if !self.object.is_file() {
+            return self.map_privately(made, flags);
+        }
+        made.map(MapOptions::new(self.size).flags(flags))
+    }
+
+    /// Maps an object with `MAP_PRIVATE`.
+    pub fn map_privately(&self, made: &Made, flags: MapFlags) -> Result<Mapping> {
+        made.map(MapOptions::new(self.size).private().flags(flags))
+    }
+}
+
+impl Made {
+    fn map(&self, options: MapOptions) -> Result<Mapping> {
+        match self {
+            Self::File(file) => options.map(file),
+            Self::Anonymous => options.map_anonymous(),
+        }
+        .context("mmap failed")
+    }
+
+    /// Its descriptor, if it has one.
+    pub fn file(&self) -> Option<impl AsFd + '_> {
+        match self {
+            Self::File(file) => Some(file.as_fd()),
+            Self::Anonymous => None,
+        }
+    }
+}
+
+/// Makes the pool of huge pages as large as `bytes`.
+fn pool(bytes: usize) -> Result<Setting> {
+    let wanted = (bytes / HUGE).to_string();
+    let pool = Setting::set("/proc/sys/vm/nr_hugepages", &wanted)?;
+    let have = pool.value()?;
+    if have != wanted {
+        bail!("the system has memory for {have} of {wanted} huge pages");
+    }
+    Ok(pool)
+}
+
+impl Mounted {
+    fn new(kind: &str, options: &str) -> Result<Self> {
+        let data = CString::new(options)?;
+        mount(
+            "rmmap-bench",
+            MOUNTED,
+            kind,
+            MountFlags::empty(),
+            data.as_c_str(),
+        )
+        .with_context(|| format!("{kind} cannot be mounted on {MOUNTED}: run it as root"))?;
+        Ok(Self)
+    }
+
+    /// A new file without a name.
+    fn file(&self) -> Result<OwnedFd> {
+        let path = format!("{MOUNTED}/object");
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = open(&path, flags, Mode::RUSR | Mode::WUSR)?;
+        unlink(&path)?;
+        Ok(file)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(error) = unmount(MOUNTED, UnmountFlags::DETACH) {
+            eprintln!("rmmap: {MOUNTED} is still mounted: {error}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A measurement.
+
+use serde::{Deserialize, Serialize};
+
+/// What a cost is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Instructions: a nanosecond of a guest whose clock counts them (QEMU's `-icount shift=0`).
+    Instructions,
+    /// Nanoseconds of the system's clock.
+    Nanoseconds,
+}
+
+/// One workload on one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The object's name.
+    pub object: String,
+    /// The workload's name.
+    pub workload: String,
+    /// Size of the object, bytes.
+    pub size: u64,
+    /// How many threads shared the work.
+    pub threads: u32,
+    /// What the costs are counted in.
+    pub unit: Unit,
+    /// How many pages of 4 KiB the workload deals with; costs are per page.
+    pub pages: u64,
+    /// The median of the samples, per page.
+    pub per_page: f64,
+    /// What zeroing a page costs in this run, which is in the costs wherever memory is new.
+    pub zeroing: f64,
+    /// Bytes of memory, page tables included, that the workload left used, per byte it dealt with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<f64>,
+    /// Every measurement in its order, per page.
+    pub samples: Vec<f64>,
+}
+
+impl Record {
+    /// How far the samples are apart, in parts of their median.
+    pub fn spread(&self) -> f64 {
+        let most = self.samples.iter().copied().fold(f64::MIN, f64::max);
+        let least = self.samples.iter().copied().fold(f64::MAX, f64::min);
+        (most - least) / self.per_page
+    }
+
+    /// The least of the samples, where it was measured twice (5 % apart at most): whatever else the
+    /// machine does makes samples larger, never smaller.
+    pub fn fastest(&self) -> Option<f64> {
+        let mut sorted = self.samples.clone();
+        sorted.sort_by(f64::total_cmp);
+        match sorted[..] {
+            [first, second, ..] if second <= 1.05 * first => Some(first),
+            _ => None,
+        }
+    }
+}
+
+/// The median; of an even number the lower one of the two, so that it was measured.
+pub fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+        .get(sorted.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_was_measured() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.0);
+        assert!(median(&[]).is_nan());
+    }
+
+    fn record() -> Record {
+        Record {
+            object: "memfd".into(),
+            workload: "populate".into(),
+            size: 4096,
+            threads: 1,
+            unit: Unit::Instructions,
+            pages: 1,
+            per_page: 100.0,
+            zeroing: 0.0,
+            memory: None,
+            samples: vec![103.0, 100.0, 99.0],
+        }
+    }
+
+    #[test]
+    fn the_fastest_was_measured_twice() {
+        let mut record = record();
+        assert_eq!(record.fastest(), Some(99.0));
+        record.samples[2] = 90.0;
+        assert_eq!(record.fastest(), None);
+    }
+
+    #[test]
+    fn spread_is_relative() {
+        let record = record();
+        assert_eq!(record.spread(), 0.04);
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(
+            json.contains(r#""unit":"instructions""#) && !json.contains("memory"),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+}
