@@ -219,7 +219,7 @@ fn target(ready: Ready, append: &[&str], kind: KernelKind) -> Target {
 /// How long a boot with all its tests may take.
 fn limit(kernel: KernelKind) -> Duration {
     Duration::from_secs(match kernel {
-        KernelKind::Stock | KernelKind::Coverage => 900,
+        KernelKind::Stock | KernelKind::Coverage => 1500,
         KernelKind::Debug => 1500,
     })
 }
