@@ -17,7 +17,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell test coverage check patches doc clean distclean
+.PHONY: modules modules_install help lab tools run shell test bench coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (the default target)
 	@+$(KBUILD) modules
@@ -43,6 +43,9 @@ shell: ## Give a prompt in a virtual machine with the module loaded
 test: ## Run all tests; ends with `N passed, N failed, N skipped` (TESTS='--help' tells more)
 	@$(LAB) test $(TESTS)
 
+bench: ## Measure what memory costs beside memfd, ramfs, huge pages (QUICK=1: in three minutes)
+	@$(LAB) bench $(if $(QUICK),--quick) $(BENCH)
+
 coverage: ## Tell which lines of the mmap path the tests run (COVERAGE='--help' tells more)
 	@$(LAB) coverage $(COVERAGE)
 
@@ -56,7 +59,7 @@ doc: ## Build the documentation in build/doc
 	@$(LAB) doc
 
 clean: ## Remove what was built of this project; root and kernels stay
-	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/tutorial build/coverage build/stamps/building-* build/doc build/check
+	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/tutorial build/coverage build/bench build/stamps/building-* build/doc build/check
 
 distclean: ## Remove everything that was made
 	@$(LAB) distclean

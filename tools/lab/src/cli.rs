@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{check, coverage, doc, guest, mmap_path, patches, run, test, uapi, vm};
+use crate::{bench, check, coverage, doc, guest, mmap_path, patches, run, test, uapi, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ enum Action {
     Test(test::Args),
     /// Tell which lines of the mmap path the device tests run.
     Coverage(coverage::Args),
+    /// Measure what memory costs, beside other kinds of it.
+    Bench(bench::Args),
     /// Make a series of patches for the kernel's tree of the library, and try it.
     Patches(patches::Args),
     /// Make the C header of the ABI, `rust/uapi/rmmap.h`.
@@ -82,6 +84,7 @@ pub fn run() -> Result<u8> {
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Test(args) => test::run(&Project::find()?, &args),
         Action::Coverage(args) => coverage::run(&Project::find()?, &args),
+        Action::Bench(args) => bench::run(&Project::find()?, &args),
         Action::Patches(args) => patches::run(&Project::find()?, &args),
         Action::Guest => guest(),
         Action::GuestCounters { module } => test::save_counters(&module),

@@ -5,6 +5,7 @@
 //! inside the virtual machines that it starts.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod check;
 mod cli;

@@ -7,7 +7,7 @@
 
 mod outcomes;
 mod page;
-mod rst;
+pub mod rst;
 mod table;
 
 use crate::generated;

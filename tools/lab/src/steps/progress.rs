@@ -47,6 +47,13 @@ impl Progress {
         }
     }
 
+    /// Shows on a terminal what it is at.
+    pub fn at(&self, what: &str) {
+        if let Display::Terminal(bar) = &self.display {
+            bar.set_message(format!("{}: {what}", self.name));
+        }
+    }
+
     /// Says how long it took; the reason of a failure is the error's to tell.
     pub fn end(self, ok: bool) {
         let elapsed = self.begun.elapsed();

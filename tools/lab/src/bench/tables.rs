@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Which tables there are of a run.
+
+use super::bars::BARS;
+use super::grid::Grid;
+use super::results::Results;
+use clap::ValueEnum;
+use rmmap_bench::plan::{COMPARED, MIB};
+use rmmap_bench::record::Unit;
+use rmmap_bench::{Object, Record, Workload};
+use std::collections::BTreeSet;
+
+/// All that have anything in them.
+pub fn all(results: &Results) -> Vec<Grid> {
+    let grids = [
+        bars(results),
+        costs(results),
+        memory(results),
+        sizes(results),
+        threads(results),
+    ];
+    grids
+        .into_iter()
+        .filter(|grid| !grid.rows.is_empty())
+        .collect()
+}
+
+fn bars(results: &Results) -> Grid {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for bar in &results.bars {
+        let met = if bar.met { "yes" } else { "NO" };
+        rows.push(vec![
+            bar.name.clone(),
+            format!("{:.3}", bar.ratio),
+            bar.limit.clone(),
+            met.into(),
+        ]);
+    }
+    Grid {
+        title: "What is asked of rmmap".into(),
+        text: format!(
+            "Ratios within one run; {} of {} were measured.",
+            results.bars.len(),
+            BARS.len()
+        ),
+        head: ["what / what", "ratio", "limit", "met"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows,
+    }
+}
+
+fn costs(results: &Results) -> Grid {
+    let zeroing = results.records.first().map_or(0.0, |record| record.zeroing);
+    compared(
+        results,
+        format!("Instructions per page, {} MiB", COMPARED / MIB),
+        format!("Zeroing a page costs {zeroing:.0} of them, and is in what allocates."),
+        |record| Some(format!("{:.0}", record.per_page)),
+    )
+}
+
+fn memory(results: &Results) -> Grid {
+    compared(
+        results,
+        format!("Memory used per byte touched, {} MiB", COMPARED / MIB),
+        "Page tables are counted. For private mappings it is what they add to the object.".into(),
+        |record| record.memory.map(|memory| format!("{memory:.2}")),
+    )
+}
+
+/// Workloads by objects at the size of the comparison.
+fn compared(
+    results: &Results,
+    title: String,
+    text: String,
+    cell: fn(&Record) -> Option<String>,
+) -> Grid {
+    let of = |object: Object, workload| {
+        results
+            .find(object, workload, COMPARED)
+            .filter(|r| r.unit == Unit::Instructions)
+            .and_then(cell)
+    };
+    let objects: Vec<Object> = Object::value_variants()
+        .iter()
+        .copied()
+        .filter(|&object| {
+            Workload::value_variants()
+                .iter()
+                .any(|&w| of(object, w).is_some())
+        })
+        .collect();
+    let mut head = vec!["workload".to_owned()];
+    head.extend(objects.iter().map(|object| object.name()));
+    let mut rows = Vec::new();
+    for &workload in Workload::value_variants() {
+        let cells: Vec<_> = objects.iter().map(|&object| of(object, workload)).collect();
+        if cells.iter().any(Option::is_some) {
+            let mut row = vec![workload.name()];
+            row.extend(
+                cells
+                    .into_iter()
+                    .map(|cell| cell.unwrap_or_else(|| "-".into())),
+            );
+            rows.push(row);
+        }
+    }
+    Grid {
+        title,
+        text,
+        head,
+        rows,
+    }
+}
+
+/// The sizes at which a single thread was measured.
+pub fn measured_sizes(results: &Results) -> BTreeSet<u64> {
+    let serial = results
+        .records
+        .iter()
+        .filter(|r| r.unit == Unit::Instructions);
+    serial.map(|record| record.size).collect()
+}
+
+fn sizes(results: &Results) -> Grid {
+    let sizes = measured_sizes(results);
+    let mut head = vec!["object, workload".to_owned()];
+    head.extend(sizes.iter().map(|size| format!("{} MiB", size >> 20)));
+    let mut rows = Vec::new();
+    for &workload in Workload::value_variants() {
+        for &object in Object::value_variants() {
+            let cells: Vec<_> = sizes
+                .iter()
+                .map(|&size| results.find(object, workload, size as usize))
+                .map(|record| record.map(|record| record.per_page))
+                .collect();
+            // What was measured at one size only stands in the other table.
+            if cells.iter().flatten().count() > 1 {
+                let mut row = vec![format!("{} {}", object.name(), workload.name())];
+                let text = |cost: Option<f64>| match cost {
+                    Some(cost) if cost < 100.0 => format!("{cost:.2}"),
+                    Some(cost) => format!("{cost:.0}"),
+                    None => "-".into(),
+                };
+                row.extend(cells.into_iter().map(text));
+                rows.push(row);
+            }
+        }
+    }
+    Grid {
+        title: "Instructions per page by size".into(),
+        text: "What does not depend on the size of the object does not depend on it here.".into(),
+        head,
+        rows,
+    }
+}
+
+fn threads(results: &Results) -> Grid {
+    let mut rows = Vec::new();
+    let timed = || {
+        results
+            .records
+            .iter()
+            .filter(|r| r.unit == Unit::Nanoseconds)
+    };
+    for one in timed().filter(|record| record.threads == 1) {
+        let same =
+            |record: &&Record| record.object == one.object && record.workload == one.workload;
+        for many in timed().filter(same).filter(|record| record.threads > 1) {
+            rows.push(vec![
+                one.object.clone(),
+                one.workload.clone(),
+                many.threads.to_string(),
+                match (one.fastest(), many.fastest()) {
+                    (Some(one), Some(many)) => format!("{:.2}", one / many),
+                    _ => "-".to_owned(),
+                },
+                format!("{:.2}", one.per_page / many.per_page),
+            ]);
+        }
+    }
+    Grid {
+        title: "Threads".into(),
+        text: "How many times as fast several threads are as one, by the clock: by the fastest of \
+               their samples, where two agree, and by the median. What the machine itself gives more \
+               threads is in the first row."
+            .into(),
+        head: ["object", "workload", "threads", "fastest", "median"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::tests::record;
+    use super::*;
+
+    #[test]
+    fn empty_tables_are_left_out() {
+        assert!(all(&Results::new("7.3".into(), true, vec![])).is_empty());
+    }
+
+    #[test]
+    fn objects_stand_side_by_side() {
+        let records = vec![
+            record("rmmap", "populate", COMPARED, 4163.2),
+            record("memfd", "populate", COMPARED, 15776.5),
+            record("memfd", "populate", 4 * MIB, 15000.0),
+        ];
+        let grids = all(&Results::new("7.3".into(), true, records));
+        assert_eq!(grids[0].head, ["workload", "rmmap", "memfd"]);
+        assert_eq!(grids[0].rows, [["populate", "4163", "15776"]]);
+        assert_eq!(grids[2].rows, [["memfd populate", "15000", "15776"]]);
+    }
+}
