@@ -27,8 +27,8 @@ pub struct Bar {
 
 /// How the ratio has to be. The limits have two decimals, and so have the ratios that are compared.
 enum Limit {
-    AtMost(f64),
-    AtLeast(f64),
+    Most(f64),
+    Least(f64),
 }
 
 /// What came of it.
@@ -44,119 +44,119 @@ pub struct Judged {
     pub met: bool,
 }
 
-use Limit::{AtLeast, AtMost};
+use Limit::{Least, Most};
 
 /// All that is asked.
 pub const BARS: &[Bar] = &[
     bar(
         "MAP_POPULATE, 256 MiB / zeroing",
         |r| over_zeroing(r, Populate),
-        AtMost(1.02),
+        Most(1.02),
     ),
     bar(
         "MAP_LOCKED, 256 MiB / zeroing",
         |r| over_zeroing(r, Locked),
-        AtMost(1.02),
+        Most(1.02),
     ),
     bar(
         "sequential first write, 256 MiB / zeroing",
         |r| over_zeroing(r, SeqWrite),
-        AtMost(1.02),
+        Most(1.02),
     ),
     bar(
         "MAP_POPULATE, 256 MiB / huge memfd",
         |r| over_huge(r, Populate, JUDGED),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "MAP_LOCKED, 256 MiB / huge memfd",
         |r| over_huge(r, Locked, JUDGED),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "sequential first write, 256 MiB / huge memfd",
         |r| over_huge(r, SeqWrite, JUDGED),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "sequential first write, policy never / memfd, both above zeroing",
         above_zeroing,
-        AtMost(0.55),
+        Most(0.55),
     ),
     bar(
         "random first touch / memfd",
         |r| over_memfd(r, Rmmap, RandomWrite, cost),
-        AtMost(0.95),
+        Most(0.95),
     ),
     bar(
         "random first touch: memory / memfd's",
         |r| over_memfd(r, Rmmap, RandomWrite, memory),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "second mapping / memfd",
         |r| over_memfd(r, Rmmap, SecondMap, cost),
-        AtMost(0.1),
+        Most(0.1),
     ),
     bar(
         "private write to holes / memfd",
         |r| over_memfd(r, Rmmap, PrivateHole, cost),
-        AtMost(0.7),
+        Most(0.7),
     ),
     bar(
         "private write to holes: memory / memfd's",
         |r| over_memfd(r, Rmmap, PrivateHole, memory),
-        AtMost(0.5),
+        Most(0.5),
     ),
     bar(
         "fork, 1 GiB / huge memfd",
         |r| over_huge(r, Fork, LARGE),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "munmap, 1 GiB / huge memfd",
         |r| over_huge(r, Munmap, LARGE),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "free, 1 GiB / huge memfd",
         |r| over_huge(r, Free, LARGE),
-        AtMost(1.0),
+        Most(1.0),
     ),
     bar(
         "MAP_POPULATE, 4 GiB / 4 MiB",
         |r| over_small(r, Populate),
-        AtMost(1.05),
+        Most(1.05),
     ),
     bar(
         "sequential first write, 4 GiB / 4 MiB",
         |r| over_small(r, SeqWrite),
-        AtMost(1.05),
+        Most(1.05),
     ),
     bar(
         "two threads, random touch, one region / one thread",
         |r| speedup(r, "random-write"),
-        AtLeast(1.8),
+        Least(1.8),
     ),
     bar(
         "two threads, random touch, own regions / one thread",
         |r| speedup(r, "random-write-own"),
-        AtLeast(1.8),
+        Least(1.8),
     ),
     bar(
         "the same, one region / what the machine gives two threads",
         |r| share(r, "random-write"),
-        AtLeast(0.9),
+        Least(0.9),
     ),
     bar(
         "the same, own regions / what the machine gives two threads",
         |r| share(r, "random-write-own"),
-        AtLeast(0.9),
+        Least(0.9),
     ),
     bar(
         "statistics / compiled out, the worst of eight",
         statistics,
-        AtMost(1.01),
+        Most(1.01),
     ),
 ];
 
@@ -170,8 +170,8 @@ pub fn judge(results: &Results) -> Vec<Judged> {
         let ratio = (bar.ratio)(results)?;
         let rounded = (ratio * 100.0).round() / 100.0;
         let (limit, met) = match bar.limit {
-            AtMost(limit) => (format!("at most {limit:.2}"), rounded <= limit),
-            AtLeast(limit) => (format!("at least {limit:.2}"), rounded >= limit),
+            Most(limit) => (format!("at most {limit:.2}"), rounded <= limit),
+            Least(limit) => (format!("at least {limit:.2}"), rounded >= limit),
         };
         Some(Judged {
             name: bar.name.to_owned(),

@@ -26,6 +26,9 @@ const FAILED: u8 = 1;
 /// Exit status: a guest died or timed out.
 const DIED: u8 = 70;
 
+/// How long a boot with all its tests may take: several times what it does on a quiet machine.
+const LIMIT: Duration = Duration::from_secs(1500);
+
 /// What switches the debug kernel's checks on. An oops ends it: what runs on after one may hang.
 ///
 /// Page tables have four levels: with five, `identify_cpu()` of the boot CPU makes the kernel forget
@@ -114,7 +117,7 @@ pub fn coverage(
     let (ready, stock, kdir) = build::ready_coverage(project, &Steps::begin(project)?, files)?;
     let folder = project.build("coverage");
     fs::create_dir_all(&folder)?;
-    let target = target(ready, STOCK_APPEND, KernelKind::Coverage);
+    let target = target(ready, STOCK_APPEND);
     let args = Args::device_tests(patterns, hook);
     let mut plan = plan(project, &args, KernelKind::Coverage, &target)?;
     plan.counted = Some(Counted {
@@ -204,22 +207,14 @@ fn prepare(project: &Project, kind: KernelKind) -> Result<Target> {
         KernelKind::Debug => (build::ready_debug(project, &steps)?, DEBUG_APPEND),
         KernelKind::Coverage => bail!("the coverage kernel is for `make coverage`"),
     };
-    Ok(target(ready, append, kind))
+    Ok(target(ready, append))
 }
 
-fn target(ready: Ready, append: &[&str], kind: KernelKind) -> Target {
+fn target(ready: Ready, append: &[&str]) -> Target {
     Target {
         kernel: ready.kernel,
         module: ready.module,
         append: append.iter().map(|&word| word.to_owned()).collect(),
-        limit: limit(kind),
+        limit: LIMIT,
     }
-}
-
-/// How long a boot with all its tests may take.
-fn limit(kernel: KernelKind) -> Duration {
-    Duration::from_secs(match kernel {
-        KernelKind::Stock | KernelKind::Coverage => 1500,
-        KernelKind::Debug => 1500,
-    })
 }

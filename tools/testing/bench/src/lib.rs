@@ -18,7 +18,7 @@
 //! | [`usage`] | how much memory the system uses |
 //! | [`plan`] | which workload runs on which object, at which size |
 //! | [`record`] | a measurement |
-//! | [`run`] | the runs, with progress |
+//! | [`mod@run`] | the runs, with progress |
 
 #![forbid(unsafe_code)]
 
