@@ -135,6 +135,8 @@ impl<D: InodeData> PseudoFs<D> {
         unsafe {
             (*inode).i_mode = (bindings::S_IFREG | 0o600) as bindings::umode_t;
             (*inode).i_flags &= !ffi::S_ANON_INODE;
+            // Memory has no time of its contents: no first write to a page looks at the clock.
+            (*inode).i_flags |= bindings::S_NOCMTIME;
             (*inode).i_op = &Inode::<D>::INODE_OPS;
             (*inode).i_private = KBox::into_raw(data).cast();
             if let Some(fops) = fops {
