@@ -162,15 +162,20 @@ fn check_pieces(cx: &Context, flags: u32) -> Result {
         let touches = counters.fault_write - counters.fault_populate;
         check!(touches < PAGES as u64 / 8, "{touches} faults: {counters:?}");
     }
-    // Compaction may have made some larger blocks since they were counted, but not of all.
-    check!(
-        counters.folios[0] > PAGES as u64 / 4,
-        "too few single pages, of {blocks:?}: {counters:?}"
-    );
+    // Compaction in the background, which others ask for, may have made larger blocks since they
+    // were counted: then these were taken rightly, and nothing is shown.
+    let moved = sum(MOVES)? - moved;
+    if counters.folios[0] <= PAGES as u64 / 4 {
+        let what = format!("of {blocks:?}, with {moved} moved: {:?}", counters.folios);
+        return Err(match moved > PAGES as u64 / 4 {
+            true => Stop::skip(format_args!("memory was put together meanwhile, {what}")),
+            false => Stop::fail(format_args!("too few single pages, {what}")),
+        });
+    }
     check_eq!(counters.folios[0] + larger, PAGES as u64);
     check_eq!(device.info()?.resident as usize / P, PAGES);
-    // Compaction in the background, which others ask for, unmaps what it moves or splits.
-    let (mapped, moved) = (resident(&mapping)?, sum(MOVES)? - moved);
+    // What is moved or split is unmapped.
+    let mapped = resident(&mapping)?;
     check!(
         mapped == PAGES || moved > 0,
         "{mapped} of {PAGES} pages are mapped, and none was moved"
