@@ -29,7 +29,7 @@ const DIED: u8 = 70;
 /// How long a boot with all its tests may take: several times what it does on a quiet machine.
 const LIMIT: Duration = Duration::from_secs(1500);
 
-/// What switches the debug kernel's checks on. An oops ends it: what runs on after one may hang.
+/// What switches the debug kernel's checks on.
 ///
 /// Page tables have four levels: with five, `identify_cpu()` of the boot CPU makes the kernel forget
 /// about the fifth for a moment, in which KASAN takes any access of an interrupt for a wild one.
@@ -39,7 +39,6 @@ const DEBUG_APPEND: &[&str] = &[
     "page_owner=on",
     "page_poison=1",
     "kunit.enable=1",
-    "oops=panic",
     "no5lvl",
     "slab_debug=F",
 ];

@@ -71,6 +71,8 @@ pub fn command(
     // A dead guest must end at once; its last words must be on the console.
     run.args([
         "--qemu-opt=-no-reboot",
+        // A guest whose kernel oopses ends at once: what runs on after an oops may hang.
+        "--kopt=oops=panic",
         "--kopt=panic=-1",
         "--kopt=loglevel=6",
     ]);
