@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/highmem.h>
 #include <linux/pagemap.h>
 #include <linux/uio.h>
 
@@ -109,6 +110,21 @@ __rust_helper size_t rust_helper_copy_folio_to_iter(struct folio *folio,
 						    struct iov_iter *i)
 {
 	return copy_folio_to_iter(folio, offset, bytes, i);
+}
+
+__rust_helper size_t rust_helper_copy_folio_from_iter(struct folio *folio,
+						      size_t offset,
+						      size_t bytes,
+						      struct iov_iter *i)
+{
+	return copy_folio_from_iter(folio, offset, bytes, i);
+}
+
+__rust_helper void rust_helper_folio_zero_segments(struct folio *folio,
+						   size_t start1, size_t xend1,
+						   size_t start2, size_t xend2)
+{
+	folio_zero_segments(folio, start1, xend1, start2, xend2);
 }
 
 __rust_helper void rust_helper_flush_dcache_folio(struct folio *folio)

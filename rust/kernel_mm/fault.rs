@@ -31,6 +31,7 @@ use core::{
 use kernel::{
     bindings,
     pr_warn_once,
+    prelude::*,
     sync::aref::ARef,
     types::NotThreadSafe, //
 };
@@ -238,6 +239,19 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
             self.sigbus()
         } else {
             self.answer(bindings::vm_fault_reason_VM_FAULT_OOM)
+        }
+    }
+
+    /// Answers with what `error` stands for, as `vmf_error()` does in include/linux/mm_types.h:
+    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EINTR`, since the process is
+    /// being killed; [`VmFault::sigbus`] for all others, `ENXIO` past EOF among them.
+    pub fn error(self, error: Error) -> Answer<'a> {
+        if error == ENOMEM {
+            self.no_memory()
+        } else if error == EINTR {
+            self.nopage()
+        } else {
+            self.sigbus()
         }
     }
 

@@ -172,6 +172,12 @@ helpers! {
     fn "rust_helper_copy_folio_to_iter" copy_folio_to_iter(
         folio: *mut bindings::folio, offset: usize, bytes: usize, i: *mut bindings::iov_iter,
     ) -> usize;
+    fn "rust_helper_copy_folio_from_iter" copy_folio_from_iter(
+        folio: *mut bindings::folio, offset: usize, bytes: usize, i: *mut bindings::iov_iter,
+    ) -> usize;
+    fn "rust_helper_folio_zero_segments" folio_zero_segments(
+        folio: *mut bindings::folio, start1: usize, xend1: usize, start2: usize, xend2: usize,
+    );
     fn "rust_helper_flush_dcache_folio" flush_dcache_folio(folio: *mut bindings::folio);
     fn "rust_helper_iov_iter_truncate" iov_iter_truncate(i: *mut bindings::iov_iter, count: u64);
     fn "rust_helper_iov_iter_reexpand" iov_iter_reexpand(i: *mut bindings::iov_iter, count: usize);

@@ -142,6 +142,38 @@ impl NewFolio {
         Some(Self(unsafe { ARef::from_raw(folio.cast()) }))
     }
 
+    /// Allocates a folio of 2^`order` pages whose bytes from `offset` on are copied from `iov`, up to
+    /// `len` of them, and whose other bytes are zero. Returns it with the number of bytes copied,
+    /// fewer than `len` when userspace's buffer ends; or `None` when there is no memory, with `iov`
+    /// as it was.
+    ///
+    /// Nobody else knows the folio while its bytes are copied: a page fault on userspace's buffer may
+    /// take any folio lock, and may sleep for as long as it likes.
+    pub(crate) fn copy_from_iter(
+        gfp: bindings::gfp_t,
+        order: u32,
+        offset: usize,
+        len: usize,
+        iov: &mut IovIterSource<'_>,
+    ) -> Option<(Self, usize)> {
+        // SAFETY: Any flags and any order are fine; without memory the answer is null.
+        let ptr = unsafe { ffi::folio_alloc(gfp_of(gfp, order), order) };
+        let folio = NonNull::new(ptr)?;
+        // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
+        let folio: ARef<Folio> = unsafe { ARef::from_raw(folio.cast()) };
+        let size = folio.size();
+        let offset = offset.min(size);
+        let len = len.min(size - offset);
+        // SAFETY: The range was just clipped to the folio, `iov` is a valid source.
+        let copied = unsafe { ffi::copy_folio_from_iter(ptr, offset, len, iov.as_raw()) };
+        // SAFETY: Both ranges lie within the folio: `copied` is at most `len`.
+        unsafe { ffi::folio_zero_segments(ptr, 0, offset, offset + copied, size) };
+        // SAFETY: Every byte was just copied or zeroed, and nobody else sees the folio yet.
+        unsafe { ffi::__folio_mark_uptodate(ptr) };
+        // INVARIANT: The folio is fresh, and its contents are initialised.
+        Some((Self(folio), copied))
+    }
+
     /// Allocates a zeroed page that belongs to no file, to be shown wherever zeroes are wanted.
     ///
     /// # Errors

@@ -259,8 +259,9 @@ impl<D: InodeData> Inode<D> {
 /// How often a large folio is tried to be split: somebody may hold it for a moment only.
 const SPLIT_TRIES: usize = 8;
 
-/// The last byte of the last page that a file can have.
-const LAST_BYTE: bindings::loff_t = (i64::MAX & !(PAGE_SIZE as i64 - 1)) - 1;
+/// The end of a range that goes on to the end of the file, as `truncate_inode_pages_range()` takes
+/// it.
+const TO_THE_END: bindings::loff_t = -1;
 
 /// The lock of an inode, which writers and truncation hold.
 ///
@@ -274,19 +275,19 @@ pub struct InodeGuard<'a, D: InodeData> {
 }
 
 impl<D: InodeData> InodeGuard<'_, D> {
-    /// Sets the size of the file, in bytes, and frees the pages beyond it. May sleep.
+    /// Sets the size of the file, in bytes, and frees the pages past it. May sleep.
     ///
-    /// No folio may lie across the end of the file: the core would drop the pages beyond when it
-    /// splits such a folio, and would account them as written back, which the inode of a file
-    /// without writeback is not fit for (`__folio_freeze_and_split_unmapped()` in
-    /// mm/huge_memory.c: `inode_to_wb()` is null). So the pages go first, while the size is still
-    /// the old one, and then the size is set.
+    /// No folio may reach past EOF: the core would drop the pages past it when it splits such a
+    /// folio, and would account them as written back, which the inode of a file without writeback
+    /// is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c: `inode_to_wb()`
+    /// is null). So whole pages go first, while the old size still covers them, and then the size
+    /// is set.
     ///
     /// # Errors
     ///
     /// What [`InodeData::may_resize`] says; the size is unchanged then. `EBUSY` when a large folio
     /// across the new end cannot be split, since somebody else holds its pages (direct I/O,
-    /// `vmsplice(2)`): the size is unchanged, and what lies behind the new end is zeroes.
+    /// `vmsplice(2)`): the size is unchanged, and the file holds zeroes past the new end.
     pub fn resize(&self, size: u64) -> Result {
         self.inode.may_resize(size)?;
         let raw_size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
@@ -298,20 +299,13 @@ impl<D: InodeData> InodeGuard<'_, D> {
         let exclusive = mapping.invalidate_lock();
         let mut whole = true;
         let removed = exclusive.count_removed(|| {
-            for _ in 0..SPLIT_TRIES {
-                // SAFETY: The inode is locked, and no page can be added while the invalidate lock
-                // is held. The range ends with the last page that a file can have.
-                unsafe {
-                    bindings::truncate_pagecache_range(self.inode.as_raw(), raw_size, LAST_BYTE)
-                };
-                whole = !mapping.has_folio_across(size);
-                if whole {
-                    break;
-                }
+            // A last page that the file covers in part stays, and has no room for a folio across.
+            if let Ok(first) = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)) {
+                whole = size >= from || self.remove_from(first);
             }
             if whole {
-                // SAFETY: As above. Nothing is left to be freed, but what a fault on a resident
-                // page mapped meanwhile is unmapped.
+                // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the rest
+                // of the last page, and unmaps what a fault on a resident page mapped meanwhile.
                 unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
             }
         });
@@ -324,23 +318,18 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(())
     }
 
-    /// Frees what a write that stopped early brought behind the end of the file, up to byte
-    /// `reach`: no folio may lie across that end, or behind it.
-    ///
-    /// # Errors
-    ///
-    /// As [`InodeGuard::resize`]; the file has zeroes up to `reach` then.
-    pub(crate) fn trim(&self, reach: u64) -> Result {
-        let size = self.inode.mapping().size();
-        if reach <= size.next_multiple_of(PAGE_SIZE as u64) {
-            return Ok(());
-        }
-        // A folio across the end may be split only while the end is elsewhere: see `resize`.
-        self.extend(reach);
-        self.resize(size)
+    /// Frees all pages from byte `first` on, the beginning of a page, with the invalidate lock held.
+    /// Returns whether no folio lies across `first`.
+    fn remove_from(&self, first: bindings::loff_t) -> bool {
+        (0..SPLIT_TRIES).any(|_| {
+            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
+            // held.
+            unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), first, TO_THE_END) };
+            !self.inode.mapping().has_folio_across(first as u64)
+        })
     }
 
-    /// Lets the file grow to `size` bytes after a write; a smaller size changes nothing.
+    /// Lets the file grow to `size` bytes, all of which were written; a smaller size changes nothing.
     pub(crate) fn extend(&self, size: u64) {
         if size > self.inode.mapping().size() {
             // SAFETY: The inode is locked.

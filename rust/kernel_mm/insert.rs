@@ -9,27 +9,36 @@
 
 use crate::{
     ffi,
-    folio::LockedFolio,
+    folio::{
+        LockedFolio,
+        NewFolio, //
+    },
+    inode::{
+        InodeData,
+        InodeGuard, //
+    },
     page_cache::{
         AddressSpace,
         TruncationHeldOff, //
-    }, //
+    },
+    sched::fatal_signal_pending, //
 };
 use core::ops::Range;
 use kernel::{
     bindings,
+    iov::IovIterSource,
+    page::PAGE_SIZE,
     prelude::*,
     sync::rcu, //
 };
 
 /// What limits the number of pages that a driver's files may have.
 pub trait Quota {
-    /// Takes `pages` off what is left. Must not sleep.
-    ///
-    /// # Errors
-    ///
-    /// When so many are not left. A larger folio is then tried as a smaller one.
-    fn charge(&self, pages: usize) -> Result;
+    /// Takes `pages` off what is left, or returns `false` when so many are not left: a smaller
+    /// folio is tried then, and without quota for a single page the caller gets `ENOMEM`. Must not
+    /// sleep.
+    #[must_use]
+    fn charge(&self, pages: usize) -> bool;
 
     /// Gives back what [`Quota::charge`] took for pages that were not added.
     fn uncharge(&self, pages: usize);
@@ -39,8 +48,8 @@ pub trait Quota {
 pub struct Unlimited;
 
 impl Quota for Unlimited {
-    fn charge(&self, _pages: usize) -> Result {
-        Ok(())
+    fn charge(&self, _pages: usize) -> bool {
+        true
     }
 
     fn uncharge(&self, _pages: usize) {}
@@ -138,9 +147,66 @@ impl Found {
     }
 }
 
+/// Pages that were taken off a quota, given back unless they were added.
+struct Charged<'a, Q: Quota> {
+    quota: &'a Q,
+    pages: usize,
+}
+
+impl<'a, Q: Quota> Charged<'a, Q> {
+    fn new(quota: &'a Q, pages: usize) -> Result<Self> {
+        if !quota.charge(pages) {
+            return Err(ENOMEM);
+        }
+        Ok(Self { quota, pages })
+    }
+
+    /// The pages were added: from now on they are given back when they leave the page cache.
+    fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<Q: Quota> Drop for Charged<'_, Q> {
+    fn drop(&mut self) {
+        self.quota.uncharge(self.pages);
+    }
+}
+
+/// A folio that was added by one of several attempts.
+struct Attempt<T> {
+    got: T,
+    order: u32,
+    fell_back: bool,
+}
+
+/// Why an attempt to add a folio failed.
+enum Refused {
+    /// No memory, no quota, or a page in the way: a smaller folio may fit.
+    ThisOrder(Error),
+    /// No folio of any order will do.
+    AnyOrder(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::ThisOrder(error)
+    }
+}
+
+/// A folio that was filled from the source of a write, and added.
+pub(crate) struct Written {
+    /// The number of bytes that were copied.
+    pub(crate) copied: usize,
+    /// The order of the folio.
+    pub(crate) order: u32,
+    /// As in [`Found::Added`].
+    pub(crate) fell_back: bool,
+}
+
 impl AddressSpace {
     /// Finds and locks the folio that holds page `index`, or adds the largest zeroed one that
-    /// `room` and the pages that are there already leave room for.
+    /// `room`, EOF and the pages that are there already leave room for.
     ///
     /// A folio of order 0 is added even where `room` has none. Folios above order 0 are taken if
     /// the allocator has them at hand; it neither reclaims nor compacts for them. `quota` is
@@ -148,22 +214,26 @@ impl AddressSpace {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when the memory or the memory cgroup's limit is exhausted, or what `quota` says,
-    /// even for a single page.
+    /// `ENXIO` when the page lies past EOF. `ENOMEM` when the quota, the memory or the memory
+    /// cgroup's limit is exhausted, even for a single page. `EINTR` when the process is being killed.
     pub fn find_or_add<G: TruncationHeldOff, Q: Quota>(
         held: &G,
         index: usize,
         room: &Room,
         quota: &Q,
     ) -> Result<Found> {
+        let mapping = held.mapping();
         loop {
-            if let Some(folio) = held.mapping().lock_folio(index) {
+            if let Some(folio) = mapping.lock_folio(index) {
                 return Ok(Found::Cached(folio));
             }
             match Self::add_largest(held, index, room, quota) {
-                // Somebody else was faster.
-                Err(e) if e == EEXIST => {}
+                // Another thread was faster; it may also have used up the quota for this very page.
+                Err(error) if error == EEXIST || mapping.has_page(index, 1) => {}
                 added => return added,
+            }
+            if fatal_signal_pending() {
+                return Err(EINTR);
             }
         }
     }
@@ -179,38 +249,122 @@ impl AddressSpace {
         room: &Room,
         quota: &Q,
     ) -> Result<Found> {
-        let wanted = held.mapping().vacant_order(index, room);
-        let mut order = wanted.min(room.first);
-        loop {
-            match Self::add_one(held, index, order, quota) {
-                Ok(folio) => {
-                    return Ok(Found::Added {
-                        folio,
-                        fell_back: order < wanted,
-                    });
-                }
-                Err(error) if order == 0 => return Err(error),
-                // No memory, no quota, or a page that got in the way: all may fit a smaller one.
-                Err(_) => order -= 1,
-            }
+        let end = held.mapping().size_pages();
+        if index >= end {
+            return Err(ENXIO);
         }
+        let room = room.clone().within(0..end);
+        let added = held.mapping().try_orders(index, &room, |order| {
+            Ok(Self::add_one(held, index, order, quota)?)
+        })?;
+        Ok(Found::Added {
+            folio: added.got,
+            fell_back: added.fell_back,
+        })
     }
 
-    /// Adds a zeroed folio of order 0 to each of `pages` (indexes) that has none, and returns how
-    /// many were added. They are unlocked. May sleep.
+    /// Adds a zeroed folio of order 0 to each of `pages` (indexes) before EOF that has none, and
+    /// returns how many were added. They are unlocked. May sleep.
     ///
-    /// It ends early where a page cannot be had; whoever needs that one asks for it and is told
-    /// why.
+    /// It ends early where a page cannot be added, and when the process is being killed.
     pub fn fill<G: TruncationHeldOff, Q: Quota>(held: &G, pages: Range<usize>, quota: &Q) -> usize {
-        let mut added = 0;
-        for index in pages {
-            match Self::add_one(held, index, 0, quota) {
-                Ok(_unlocked) => added += 1,
-                Err(e) if e == EEXIST => {}
-                Err(_) => break,
+        let mapping = held.mapping();
+        let end = pages.end.min(mapping.size_pages());
+        let (mut index, mut added) = (pages.start, 0);
+        while index < end {
+            index = mapping.first_missing(index, end - index);
+            let missing_until = mapping.first_page(index, end);
+            while index < missing_until {
+                if fatal_signal_pending() {
+                    return added;
+                }
+                match Self::add_one(held, index, 0, quota) {
+                    Ok(_unlocked) => added += 1,
+                    Err(error) if error == EEXIST => {}
+                    Err(_) => return added,
+                }
+                index += 1;
             }
         }
         added
+    }
+
+    /// Fills a folio from `iov` and adds it to the hole that holds byte `pos`: the largest folio that
+    /// `room`, which may reach past EOF, and the pages that are there already leave room for. May
+    /// sleep.
+    ///
+    /// The folio is filled before others can see it. So a source that faults, be it on pages of this
+    /// very file, or that waits, blocks nobody; and the size, which grows while the folio is still
+    /// locked, never covers a byte that was not written. The part of the folio that the write does
+    /// not cover is zeroed; it lies before EOF.
+    ///
+    /// # Errors
+    ///
+    /// As [`AddressSpace::add_largest`], and `EFAULT` when no byte could be copied; `iov` is as it
+    /// was then.
+    pub(crate) fn add_written<D: InodeData, Q: Quota>(
+        guard: &InodeGuard<'_, D>,
+        pos: u64,
+        mut room: Room,
+        iov: &mut IovIterSource<'_>,
+        quota: &Q,
+    ) -> Result<Written> {
+        let mapping = guard.mapping();
+        let index = (pos / PAGE_SIZE as u64) as usize;
+        // Nobody else changes the size while the inode is locked.
+        let size_pages = mapping.size_pages();
+        loop {
+            // Where the source ended, if it was before the end of a folio that reaches past EOF.
+            let mut ended = None;
+            let attempt = mapping.try_orders(index, &room, |order| {
+                let pages = 1 << order;
+                let first = index & !(pages - 1);
+                let offset = (pos - first as u64 * PAGE_SIZE as u64) as usize;
+                let charged = Charged::new(quota, pages)?;
+                let (folio, copied) =
+                    NewFolio::copy_from_iter(mapping.gfp(), order, offset, iov.len(), iov)
+                        .ok_or(ENOMEM)?;
+                let end = pos + copied as u64;
+                let end_pages = end.div_ceil(PAGE_SIZE as u64) as usize;
+                let added = if copied == 0 {
+                    Err(Refused::AnyOrder(EFAULT))
+                } else if first + pages > size_pages.max(end_pages) {
+                    ended = Some(end_pages);
+                    Err(Refused::AnyOrder(EFAULT))
+                } else {
+                    // SAFETY: The locked inode holds truncation off. The folio reaches no further
+                    // than the old size or `end`, rounded up to pages, and the size is at least
+                    // `end` before the folio is unlocked.
+                    unsafe { mapping.add_folio_at(folio, first) }
+                        .map_err(|failed| Refused::ThisOrder(failed.error))
+                };
+                match added {
+                    Ok(locked) => {
+                        charged.keep();
+                        guard.extend(end);
+                        drop(locked);
+                        Ok(copied)
+                    }
+                    Err(refused) => {
+                        // SAFETY: So many bytes were just taken from the source.
+                        unsafe { bindings::iov_iter_revert(iov.as_raw(), copied) };
+                        Err(refused)
+                    }
+                }
+            });
+            match (attempt, ended) {
+                (Ok(added), _) => {
+                    return Ok(Written {
+                        copied: added.got,
+                        order: added.order,
+                        fell_back: added.fell_back,
+                    });
+                }
+                // Once more, no further than the source is known to reach.
+                (Err(_), Some(end)) => room = room.within(0..end),
+                (Err(error), None) => return Err(error),
+            }
+        }
     }
 
     /// Returns the first of `count` pages from page `index` on that is not there, or the page
@@ -236,15 +390,37 @@ impl AddressSpace {
         quota: &Q,
     ) -> Result<LockedFolio> {
         let pages = 1 << order;
-        quota.charge(pages)?;
-        let folio = held.mapping().alloc_folio(order).ok_or(ENOMEM);
-        let added = folio.and_then(|folio| {
-            Self::add_folio(held, folio, index & !(pages - 1)).map_err(|failed| failed.error)
-        });
-        if added.is_err() {
-            quota.uncharge(pages);
+        let charged = Charged::new(quota, pages)?;
+        let folio = held.mapping().alloc_folio(order).ok_or(ENOMEM)?;
+        let added = Self::add_folio(held, folio, index & !(pages - 1));
+        let folio = added.map_err(|failed| failed.error)?;
+        charged.keep();
+        Ok(folio)
+    }
+
+    /// Tries to add a folio that holds page `index`, from the largest order that `room` and the
+    /// page cache leave room for down to 0.
+    fn try_orders<T>(
+        &self,
+        index: usize,
+        room: &Room,
+        mut attempt: impl FnMut(u32) -> core::result::Result<T, Refused>,
+    ) -> Result<Attempt<T>> {
+        let wanted = self.vacant_order(index, room);
+        let mut order = wanted.min(room.first);
+        loop {
+            match attempt(order) {
+                Ok(got) => {
+                    return Ok(Attempt {
+                        got,
+                        order,
+                        fell_back: order < wanted,
+                    });
+                }
+                Err(Refused::ThisOrder(_)) if order > 0 => order -= 1,
+                Err(Refused::ThisOrder(error) | Refused::AnyOrder(error)) => return Err(error),
+            }
         }
-        added
     }
 
     /// Returns the order of the largest folio that has room around page `index`.
@@ -264,19 +440,33 @@ impl AddressSpace {
         order
     }
 
-    /// Tells whether any of `count` pages from page `first` on is there. Does not sleep.
+    /// Returns whether any of `count` pages from page `first` on is there. Does not sleep.
     fn has_page(&self, first: usize, count: usize) -> bool {
-        let mut index = first;
+        let end = first.saturating_add(count);
+        self.first_page(first, end) < end
+    }
+
+    /// Returns the first page from page `index` on that is there, or `end` when none before that is.
+    /// Does not sleep; others may add and remove pages meanwhile.
+    fn first_page(&self, index: usize, end: usize) -> usize {
+        let mut at = index;
+        if index >= end {
+            return end;
+        }
         // SAFETY: The page cache is valid; the function takes the RCU read lock itself and hands
         // out nothing but the address of what it found, which is only compared.
         let found = unsafe {
             bindings::xa_find(
                 &raw mut (*self.as_raw()).i_pages,
-                &mut index,
-                first + count - 1,
+                &mut at,
+                end - 1,
                 ffi::XA_PRESENT,
             )
         };
-        !found.is_null()
+        if found.is_null() {
+            end
+        } else {
+            at
+        }
     }
 }

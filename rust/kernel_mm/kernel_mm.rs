@@ -46,6 +46,7 @@ pub mod pages;
 pub mod percpu;
 pub mod pseudo_fs;
 pub mod rw;
+mod sched;
 pub mod tracepoint;
 pub mod vm_ops;
 mod vm_private;

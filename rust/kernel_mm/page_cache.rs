@@ -122,11 +122,11 @@ impl AddressSpace {
         Some(unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) })
     }
 
-    /// Tells whether a folio lies across byte `end`, if that were the end of the file: whether it
-    /// holds the page before as well as the one behind.
+    /// Returns whether a folio would reach past EOF if that were at byte `end`: whether one holds
+    /// the page before as well as the page after.
     pub(crate) fn has_folio_across(&self, end: u64) -> bool {
-        let behind = end.div_ceil(kernel::page::PAGE_SIZE as u64) as usize;
-        match (behind.checked_sub(1), self.lock_folio(behind)) {
+        let after = end.div_ceil(kernel::page::PAGE_SIZE as u64) as usize;
+        match (after.checked_sub(1), self.lock_folio(after)) {
             (Some(before), Some(folio)) => folio.contains(before),
             _ => false,
         }
@@ -161,14 +161,39 @@ impl AddressSpace {
     ///
     /// # Errors
     ///
-    /// [`AddError`] gives the folio back.
+    /// [`AddError`] gives the folio back: with `EINVAL` for one that reaches past EOF, lies at no
+    /// multiple of its size or is larger than the cache takes.
     pub fn add_folio<G: TruncationHeldOff>(
         held: &G,
         folio: NewFolio,
         index: usize,
     ) -> core::result::Result<LockedFolio, AddError> {
-        let mapping = held.mapping();
-        if index & (folio.nr_pages() - 1) != 0 || folio.order() > mapping.max_order() {
+        let end = index.saturating_add(folio.nr_pages());
+        // The size may grow meanwhile; it does not shrink while truncation is held off.
+        if end > held.mapping().size_pages() {
+            return Err(AddError {
+                error: EINVAL,
+                folio,
+            });
+        }
+        // SAFETY: The folio ends at or before EOF.
+        unsafe { held.mapping().add_folio_at(folio, index) }
+    }
+
+    /// As [`AddressSpace::add_folio`], without a look at EOF.
+    ///
+    /// # Safety
+    ///
+    /// Truncation is held off. If the folio reaches past EOF the caller holds the inode's lock, and
+    /// sets a size that covers the folio before the folio is unlocked: the core may split every
+    /// unlocked folio, and takes pages past EOF for ones that were written back
+    /// (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c).
+    pub(crate) unsafe fn add_folio_at(
+        &self,
+        folio: NewFolio,
+        index: usize,
+    ) -> core::result::Result<LockedFolio, AddError> {
+        if index & (folio.nr_pages() - 1) != 0 || folio.order() > self.max_order() {
             return Err(AddError {
                 error: EINVAL,
                 folio,
@@ -178,10 +203,10 @@ impl AddressSpace {
         // can be seen costs no lock; `noop_dirty_folio()` would do the same and no more.
         unsafe { ffi::folio_set_dirty(folio.as_raw()) };
         // A cgroup at its limit reclaims for what it is charged with, but not for a large folio.
-        let gfp = gfp_of(mapping.gfp(), folio.order());
+        let gfp = gfp_of(self.gfp(), folio.order());
         // SAFETY: Both are valid, the folio is in no page cache, and truncation is held off.
         let ret = to_result(unsafe {
-            bindings::filemap_add_folio(mapping.as_raw(), folio.as_raw(), index, gfp)
+            bindings::filemap_add_folio(self.as_raw(), folio.as_raw(), index, gfp)
         });
         match ret {
             // SAFETY: `filemap_add_folio()` locked the folio for us; the reference that the page
@@ -230,7 +255,7 @@ impl AddressSpace {
         unsafe { ffi::mapping_max_folio_order(self.as_raw()) }
     }
 
-    fn gfp(&self) -> bindings::gfp_t {
+    pub(crate) fn gfp(&self) -> bindings::gfp_t {
         // SAFETY: The page cache is valid.
         unsafe { ffi::mapping_gfp_mask(self.as_raw()) }
     }

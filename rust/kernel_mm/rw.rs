@@ -11,11 +11,23 @@
 use crate::{
     ffi,
     file_ops::FileKiocb,
-    folio::LockedFolio,
+    folio::Folio,
     inode::{
         Inode,
         InodeData,
         InodeGuard, //
+    },
+    insert::{
+        Quota,
+        Room, //
+    },
+    page_cache::{
+        AddressSpace,
+        TruncationHeldOff, //
+    },
+    sched::{
+        cond_resched,
+        fatal_signal_pending, //
     }, //
 };
 use core::ops::Range;
@@ -27,7 +39,8 @@ use kernel::{
         IovIterSource, //
     },
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 
 /// Reads from `inode` at the position of `kiocb`, and advances it. May sleep.
@@ -46,9 +59,7 @@ pub fn read_iter<T, D: InodeData>(
     let mut total = 0;
     while !iov.is_empty() {
         let pos = u64::try_from(kiocb.ki_pos()).map_err(|_| EINVAL)?;
-        let folio = mapping.get_folio((pos / PAGE_SIZE as u64) as usize);
-        // After the lookup: a folio that is found is not newer than this size.
-        let size = mapping.size();
+        let (folio, size) = look_up(mapping, (pos / PAGE_SIZE as u64) as usize);
         if pos >= size {
             break;
         }
@@ -75,6 +86,23 @@ pub fn read_iter<T, D: InodeData>(
     Ok(total)
 }
 
+/// Returns the folio that holds page `index`, if any, and the size of the file, in bytes, that goes
+/// with it: every byte before that is one of the folio's, or of a hole.
+///
+/// Readers take no lock that keeps the size. Bytes that an append publishes after the lookup are
+/// not in what was found, and not part of what may be read; nor are those that a truncation removes.
+fn look_up(mapping: &AddressSpace, index: usize) -> (Option<ARef<Folio>>, u64) {
+    let before = mapping.size();
+    if let Some(folio) = mapping.get_folio(index) {
+        return (Some(folio), before.min(mapping.size()));
+    }
+    // Truncation frees pages before it sets the size: only while it is held off is a missing page
+    // a hole.
+    let held = mapping.invalidate_lock_shared();
+    let before = held.mapping().size();
+    (mapping.get_folio(index), before)
+}
+
 /// How far a file may grow by being written to.
 #[derive(Clone, Copy)]
 pub enum Growth {
@@ -84,23 +112,36 @@ pub enum Growth {
     Grows,
 }
 
+/// How a driver's files get the folios that write(2) needs.
+pub trait WriteFolios: Quota {
+    /// Returns the room for a new folio of `mapping` that holds the first of `pages` (indexes), all
+    /// of which are going to be written. The file ends, or will end after the write, before page
+    /// `end`: room past that is ignored.
+    fn write_room(&self, mapping: &AddressSpace, pages: Range<usize>, end: usize) -> Room;
+
+    /// Is told of each folio that was added to `mapping`: its order, the page after its last, and
+    /// whether a larger one had room but was not available.
+    fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
+        let _ = (mapping, order, end, fell_back);
+    }
+}
+
 /// Writes to `inode` at the position of `kiocb`, and advances it. May sleep.
 ///
-/// `folio_at` finds or makes the folio that holds the first page of a range (indexes), all of which
-/// is going to be written; it is called with the inode locked. Returns the number of bytes written,
-/// which is smaller than asked when `folio_at` or the end of a file that does not grow stops it on
-/// the way.
+/// `folios` says in what folios holes are filled, and is charged with them. Returns the number of
+/// bytes written, which is smaller than asked when memory, quota, the source or the end of a file
+/// that does not grow stops the write early.
 ///
 /// # Errors
 ///
-/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, and what
-/// `folio_at` or [`InodeData::may_resize`] says.
+/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, and what
+/// [`InodeData::may_resize`] says.
 pub fn write_iter<T, D: InodeData>(
     inode: &Inode<D>,
     kiocb: &mut FileKiocb<'_, T>,
     iov: &mut IovIterSource<'_>,
     growth: Growth,
-    folio_at: impl Fn(&InodeGuard<'_, D>, Range<usize>) -> Result<LockedFolio>,
+    folios: &impl WriteFolios,
 ) -> Result<usize> {
     let guard = inode.lock();
     // SAFETY: Both are valid. This takes O_APPEND and RLIMIT_FSIZE into account, and clips.
@@ -127,14 +168,7 @@ pub fn write_iter<T, D: InodeData>(
     }
     // SAFETY: The file is open; this drops set-user-ID bits and updates the times.
     to_result(unsafe { bindings::file_modified((*kiocb.as_raw()).ki_filp) })?;
-    let mut reach = 0;
-    let result = copy_in(&guard, kiocb, iov, folio_at, &mut reach);
-    // The error of the write is the one to tell.
-    let trimmed = guard.trim(reach);
-    let result = result.and_then(|written| match trimmed {
-        Err(error) if written == 0 => Err(error),
-        _ => Ok(written),
-    });
+    let result = copy_in(&guard, kiocb, iov, folios);
     if clipped > 0 {
         let left = iov.len();
         // SAFETY: Undoes the clipping above, for callers that look at what is left.
@@ -143,13 +177,12 @@ pub fn write_iter<T, D: InodeData>(
     result
 }
 
-/// The copy loop of [`write_iter`]; `reach` is set to where the last folio ends, in bytes.
+/// The copy loop of [`write_iter`].
 fn copy_in<T, D: InodeData>(
     guard: &InodeGuard<'_, D>,
     kiocb: &mut FileKiocb<'_, T>,
     iov: &mut IovIterSource<'_>,
-    folio_at: impl Fn(&InodeGuard<'_, D>, Range<usize>) -> Result<LockedFolio>,
-    reach: &mut u64,
+    folios: &impl WriteFolios,
 ) -> Result<usize> {
     let mut total = 0;
     while !iov.is_empty() {
@@ -157,52 +190,75 @@ fn copy_in<T, D: InodeData>(
             return stopped_after(total, EINTR);
         }
         let pos = kiocb.ki_pos() as u64;
-        let first = (pos / PAGE_SIZE as u64) as usize;
-        // The sum was checked when the write began.
-        let end = (pos + iov.len() as u64).div_ceil(PAGE_SIZE as u64) as usize;
-        let mut folio = match folio_at(guard, first..end) {
-            Ok(folio) => folio,
-            Err(error) => return stopped_after(total, error),
+        let copied = match copy_into_cached(guard, pos, iov) {
+            Some(copied) => Ok(copied),
+            None => copy_into_hole(guard, pos, iov, folios),
         };
-        let offset = pos as usize & (folio.size() - 1);
-        let want = (folio.size() - offset).min(iov.len());
-        *reach = pos + (folio.size() - offset) as u64;
-        let copied = folio.copy_from_iter(offset, want, iov);
-        drop(folio);
-        if copied > 0 {
-            *kiocb.ki_pos_mut() += copied as i64;
-            total += copied;
-            guard.extend(pos + copied as u64);
-        } else {
-            // The buffer is not resident, and could not be made so under the folio lock.
-            // SAFETY: A valid source.
-            let missing =
-                unsafe { bindings::fault_in_iov_iter_readable(iov.as_raw(), want.min(PAGE_SIZE)) };
-            if missing == want.min(PAGE_SIZE) {
-                return stopped_after(total, EFAULT);
+        match copied {
+            Ok(0) => {
+                // The buffer is not resident, and could not be made so under the folio lock.
+                let want = iov.len().min(PAGE_SIZE);
+                // SAFETY: A valid source.
+                let missing = unsafe { bindings::fault_in_iov_iter_readable(iov.as_raw(), want) };
+                if missing == want {
+                    return stopped_after(total, EFAULT);
+                }
             }
+            Ok(copied) => {
+                *kiocb.ki_pos_mut() += copied as i64;
+                total += copied;
+            }
+            // A fault of another thread filled the hole.
+            Err(error) if error == EEXIST => {}
+            Err(error) => return stopped_after(total, error),
         }
         cond_resched();
     }
     Ok(total)
 }
 
-/// What read(2) and write(2) say when they are stopped after `total` bytes: those, or if there are
-/// none, why.
+/// Copies into the folio that holds byte `pos`, and returns the number of bytes, 0 when the source
+/// is not resident; or `None` where there is a hole.
+fn copy_into_cached<D: InodeData>(
+    guard: &InodeGuard<'_, D>,
+    pos: u64,
+    iov: &mut IovIterSource<'_>,
+) -> Option<usize> {
+    let mut folio = guard
+        .mapping()
+        .lock_folio((pos / PAGE_SIZE as u64) as usize)?;
+    let offset = pos as usize & (folio.size() - 1);
+    let copied = folio.copy_from_iter(offset, iov.len(), iov);
+    // The last page of the file may have been covered in part. Before the folio is unlocked.
+    guard.extend(pos + copied as u64);
+    Some(copied)
+}
+
+/// Fills the hole at byte `pos`, and returns the number of bytes, which is not 0.
+fn copy_into_hole<D: InodeData>(
+    guard: &InodeGuard<'_, D>,
+    pos: u64,
+    iov: &mut IovIterSource<'_>,
+    folios: &impl WriteFolios,
+) -> Result<usize> {
+    let first = (pos / PAGE_SIZE as u64) as usize;
+    // The sum was checked when the write began.
+    let after = (pos + iov.len() as u64).div_ceil(PAGE_SIZE as u64) as usize;
+    let mapping = guard.mapping();
+    let end = mapping.size_pages().max(after);
+    let room = folios.write_room(mapping, first..after, end).within(0..end);
+    let written = AddressSpace::add_written(guard, pos, room, iov, folios)?;
+    let end = (first | ((1 << written.order) - 1)) + 1;
+    folios.write_added(mapping, written.order, end, written.fell_back);
+    Ok(written.copied)
+}
+
+/// Returns `total` when read(2) or write(2) stopped after that many bytes, or `error` when it stopped
+/// before the first.
 fn stopped_after(total: usize, error: Error) -> Result<usize> {
     if total > 0 {
         Ok(total)
     } else {
         Err(error)
     }
-}
-
-fn fatal_signal_pending() -> bool {
-    // SAFETY: Asks about the current task.
-    unsafe { ffi::fatal_signal_pending() }
-}
-
-fn cond_resched() {
-    // SAFETY: The callers may sleep: they hold no spinlock and are under no RCU read lock.
-    unsafe { ffi::cond_resched() };
 }

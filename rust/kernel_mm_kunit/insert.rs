@@ -5,6 +5,7 @@
 use core::cell::Cell;
 use kernel::{
     macros::kunit_tests,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 use kernel_mm::insert::Quota;
@@ -13,9 +14,12 @@ use kernel_mm::insert::Quota;
 struct Left(Cell<usize>);
 
 impl Quota for Left {
-    fn charge(&self, pages: usize) -> Result {
-        self.0.set(self.0.get().checked_sub(pages).ok_or(ENOMEM)?);
-        Ok(())
+    fn charge(&self, pages: usize) -> bool {
+        let left = self.0.get().checked_sub(pages);
+        left.is_some_and(|left| {
+            self.0.set(left);
+            true
+        })
     }
 
     fn uncharge(&self, pages: usize) {
@@ -146,6 +150,58 @@ mod tests {
         // They are unlocked, and of one page each.
         let folio = fixture.inode.mapping().lock_folio(4).ok_or(ENOENT)?;
         assert_eq!(folio.order(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_added_past_eof() -> Result {
+        let fixture = fixture()?;
+        fixture.inode.lock().resize(PAGE_SIZE as u64)?;
+        // Without the clip this adds 512 pages to a file of one; to punch that would be an oops.
+        assert_eq!(
+            added(&fixture, 0, &Room::new(0..512, 9), &Unlimited)?,
+            (0, false)
+        );
+        assert_eq!(
+            added(&fixture, 1, &Room::new(0..512, 9), &Unlimited).err(),
+            Some(ENXIO)
+        );
+        let mapping = fixture.inode.mapping();
+        let held = mapping.invalidate_lock_shared();
+        assert_eq!(AddressSpace::fill(&held, 0..8, &Unlimited), 0);
+        let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        let past = AddressSpace::add_folio(&held, folio, 1);
+        assert_eq!(past.err().map(|failed| failed.error), Some(EINVAL));
+        drop(held);
+        assert_eq!(fixture.inode.lock().punch_hole(0, PAGE_SIZE as u64)?, 1);
+        assert_eq!(mapping.nr_pages(), 0);
+        Ok(())
+    }
+
+    /// Counts how often it is asked.
+    struct Asked(Cell<usize>);
+
+    impl Quota for Asked {
+        fn charge(&self, _pages: usize) -> bool {
+            self.0.set(self.0.get() + 1);
+            true
+        }
+
+        fn uncharge(&self, _pages: usize) {}
+    }
+
+    #[test]
+    fn pages_that_are_there_are_not_allocated_again() -> Result {
+        let fixture = fixture()?;
+        for page in [1, 2, 5] {
+            added(&fixture, page, &Room::page(page), &Unlimited)?;
+        }
+        let held = fixture.inode.mapping().invalidate_lock_shared();
+        let asked = Asked(Cell::new(0));
+        assert_eq!(AddressSpace::fill(&held, 0..8, &asked), 5);
+        assert_eq!(asked.0.get(), 5);
+        assert_eq!(AddressSpace::fill(&held, 0..8, &asked), 0);
+        assert_eq!(asked.0.get(), 5);
         Ok(())
     }
 }

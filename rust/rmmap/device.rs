@@ -121,15 +121,15 @@ impl Device {
         Ok(Arc::new(device, GFP_KERNEL)?)
     }
 
-    /// Reserves `pages` of the quota, or says that it is exhausted.
-    pub(crate) fn charge(&self, pages: usize) -> Result {
+    /// Takes `pages` off the quota, or returns `false` when so many are not left.
+    pub(crate) fn charge(&self, pages: usize) -> bool {
         let pages = pages as i64;
         let used = self.used.fetch_add(pages, Relaxed) + pages;
         if used as u64 > self.limits.max_bytes / PAGE_SIZE as u64 {
             self.used.fetch_sub(pages, Relaxed);
-            return Err(ENOMEM);
+            return false;
         }
-        Ok(())
+        true
     }
 
     /// Gives `pages` of the quota back.

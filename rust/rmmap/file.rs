@@ -4,9 +4,7 @@
 
 use crate::{
     ioctl,
-    policy,
     region::{
-        find_or_add,
         Kind,
         Region,
         RegionRef, //
@@ -91,13 +89,7 @@ impl FileOperations for RegionFile {
             Kind::Device => Growth::Fixed,
             Kind::Created => Growth::Grows,
         };
-        rw::write_iter(region, &mut kiocb, iov, growth, |guard, pages| {
-            let index = pages.start;
-            // A folio may not lie across the end that the file will have.
-            let end = region.mapping().size_pages().max(pages.end);
-            let room = policy::for_write(region, pages, end);
-            find_or_add(region, guard, index, &room)
-        })
+        rw::write_iter(region, &mut kiocb, iov, growth, &***region)
     }
 
     fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Result<isize> {

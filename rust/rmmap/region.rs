@@ -10,6 +10,7 @@
 use crate::{
     device::Device,
     policy::{
+        self,
         Policy,
         PolicyCell, //
     },
@@ -23,6 +24,7 @@ use crate::{
     streams::Streams,
     trace, //
 };
+use core::ops::Range;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
@@ -32,20 +34,16 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    folio::LockedFolio,
     inode::{
         Inode,
         InodeData, //
     },
     insert::{
-        Found,
         Quota,
         Room, //
     },
-    page_cache::{
-        AddressSpace,
-        TruncationHeldOff, //
-    }, //
+    page_cache::AddressSpace,
+    rw::WriteFolios, //
 };
 
 /// A reference to a region.
@@ -113,14 +111,13 @@ impl Region {
         self.device.counters.add_folios(order, n as u64);
     }
 
-    /// Counts a folio that was added, and takes it.
-    pub(crate) fn count_added(&self, folio: LockedFolio, fell_back: bool) -> LockedFolio {
-        self.count_folios(folio.order(), 1);
-        self.reach.record(folio.order(), fell_back);
+    /// Counts a folio of `order` that was added; `fell_back` tells that a larger one had room.
+    pub(crate) fn count_new(&self, order: u32, fell_back: bool) {
+        self.count_folios(order, 1);
+        self.reach.record(order, fell_back);
         if fell_back {
             self.count(Event::OrderFallback);
         }
-        folio
     }
 
     /// Counts `n` of `event`, for the region and for the device.
@@ -174,7 +171,7 @@ impl InodeData for Region {
 }
 
 impl Quota for Region {
-    fn charge(&self, pages: usize) -> Result {
+    fn charge(&self, pages: usize) -> bool {
         self.device.charge(pages)
     }
 
@@ -183,26 +180,15 @@ impl Quota for Region {
     }
 }
 
-/// Finds the folio that holds page `index`, or adds one that has `room`; returns it locked.
-///
-/// # Errors
-///
-/// `ENOMEM` when the quota, the memory cgroup's limit or the memory is exhausted.
-pub(crate) fn find_or_add<G: TruncationHeldOff>(
-    region: &Region,
-    held: &G,
-    index: usize,
-    room: &Room,
-) -> Result<LockedFolio> {
-    match AddressSpace::find_or_add(held, index, room, region)? {
-        Found::Cached(folio) => Ok(folio),
-        Found::Added { folio, fell_back } => {
-            // A stream of writes is one as well as a stream of touches.
-            let level = region.streams.level(index);
-            region
-                .streams
-                .record(held.mapping(), folio.end_of(index), level);
-            Ok(region.count_added(folio, fell_back))
-        }
+impl WriteFolios for Region {
+    fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> Room {
+        policy::for_write(self, pages, end)
+    }
+
+    fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
+        // A stream of writes is one as well as a stream of touches.
+        let level = self.streams.level(end - (1 << order));
+        self.streams.record(mapping, end, level);
+        self.count_new(order, fell_back);
     }
 }

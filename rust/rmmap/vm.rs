@@ -135,7 +135,8 @@ fn add<'a>(
             record(folio.end_of(index));
             region.count_fault(asked, Given::New);
             trace::fault(region, &vmf, trace::Answer::New, folio.order());
-            vmf.locked(region.count_added(folio, fell_back))
+            region.count_new(folio.order(), fell_back);
+            vmf.locked(folio)
         }
         // Another thread added it.
         Ok(Found::Cached(folio)) => {

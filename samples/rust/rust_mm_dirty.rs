@@ -142,7 +142,7 @@ impl VmOperations for DirtyVm {
         let room = Room::page(vmf.pgoff());
         match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
             Ok(found) => vmf.locked(found.into_folio()),
-            Err(_) => vmf.no_memory(),
+            Err(error) => vmf.error(error),
         }
     }
 

@@ -112,13 +112,10 @@ impl VmOperations for LazyVm {
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let mapping = vmf.data().mapping();
         let held = mapping.invalidate_lock_shared();
-        if vmf.pgoff() >= mapping.size_pages() {
-            return vmf.sigbus();
-        }
         let room = Room::page(vmf.pgoff());
         match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
             Ok(found) => vmf.locked(found.into_folio()),
-            Err(_) => vmf.no_memory(),
+            Err(error) => vmf.error(error),
         }
     }
 

@@ -15,12 +15,21 @@ fn duration(cx: &Context) -> Duration {
 
 /// Runs `work` in `n` threads (it is given the number of its thread) while `meanwhile` runs here,
 /// until the time is over; returns the first error.
-pub fn race<F, M>(cx: &Context, n: usize, work: F, mut meanwhile: M) -> Result
+pub fn race<F, M>(cx: &Context, n: usize, work: F, meanwhile: M) -> Result
 where
     F: Fn(usize, &AtomicBool) -> Result + Sync,
     M: FnMut() -> Result,
 {
-    let (stop, end) = (AtomicBool::new(false), Instant::now() + duration(cx));
+    race_for(duration(cx), n, work, meanwhile)
+}
+
+/// As [`race`], for a time of the caller's choice.
+pub fn race_for<F, M>(time: Duration, n: usize, work: F, mut meanwhile: M) -> Result
+where
+    F: Fn(usize, &AtomicBool) -> Result + Sync,
+    M: FnMut() -> Result,
+{
+    let (stop, end) = (AtomicBool::new(false), Instant::now() + time);
     scope(|scope| {
         let start = |i| {
             scope.spawn({

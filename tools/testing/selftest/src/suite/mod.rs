@@ -6,6 +6,7 @@ use crate::case::Case;
 
 mod badioctl;
 mod commands;
+mod eof;
 mod file;
 mod fork;
 mod fragments;
@@ -48,6 +49,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         mremap::CASES,
         merge::CASES,
         file::CASES,
+        eof::CASES,
         zeroed::CASES,
         limits::CASES,
         badioctl::CASES,

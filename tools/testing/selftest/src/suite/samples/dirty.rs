@@ -6,8 +6,9 @@ use super::sample::{faults_of, map, open, vmas_of};
 use crate::context::{Context, P};
 use crate::outcome::Result;
 use crate::view::{residency, resident};
-use crate::{cases, check_eq, check_err};
+use crate::{cases, check_eq, check_err, check_sigbus};
 use rmmap_sys::rustix::io::read;
+use rmmap_sys::rustix::mm::MremapFlags;
 use rmmap_sys::{fork, Device, End, Errno, MapOptions};
 
 cases! {
@@ -16,6 +17,7 @@ cases! {
     With("rust_mm_dirty") rust_mm_dirty_hears_of_each_process [] "stores of a forked child and through another mapping are announced, too";
     With("rust_mm_dirty") rust_mm_dirty_leaves_private_copies_alone [] "a store to a private mapping is none to the device";
     With("rust_mm_dirty") rust_mm_dirty_ends_after_32_pages [] "ENXIO beyond them";
+    With("rust_mm_dirty") rust_mm_dirty_gives_no_page_past_the_end [] "a mapping that mremap(2) grows past EOF: SIGBUS there, and no page";
 }
 
 const NAME: &str = "rust_mm_dirty";
@@ -126,4 +128,17 @@ fn rust_mm_dirty_ends_after_32_pages(_: &Context) -> Result {
 /// A shared mapping from a page on.
 fn map_pages(fd: &Device, page: usize, pages: usize) -> rmmap_sys::Result<rmmap_sys::Mapping> {
     MapOptions::new(pages * P).offset((page * P) as u64).map(fd)
+}
+
+fn rust_mm_dirty_gives_no_page_past_the_end(_: &Context) -> Result {
+    let fd = open(NAME)?;
+    let mut m = map(&fd, PAGES)?;
+    m.touch_write(PAGES - 1, 1)?;
+    m.resize((PAGES + 4) * P, MremapFlags::MAYMOVE)?;
+    for page in [PAGES, PAGES + 3] {
+        check_sigbus!(m.touch_read(page), m.address_of(page * P));
+        check_sigbus!(m.touch_write(page, 1), m.address_of(page * P));
+    }
+    check_eq!(dirty(&fd)?, [PAGES - 1]);
+    Ok(())
 }

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of the file while it moves: no folio ever reaches past it, and no reader sees bytes that
+//! were never written.
+//!
+//! The core splits folios whenever it likes, and drops the pages past EOF as if they had been
+//! written back (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c). An inode without
+//! writeback does not survive that.
+
+use crate::area::{Area, Kind};
+use crate::context::{Context, P, PMD};
+use crate::outcome::{Result, Stop};
+use crate::race::race_for;
+use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rmmap_sys::rustix::fs::{fstat, ftruncate};
+use rmmap_sys::rustix::io::{pread, pwrite};
+use rmmap_sys::rustix::mm::{Advice, MprotectFlags, ProtFlags};
+use rmmap_sys::userfaultfd::{Mode, Userfaultfd};
+use rmmap_sys::{Errno, MapOptions, Mapping};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::scope;
+use std::time::Duration;
+
+cases! {
+    File stalled_write_leaves_nothing_past_eof [] "a growing write(2) that waits for its source publishes no folio that reaches past EOF: what is there can be split", 60;
+    File failed_write_never_grows_the_file [] "a growing write(2) whose source ends half-way: no moment at which the file is longer than the bytes", 60;
+    File appends_race_with_reads [] "read(2) at EOF sees what was appended, never zeroes", 60;
+    File truncation_races_with_reads [] "read(2) during ftruncate(2) sees no hole below a size that was never there", 60;
+    Reload last_page_of_a_file_is_truncated [] "the page at 2^63 - 4096: written, kept by a failed write, freed by ftruncate(2)";
+}
+
+/// Source memory of which the first page alone is resident.
+fn source(pages: usize) -> Result<Mapping> {
+    let source = MapOptions::new(pages * P).private().map_anonymous()?;
+    source.advise(0, source.len(), Advice::LinuxNoHugepage)?;
+    source.touch_write(0, 0xa5)?;
+    Ok(source)
+}
+
+/// Waits until an access to the memory that `uffd` watches has stalled.
+fn wait_for_stall(cx: &Context, uffd: &Userfaultfd) -> Result {
+    let timeout = Timespec {
+        tv_sec: (10.0 * cx.time_scale) as i64,
+        tv_nsec: 0,
+    };
+    let n = poll(&mut [PollFd::new(uffd, PollFlags::IN)], Some(&timeout))?;
+    check_eq!(n, 1, "accesses that stalled");
+    Ok(())
+}
+
+fn stalled_write_leaves_nothing_past_eof(cx: &Context) -> Result {
+    let uffd = match Userfaultfd::new() {
+        Err(Errno::PERM) => return Err(Stop::skip("needs CAP_SYS_PTRACE: run it as root")),
+        uffd => uffd?,
+    };
+    let area = cx.area(0)?;
+    let source = source(PMD / P)?;
+    uffd.register(&source, Mode::Missing)?;
+    scope(|scope| -> Result {
+        let writer = scope.spawn(|| source.pwrite_from(0, PMD, &area, 0));
+        let stalled = wait_for_stall(cx, &uffd);
+        let page = MapOptions::new(P).map(&area)?;
+        let size = fstat(&area)?.st_size as usize;
+        // The first page is there, or nothing is yet. A mapping of a part of a large folio that is
+        // given back is split.
+        let first = page.touch_read(0);
+        let split = page.advise(0, P, Advice::LinuxCold);
+        // The stalled access reads a page of zeroes.
+        drop(uffd);
+        let written = writer.join().expect("the writer does not panic");
+        stalled?;
+        split?;
+        check!(
+            matches!((size, &first), (0, Err(_)) | (P, Ok(0xa5))),
+            "the size is {size} while the writer waits, and the first byte {first:?}"
+        );
+        check_eq!(written?, PMD);
+        Ok(())
+    })?;
+    check_eq!(fstat(&area)?.st_size as usize, PMD);
+    check_eq!(area.held_pages()?, PMD / P);
+    let bytes = area.read(0, PMD)?;
+    check_eq!(bytes[0], 0xa5);
+    check!(
+        bytes[1..].iter().all(|byte| *byte == 0),
+        "bytes from elsewhere"
+    );
+    Ok(())
+}
+
+fn failed_write_never_grows_the_file(cx: &Context) -> Result {
+    const GOOD: usize = PMD / 2 + 100;
+    let source = MapOptions::new(PMD).private().map_anonymous()?;
+    // The last page that can be read is one of its own, up to GOOD rounded up.
+    let readable = GOOD.next_multiple_of(P);
+    for page in 0..readable / P {
+        source.touch_write(page, 1)?;
+    }
+    source.protect(readable, PMD - readable, MprotectFlags::empty())?;
+    let stop = AtomicBool::new(false);
+    let area = cx.area(0)?;
+    let most = scope(|scope| -> Result<usize> {
+        let watcher = scope.spawn(|| -> Result<usize> {
+            let mut most = 0;
+            while !stop.load(Ordering::Relaxed) {
+                most = most.max(fstat(&area)?.st_size as usize);
+            }
+            Ok(most)
+        });
+        let work = || -> Result {
+            for _ in 0..cx.rounds(200) {
+                check_eq!(source.pwrite_from(0, PMD, &area, 0)?, readable);
+                check_eq!(fstat(&area)?.st_size as usize, readable);
+                check_eq!(area.held_pages()?, readable / P);
+                ftruncate(&area, 0)?;
+                let none = source.pwrite_from(readable, P, &area, 0);
+                check_err!(none, Errno::FAULT);
+                check_eq!(fstat(&area)?.st_size, 0);
+                check_eq!(area.held_pages()?, 0);
+            }
+            Ok(())
+        };
+        let worked = work();
+        stop.store(true, Ordering::Relaxed);
+        let most = watcher.join().expect("the watcher does not panic");
+        worked.and(most)
+    })?;
+    check_eq!(most, readable, "the largest size that was seen");
+    Ok(())
+}
+
+/// Reads with two threads for some seconds while `change` runs.
+fn race_with_reads(
+    seconds: u64,
+    read: impl Fn() -> Result + Sync,
+    change: impl FnMut() -> Result,
+) -> Result {
+    let reads = AtomicUsize::new(0);
+    let work = |_, stop: &AtomicBool| -> Result {
+        while !stop.load(Ordering::Relaxed) {
+            read()?;
+            reads.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    race_for(Duration::from_secs(seconds), 2, work, change)?;
+    let reads = reads.into_inner();
+    check!(reads > 1000, "only {reads} reads");
+    Ok(())
+}
+
+fn appends_race_with_reads(cx: &Context) -> Result {
+    const PAGES: usize = 64;
+    let area = cx.area(0)?;
+    let end = AtomicUsize::new(0);
+    let read = || -> Result {
+        let mut buffer = [0; P];
+        let at = end.load(Ordering::Acquire);
+        let n = pread(&area, &mut buffer, at as u64)?;
+        check!(
+            buffer[..n].iter().all(|byte| *byte == 0xab),
+            "{n} bytes at {at} that are not all 0xab"
+        );
+        Ok(())
+    };
+    race_with_reads(12, read, || {
+        end.store(0, Ordering::Release);
+        ftruncate(&area, 0)?;
+        for page in 0..PAGES {
+            pwrite(&area, &[0xab; P], (page * P) as u64)?;
+            end.store((page + 1) * P, Ordering::Release);
+        }
+        Ok(())
+    })
+}
+
+fn truncation_races_with_reads(cx: &Context) -> Result {
+    const PAGES: usize = 8;
+    let area = cx.area(PAGES)?;
+    let read = || -> Result {
+        let mut buffer = [0; 8];
+        let n = pread(&area, &mut buffer, (PAGES / 2 * P) as u64)?;
+        check!(
+            n == 0 || buffer == [0x77; 8],
+            "{n} bytes: {:x?}",
+            &buffer[..n]
+        );
+        Ok(())
+    };
+    pwrite(&area, &[0x77; PAGES * P], 0)?;
+    race_with_reads(8, read, || {
+        pwrite(&area, &[0x77; PAGES * P], 0)?;
+        ftruncate(&area, P as u64)?;
+        Ok(())
+    })
+}
+
+fn last_page_of_a_file_is_truncated(cx: &Context) -> Result {
+    let most = i64::MAX as u64 & !(P as u64 - 1);
+    cx.loader()?.reload_with(&[&format!("max_bytes={most}")])?;
+    let area = Area::new(Kind::Region, 0)?;
+    // The largest size that the limit allows: the last page is the one before it.
+    let last = most - P as u64;
+    check_eq!(pwrite(&area, &[1; P], last)?, P);
+    check_eq!(area.held_pages()?, 1);
+    check_eq!(fstat(&area)?.st_size as u64, most);
+    let nothing = MapOptions::new(P)
+        .private()
+        .prot(ProtFlags::empty())
+        .map_anonymous()?;
+    check_err!(nothing.pwrite_from(0, P, &area, last), Errno::FAULT);
+    check_eq!(fstat(&area)?.st_size as u64, most);
+    ftruncate(&area, 0)?;
+    check_eq!(area.held_pages()?, 0);
+    Ok(())
+}
