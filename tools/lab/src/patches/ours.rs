@@ -16,6 +16,9 @@ use super::uses;
 /// Files by name, without folder and extension.
 pub type Files = BTreeMap<String, String>;
 
+/// The files of a module of the library, by their paths below its folder: `vm.rs`, `vm/fault.rs`.
+pub type Module = BTreeMap<String, String>;
+
 /// How the library's root declares a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
@@ -31,8 +34,8 @@ pub struct Ours {
     pub root: String,
     /// How the root declares each module.
     pub declarations: BTreeMap<String, Declaration>,
-    /// The library's modules.
-    pub library: Files,
+    /// The modules that the root declares, each with those inside of it.
+    pub library: BTreeMap<String, Module>,
     /// C wrappers, by file.
     pub helpers: Files,
     /// KUnit suites of the library: the module's root, and its files.
@@ -44,8 +47,11 @@ pub struct Ours {
 impl Ours {
     /// Reads the checkout in `root`.
     pub fn read(root: &Path) -> Result<Self> {
-        let mut library = files(&root.join(LIBRARY_DIR), "rs")?;
-        let crate_root = library.remove(LIBRARY).context("the library has no root")?;
+        let mut library = modules(&root.join(LIBRARY_DIR))?;
+        let crate_root = library
+            .remove(LIBRARY)
+            .and_then(|mut root| root.remove(&format!("{LIBRARY}.rs")))
+            .context("the library has no root")?;
         let mut helpers = files(&root.join("rust/helpers"), "c")?;
         // It only includes the others, as the tree's own does.
         helpers.remove("helpers");
@@ -69,6 +75,7 @@ impl Ours {
         let ffi = self
             .library
             .get("ffi")
+            .and_then(|module| module.get("ffi.rs"))
             .context("the library has no ffi.rs")?;
         Ok(Names {
             modules: Modules::new(self.library.keys().cloned()),
@@ -78,27 +85,50 @@ impl Ours {
 
     /// Which of the library's modules use which.
     pub fn uses(&self) -> Result<Uses> {
-        let uses = self.library.iter().map(|(name, source)| {
+        let uses = self.library.iter().map(|(name, files)| {
             let mut used = BTreeSet::new();
-            let imports = uses::find(source).with_context(|| name.clone())?;
-            let paths = imports.iter().flat_map(|run| run.paths.iter());
-            let code = source
-                .lines()
-                .map(|line| line.split("//").next().unwrap_or_default());
-            let inline =
-                code.flat_map(|line| line.match_indices("crate::").map(|(at, _)| &line[at..]));
-            for path in paths.map(String::as_str).chain(inline) {
-                let mut names = path.split(|c: char| !c.is_alphanumeric() && c != '_');
-                let is_own = names.next() == Some("crate");
-                let module = names.find(|name| !name.is_empty()).unwrap_or_default();
-                if is_own && module != name && self.library.contains_key(module) {
-                    used.insert(module.to_owned());
-                }
+            for (path, source) in files {
+                used.extend(self.used_by(source).with_context(|| path.clone())?);
             }
+            used.remove(name);
             Ok((name.clone(), used))
         });
         uses.collect()
     }
+
+    /// The modules that a source file of the library names.
+    fn used_by(&self, source: &str) -> Result<BTreeSet<String>> {
+        let imports = uses::find(source)?;
+        let paths = imports.iter().flat_map(|run| run.paths.iter());
+        let code = source
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default());
+        let inline = code.flat_map(|line| line.match_indices("crate::").map(|(at, _)| &line[at..]));
+        let module_of = |path: &str| {
+            let mut names = path.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let is_own = names.next() == Some("crate");
+            let module = names.find(|name| !name.is_empty())?;
+            (is_own && self.library.contains_key(module)).then(|| module.to_owned())
+        };
+        let all = paths.map(String::as_str).chain(inline);
+        Ok(all.filter_map(module_of).collect())
+    }
+}
+
+/// The modules in the library's folder: a file, and the files of the folder beside it.
+fn modules(folder: &Path) -> Result<BTreeMap<String, Module>> {
+    let mut modules: BTreeMap<String, Module> = BTreeMap::new();
+    for (name, text) in files(folder, "rs")? {
+        let inside = folder.join(&name);
+        let module = modules.entry(name.clone()).or_default();
+        if inside.is_dir() {
+            for (file, text) in files(&inside, "rs")? {
+                module.insert(format!("{name}/{file}.rs"), text);
+            }
+        }
+        module.insert(format!("{name}.rs"), text);
+    }
+    Ok(modules)
 }
 
 /// The files of a folder with this extension.
@@ -106,12 +136,6 @@ fn files(folder: &Path, extension: &str) -> Result<Files> {
     let mut files = Files::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
-        if path.is_dir() {
-            bail!(
-                "{} is a folder: only files have a place in the tree",
-                path.display()
-            );
-        }
         if path.extension().is_some_and(|own| own == extension) {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             files.insert(name.into_owned(), fs::read_to_string(&path)?);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::place::{self, Modules, LIBRARY};
+use super::place::{self, Modules, LIBRARY, PARENT};
 use super::uses;
 
 /// Names of the C wrappers in `ffi.rs`, each with the function's name in C.
@@ -48,7 +48,7 @@ impl Names {
     }
 
     fn in_kernel(&self, root: &str, module: &str) -> String {
-        format!("{root}::{}::{module}", place::parent(module))
+        format!("{root}::{PARENT}::{module}")
     }
 
     fn rewrite(&self, source: &str, map: &dyn Fn(&str, &str) -> Option<String>) -> Result<String> {
@@ -67,7 +67,7 @@ impl Names {
     /// Code and comments between declarations.
     fn rewrite_code(&self, lines: &[&str], map: &dyn Fn(&str, &str) -> Option<String>) -> String {
         let code = joined(lines);
-        let renamed = rename(&place::rename_files(&code, &self.modules), map);
+        let renamed = rename(&place::rename_files(&code), map);
         replace_word(&renamed, LIBRARY, "kernel::mm")
     }
 
@@ -224,7 +224,7 @@ mod tests {
             page::PAGE_SIZE,\n    prelude::*, //\n};\n\nfn f(a: kernel::types::A) {\n    \
             ffi::folio_put(a);\n}\n";
         let expected =
-            "//! See [`crate::fs::inode`] and `kernel::mm`.\n\nuse crate::{\nbindings,\n\
+            "//! See [`crate::mm::inode`] and `kernel::mm`.\n\nuse crate::{\nbindings,\n\
             page::PAGE_SIZE,\nprelude::*, //\n};\n\nfn f(a: crate::types::A) {\n    \
             bindings::folio_put(a);\n}\n";
         assert_eq!(names().library(source).unwrap(), expected);
@@ -249,7 +249,7 @@ mod tests {
             inode::Inode, //\n};\n\n// A user of `kernel_mm`.\nconst C: &str = \"kernel_mm_x\";\n\
             type T = kernel_mm::folio::Folio;\n";
         let expected =
-            "use kernel::{\nfs::inode::Inode,\nmm::folio::Folio,\nprelude::*, //\n};\n\n\
+            "use kernel::{\nmm::{\nfolio::Folio,\ninode::Inode, //\n},\nprelude::*, //\n};\n\n\
             // A user of `kernel::mm`.\nconst C: &str = \"kernel_mm_x\";\n\
             type T = kernel::mm::folio::Folio;\n";
         assert_eq!(names().user(source).unwrap(), expected);

@@ -13,7 +13,7 @@ use super::helpers::{with_line, Wrappers};
 use super::kconfig;
 use super::order;
 use super::ours::{Declaration, Ours};
-use super::place::{self, KUNIT, KUNIT_DIR};
+use super::place::{self, KUNIT, KUNIT_DIR, PARENT, PARENT_DIR};
 use super::rewrite::Names;
 use super::tree::{before, Tree};
 use super::words::{paragraphs, wrapped, COLUMNS};
@@ -35,7 +35,7 @@ pub struct Patch {
 /// All patches, in their order, on top of `tree`.
 pub fn make(ours: &Ours, tree: &mut Tree) -> Result<Vec<Patch>> {
     let names = ours.names()?;
-    let mut patches = wrappers(ours, &names, tree)?;
+    let mut patches = wrappers(ours, tree)?;
     let mut declared = BTreeMap::new();
     for group in order::groups(&ours.uses()?) {
         patches.push(modules(ours, &names, &group, &mut declared, tree)?);
@@ -64,10 +64,10 @@ fn body(texts: &[String]) -> String {
     texts.join("\n\n")
 }
 
-fn wrappers(ours: &Ours, names: &Names, tree: &mut Tree) -> Result<Vec<Patch>> {
+fn wrappers(ours: &Ours, tree: &mut Tree) -> Result<Vec<Patch>> {
     let mut patches = Vec::new();
     for (name, text) in &ours.helpers {
-        let mut parts = Wrappers::read(&place::rename_files(text, &names.modules));
+        let mut parts = Wrappers::read(&place::rename_files(text));
         let headers = parts.take_lack_of_headers();
         if !headers.is_empty() {
             patches.push(bindings(&headers, tree)?);
@@ -113,8 +113,8 @@ fn bindings(headers: &[String], tree: &mut Tree) -> Result<Patch> {
     })
 }
 
-/// `(parent, name)` of the modules that are there so far.
-type Declared = BTreeMap<(&'static str, String), Declaration>;
+/// The modules that are there so far.
+type Declared = BTreeMap<String, Declaration>;
 
 fn modules(
     ours: &Ours,
@@ -125,35 +125,29 @@ fn modules(
 ) -> Result<Patch> {
     let mut files = Vec::new();
     for name in group {
-        let source = &ours.library[name];
-        let text = match name.as_str() {
-            "ffi" => names.values(source),
-            _ => names.library(source),
-        };
-        let text = text.with_context(|| format!("{name}.rs"))?;
-        files.push(tree.set(&place::file(name), text)?);
-        let declaration = ours.declarations[name].clone();
-        declared.insert((place::parent(name), name.clone()), declaration);
-    }
-    for (parent, anchor) in [("fs", "pub mod file;"), ("mm", "pub mod virt;")] {
-        if group.iter().any(|name| place::parent(name) == parent) {
-            let path = format!("rust/kernel/{parent}.rs");
-            let pristine = tree
-                .pristine(&path)?
-                .with_context(|| format!("no {path}"))?;
-            let text = before(&pristine, anchor, &(declarations(declared, parent) + "\n"))?;
-            files.push(tree.set(&path, text)?);
+        for (path, source) in &ours.library[name] {
+            let text = match name.as_str() {
+                "ffi" => names.values(source),
+                _ => names.library(source),
+            };
+            let text = text.with_context(|| path.clone())?;
+            files.push(tree.set(&format!("{PARENT_DIR}/{path}"), text)?);
         }
+        declared.insert(name.clone(), ours.declarations[name].clone());
     }
+    let path = format!("{PARENT_DIR}.rs");
+    let pristine = tree
+        .pristine(&path)?
+        .with_context(|| format!("no {path}"))?;
+    let text = before(&pristine, "pub mod virt;", &(declarations(declared) + "\n"))?;
+    files.push(tree.set(&path, text)?);
+    let says = |name: &String| paragraphs(&ours.library[name][&format!("{name}.rs")]);
     let texts = match group {
-        [one] => paragraphs(&ours.library[one]),
+        [one] => says(one),
         _ => {
             let intro = "These modules use each other, so they come together.".to_owned();
             let first = |name: &String| {
-                let says = paragraphs(&ours.library[name])
-                    .into_iter()
-                    .next()
-                    .unwrap_or_default();
+                let says = says(name).into_iter().next().unwrap_or_default();
                 format!("{name}: {says}")
             };
             [intro].into_iter().chain(group.iter().map(first)).collect()
@@ -168,7 +162,6 @@ fn modules(
 
 /// `rust: mm: add folio`; of a large group the first ones are named.
 fn subject(group: &[String]) -> String {
-    let parent = place::parent(&group[0]);
     (1..=group.len())
         .rev()
         .map(|shown| {
@@ -176,21 +169,17 @@ fn subject(group: &[String]) -> String {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!("rust: {parent}: add {}{more}", group[..shown].join(", "))
+            format!("rust: {PARENT}: add {}{more}", group[..shown].join(", "))
         })
         .find(|subject| subject.len() <= SUBJECT)
-        .unwrap_or_else(|| format!("rust: {parent}: add {} modules", group.len()))
+        .unwrap_or_else(|| format!("rust: {PARENT}: add {} modules", group.len()))
 }
 
-fn declarations(declared: &Declared, parent: &str) -> String {
+fn declarations(declared: &Declared) -> String {
     let mut lines = Vec::new();
-    for ((of, name), declaration) in declared {
-        if *of != parent {
-            continue;
-        }
+    for (name, declaration) in declared {
         lines.push("#[cfg(CONFIG_MMU)]".to_owned());
         lines.extend(declaration.attributes.iter().cloned());
-        // A private module of the library is used by both of its halves.
         let visibility = match declaration.is_public {
             true => "pub",
             false => "pub(crate)",
@@ -264,7 +253,7 @@ mod tests {
                 .map(|&name| name.to_owned())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(subject(&names(&["inode"])), "rust: fs: add inode");
+        assert_eq!(subject(&names(&["inode"])), "rust: mm: add inode");
         let long = names(&[
             "vma",
             "fault",
