@@ -11,7 +11,10 @@ use std::process::Command;
 const SETTINGS: &[&str] = &[
     "project=rmmap",
     "copyright=rmmap developers",
-    "html_theme=alabaster",
+    "html_theme=furo",
+    "html_title=rmmap",
+    "html_static_path=_static",
+    "html_css_files=guide.css",
     "html_show_sphinx=0",
     "highlight_language=none",
 ];
