@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What is asked of rmmap, as ratios within one run, and whether it is so.
+//! Performance targets: ratios within one run, and whether rmmap meets them.
 
 use super::results::Results;
 use rmmap_bench::object::Object::{Memfd, MemfdHuge, Rmmap, RmmapNever};
@@ -16,7 +16,7 @@ pub const BARE: &str = "-bare";
 /// From here on a machine has two whole processors.
 const WHOLE: f64 = 1.9;
 
-/// Something that is asked.
+/// A performance target.
 pub struct Bar {
     /// What is compared.
     name: &'static str,
@@ -46,7 +46,7 @@ pub struct Judged {
 
 use Limit::{Least, Most};
 
-/// All that is asked.
+/// All targets.
 pub const BARS: &[Bar] = &[
     bar(
         "MAP_POPULATE, 256 MiB / zeroing",
@@ -144,12 +144,12 @@ pub const BARS: &[Bar] = &[
         Least(1.8),
     ),
     bar(
-        "the same, one region / what the machine gives two threads",
+        "two threads, random touch, one region / the machine's speedup",
         |r| share(r, "random-write"),
         Least(0.9),
     ),
     bar(
-        "the same, own regions / what the machine gives two threads",
+        "two threads, random touch, own regions / the machine's speedup",
         |r| share(r, "random-write-own"),
         Least(0.9),
     ),

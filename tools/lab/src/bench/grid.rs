@@ -38,9 +38,11 @@ impl Grid {
     /// As a section for Sphinx.
     pub fn rst(&self) -> String {
         let mut out = format!("{}\n{}\n\n", rst::title(&self.title, "="), self.text);
-        out.push_str(".. csv-table::\n   :header-rows: 1\n\n");
+        out.push_str(".. csv-table::\n   :header-rows: 1\n   :class: figures\n\n");
         for row in std::iter::once(&self.head).chain(&self.rows) {
-            let cells: Vec<_> = row.iter().map(|cell| format!("\"{cell}\"")).collect();
+            // A hyphen alone would begin a list.
+            let cell = |cell: &String| format!("\"{}\"", if cell == "-" { "–" } else { cell });
+            let cells: Vec<_> = row.iter().map(cell).collect();
             out.push_str(&format!("   {}\n", cells.join(", ")));
         }
         out
@@ -57,7 +59,7 @@ mod tests {
             title: "Costs".into(),
             text: "Per page.".into(),
             head: row(["object", "cost"]),
-            rows: vec![row(["memfd", "13952"])],
+            rows: vec![row(["memfd", "13952"]), row(["udmabuf", "-"])],
         }
     }
 
@@ -65,7 +67,7 @@ mod tests {
     fn columns_are_aligned() {
         assert_eq!(
             grid().text(),
-            "Costs\nPer page.\n  object   cost\n  memfd   13952\n"
+            "Costs\nPer page.\n  object    cost\n  memfd    13952\n  udmabuf      -\n"
         );
     }
 
@@ -74,7 +76,9 @@ mod tests {
         let text = grid().rst();
         assert!(text.starts_with("Costs\n=====\n"), "{text}");
         assert!(
-            text.ends_with("   \"object\", \"cost\"\n   \"memfd\", \"13952\"\n"),
+            text.ends_with(
+                "   \"object\", \"cost\"\n   \"memfd\", \"13952\"\n   \"udmabuf\", \"–\"\n"
+            ),
             "{text}"
         );
     }

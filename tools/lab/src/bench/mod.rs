@@ -7,7 +7,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`results`] | what was measured: `build/bench/results.json` |
-//! | [`bars`] | what is asked of rmmap, and whether it is so |
+//! | [`bars`] | performance targets, and whether rmmap meets them |
 //! | [`grid`] | tables, as text and for Sphinx |
 //! | [`tables`] | which tables there are |
 //! | [`plot`] | the same as pictures |
@@ -31,22 +31,22 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Exit status: rmmap is not as fast as it has to be.
+/// Exit status: rmmap misses a performance target.
 const MISSED: u8 = 1;
 
 /// Where results go, below `build/`.
 const FOLDER: &str = "bench";
 
-/// Measure what memory costs, beside other kinds of it.
+/// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Measure only what rmmap is judged by, at small sizes: three minutes instead of half an hour.
+    /// Measure only the performance targets, at small sizes: three minutes instead of half an hour.
     #[arg(long)]
     quick: bool,
-    /// Measure only this, and take the rest from the last run.
+    /// Measure only this part, and take the other from the last run.
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Measure nothing: take the last results over into Documentation/benchmark.rst.
+    /// Measure nothing: write the last results to Documentation/benchmark.rst.
     #[arg(long, conflicts_with_all = ["quick", "only"])]
     record: bool,
 }
@@ -114,7 +114,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     println!("{text}");
     let missed = results.bars.iter().filter(|bar| !bar.met).count();
     println!(
-        "{} of {} bars are met, {} were not measured (see {})",
+        "{} of {} performance targets met, {} not measured (results: {})",
         results.bars.len() - missed,
         results.bars.len(),
         bars::BARS.len() - results.bars.len(),
@@ -193,7 +193,7 @@ fn measure(project: &Project, ready: &Ready, guest: &Guest) -> Result<Vec<Record
         let reasons = told.lines().rev().take(5).collect::<Vec<_>>();
         let reasons: Vec<_> = reasons.into_iter().rev().collect();
         bail!(
-            "the benchmark {}; it said last:\n{}\nkernel log: {}",
+            "cannot measure: {}. Last lines of `rmmap bench`:\n{}\nKernel log: {}",
             outcome.ending,
             reasons.join("\n"),
             outcome.kernel_log().display()
@@ -204,8 +204,8 @@ fn measure(project: &Project, ready: &Ready, guest: &Guest) -> Result<Vec<Record
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<Vec<_>, _>>();
-    let records = records.context("the benchmark printed something else than results")?;
-    ensure!(!records.is_empty(), "the benchmark printed no results");
+    let records = records.context("`rmmap bench` printed a line that is not a result")?;
+    ensure!(!records.is_empty(), "`rmmap bench` printed no results");
     Ok(records)
 }
 

@@ -20,7 +20,7 @@ const HEAD: &str = "tools/lab/src/bench/head.rst";
 pub fn record(project: &Project, results: &Results) -> Result<()> {
     ensure!(
         !results.quick,
-        "the last run was a short one: run `make bench` without QUICK before"
+        "cannot record a run with QUICK=1: run `make bench` without QUICK first"
     );
     let head = fs::read_to_string(project.root().join(HEAD))
         .with_context(|| format!("cannot read {HEAD}"))?;
@@ -43,7 +43,7 @@ fn picture(name: &str) -> String {
 fn page(head: &str, results: &Results) -> String {
     let mut text = head.trim_end().to_owned();
     text.push_str(&format!(
-        "\n\nThe figures below are of Linux {}.\n",
+        "\n\nThe figures below were measured on Linux {}.\n",
         results.kernel
     ));
     for name in PICTURES {
@@ -73,10 +73,10 @@ fn names<T: Copy>(title: &str, all: &[T], of: fn(T) -> (String, String)) -> Grid
     Grid {
         title: title.to_owned(),
         text: format!(
-            "As ``rmmap bench --{}`` takes them.",
+            "The names that ``rmmap bench --{}`` accepts.",
             title.to_lowercase().trim_end_matches('s')
         ),
-        head: ["name", "what it is"].map(str::to_owned).to_vec(),
+        head: ["name", "meaning"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
     }
 }
@@ -92,7 +92,7 @@ mod tests {
         let records = vec![record("rmmap", "populate", COMPARED, 4163.2)];
         let text = page("Head\n", &Results::new("7.3.4".into(), false, records));
         for part in [
-            "Head\n\nThe figures below are of Linux 7.3.4.",
+            "Head\n\nThe figures below were measured on Linux 7.3.4.",
             "\"4163\"",
             "A memfd",
             "image:: benchmark-sizes.svg",
