@@ -110,7 +110,7 @@ fn fields(group: &Group, row: &Row, table: &Table, outcomes: &Outcomes) -> Strin
     out += &field("Trigger", &text(&row.trigger));
     out += &field("Expected", &text(&row.expected));
     if row.reach == Reach::Privileged {
-        out += &field("Needs", "root, or what root prepares");
+        out += &field("Needs", "root, or a setup that root prepares");
     }
     let outcome = match standing(row, table, outcomes) {
         Standing::Unreachable => format!("cannot be reached: {}", text(&row.why)),
