@@ -13,7 +13,7 @@ pub const METADATA: &str = "rust/libkernel.rmeta";
 pub fn check(kdir: &Path) -> Result<()> {
     if !kdir.join("Makefile").exists() || !kdir.join("include").is_dir() {
         bail!(
-            "{} is no kernel build folder: give KDIR=/lib/modules/VERSION/build or a folder that \
+            "{} is not a kernel build folder: give KDIR=/lib/modules/VERSION/build or a folder that \
              `rmmap-kdir prepare` made",
             kdir.display()
         );
@@ -62,7 +62,7 @@ mod tests {
     fn each_usual_failure_has_its_sentence() {
         let error = check(Path::new("/wrong")).unwrap_err().to_string();
         assert!(
-            error.starts_with("/wrong is no kernel build folder"),
+            error.starts_with("/wrong is not a kernel build folder"),
             "{error}"
         );
 

@@ -57,12 +57,12 @@ enum Action {
         /// The kernel's Module.symvers.
         symvers: PathBuf,
     },
-    /// Find a folder for a kernel, make one when needed, and run make there.
+    /// Find a folder for a kernel, or make one, and run make there.
     Make {
         /// The folder [default: of the running kernel].
         #[arg(long, value_name = "DIR")]
         kdir: Option<PathBuf>,
-        /// Where to make a folder when the kernel's own lacks Rust metadata.
+        /// The folder to make if the kernel's own lacks Rust metadata.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Arguments of make.

@@ -29,7 +29,7 @@ pub fn symvers(release: &str) -> Result<PathBuf> {
     ];
     first(&places).ok_or_else(|| {
         anyhow::anyhow!(
-            "no Module.symvers of {release}: apt-get install linux-headers-{release}, or give --symvers"
+            "cannot find Module.symvers of {release}: apt-get install linux-headers-{release}, or give --symvers"
         )
     })
 }
@@ -44,7 +44,7 @@ pub fn source(version: SourceVersion) -> Result<PathBuf> {
     match first(&places) {
         Some(path) => Ok(path),
         None => bail!(
-            "no source of {version} in /usr/src: apt-get install linux-source-{series}, or give --source"
+            "cannot find the source of {version} in /usr/src: apt-get install linux-source-{series}, or give --source"
         ),
     }
 }

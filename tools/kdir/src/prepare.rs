@@ -48,7 +48,7 @@ pub fn prepare(options: &Options) -> Result<()> {
     let toolchain = Toolchain::for_kernel(&shipped)?;
 
     fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make the folder {}", options.out.display()))?;
+        .with_context(|| format!("cannot create the folder {}", options.out.display()))?;
     let out = options.out.canonicalize()?;
     // Until the proof stands again, nobody shall take the folder for complete.
     let proved = out.join(PROVED);
@@ -87,14 +87,14 @@ pub fn prepare(options: &Options) -> Result<()> {
 fn compare_configs(shipped: &Config, made: &Config, make: &Make) -> Result<()> {
     if !made.is_y("CONFIG_RUST") {
         let reason = make.reason_rust_is_unavailable();
-        bail!("kconfig switched CONFIG_RUST off, as Rust is not available to it: {reason}");
+        bail!("kconfig disabled CONFIG_RUST, because it cannot use the Rust tools: {reason}");
     }
     let differences = shipped.differences(made);
     match differences.first() {
         None => Ok(()),
         Some(first) => bail!(
-            "{} options differ from the kernel's config ({first}{}): the tools here are not those the \
-             kernel was built with",
+            "{} options differ from the kernel's config ({first}{}): install the tools that the kernel \
+             was built with",
             differences.len(),
             differences.get(1).map(|second| format!("; {second}")).unwrap_or_default()
         ),

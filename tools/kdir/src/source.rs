@@ -14,8 +14,12 @@ pub fn tree(given: &Path, out: &Path, version: SourceVersion) -> Result<PathBuf>
     } else {
         unpack(given, out)?
     };
-    let makefile = fs::read_to_string(tree.join("Makefile"))
-        .with_context(|| format!("{} is no kernel source: it has no Makefile", tree.display()))?;
+    let makefile = fs::read_to_string(tree.join("Makefile")).with_context(|| {
+        format!(
+            "{} is not a kernel source: it has no Makefile",
+            tree.display()
+        )
+    })?;
     match SourceVersion::of_makefile(&makefile) {
         Some(found) if found == version => Ok(tree.canonicalize()?),
         Some(found) => bail!(
@@ -23,7 +27,7 @@ pub fn tree(given: &Path, out: &Path, version: SourceVersion) -> Result<PathBuf>
              the kernel's own version",
             given.display()
         ),
-        None => bail!("{} is no kernel source: its Makefile names no version", tree.display()),
+        None => bail!("{} is not a kernel source: its Makefile names no version", tree.display()),
     }
 }
 

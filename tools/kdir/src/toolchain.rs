@@ -63,16 +63,14 @@ impl Toolchain {
 pub fn check_rustc(config: &Config) -> Result<()> {
     let wanted = config.get("CONFIG_RUSTC_VERSION_TEXT").unwrap_or_default();
     let have = version_line("rustc").map_err(|_| {
-        anyhow::anyhow!(
-            "rustc is not installed: the kernel was built with `{wanted}`, install that"
-        )
+        anyhow::anyhow!("rustc is not installed: install `{wanted}`, which built the kernel")
     })?;
     if wanted.is_empty() || have == wanted {
         return Ok(());
     }
     bail!(
-        "rustc is `{have}`, but the kernel was built with `{wanted}`: put that one first in PATH \
-         (the distribution's own, not rustup's)"
+        "rustc is `{have}`, but the kernel was built with `{wanted}`: put that version first in PATH (the \
+         distribution's own, not rustup's)"
     );
 }
 
@@ -81,10 +79,12 @@ fn check_bindgen(config: &Config) -> Result<()> {
         .get("CONFIG_BINDGEN_VERSION_TEXT")
         .unwrap_or_default();
     let Ok(have) = version_line("bindgen") else {
-        bail!("bindgen is not installed: apt-get install bindgen (the kernel wants `{wanted}`)");
+        bail!("bindgen is not installed: apt-get install bindgen (`{wanted}` built the kernel)");
     };
     if !wanted.is_empty() && have != wanted {
-        bail!("bindgen is `{have}`, but the kernel was built with `{wanted}`: install that one");
+        bail!(
+            "bindgen is `{have}`, but the kernel was built with `{wanted}`: install that version"
+        );
     }
     Ok(())
 }
@@ -107,7 +107,7 @@ fn find_cc(config: &Config) -> Result<String> {
             return Ok(candidate.clone());
         }
     }
-    bail!("the kernel was built with `{wanted}`, which is not installed: apt-get install that version");
+    bail!("`{wanted}`, which built the kernel, is not installed: apt-get install that version");
 }
 
 /// The sources of `core` that belong to the `rustc` in use.

@@ -25,7 +25,7 @@ impl SourceVersion {
                 patchlevel,
                 sublevel: sublevel.and_then(Result::ok).unwrap_or(0),
             }),
-            _ => bail!("`{release}` is no kernel version: give what `uname -r` prints"),
+            _ => bail!("`{release}` is not a kernel version: give the output of `uname -r`"),
         }
     }
 
