@@ -70,7 +70,7 @@ impl Part {
     }
 }
 
-/// A guest that measures: what it is told, and its limits.
+/// A guest that measures: its commands and limits.
 struct Guest {
     part: Part,
     /// One after the other: arguments of `rmmap bench`.

@@ -3,8 +3,8 @@
 
 use super::own::Recipe;
 
-/// The kernel's build does not remember how it was called, and whoever builds a module in this
-/// folder needs the same compiler.
+/// The kernel's build does not remember its arguments, and a module that is built in this folder
+/// needs the same compiler.
 const GNUMAKEFILE: &str = "# Made by rmmap-lab.\nexport LLVM := 1\ninclude Makefile\n";
 
 /// How it is made.

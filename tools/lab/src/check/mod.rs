@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make check`: what can be said about the code without running it.
+//! `make check`: checks of the code that run no kernel.
 //!
 //! Each check is a function in a file of its own, tells its verdict in one line and, when it
 //! failed, why. [`ALL`] lists them.
@@ -21,6 +21,7 @@ mod shell;
 mod size;
 mod spdx;
 mod verdict;
+mod words;
 
 use crate::project::Project;
 use crate::steps::{Progress, Steps};
@@ -29,7 +30,7 @@ use lab::Lab;
 use std::time::Instant;
 use verdict::{Tally, Verdict};
 
-/// What `rmmap-lab check` is told.
+/// Arguments of `rmmap-lab check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run only this check; may be given more than once.
@@ -54,7 +55,7 @@ const ALL: &[Check] = &[
     check("spdx", "each file names its licence", spdx::check),
     check(
         "hosts",
-        "no file names a registry, a mirror or a strange host",
+        "no file names a registry, a mirror or an unknown host",
         hosts::check,
     ),
     check(
@@ -68,8 +69,13 @@ const ALL: &[Check] = &[
         links::check,
     ),
     check(
+        "words",
+        "pages, messages and comments avoid phrases that make readers stop",
+        words::check,
+    ),
+    check(
         "unsafe",
-        "unsafe code is where it may be, and nowhere else",
+        "only the allowed folders contain unsafe code",
         safety::check,
     ),
     check("rustfmt", "all Rust code is formatted", rustfmt::check),
@@ -96,7 +102,7 @@ const ALL: &[Check] = &[
     ),
     needs_kernel(
         "commits",
-        "nor in commits that are not upstream yet",
+        "checkpatch.pl finds nothing in commits that are not upstream yet",
         commits::check,
     ),
     needs_kernel(
@@ -106,7 +112,7 @@ const ALL: &[Check] = &[
     ),
     needs_kernel(
         "clippy-debug",
-        "and for the debug kernel, with the KUnit suites",
+        "the same for the debug kernel, with the KUnit suites",
         kernel::debug,
     ),
     check(
@@ -183,7 +189,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Check>> {
         .iter()
         .find(|name| !ALL.iter().any(|check| check.name == name.as_str()))
     {
-        bail!("there is no check `{unknown}`: `tools/lab/lab check --list` lists them");
+        bail!("there is no check `{unknown}`: `make check CHECKS=--list` lists all");
     }
     let wanted = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
     Ok(ALL.iter().filter(wanted).collect())

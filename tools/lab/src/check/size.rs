@@ -6,7 +6,7 @@ use super::verdict::Verdict;
 use crate::mmap_path;
 use anyhow::Result;
 
-/// One idea is told in about 300 lines; from here on it is two.
+/// One idea takes about 300 lines; a longer file has two.
 const SOURCE: usize = 500;
 /// Longer work belongs into a language that checks it.
 const SHELL: usize = 40;

@@ -26,13 +26,13 @@ const OUTCOMES: &str = "tools/testing/selftest/rows/outcomes.toml";
 /// The results of the last run, below `build/`.
 const RESULTS: &str = "test/results.json";
 
-/// What `rmmap-lab mmap-path` is told.
+/// Arguments of `rmmap-lab mmap-path`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only tell whether the page is up to date.
+    /// Only check whether the page is up to date.
     #[arg(long, conflicts_with = "record")]
     check: bool,
-    /// Take the outcomes of the last `make test` over into the page first.
+    /// First store the outcomes of the last `make test` in the page.
     #[arg(long)]
     record: bool,
 }
@@ -46,7 +46,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         record(project)?;
     }
     write(project, PAGE, &generate(project)?)?;
-    println!("{PAGE} is made of tools/testing/selftest");
+    println!("generated {PAGE} from tools/testing/selftest");
     Ok(0)
 }
 
@@ -68,7 +68,7 @@ fn generate(project: &Project) -> Result<String> {
 /// Makes the summary of the last run's results.
 fn record(project: &Project) -> Result<()> {
     let path = project.build(RESULTS);
-    let why = || format!("cannot read {}: is `make test` done?", path.display());
+    let why = || format!("cannot read {}: run `make test` first", path.display());
     let results = fs::read_to_string(&path).with_context(why)?;
     let outcomes = Outcomes::of_results(&results, &Table::ask(project)?)
         .with_context(|| format!("cannot use {}", path.display()))?;

@@ -40,7 +40,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
-    /// Whoever may open the device.
+    /// Every user who may open the device.
     Anyone,
     /// Who is root.
     Privileged,

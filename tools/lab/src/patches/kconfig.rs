@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's build system is told of the new files.
+//! Entries of the new files in the kernel's build system.
 
 use anyhow::{Context, Result};
 

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`ours`] | reads what goes upstream |
 //! | [`place`], [`mod@rewrite`], [`uses`] | names and paths as they are in the tree |
-//! | [`helpers`], [`kconfig`] | C wrappers, and what the build system is told |
+//! | [`helpers`], [`kconfig`] | C wrappers, and entries in the build system |
 //! | [`order`], [`series`], [`words`] | patches, each after what it needs, and what they say |
 //! | [`tree`], [`git`] | files, commits, mails; whether they apply, and checkpatch.pl |
 //! | [`mod@kernel`], [`guest`] | a kernel with all of it, and what that does when it runs |
@@ -48,10 +48,10 @@ pub use guest::try_samples;
 /// Exit status: a check failed.
 const FAILED: u8 = 1;
 
-/// What `rmmap-lab patches` is told.
+/// Arguments of `rmmap-lab patches`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Make and check the patches only; build and boot no kernel.
+    /// Only make and check the patches; build and boot no kernel.
     #[arg(long)]
     only_series: bool,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the coverage kernel and the modules for it counted, brought out of the guest.
+//! Copies the counters of the coverage kernel and of its modules out of the guest.
 //!
 //! The kernel's files are C, whose counters gcov gives out in debugfs. The module is Rust, whose
 //! counters lie in a section of it: they are read from the kernel's memory.

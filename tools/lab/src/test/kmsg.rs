@@ -2,8 +2,8 @@
 
 //! The guest's kernel log, read record by record as it grows.
 //!
-//! `/dev/kmsg` numbers its records, so that what came after a certain moment can be told from what
-//! came before: KUnit prints its report again at each load of the module, and an old report must
+//! `/dev/kmsg` numbers its records, so that records after a certain moment can be distinguished from older
+//! ones: KUnit prints its report again at each load of the module, and an old report must
 //! not be taken for a new one.
 
 use std::fs::{File, OpenOptions};

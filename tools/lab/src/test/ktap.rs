@@ -7,7 +7,7 @@
 //! number out of order, a suite whose own result says otherwise than its tests are failures here.
 //!
 //! The format: `Documentation/dev-tools/ktap.rst`. KUnit indents a level by four columns where that
-//! page says two, so levels are told apart by the column of their version line.
+//! page says two, so the column of a level's version line identifies the level.
 
 use super::ktap_line::{parse_plan, without_timestamp, ResultLine};
 use super::record::Outcome;
@@ -213,7 +213,7 @@ fn take<T>(said: &mut Vec<(String, T)>, name: &str) -> Option<T> {
     Some(said.swap_remove(position).1)
 }
 
-/// The tests of a level that ends, with a failure for each that the plan promised in vain, and one
+/// The tests of a level that ends, with a failure for each planned test without result, and one
 /// for the suite itself when it is `abandoned`, that is, ends without a result.
 fn close(level: Level, abandoned: bool) -> Vec<Test> {
     let mut tests = level.done;

@@ -52,7 +52,7 @@ pub enum Stage {
     Selftest,
     /// `rmmap trace`.
     Trace,
-    /// What kernel and module counted of themselves is brought out.
+    /// The counters of kernel and module are copied out.
     Counters,
     /// The module is unloaded; counters and kernel log are looked at.
     Check,

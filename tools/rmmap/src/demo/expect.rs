@@ -88,8 +88,8 @@ pub fn expected(case: Case, target: &str) -> Facts {
         Kind::SharedFile => {
             facts.answer_new = pages;
             facts.held = pages;
-            // PO-08: a populate of a shared mapping reads, and a read looks at the neighbours
-            // first, in vain.
+            // PO-08: a populate of a shared mapping reads, and a read first looks for resident
+            // neighbours, of which there are none.
             facts.map_pages = if is_populated(way) { pages } else { 0 };
         }
         Kind::PrivateAnonymous => facts.anonymous = pages,

@@ -167,7 +167,7 @@ fn touch_all(mapping: &Mapping, touch: Touch) -> (u64, Option<String>) {
     (mapping.pages() as u64, None)
 }
 
-/// Tells whether the subject needs the device, and why it cannot be had.
+/// Tells whether the subject needs the device, and why it cannot be opened.
 pub fn check(subject: &Subject) -> anyhow::Result<()> {
     match subject {
         Subject::Mapping(spec) if matches!(spec.object, Object::Rmmap | Object::Region) => {

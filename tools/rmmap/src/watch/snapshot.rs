@@ -22,7 +22,7 @@ impl Page {
     pub const SHARED: Page = Page(16);
     /// Swapped out.
     pub const SWAPPED: Page = Page(32);
-    /// The object has it, whoever maps it.
+    /// The object has it, regardless of mappings.
     pub const HELD: Page = Page(64);
 
     /// Tells whether all bits of `other` are set.

@@ -117,7 +117,7 @@ extern "sysv64" {
 pub(crate) fn load8(address: usize) -> Result<u8, Fault> {
     install();
     // SAFETY: The function reads one byte in a way that the compiler does not see, and a fault is
-    // caught by the handler. Reading memory whoever owns it has no effect on Rust's objects.
+    // caught by the handler. Reading memory has no effect on Rust's objects.
     let answer = unsafe { rmmap_sys_load8(address) };
     result(answer).map(|v| v as u8)
 }

@@ -46,7 +46,7 @@ pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
         -1 => Err(last_error().into()),
         0 => {
             drop(ours);
-            // Nobody is left behind when the parent is killed; if that cannot be had, do without.
+            // The child ends when the parent is killed; where that does not work, do without.
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             let code = catch_unwind(AssertUnwindSafe(|| f(&theirs))).unwrap_or(PANICKED);
             // SAFETY: This ends the child without running what belongs to the parent: destructors

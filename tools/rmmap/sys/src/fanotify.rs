@@ -17,7 +17,7 @@ pub struct PreContent(OwnedFd);
 /// A question: may this process access these bytes of this file? Who asks waits for the answer.
 #[derive(Debug)]
 pub struct Question {
-    /// The file, opened for whoever is asked.
+    /// The file, opened for the process that answers.
     file: OwnedFd,
     /// The process that asks.
     pub pid: i32,

@@ -21,7 +21,7 @@
 //! | [`compat`] | the system calls of 32-bit programs, through `int $0x80` |
 //! | [`fanotify`] | permission before a file's contents are accessed |
 //! | [`procmap`] | `PROCMAP_QUERY`: one VMA, asked of the kernel |
-//! | [`control`] | what a process may be told of its memory: `prctl(2)`, `pkey_alloc(2)` |
+//! | [`control`] | settings of a process's memory: `prctl(2)`, `pkey_alloc(2)` |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //! | [`ptrace`] | a look into a child, as a debugger has it |
 //! | [`walk`] | touches of many pages in few instructions, for benchmarks |

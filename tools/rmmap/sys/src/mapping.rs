@@ -24,7 +24,7 @@ pub struct Mapping {
     pub(crate) owned: Ranges,
 }
 
-// Whoever has a `&Mapping` may load and store at any time: see the module `access`.
+// Every owner of a `&Mapping` may load and store at any time: see the module `access`.
 
 impl Mapping {
     /// Takes a mapped range over.

@@ -160,7 +160,7 @@ impl Mapping {
 
     /// `mmap(2)` into a part that was given back; `EEXIST` if somebody else got it meanwhile.
     ///
-    /// The part may also lie right behind the end: then the mapping grows.
+    /// The part may also begin at the end: then the mapping grows.
     pub fn fill(
         &mut self,
         offset: usize,
@@ -170,7 +170,7 @@ impl Mapping {
         let start = self.address() + offset;
         assert!(
             offset <= self.len(),
-            "filling begins in the mapping or right behind it"
+            "filling begins in the mapping or at its end"
         );
         let flags = options.flags | MapFlags::FIXED_NOREPLACE;
         // SAFETY: With NOREPLACE nothing is replaced.
@@ -269,7 +269,7 @@ impl Mapping {
     }
 }
 
-/// Returns whether a descriptor's pages are huge ones; if that cannot be told, yes.
+/// Returns whether a descriptor's pages are huge ones; if the kernel does not say, yes.
 fn is_hugetlb(fd: &impl AsFd) -> bool {
     /// `HUGETLBFS_MAGIC` of `linux/magic.h`.
     const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;

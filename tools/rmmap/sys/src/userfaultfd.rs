@@ -31,7 +31,7 @@ const PAGEFAULT_FLAG_RWP: u64 = 1 << 3;
 /// `UFFDIO_WRITEPROTECT_MODE_WP`, `UFFDIO_RWPROTECT_MODE_RWP`: protect, do not release.
 const MODE_PROTECT: u64 = 1;
 
-/// What the program wants to be told.
+/// The events that the program asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Accesses to pages that are not there.
@@ -51,7 +51,7 @@ pub struct Event {
     pub address: usize,
     /// Is it a store?
     pub is_write: bool,
-    /// For which [`Mode`] it is told.
+    /// The [`Mode`] that reports it.
     pub mode: Mode,
 }
 
@@ -63,7 +63,7 @@ pub struct Userfaultfd {
 }
 
 impl Userfaultfd {
-    /// Makes one that is told whatever this kernel can tell of protected file pages.
+    /// Makes one that receives all events of protected file pages that this kernel offers.
     ///
     /// # Errors
     ///
@@ -74,8 +74,8 @@ impl Userfaultfd {
         Self::with(offered & wanted)
     }
 
-    /// Makes one that is told which registered addresses are unmapped. Who unmaps them waits until
-    /// that has been read.
+    /// Makes one that receives the unmapping of registered addresses. The thread that unmaps waits
+    /// until the event is read.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Userfaultfd {
         unsafe { update::<{ UFFDIO_REGISTER }, _>(&self.fd, &mut argument) }
     }
 
-    /// Protects a part of a mapping, or releases it and whoever waits for it.
+    /// Protects a part of a mapping, or releases it and the threads that wait for it.
     ///
     /// # Errors
     ///
