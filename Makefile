@@ -8,7 +8,7 @@ LAB := tools/lab/lab
 # target must be named, or the static linking would be applied to procedural macros, too.
 HOST := --release --target x86_64-unknown-linux-gnu --target-dir build/cargo-host
 CARGO = $(or $(shell command -v cargo),$(error cargo is missing: install it with the compilers of the \
-	kernel (Debian 13: apt-get install cargo), or use `make run`, which needs nothing))
+	kernel (Debian 13: apt-get install cargo), or use `make run`, which has its own))
 KBUILD_IN = $(CARGO) run --quiet $(HOST) -p rmmap-kdir -- make
 
 # The kernel that `make modules` builds for, and where the result goes. (STATS=n, for Kbuild: a driver
@@ -19,47 +19,47 @@ KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDI
 
 .PHONY: modules modules_install help lab tools run shell test bench coverage check patches doc clean distclean
 
-modules: ## Build the modules for KDIR, or for the running kernel (the default target)
+modules: ## Build the modules for KDIR, or for the running kernel (default)
 	@+$(KBUILD) modules
 
-modules_install: ## Install what `make modules` built (INSTALL_MOD_PATH=DIR: below DIR)
+modules_install: ## Install the modules that `make modules` built (INSTALL_MOD_PATH=DIR: below DIR)
 	@+$(KBUILD) modules_install
 
 help: ## List the targets
 	@sed -n 's/^\([a-z_]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
-lab: ## Make the lab: a Debian root, the stock kernel, module and tools (KERNEL=VERSION)
+lab: ## Make the lab: a Debian root, the stock kernel, modules and programs (KERNEL=VERSION)
 	@$(LAB) lab
 
 tools: ## Build the userspace programs for this host
 	$(CARGO) build $(HOST) -p rmmap
 
-run: ## Show what the module does: the demo on the stock kernel, in a virtual machine
+run: ## Run the demo on the stock kernel, in a virtual machine
 	@$(LAB) run
 
-shell: ## Give a prompt in a virtual machine with the module loaded
+shell: ## Open a shell in a virtual machine with the module loaded (one command: tools/lab/lab vm --help)
 	@$(LAB) shell
 
-test: ## Run all tests; ends with `N passed, N failed, N skipped` (TESTS='--help' tells more)
+test: ## Run all tests; ends with `N passed, N failed, N skipped` (options: TESTS='--help')
 	@$(LAB) test $(TESTS)
 
-bench: ## Measure what memory costs beside memfd, ramfs, huge pages (QUICK=1: in three minutes)
+bench: ## Measure what memory costs, next to memfd, ramfs, huge pages (QUICK=1: in three minutes)
 	@$(LAB) bench $(if $(QUICK),--quick) $(BENCH)
 
-coverage: ## Tell which lines of the mmap path the tests run (COVERAGE='--help' tells more)
+coverage: ## Show which lines of the mmap path the tests run (options: COVERAGE='--help')
 	@$(LAB) coverage $(COVERAGE)
 
-check: ## Check style: rustfmt, clippy, checkpatch, shellcheck, documentation (CHECKS='--list' tells more)
+check: ## Check style: rustfmt, clippy, checkpatch, shellcheck, documentation (list: CHECKS='--list')
 	@$(LAB) check $(CHECKS)
 
-patches: ## Make build/patches/*.patch of the library for the kernel's tree; build and try a kernel with them
+patches: ## Turn the library into build/patches/*.patch for the kernel's tree; build and test a kernel with them
 	@$(LAB) patches
 
 doc: ## Build the documentation in build/doc
 	@$(LAB) doc
 
-clean: ## Remove what was built of this project; root and kernels stay
+clean: ## Remove the project's build results; root and kernels stay
 	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/tutorial build/coverage build/bench build/stamps/building-* build/doc build/check
 
-distclean: ## Remove everything that was made
+distclean: ## Remove build/
 	@$(LAB) distclean

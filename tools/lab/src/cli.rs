@@ -17,30 +17,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make everything that a run needs: kernel, build folder, module, tools.
+    /// Make everything that a run needs: kernel, build folder, modules, programs.
     Lab,
-    /// Load the module into the stock kernel and show what it does.
+    /// Run the demo on the stock kernel in a virtual machine.
     Run,
     /// Give a shell in a virtual machine with the module loaded.
     Shell,
-    /// Check the style of everything, and the documentation's links.
+    /// Check style, lints, documentation and its links.
     Check(check::Args),
     /// Build the documentation.
     Doc,
-    /// Test everything; end with `N passed, N failed, N skipped`.
+    /// Run all tests; end with `N passed, N failed, N skipped`.
     Test(test::Args),
-    /// Tell which lines of the mmap path the device tests run.
+    /// Show which lines of the mmap path the device tests run.
     Coverage(coverage::Args),
-    /// Measure what memory costs, beside other kinds of it.
+    /// Measure what memory of rmmap costs, next to other kinds of memory.
     Bench(bench::Args),
-    /// Make a series of patches for the kernel's tree of the library, and try it.
+    /// Turn the library into patches for the kernel's tree, and test them.
     Patches(patches::Args),
-    /// Make the C header of the ABI, `rust/uapi/rmmap.h`.
+    /// Generate the C header of the ABI, `rust/uapi/rmmap.h`.
     UapiHeader(uapi::Args),
-    /// Make the page of the mmap path, `Documentation/mmap-path.rst`.
+    /// Generate the page of the mmap path, `Documentation/mmap-path.rst`.
     MmapPath(mmap_path::Args),
-    /// Run a command in a virtual machine and end as it ended.
-    #[command(hide = true)]
+    /// Run a command in a virtual machine, and exit as it does.
     Vm(run::VmArgs),
     /// Serve as the agent inside a virtual machine.
     #[command(hide = true)]

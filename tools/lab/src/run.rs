@@ -12,22 +12,22 @@ use std::time::Duration;
 /// The limit for the demo, boot included: ten times what it takes under TCG.
 const DEMO: Duration = Duration::from_secs(300);
 
-/// `rmmap-lab vm`: a way to try each ending.
+/// Runs a command in a virtual machine with the stock kernel.
 #[derive(Debug, clap::Args)]
 pub struct VmArgs {
-    /// Limit in seconds.
+    /// Time limit, seconds.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
-    /// A word for the kernel's command line.
+    /// Append this word to the kernel's command line; may be given more than once.
     #[arg(long)]
     append: Vec<String>,
-    /// Load the module first and unload it afterwards.
+    /// Load the module before the command, and unload it afterwards.
     #[arg(long)]
     module: bool,
-    /// Take the module that has no statistics (`STATS=n`).
+    /// Use the module without statistics (`STATS=n`).
     #[arg(long)]
     without_statistics: bool,
-    /// Count instructions: a nanosecond in the guest is one of them, on its only processor.
+    /// Count instructions: each takes a nanosecond of the guest's clock; one processor.
     #[arg(long)]
     icount: bool,
     /// Memory of the guest, MiB.
@@ -64,7 +64,7 @@ pub fn shell(project: &Project) -> Result<u8> {
         "PATH".into(),
         format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", path(&programs)?),
     ));
-    eprintln!("lab: booting; the module is loaded, `rmmap --help` tells more, `exit` leaves");
+    eprintln!("lab: booting with the module loaded; `rmmap --help` lists commands, `exit` leaves");
     Ok(report(&vm.shell(project)?))
 }
 

@@ -23,7 +23,7 @@ pub fn unpack(log: &mut Log, packages: &[String], target: &Path) -> Result<()> {
         // Without a network this only warns, and the download tells.
         log.run(Command::new("apt-get").args(["-q", "update"]))?;
         download(log, packages, &debs)
-            .context("Debian's archive does not give the packages: is the network up?")?;
+            .context("cannot download packages from Debian's archive: is the network up?")?;
     }
     fs::create_dir_all(target)?;
     for entry in fs::read_dir(&debs)? {

@@ -49,6 +49,6 @@ pub fn install(steps: &Steps, package: &Package) -> Result<()> {
             package.pinned,
         ]);
         log.run(&mut pip)
-            .context("is the Python package index reachable?")
+            .context("cannot install from the Python package index: is the network up?")
     })
 }

@@ -63,7 +63,7 @@ fn get_packages(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
     steps.step(&name, inputs, &[&image, &stock.config], |log| {
         let base = format!("linux-base-{version}");
         let Ok(package) = apt::version(log, &base) else {
-            bail!("Debian has no kernel {version} in this form: give another with KERNEL=VERSION");
+            bail!("Debian's archive has no kernel {version}: choose another with KERNEL=VERSION");
         };
         let source = format!("linux-source-{}", series(version)?);
         let mut packages: Vec<_> = ["linux-binary", "linux-modules", "linux-headers"]
@@ -138,7 +138,9 @@ fn series(version: &str) -> Result<String> {
     let mut parts = numbers.split('.');
     match (parts.next(), parts.next()) {
         (Some(major), Some(minor)) => Ok(format!("{major}.{minor}")),
-        _ => bail!("`{version}` is no kernel version: KERNEL=7.3.4+deb13-amd64 would be one"),
+        _ => {
+            bail!("`{version}` is not a kernel version: give one such as KERNEL=7.3.4+deb13-amd64")
+        }
     }
 }
 

@@ -27,9 +27,9 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Group::Seed => "The six functions",
-            Group::Called => "What they call",
+            Group::Called => "The functions that they call",
             Group::Module => "The driver, rust/rmmap",
-            Group::Library => "The library, rust/kernel_mm, as far as the driver has it linked in",
+            Group::Library => "The library, rust/kernel_mm, as linked into the driver",
         }
     }
 

@@ -29,11 +29,11 @@ use why::Explained;
 /// Exit status: a line never ran and nothing explains it.
 const UNEXPLAINED: u8 = 1;
 
-/// Tell which lines of the mmap path the device tests run.
+/// Show which lines of the mmap path the device tests run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Run the tests whose name contains PATTERN only; may be given more than once. What is not
-    /// covered then says little, and is not judged.
+    /// Run only tests whose name contains PATTERN; may be given more than once. Lines that did not
+    /// run need no reason then.
     #[arg(short = 't', long = "test", value_name = "PATTERN")]
     patterns: Vec<String>,
 
@@ -67,11 +67,11 @@ fn evaluate(
 ) -> Result<Vec<function::Function>> {
     let steps = Steps::begin(project)?;
     let mut functions = Vec::new();
-    steps.always("reading what the kernel counted", |log| {
+    steps.always("reading the kernel's counters", |log| {
         functions.extend(c::read(project, log, scope, covered)?);
         Ok(())
     })?;
-    steps.always("reading what the module counted", |log| {
+    steps.always("reading the module's counters", |log| {
         functions.extend(rust::read(project, log, covered)?);
         Ok(())
     })?;

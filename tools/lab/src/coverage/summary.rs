@@ -55,7 +55,7 @@ pub fn print(functions: &[Function], explained: &Explained, is_judged: bool) {
     print!("{}", missed(functions, explained));
     for stale in &explained.stale {
         if is_judged {
-            println!("runs, or is gone: take it out of coverage-why.toml: {stale}");
+            println!("this line runs now, or no longer exists: remove it from coverage-why.toml: {stale}");
         }
     }
     println!("{}", last_line(functions, explained, is_judged));
@@ -114,7 +114,7 @@ fn missed(functions: &[Function], explained: &Explained) -> String {
     }
     if !explained.is_complete() {
         text +=
-            "\nWrite tests of what is not explained, or say why in tools/lab/coverage-why.toml.\n";
+            "\nWrite tests for the lines without a reason, or explain them in tools/lab/coverage-why.toml.\n";
     }
     text
 }
@@ -133,8 +133,8 @@ fn last_line(functions: &[Function], explained: &Explained, is_judged: bool) -> 
     }
     let reasons = explained.missed.len() - open;
     let judgement = match (open, is_judged) {
-        (_, false) => ", of some of the tests only",
-        (0, _) => ", every other is explained",
+        (_, false) => "; these are some of the tests only",
+        (0, _) => "; every missing line is explained",
         _ => "",
     };
     format!(

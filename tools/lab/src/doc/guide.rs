@@ -41,6 +41,5 @@ pub fn build(log: &mut Log, project: &Project) -> Result<()> {
     sphinx.arg("-d").arg(folder(project, ".guide-cache"));
     sphinx.arg(project.root().join("Documentation"));
     sphinx.arg(folder(project, "guide"));
-    log.run(&mut sphinx)
-        .context("a warning in the guide is an error")
+    log.run(&mut sphinx).context("Sphinx warns about the guide")
 }

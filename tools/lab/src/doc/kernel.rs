@@ -41,7 +41,7 @@ pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> 
         rustdoc.current_dir(modules).env("RUSTC_BOOTSTRAP", "1");
         rustdoc.envs(a_crate.variables.iter().cloned());
         log.run(rustdoc.args(a_crate.words(&out)))
-            .context("a warning of rustdoc is an error")?;
+            .context("rustdoc warns about the modules")?;
     }
     srctree::resolve(&out, &stock.source)
 }

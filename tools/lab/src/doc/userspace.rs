@@ -21,7 +21,7 @@ pub fn build(log: &mut Log, project: &Project) -> Result<()> {
     cargo.args(["doc", "--quiet", "--workspace", "--no-deps"]);
     cargo.args(["--document-private-items", "--target", TARGET]);
     log.run(&mut cargo)
-        .context("a warning of rustdoc is an error")?;
+        .context("rustdoc warns about the programs")?;
     // Cargo's place for it stays, since clippy uses the same half-compiled crates there.
     let made = project.build("cargo").join(TARGET).join("doc");
     let shown = folder(project, "userspace");

@@ -32,7 +32,7 @@ impl Steps {
         fs::create_dir_all(project.build(""))?;
         let lock = File::create(&path).with_context(|| format!("cannot use {}", path.display()))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            eprintln!("lab: another run is building: waiting for it");
+            eprintln!("lab: waiting for another run that is building");
             flock(&lock, FlockOperation::LockExclusive)?;
         }
         let steps = Self {
@@ -65,7 +65,7 @@ impl Steps {
         self.always(name, work)?;
         let missing = outputs.iter().find(|output| !output.exists());
         if let Some(output) = missing {
-            anyhow::bail!("{name} made no {}", output.display());
+            anyhow::bail!("{name} did not create {}", output.display());
         }
         let part = stamp.with_extension("part");
         fs::write(&part, digest)?;
@@ -159,6 +159,6 @@ mod tests {
         let error = steps
             .step("test", &Inputs::new(), &[&output], |_| Ok(()))
             .unwrap_err();
-        assert!(error.to_string().contains("made no"), "{error}");
+        assert!(error.to_string().contains("did not create"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::plan::Hook;
 
-/// Test everything; ends with `N passed, N failed, N skipped`.
+/// Run all tests; ends with `N passed, N failed, N skipped`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Run this group of tests only; may be given more than once.
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(short = 't', long = "test", value_name = "PATTERN")]
     pub patterns: Vec<String>,
 
-    /// How often the module is loaded, mapped and unloaded; a fiftieth of it on the debug kernel.
+    /// Load, map and unload the module N times; a fiftieth of that on the debug kernel.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub cycles: u64,
 }
@@ -43,7 +43,7 @@ pub enum Group {
     Kunit,
     /// Misuses of the library, which must not compile for the stock kernel.
     CompileFail,
-    /// The tutorial's page: its code is built, and its commands run on the stock kernel.
+    /// The tutorial: build its code, and run its commands on the stock kernel.
     Tutorial,
 }
 
@@ -52,7 +52,7 @@ pub enum Group {
 pub enum KernelKind {
     /// Debian's own.
     Stock,
-    /// The lab's, with every check switched on.
+    /// The lab's, with all debugging checks enabled.
     Debug,
     /// The lab's, whose memory management counts what runs of it: `make coverage`, no test of its
     /// own.

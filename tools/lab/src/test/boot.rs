@@ -82,7 +82,7 @@ pub fn run<W: Write>(
         let said = said
             .map(str::to_owned)
             .or(guest.noise)
-            .unwrap_or_else(|| "it said nothing".into());
+            .unwrap_or_else(|| "the guest printed no reason".into());
         bail!(
             "the tests in the {} guest broke off during {}: {said}",
             plan.kernel,

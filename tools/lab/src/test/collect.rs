@@ -49,7 +49,7 @@ impl Collector {
                     .take()
                     .map_or_else(Vec::new, |(_, tests)| tests);
                 for id in lost {
-                    self.fail(part, id, "it was listed and gave no result");
+                    self.fail(part, id, "the test was listed, but reported no result");
                 }
                 self.remaining.retain(|other| *other != part);
             }

@@ -138,10 +138,15 @@ impl Expected {
             .filter(|line| !line.starts_with("error: aborting"))
             .collect();
         let Some(code) = &self.code else {
-            return (!compiled).then(|| format!("it must compile, but: {}", errors.join("; ")));
+            return (!compiled).then(|| {
+                format!(
+                    "the case must compile, but the compiler says: {}",
+                    errors.join("; ")
+                )
+            });
         };
         if compiled {
-            return Some(format!("it compiles, where {code} was expected"));
+            return Some(format!("the case compiles, but error {code} was expected"));
         }
         let hit = |error: &&str| {
             error.starts_with(&format!("error[{code}]")) && error.contains(&self.message)

@@ -29,7 +29,7 @@ type Verdict = std::result::Result<(), String>;
 /// Carries out the plan that the host sent, and returns the exit status: 0 also when tests failed,
 /// since the host knows which.
 pub fn run(plan: &str) -> Result<u8> {
-    let plan = serde_json::from_str(plan).context("this is no plan")?;
+    let plan = serde_json::from_str(plan).context("cannot parse the plan")?;
     carry_out(&plan, Path::new(GUEST_DIR))?;
     Ok(0)
 }
@@ -225,7 +225,7 @@ impl Guest<'_> {
         self.check("check/lockdep", |_| {
             Ok(match debugfs::lockdep_is_on()? {
                 true => Ok(()),
-                false => Err("lockdep switched itself off: what came later is unchecked".into()),
+                false => Err("lockdep disabled itself: it did not check later code".into()),
             })
         })?;
         self.check_kernel_log("check/kernel-log")

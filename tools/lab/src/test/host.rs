@@ -59,7 +59,7 @@ pub fn run(
     let Some(programs) = build(project)? else {
         return sink(failure(
             "(build)",
-            "cargo could not build the tests; it says why above",
+            "cargo could not build the tests: see its messages above",
         ));
     };
     let log = project.build("test/host.log");
@@ -164,7 +164,7 @@ fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
     }
     let status = child.wait()?;
     let mut end = match status.code() {
-        Some(124) => format!("it took longer than {LIMIT} s and was stopped"),
+        Some(124) => format!("the tests took longer than {LIMIT} s and were stopped"),
         _ => status.to_string(),
     };
     let mut words = String::new();

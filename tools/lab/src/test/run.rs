@@ -179,7 +179,7 @@ fn others(module: &Path) -> Result<Vec<PathBuf>> {
 fn suites(project: &Project) -> Result<Vec<String>> {
     let suites = kunit::suites_in(&project.root().join("rust"))?;
     if suites.is_empty() {
-        bail!("there is not one #[kunit_tests(...)] in rust/");
+        bail!("rust/ contains no #[kunit_tests(...)]");
     }
     Ok(suites)
 }

@@ -18,10 +18,10 @@ pub const DEFINITION: &str = "rust/uapi/rmmap.rs";
 /// The header, relative to the checkout.
 pub const HEADER: &str = "rust/uapi/rmmap.h";
 
-/// What `rmmap-lab uapi-header` is told.
+/// Arguments of `rmmap-lab uapi-header`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only tell whether the header is up to date.
+    /// Only check whether the header is up to date.
     #[arg(long)]
     check: bool,
 }
@@ -34,7 +34,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let path = project.root().join(HEADER);
     fs::write(&path, generate(project)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{HEADER} is made of {DEFINITION}");
+    println!("generated {HEADER} from {DEFINITION}");
     Ok(0)
 }
 

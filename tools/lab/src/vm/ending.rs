@@ -115,7 +115,7 @@ fn never_started(console: &str) -> anyhow::Error {
     let said = console.lines().rev().find(|line| !line.trim().is_empty());
     anyhow!(
         "the virtual machine did not start: {}",
-        said.unwrap_or("it said nothing").trim()
+        said.unwrap_or("QEMU printed no reason").trim()
     )
 }
 

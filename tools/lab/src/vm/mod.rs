@@ -209,7 +209,7 @@ fn fresh_folder(dir: &Path) -> Result<File> {
     fs::create_dir_all(dir)?;
     let lock = File::create(dir.with_extension("lock"))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)
-        .context("another run uses it: wait for that one to end")?;
+        .context("another run uses this folder: wait until it ends")?;
     fs::remove_dir_all(dir)?;
     fs::create_dir_all(dir)?;
     Ok(lock)

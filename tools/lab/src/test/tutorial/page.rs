@@ -165,7 +165,7 @@ fn kind(mark: &str) -> Result<Kind> {
                 _ => bail!("`{folder}` is neither `checkout` nor `own`"),
             },
         ),
-        _ => bail!("`{MARK}{mark}` is no mark that the page explains"),
+        _ => bail!("the page does not explain the mark `{MARK}{mark}`"),
     })
 }
 
