@@ -16,11 +16,11 @@ pub const CANNOT_RUN: u8 = 2;
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done, and everything was as expected
-  1  demo: something differs from expectation; selftest: a test failed; map: the kernel refused
+  1  demo: a row differs from its expectation; selftest: a test failed; map: the kernel refused
      the mapping or a touch, or contents differ
   2  the command could not run, or the command line is wrong";
 
-/// Shows, counts and tests what /dev/rmmap and the kernel's mmap path do.
+/// Shows, measures and tests /dev/rmmap and the kernel's mmap path.
 #[derive(Debug, Parser)]
 #[command(
     name = "rmmap",
@@ -44,13 +44,13 @@ pub enum Command {
     Demo(demo::Args),
     /// Show the counters of a region and of the whole device
     Stat(stat::Args),
-    /// Show the way of a mapping, or of a program's mappings, through the kernel's functions
+    /// Trace the path of a mapping, or of a program's mappings, through the kernel
     Trace(trace::Args),
-    /// Make one mapping, touch it, and show what the kernel made of it
+    /// Make one mapping, touch it, and show its state in the kernel
     Map(map::Args),
     /// Watch which pages of a mapping or an object are in memory
     Watch(watch::Args),
-    /// Measure what memory of the device costs, beside memfd, ramfs and anonymous memory
+    /// Measure what memory of the device costs, next to memfd, ramfs and anonymous memory
     Bench(rmmap_bench::Args),
     /// Run the device tests, and print their results as KTAP
     Selftest(rmmap_selftest::Args),

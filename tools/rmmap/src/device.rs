@@ -18,7 +18,7 @@ pub enum OpenError {
     /// The node is not there.
     #[error(
         "{} does not exist: the module is not loaded; load it with `insmod \
-         build/modules/stock/rmmap.ko` (as root), or use `make run`, which does all in a VM",
+         build/modules/stock/rmmap.ko` (as root), or use `make run`, which boots a VM",
         path.display()
     )]
     NotLoaded {
@@ -68,7 +68,7 @@ pub enum OpenError {
     },
     /// The module speaks another version.
     #[error(
-        "the loaded module speaks version {module} of the ABI, this program version \
+        "the loaded module has version {module} of the ABI, this program version \
          {RMMAP_ABI_VERSION}: use the program and the module of one checkout"
     )]
     AbiVersion {
@@ -136,7 +136,7 @@ pub fn stats(device: &Device) -> anyhow::Result<RmmapStats> {
     device.stats().map_err(|e| match e {
         Errno::OPNOTSUPP => anyhow!(
             "the module was built without counters (STATS=n): load build/modules/stock/rmmap.ko \
-             in its place"
+             instead"
         ),
         e => anyhow!(e).context("cannot read the counters (RMMAP_IOC_STATS)"),
     })

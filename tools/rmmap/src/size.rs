@@ -5,11 +5,11 @@
 use rmmap_sys::PAGE_SIZE;
 
 /// How a size may be written, for `--help`.
-pub const FORMS: &str = "bytes, or with k, M, G, or p for pages; 0x... is hexadecimal";
+pub const FORMS: &str = "bytes, or with k, M, G, T, or p for pages; 0x... is hexadecimal";
 
 /// Parses a number of bytes: `4097`, `0x1001`, `64k`, `2M`, `1G`, `16p`.
 pub fn parse(text: &str) -> Result<u64, String> {
-    let bad = || format!("`{text}` is no size: {FORMS}");
+    let bad = || format!("`{text}` is not a size: give {FORMS}");
     if let Some(digits) = text.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16).map_err(|_| bad());
     }
@@ -34,8 +34,9 @@ pub fn parse(text: &str) -> Result<u64, String> {
 
 /// Parses an address, in hexadecimal with or without `0x`.
 pub fn address(text: &str) -> Result<usize, String> {
-    usize::from_str_radix(text.trim_start_matches("0x"), 16)
-        .map_err(|_| format!("`{text}` is no address: write it in hexadecimal, as 7f0000000000"))
+    usize::from_str_radix(text.trim_start_matches("0x"), 16).map_err(|_| {
+        format!("`{text}` is not an address: give it in hexadecimal, such as 7f0000000000")
+    })
 }
 
 #[cfg(test)]

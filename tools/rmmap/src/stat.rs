@@ -17,7 +17,7 @@ pub use render::hook_name;
 /// Options of `rmmap stat`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The device, a region (as /proc/PID/fd/N), or the number of a descriptor that was inherited
+    /// The device, a region (/proc/PID/fd/N), or the number of an inherited descriptor
     #[arg(value_name = "FD-OR-PATH", default_value = RMMAP_DEVICE)]
     target: String,
 
@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Look again every SECS seconds, and show what has changed since the last look
+    /// Look again every SECS seconds, and show the increase since the last look
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     watch: Option<Duration>,
 }
@@ -43,7 +43,9 @@ impl Look {
     /// Takes a look.
     fn take(device: &Device) -> anyhow::Result<Self> {
         Ok(Self {
-            info: device.info().context("cannot ask what the region is")?,
+            info: device
+                .info()
+                .context("cannot read the state of the region (RMMAP_IOC_INFO)")?,
             stats: device::stats(device)?,
         })
     }

@@ -58,14 +58,14 @@ impl Kind {
     pub fn explanation(self) -> &'static str {
         match self {
             Kind::PrivateFile => {
-                "A store copies: the handler gives its zero page, the copy is the process's own."
+                "A store copies: the handler answers with its zero page, the process gets a copy."
             }
             Kind::SharedFile => {
-                "A store changes the device: the handler allocates a page, every mapping sees it."
+                "A store changes the device: the handler allocates a page, all mappings share it."
             }
-            Kind::PrivateAnonymous => "Control: the core answers the faults, no file is involved.",
+            Kind::PrivateAnonymous => "For comparison: no file; the core answers the faults.",
             Kind::SharedAnonymous => {
-                "Control: shmem answers the faults, the kernel makes a hidden file /dev/zero."
+                "For comparison: the kernel makes a hidden file /dev/zero; shmem answers the faults."
             }
         }
     }

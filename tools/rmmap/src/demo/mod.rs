@@ -39,11 +39,11 @@ use target::Object;
 /// Options of `rmmap demo`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Map fresh regions made with RMMAP_IOC_CREATE instead of /dev/rmmap itself
+    /// Map new regions (RMMAP_IOC_CREATE) instead of /dev/rmmap
     #[arg(long)]
     region: bool,
 
-    /// Print JSON for machines instead of the table
+    /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
 

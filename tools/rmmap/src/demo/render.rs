@@ -15,14 +15,14 @@ use crate::style::{BAD, DIM, GOOD, HEAD};
 pub fn legend() -> String {
     #[rustfmt::skip] // A table.
     let columns = [
-        ("way", "how the memory is allocated: flags of mmap(2), or mlockall(2) beside it"),
-        ("resident", "pages in memory and mapped here (pagemap): after mmap → after touching"),
-        ("faults", "page faults that the process took (getrusage): in mmap + while touching"),
+        ("way", "how the memory is allocated: flags of mmap(2), or mlockall(2) after or before it"),
+        ("resident", "pages in memory and mapped here (pagemap): after mmap(2) → after touching"),
+        ("faults", "page faults of the process (getrusage): in mmap(2) + while touching"),
         ("answered by", "the module's handler with a new, cached or zero page; the core; shmem"),
-        ("around", "calls of map_pages: resident neighbours looked for before the handler"),
+        ("around", "calls of map_pages, which maps resident neighbours before the handler runs"),
         ("held", "pages that the device holds afterwards"),
         ("hook", "calls of the module's hook for mmap(2)"),
-        ("VmLck", "locked memory of the mapping, kB (status; given back by munmap)"),
+        ("VmLck", "locked memory of the mapping, kB: decrease at munmap(2) (status)"),
         ("VmFlags", "flags of the mapping (smaps): sh shared, lo locked, ac accounted, …"),
     ];
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub fn legend() -> String {
     }
     let _ = write!(
         text,
-        "Each row maps {PAGES} pages that nobody has touched yet and writes to every one of them."
+        "Each row maps {PAGES} untouched pages and writes to every one of them."
     );
     text
 }
@@ -116,7 +116,7 @@ fn answers(facts: &Facts) -> String {
         _ => part("core", others),
     }
     match parts.is_empty() {
-        true => "nobody".to_owned(),
+        true => "none".to_owned(),
         false => parts.join(", "),
     }
 }
@@ -132,7 +132,7 @@ pub fn summary(rows: &[Row]) -> String {
     match (differ, failed) {
         (0, 0) => format!("{GOOD}All {all} rows are as expected.{GOOD:#}"),
         _ => format!(
-            "{BAD}Of {all} rows {differ} differ from what is expected and {failed} could not \
+            "{BAD}Of {all} rows {differ} differ from their expectation and {failed} could not \
              run: see the lines marked with !{BAD:#}"
         ),
     }

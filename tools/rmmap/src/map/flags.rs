@@ -99,7 +99,7 @@ pub fn flag(text: &str) -> Result<Word, String> {
 fn parse(text: &str, table: &[(&str, &str, u32)], what: &str) -> Result<Word, String> {
     if let Some(digits) = text.strip_prefix("0x") {
         let bits = u32::from_str_radix(digits, 16)
-            .map_err(|_| format!("`{text}` is no number of 32 bits"))?;
+            .map_err(|_| format!("`{text}` is not a 32-bit number"))?;
         return Ok(Word { bits, raw: true });
     }
     let name = text.to_ascii_lowercase().replace('_', "-");
@@ -118,7 +118,7 @@ fn parse(text: &str, table: &[(&str, &str, u32)], what: &str) -> Result<Word, St
         None => {
             let names: Vec<_> = table.iter().map(|(name, ..)| *name).collect();
             Err(format!(
-                "`{text}` is no {what}: there are {}, and numbers such as 0x1000",
+                "`{text}` is not a {what}: give {}, or a number such as 0x1000",
                 names.join(", ")
             ))
         }

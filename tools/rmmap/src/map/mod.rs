@@ -43,7 +43,7 @@ use verify::Before;
 #[derive(clap::Args, Clone, Debug)]
 #[command(group = clap::ArgGroup::new("object"))]
 pub struct Args {
-    /// How much to map: bytes, or with k, M, G, or p for pages; passed on as it is
+    /// Bytes to map, or with k, M, G, T, or p for pages; passed on unchecked
     #[arg(value_name = "LENGTH", value_parser = size::parse)]
     length: u64,
 
@@ -63,11 +63,11 @@ pub struct Args {
     #[arg(long, group = "object")]
     anonymous: bool,
 
-    /// Open the object for this
+    /// Open the object in this mode
     #[arg(long, value_enum, default_value_t, value_name = "ACCESS")]
     open: Access,
 
-    /// Begin at this byte of the object; as LENGTH, passed on as it is
+    /// First byte of the object to map; as LENGTH, passed on unchecked
     #[arg(long, value_name = "BYTES", default_value = "0", value_parser = size::parse)]
     offset: u64,
 
@@ -92,16 +92,16 @@ pub struct Args {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = flags::flag)]
     flags: Vec<flags::Word>,
 
-    /// Touch pages afterwards: read or write, then :seq, :random or :stride=N (pages), then :PAGES
-    /// for so many of them, as in write:random:100
+    /// Touch pages afterwards: read or write, then :seq, :random or :stride=N (every Nth page), then
+    /// :PAGES for their number, as in write:random:100
     #[arg(long, value_name = "KIND[:ORDER][:PAGES]", value_parser = Touch::parse)]
     touch: Option<Touch>,
 
-    /// Check that each page touched holds what the object held, and what was written
+    /// Compare each touched page with the object's old contents and the stores
     #[arg(long, requires = "touch")]
     verify: bool,
 
-    /// Keep the mapping for SECONDS, or until a signal, and say where it is
+    /// Keep the mapping for SECONDS, or until a signal, and print how to watch it
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "inf",
           value_parser = seconds)]
     hold: Option<f64>,
@@ -115,7 +115,7 @@ pub struct Args {
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds >= 0.0 => Ok(seconds),
-        _ => Err("a number of seconds is needed".into()),
+        _ => Err("give a number of seconds".into()),
     }
 }
 

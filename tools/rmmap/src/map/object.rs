@@ -78,7 +78,7 @@ impl Choice {
             Self::Memfd(size) => {
                 let fd = memfd_create("rmmap-map", MemfdFlags::CLOEXEC)?;
                 ftruncate(&fd, *size)
-                    .with_context(|| format!("cannot make a memfd of {size} bytes"))?;
+                    .with_context(|| format!("cannot create a memfd of {size} bytes"))?;
                 ("a memfd".to_owned(), Some(fd))
             }
             Self::File(path) => {

@@ -26,7 +26,7 @@ pub enum Pattern {
     Seq,
     /// Each once, at random.
     Random,
-    /// Every so manieth.
+    /// Every Nth.
     Stride(usize),
 }
 
@@ -59,7 +59,7 @@ impl Touch {
         let kind = match words.next() {
             Some("read") => Kind::Read,
             Some("write") => Kind::Write,
-            _ => return Err(format!("`{text}`: begin with read or write")),
+            _ => return Err(format!("`{text}` does not begin with read or write")),
         };
         let mut touch = Self {
             kind,
@@ -72,13 +72,13 @@ impl Touch {
                 ("random", _) => touch.pattern = Pattern::Random,
                 (_, Some(number)) => match number.parse() {
                     Ok(stride) if stride > 0 => touch.pattern = Pattern::Stride(stride),
-                    _ => return Err(format!("`{word}`: a stride is a number of pages above 0")),
+                    _ => return Err(format!("`{word}`: give a stride of 1 page or more")),
                 },
                 _ => match word.parse() {
                     Ok(pages) => touch.pages = Some(pages),
                     Err(_) => {
                         return Err(format!(
-                            "`{word}` is neither seq, random or stride=N nor a number of pages"
+                            "`{word}` is not seq, random, stride=N or a number of pages"
                         ))
                     }
                 },

@@ -18,38 +18,36 @@ pub fn why(request: &Request, errno: Errno) -> &'static str {
             "the length, rounded up to pages, does not fit into 64 bits"
         }
         Errno::NOMEM => {
-            "no room: in the address space, below a limit (RLIMIT_AS, RLIMIT_DATA, \
-             vm.max_map_count), in the huge page pool, or of memory that may be committed \
-             (vm.overcommit_memory)"
+            "the address space, a limit (RLIMIT_AS, RLIMIT_DATA, vm.max_map_count), the huge page \
+             pool or the commit limit (vm.overcommit_memory) is exhausted"
         }
-        Errno::AGAIN => "more would be locked than RLIMIT_MEMLOCK allows",
+        Errno::AGAIN => "the process would lock more than RLIMIT_MEMLOCK allows",
         Errno::PERM if request.flags & MAP_LOCKED != 0 => {
-            "RLIMIT_MEMLOCK is 0 and CAP_IPC_LOCK is missing; or as for PROT_EXEC on a noexec mount"
+            "RLIMIT_MEMLOCK is 0 and CAP_IPC_LOCK is missing, or the file is on a noexec mount"
         }
         Errno::PERM => {
             "the address is below vm.mmap_min_addr, the file is on a noexec mount, a seal of the \
-             memfd or of a mapping in the way forbids it, or a listener denied it"
+             memfd or of a mapping in the range forbids it, or a fanotify listener denied it"
         }
         Errno::ACCESS => {
-            "the protection or the type needs an access that the descriptor was not opened for \
-             (a shared writable mapping needs O_RDWR, any mapping needs reading), the file may \
-             only be appended to, or a security module refuses"
+            "the descriptor is not open for this access (a shared writable mapping needs O_RDWR, any \
+             mapping needs reading), the file is append-only, or a security module refuses"
         }
         Errno::BADF => "the descriptor is not open, or was opened with O_PATH",
         Errno::EXIST => {
-            "something is mapped there already, and MAP_FIXED_NOREPLACE replaces nothing"
+            "the range is in use, and MAP_FIXED_NOREPLACE replaces no mapping"
         }
         Errno::NODEV => "objects of this kind cannot be mapped",
         Errno::OPNOTSUPP => {
-            "MAP_SHARED_VALIDATE has the kernel refuse a flag that it does not know, or that this \
-             object does not support (MAP_SYNC needs DAX)"
+            "with MAP_SHARED_VALIDATE the kernel refuses flags that it or this object does not support \
+             (MAP_SYNC needs DAX)"
         }
-        Errno::OVERFLOW => "offset and length reach beyond what this kind of file can have",
+        Errno::OVERFLOW => "offset and length exceed the largest size of this kind of file",
         Errno::NXIO => {
-            "the range does not lie in the object: it reaches beyond the device's capacity"
+            "the range reaches past the end of the object: the device's capacity limits it"
         }
         Errno::TXTBSY => "the file is in use for swapping",
-        Errno::NFILE => "the system has no more files (fs.file-max)",
+        Errno::NFILE => "the system cannot open more files (fs.file-max)",
         _ => "the object's own mmap method refuses it",
     }
 }
@@ -66,11 +64,11 @@ fn invalid(request: &Request) -> &'static str {
     } else if request.flags & MAP_HUGETLB != 0 && !request.is_anonymous {
         "MAP_HUGETLB is for anonymous memory and for files of hugetlbfs"
     } else if request.flags & MAP_HUGETLB != 0 {
-        "there are no huge pages of this size, or the mapping may not have them"
+        "the kernel has no huge pages of this size, or this mapping cannot use them"
     } else if kind == MAP_DROPPABLE && !request.is_anonymous {
         "MAP_DROPPABLE is for anonymous memory"
     } else if kind == MAP_DROPPABLE {
-        "droppable memory can be neither locked nor growing"
+        "droppable memory can neither be locked nor grow"
     } else if request.flags & MAP_GROWSDOWN != 0 {
         "only private anonymous memory can grow down"
     } else if kind == MAP_SHARED_VALIDATE && request.is_anonymous {
@@ -78,7 +76,7 @@ fn invalid(request: &Request) -> &'static str {
     } else if !(1..=3).contains(&kind) {
         "the flags name no type: shared, private, shared-validate or droppable"
     } else {
-        "the object's own mmap method refuses it, or the address is not good for it"
+        "the object's own mmap method refuses it, or the address does not suit it"
     }
 }
 

@@ -20,7 +20,7 @@ const SUPPLIERS: &[(&str, &str)] = &[
     ("filemap_fault", "the page cache of the file"),
     ("wp_page_copy", COPY),
     ("do_wp_page", "the core: the page may be written now"),
-    ("do_anonymous_page", "the core: memory without a file"),
+    ("do_anonymous_page", "the core: anonymous memory"),
     ("__do_fault", "the file's fault handler"),
 ];
 
@@ -54,7 +54,7 @@ fn of(fault: &Call) -> String {
     }
     match fault.named("filemap_map_pages") {
         Some(_) => "a resident page, mapped along with its neighbours".to_owned(),
-        None => "the core: the page table was as it should be".to_owned(),
+        None => "the core: the page table needed no change".to_owned(),
     }
 }
 
@@ -71,9 +71,9 @@ fn by_module(handler: &Call) -> String {
     };
     match arg("answer") {
         "new" => format!("rmmap: a new folio{order}"),
-        "cached" => format!("rmmap: a folio{order} that it had"),
+        "cached" => format!("rmmap: a folio{order} from its page cache"),
         "zero" => "rmmap: its page of zeroes, which the core copies".to_owned(),
-        "sigbus" => "rmmap: no page there (SIGBUS)".to_owned(),
+        "sigbus" => "rmmap: past the end, or no memory (SIGBUS)".to_owned(),
         "oom" => "rmmap: no memory".to_owned(),
         other => format!("rmmap: {other}"),
     }
@@ -117,7 +117,7 @@ mod tests {
         );
         assert_eq!(
             answered(vec![below(handler("cached", "9"))]),
-            "rmmap: a folio of order 9 that it had"
+            "rmmap: a folio of order 9 from its page cache"
         );
         assert!(answered(vec![below(handler("sigbus", "0"))]).contains("SIGBUS"));
         assert!(answered(vec![below(handler("zero", "0"))]).contains("zeroes"));
@@ -127,7 +127,7 @@ mod tests {
     fn others_are_known_by_their_functions() {
         for (name, who) in [
             ("shmem_fault", "shmem"),
-            ("do_anonymous_page", "the core: memory without a file"),
+            ("do_anonymous_page", "the core: anonymous memory"),
             ("__do_fault", "the file's fault handler"),
         ] {
             assert_eq!(answered(vec![Call::function(name)]), who);

@@ -38,7 +38,7 @@ pub fn page(traces: &[&Trace], comparison: Option<&Comparison>) -> String {
     let _ = writeln!(
         body,
         "<h2>Time</h2>\n<p class=dim>Time goes to the right, calls go down; it contains that of \
-         recording. Point at a call to see what it got and gave.</p>\n{}",
+         recording. Point at a call to see its arguments and result.</p>\n{}",
         svg::picture(traces)
     );
     for trace in traces {
@@ -128,7 +128,7 @@ fn line(call: &Call, count: usize, whole: Option<f64>) -> String {
 fn table(body: &mut String, comparison: &Comparison) {
     let verdict = match comparison.first_difference {
         Some(_) => "The red line is above the first difference.",
-        None => "Both went the same way.",
+        None => "Both took the same path.",
     };
     let _ = writeln!(body, "<h2>Side by side</h2>\n<p>{verdict}</p>\n<table>");
     for (index, row) in comparison.rows.iter().enumerate() {

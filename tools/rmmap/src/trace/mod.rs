@@ -60,8 +60,8 @@ pub use unavailable::Unavailable;
 #[derive(Debug, clap::Args)]
 #[command(after_help = spec::WORDS)]
 pub struct Args {
-    /// What to map and how, in words as `anon private populate`; by default a lazy shared mapping
-    /// of /dev/rmmap, 64 KiB, written to
+    /// Words that describe the mapping, such as `anon private populate`; the default is a lazy
+    /// shared mapping of /dev/rmmap, 64 KiB, written to
     #[arg(value_name = "WORD", conflicts_with = "compare")]
     words: Vec<String>,
 
@@ -69,11 +69,11 @@ pub struct Args {
     #[arg(long, num_args = 2, value_names = ["A", "B"])]
     compare: Vec<Spec>,
 
-    /// Record this function of the kernel as well (may be given several times)
+    /// Also record this kernel function; may be given more than once
     #[arg(long, value_name = "FUNCTION")]
     also: Vec<String>,
 
-    /// Print JSON for machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -81,7 +81,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 
-    /// Write one page with everything in it to this file
+    /// Write one self-contained page with graph, trees and comparison to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -89,7 +89,7 @@ pub struct Args {
     #[arg(long, hide = true)]
     panic: bool,
 
-    /// Trace this program, and what it starts, instead of a mapping
+    /// Trace this program and its children instead of a mapping
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["words", "compare"])]
     command: Vec<OsString>,
 }

@@ -11,9 +11,9 @@ use super::decode;
 
 /// The words, for `--help` and for errors.
 pub const WORDS: &str = "\
-what: rmmap (/dev/rmmap), region (a new one), memfd, anon; kind: shared, private; \
-when: lazy, populate, nonblock (populate, but do not), locked; protection: r, w, rw, x, rx, rwx, \
-none; access: read, write, untouched; length=BYTES, offset=BYTES (K, M, G, T)";
+Words: object: rmmap (/dev/rmmap), region (a new one), memfd, anon; kind: shared, private; \
+allocation: lazy, populate, nonblock (MAP_POPULATE|MAP_NONBLOCK), locked; protection: r, w, rw, x, \
+rx, rwx, none; access: read, write, untouched; range: length=BYTES, offset=BYTES (K, M, G, T)";
 
 /// What is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -229,7 +229,7 @@ fn protection(word: &str) -> Option<u32> {
 /// Reads a number of bytes: decimal or `0x…`, with a unit perhaps.
 fn bytes(text: &str) -> Result<u64, String> {
     let wrong =
-        || format!("`{text}` is no number of bytes: give for example 65536, 64K or 0x10000");
+        || format!("`{text}` is not a number of bytes: give for example 65536, 64K or 0x10000");
     let (digits, shift) = match text.char_indices().last() {
         Some((at, 'K' | 'k')) => (&text[..at], 10),
         Some((at, 'M')) => (&text[..at], 20),
@@ -246,7 +246,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 fn unknown(word: &str) -> String {
-    format!("`{word}` says nothing about a mapping; the words are {WORDS}")
+    format!("`{word}` does not describe a mapping. {WORDS}")
 }
 
 #[cfg(test)]

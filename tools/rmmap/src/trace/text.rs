@@ -27,11 +27,11 @@ pub fn trace(trace: &Trace) -> String {
     }
     let _ = writeln!(
         text,
-        "  {DIM}Share of the time of the whole call (it contains that of recording), function, what \
-         it got and gave.{DIM:#}"
+        "  {DIM}Share of the whole call's time (including the cost of recording), function, \
+         arguments, result.{DIM:#}"
     );
     if trace.calls.is_empty() {
-        text.push_str("nothing was recorded\n");
+        text.push_str("The tracer recorded no call.\n");
     }
     for group in groups(&trace.calls) {
         text.push_str(&heading(&group));
@@ -45,7 +45,7 @@ pub fn trace(trace: &Trace) -> String {
 fn heading(group: &Group<'_>) -> String {
     let times = match group.count {
         1 => String::new(),
-        count => format!(", {count} times, this is the first"),
+        count => format!(", {count} times, the first is shown"),
     };
     let us = match group.us {
         us if us > 0.0 => format!(", {us:.1} µs"),
@@ -160,7 +160,7 @@ pub fn comparison(a: &Trace, b: &Trace, comparison: &Comparison) -> String {
         let _ = writeln!(text, "{}", format!("{left}{fill} {mark}{right}").trim_end());
     }
     if comparison.first_difference.is_none() {
-        let _ = writeln!(text, "{GOOD}Both went the same way.{GOOD:#}");
+        let _ = writeln!(text, "{GOOD}Both took the same path.{GOOD:#}");
     }
     text.truncate(text.trim_end().len());
     text
@@ -231,7 +231,7 @@ mod tests {
             ..Call::function("handle_mm_fault")
         };
         let text = plain(&trace(&run(vec![fault(), fault()])));
-        let heading = "Page fault, 2 times, this is the first, 4.0 µs, answered by shmem";
+        let heading = "Page fault, 2 times, the first is shown, 4.0 µs, answered by shmem";
         assert!(text.contains(heading), "{text}");
         assert_eq!(text.matches("handle_mm_fault").count(), 1);
     }
@@ -256,7 +256,7 @@ mod tests {
         let mark = text.find("--- the").unwrap();
         assert!(text.find("do_mmap").unwrap() < mark && mark < text.find(" hook").unwrap());
         let same = plain(&comparison(&a, &a, &compare::compare(&a, &a)));
-        assert!(same.ends_with("Both went the same way."), "{same}");
+        assert!(same.ends_with("Both took the same path."), "{same}");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
     }
 }

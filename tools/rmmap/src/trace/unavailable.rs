@@ -8,7 +8,7 @@ use std::{fs, io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
     /// The user does not want it.
-    #[error("left out, as --no-trace says")]
+    #[error("left out because of --no-trace")]
     NotWanted,
     /// Only root may trace.
     #[error("tracing needs root: run this as root to see the call path")]
@@ -20,7 +20,7 @@ pub enum Unavailable {
     )]
     Locked(String),
     /// The kernel was built without it.
-    #[error("this kernel has no {0}: it needs {1}, as Debian's kernel has")]
+    #[error("this kernel has no {0}: build it with {1}, as Debian does")]
     NotBuilt(&'static str, &'static str),
     /// A file of tracefs refused.
     #[error("cannot {what} {}: {source}", path.display())]
@@ -33,15 +33,15 @@ pub enum Unavailable {
         source: io::Error,
     },
     /// What is traced did not come to its end.
-    #[error("what was traced failed: {0:#}")]
+    #[error("the traced mapping or program failed: {0:#}")]
     Subject(anyhow::Error),
     /// Functions were loaded or unloaded meanwhile.
     #[error(
-        "the kernel's list of functions changed meanwhile (a module was loaded?): run it again"
+        "the kernel's list of functions changed during the trace (was a module loaded?): run it again"
     )]
     Moved,
     /// Somebody pressed Ctrl-C.
-    #[error("interrupted; tracing is as it was before")]
+    #[error("interrupted; all tracing settings are restored")]
     Interrupted,
 }
 

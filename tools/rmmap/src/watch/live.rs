@@ -45,7 +45,7 @@ struct Screen(Terminal<CrosstermBackend<Stdout>>);
 impl Screen {
     fn open() -> anyhow::Result<Self> {
         if !stdout().is_terminal() {
-            bail!("standard output is no terminal: use --once or --json");
+            bail!("standard output is not a terminal: use --once or --json");
         }
         let viewport = match terminal::size() {
             Ok((columns, rows)) if columns > 0 && rows > 0 => Viewport::Fullscreen,
@@ -54,7 +54,7 @@ impl Screen {
         let options = TerminalOptions { viewport };
         show_cursor_at_panic();
         let mut terminal = ratatui::try_init_with_options(options)
-            .context("cannot take the terminal over")
+            .context("cannot set up the terminal")
             .inspect_err(|_| ratatui::restore())?;
         // `try_init_with_options` leaves that to those who want it.
         execute!(stdout(), EnterAlternateScreen)?;
@@ -65,7 +65,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // An error of it is told by ratatui, and there is nothing left to do about it.
+        // ratatui prints an error, and there is nothing left to do about it.
         ratatui::restore();
     }
 }

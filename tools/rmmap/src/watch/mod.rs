@@ -29,24 +29,21 @@ use source::Source;
 
 /// Arguments of `rmmap watch`.
 #[derive(clap::Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("watched").required(true))]
 pub struct Args {
-    /// What holds the pages: /dev/rmmap, a region (/proc/PID/fd/N), a file
-    #[arg(
-        value_name = "PATH",
-        required_unless_present = "pid",
-        conflicts_with = "pid"
-    )]
+    /// The object that holds the pages: /dev/rmmap, a region (/proc/PID/fd/N), a file
+    #[arg(value_name = "PATH", group = "watched")]
     path: Option<PathBuf>,
 
     /// Watch a mapping of this process
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", group = "watched")]
     pid: Option<i32>,
 
-    /// Which of its mappings: any address in it, in hexadecimal; without it the only one of rmmap's
+    /// An address in the mapping, hexadecimal [default: the only mapping of /dev/rmmap or a region]
     #[arg(long, value_name = "HEX", requires = "pid", conflicts_with = "path", value_parser = size::address)]
     address: Option<usize>,
 
-    /// Look again after so many seconds
+    /// Seconds between two looks
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = interval)]
     interval: Duration,
 
@@ -67,7 +64,7 @@ pub struct Args {
 fn interval(text: &str) -> Result<Duration, String> {
     match text.parse().map(Duration::try_from_secs_f64) {
         Ok(Ok(time)) if !time.is_zero() => Ok(time),
-        _ => Err("a number of seconds above 0 is needed".into()),
+        _ => Err("give a number of seconds above 0".into()),
     }
 }
 
@@ -76,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let source = match (&args.path, args.pid) {
         (Some(path), _) => Source::object(path)?,
         (None, Some(pid)) => Source::process(pid, args.address)?,
-        (None, None) => anyhow::bail!("say what to watch: a path, or --pid"),
+        (None, None) => anyhow::bail!("give PATH or --pid"),
     };
     if !(args.once || args.json) {
         if live::run(&source, args.interval, args.panic)? == End::Gone {
@@ -84,7 +81,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let snapshot = source.look()?.context("no mapping is there")?;
+    let snapshot = source
+        .look()?
+        .context("there is no mapping at this address any more")?;
     match args.json {
         true => output::line(once::json(&snapshot)?)?,
         false => output::line(once::text(&snapshot).trim_end())?,
@@ -110,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_path_or_a_process_is_named() {
-        assert!(parse("").is_err());
+        let neither = parse("").unwrap_err().to_string();
+        assert!(neither.contains("<PATH|--pid <PID>>"), "{neither}");
         assert!(parse("/dev/rmmap --pid 7").is_err());
         assert!(parse("/dev/rmmap --address 1000").is_err());
         let args = parse("--pid 7 --address 0x1000 --once").unwrap();

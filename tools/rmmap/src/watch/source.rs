@@ -67,7 +67,7 @@ impl Source {
         let size = size_of_object(&file).with_context(named)?;
         if size == 0 {
             bail!(
-                "{} has no size: there is nothing to look at",
+                "{} is empty, or has no size: it holds no pages to watch",
                 path.display()
             );
         }
@@ -144,8 +144,8 @@ fn only_one(pid: i32, maps: &[Map]) -> anyhow::Result<usize> {
     match ours[..] {
         [one] => Ok(one.range.start),
         [] => bail!(
-            "process {pid} maps neither /dev/rmmap nor a region: name another of its mappings with \
-             --address; /proc/{pid}/maps lists them"
+            "process {pid} maps neither /dev/rmmap nor a region: choose another mapping with --address; \
+             /proc/{pid}/maps lists them"
         ),
         _ => {
             let lines: Vec<_> = ours
@@ -153,7 +153,7 @@ fn only_one(pid: i32, maps: &[Map]) -> anyhow::Result<usize> {
                 .map(|map| format!("\n  {}", maps_line(map)))
                 .collect();
             bail!(
-                "process {pid} has {} mappings of rmmap: name one with --address:{}",
+                "process {pid} has {} mappings of /dev/rmmap or regions: choose one with --address:{}",
                 ours.len(),
                 lines.concat()
             )

@@ -8,10 +8,10 @@ use crate::record::Unit;
 use crate::workload::Workload;
 use std::path::PathBuf;
 
-/// Measure what memory costs, beside other kinds of it.
+/// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Measure these workloads on those objects
+    /// Measure this set of workloads and objects
     #[arg(long, value_enum, default_value_t = Set::Quick)]
     pub set: Set,
 
@@ -23,15 +23,15 @@ pub struct Args {
     #[arg(long = "workload", value_enum, value_name = "WORKLOAD")]
     pub workloads: Vec<Workload>,
 
-    /// Measure all that --object and --workload leave at this size, MiB, instead of a set
+    /// Instead of a set, measure all selected objects and workloads at this size, MiB
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(2..=65536))]
     pub size: Option<u64>,
 
-    /// Measure each this often
+    /// Number of samples of each
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: Option<u32>,
 
-    /// Measure workloads of 1 and of N threads, by the clock
+    /// Compare workloads of 1 and of N threads, in time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub threads: Option<u32>,
 
@@ -39,15 +39,15 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
-    /// Call a nanosecond an instruction: the clock counts them (QEMU's -icount shift=0)
+    /// Label costs as instructions (guest runs with -icount shift=0)
     #[arg(long)]
     pub instructions: bool,
 
-    /// Load this module in the place of the loaded one first
+    /// Replace the loaded module by this one first
     #[arg(long, value_name = "RMMAP.KO")]
     pub module: Option<PathBuf>,
 
-    /// Add this to the names of rmmap's objects in results
+    /// Append this to the names of rmmap's objects in the results
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub suffix: String,
 }
