@@ -2,18 +2,23 @@
 
 //! `userfaultfd(2)`: accesses to protected pages, told to the program itself.
 //!
-//! Protection is here, that of stores and that of all accesses (Linux 7.3), and word of what is
-//! unmapped. What is protected belongs to a [`Mapping`], and an access that waits is one of another
+//! Protection is here, that of stores and that of all accesses (Linux 7.3), the filling of holes in
+//! the page tables, and word of what is unmapped. What is protected belongs to a [`Mapping`], and an access that waits is one of another
 //! thread's.
 
 use crate::{Mapping, Result};
 use linux_raw_sys::general::{
-    uffdio_api, uffdio_range, uffdio_register, uffdio_writeprotect, UFFDIO_REGISTER_MODE_MINOR,
-    UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP, UFFD_API, UFFD_EVENT_PAGEFAULT,
-    UFFD_EVENT_UNMAP, UFFD_FEATURE_EVENT_UNMAP, UFFD_FEATURE_WP_HUGETLBFS_SHMEM,
-    UFFD_PAGEFAULT_FLAG_MINOR, UFFD_PAGEFAULT_FLAG_WP, UFFD_PAGEFAULT_FLAG_WRITE,
+    uffdio_api, uffdio_continue, uffdio_copy, uffdio_move, uffdio_poison, uffdio_range,
+    uffdio_register, uffdio_writeprotect, uffdio_zeropage, _UFFDIO_MOVE, _UFFDIO_POISON, UFFDIO,
+    UFFDIO_REGISTER_MODE_MINOR, UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP, UFFD_API,
+    UFFD_EVENT_PAGEFAULT, UFFD_EVENT_UNMAP, UFFD_FEATURE_EVENT_UNMAP, UFFD_FEATURE_WP_ASYNC,
+    UFFD_FEATURE_WP_HUGETLBFS_SHMEM, UFFD_PAGEFAULT_FLAG_MINOR, UFFD_PAGEFAULT_FLAG_WP,
+    UFFD_PAGEFAULT_FLAG_WRITE,
 };
-use linux_raw_sys::ioctl::{UFFDIO_API, UFFDIO_REGISTER, UFFDIO_WRITEPROTECT};
+use linux_raw_sys::ioctl::{
+    UFFDIO_API, UFFDIO_CONTINUE, UFFDIO_COPY, UFFDIO_REGISTER, UFFDIO_WRITEPROTECT, UFFDIO_ZEROPAGE,
+};
+use rustix::ioctl::opcode::read_write;
 use rustix::ioctl::{ioctl, Opcode, Updater};
 use rustix::mm::UserfaultfdFlags;
 use std::ops::Range;
@@ -26,6 +31,10 @@ const FEATURE_RWP: u64 = 1 << 17;
 const REGISTER_MODE_RWP: u64 = 1 << 3;
 /// `UFFDIO_RWPROTECT`: as `UFFDIO_WRITEPROTECT`, with number 9.
 const UFFDIO_RWPROTECT: u32 = UFFDIO_WRITEPROTECT + 3;
+/// `UFFDIO_MOVE`.
+const UFFDIO_MOVE: Opcode = read_write::<uffdio_move>(UFFDIO as u8, _UFFDIO_MOVE as u8);
+/// `UFFDIO_POISON`.
+const UFFDIO_POISON: Opcode = read_write::<uffdio_poison>(UFFDIO as u8, _UFFDIO_POISON as u8);
 /// `UFFD_PAGEFAULT_FLAG_RWP`.
 const PAGEFAULT_FLAG_RWP: u64 = 1 << 3;
 /// `UFFDIO_WRITEPROTECT_MODE_WP`, `UFFDIO_RWPROTECT_MODE_RWP`: protect, do not release.
@@ -42,6 +51,21 @@ pub enum Mode {
     Stores,
     /// All accesses to pages that were protected.
     Accesses,
+}
+
+/// What [`Userfaultfd::fill`] puts into the page tables.
+#[derive(Clone, Copy, Debug)]
+pub enum Fill<'a> {
+    /// A copy of these bytes (`UFFDIO_COPY`).
+    Copy(&'a [u8]),
+    /// Zeroes (`UFFDIO_ZEROPAGE`).
+    Zeroes,
+    /// The pages that the page cache holds (`UFFDIO_CONTINUE`).
+    Cached,
+    /// Marks that each access finds a memory error (`UFFDIO_POISON`).
+    Poison,
+    /// The first pages of another mapping, which lack them afterwards (`UFFDIO_MOVE`).
+    Move(&'a Mapping),
 }
 
 /// An access that waits.
@@ -82,6 +106,17 @@ impl Userfaultfd {
     /// As for [`Userfaultfd::new`].
     pub fn told_of_unmaps() -> Result<Self> {
         Self::with(UFFD_FEATURE_EVENT_UNMAP.into())
+    }
+
+    /// Makes one whose protected pages are released by the first store, which waits for nobody. It
+    /// takes mappings of any file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Userfaultfd::new`].
+    pub fn waiting_for_nobody() -> Result<Self> {
+        let wanted = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
+        Self::with(wanted.into())
     }
 
     /// Makes one with some features. None: to ask for what there is, which each does but once.
@@ -149,6 +184,74 @@ impl Userfaultfd {
             // SAFETY: As above.
             Mode::Accesses => unsafe { update::<{ UFFDIO_RWPROTECT }, _>(&self.fd, &mut argument) },
             Mode::Missing | Mode::Minor => Err(crate::Errno::NOTSUP),
+        }
+    }
+
+    /// Fills holes in the page tables of a part of a registered mapping.
+    ///
+    /// # Errors
+    ///
+    /// Those of the ioctl: `EINVAL` and `ENOMEM` where the object does not offer it, `EFAULT`
+    /// beyond the end of the file, `EEXIST` where a page is mapped.
+    ///
+    /// # Panics
+    ///
+    /// When [`Fill::Copy`] has other than as many bytes as the part.
+    pub fn fill(&self, part: (&Mapping, usize, usize), fill: Fill<'_>) -> Result<()> {
+        let (mapping, offset, len) = part;
+        let range = range(mapping, offset, len);
+        match fill {
+            Fill::Copy(bytes) => {
+                assert_eq!(bytes.len(), len, "bytes to fill the pages with");
+                let mut argument = uffdio_copy {
+                    dst: range.start,
+                    src: bytes.as_ptr().expose_provenance() as u64,
+                    len: range.len,
+                    mode: 0,
+                    copy: 0,
+                };
+                // SAFETY: The ioctl reads `len` bytes from `src`, which are there, and changes
+                // memory of a mapping, to which no references are ever made.
+                unsafe { update::<{ UFFDIO_COPY }, _>(&self.fd, &mut argument) }
+            }
+            Fill::Zeroes => {
+                let mut argument = uffdio_zeropage {
+                    range,
+                    mode: 0,
+                    zeropage: 0,
+                };
+                // SAFETY: The ioctl changes memory of a mapping, to which no references are made.
+                unsafe { update::<{ UFFDIO_ZEROPAGE }, _>(&self.fd, &mut argument) }
+            }
+            Fill::Cached => {
+                let mut argument = uffdio_continue {
+                    range,
+                    mode: 0,
+                    mapped: 0,
+                };
+                // SAFETY: As for `Zeroes`.
+                unsafe { update::<{ UFFDIO_CONTINUE }, _>(&self.fd, &mut argument) }
+            }
+            Fill::Poison => {
+                let mut argument = uffdio_poison {
+                    range,
+                    mode: 0,
+                    updated: 0,
+                };
+                // SAFETY: As for `Zeroes`; an access that finds the mark is a `Fault`.
+                unsafe { update::<{ UFFDIO_POISON }, _>(&self.fd, &mut argument) }
+            }
+            Fill::Move(from) => {
+                let mut argument = uffdio_move {
+                    dst: range.start,
+                    src: from.range(0, len).start as u64,
+                    len: range.len,
+                    mode: 0,
+                    move_: 0,
+                };
+                // SAFETY: As for `Zeroes`, of two mappings.
+                unsafe { update::<{ UFFDIO_MOVE }, _>(&self.fd, &mut argument) }
+            }
         }
     }
 
