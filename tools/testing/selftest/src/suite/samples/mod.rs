@@ -12,6 +12,7 @@ mod core_dump;
 mod dirty;
 mod fail;
 mod lazy;
+mod lazy_fill;
 mod lazy_uffd;
 mod ops;
 mod ops_data;
@@ -25,6 +26,7 @@ mod sample;
 pub const FILES: &[&[Case]] = &[
     lazy::CASES,
     lazy_uffd::CASES,
+    lazy_fill::CASES,
     dirty::CASES,
     pages::CASES,
     pfn::CASES,

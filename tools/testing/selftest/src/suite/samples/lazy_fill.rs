@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Filling holes of rust_mm_lazy's mappings by userfaultfd(2): who may protect pages may also ask
+//! for this, and what comes of it is an error, never memory of another kind.
+
+use super::sample::open;
+use crate::context::{Context, P};
+use crate::outcome::{Result, Stop};
+use crate::{cases, check_eq, check_err};
+use rmmap_sys::rustix::fs::OFlags;
+use rmmap_sys::userfaultfd::{Fill, Mode};
+use rmmap_sys::{Device, Errno, MapOptions, Mapping, Userfaultfd};
+use std::os::fd::AsFd;
+
+cases! {
+    With("rust_mm_lazy") rust_mm_lazy_userfaultfd_fills_nothing [] "UFFDIO_COPY, ZEROPAGE, CONTINUE, POISON and MOVE end in an error, on mappings of every kind";
+    Rmmap userfaultfd_fills_nothing [] "the same on mappings of the device and of a region, which asynchronous protection takes";
+}
+
+/// The page that is there; the next one is a hole.
+const PRESENT: usize = 0;
+const HOLE: usize = 1;
+
+/// What every `fill` of `mapping` must answer, and that the two pages are what they were.
+struct Answers {
+    copy: Errno,
+    zeroes: Errno,
+    poison: Errno,
+}
+
+/// Shared mappings of the device of the sample: `alloc_folio` of its `vm_uffd_ops` has no memory
+/// for anybody.
+///
+/// The file that is opened is a device node, whose inode has no bytes: `mfill_file_over_size()` in
+/// mm/userfaultfd.c.
+const SHARED: Answers = Answers {
+    copy: Errno::NOMEM,
+    zeroes: Errno::NOMEM,
+    poison: Errno::FAULT,
+};
+
+/// Private mappings of it, which the core fills with anonymous memory, within the file.
+const PRIVATE: Answers = Answers {
+    copy: Errno::FAULT,
+    zeroes: Errno::FAULT,
+    poison: Errno::FAULT,
+};
+
+/// Mappings without `vm_uffd_ops`.
+const NO_OPS: Answers = Answers {
+    copy: Errno::INVAL,
+    zeroes: Errno::INVAL,
+    poison: Errno::INVAL,
+};
+
+/// Tries each `fill` on a present page and on a hole of a mapping that is registered.
+fn fill_each(uffd: &Userfaultfd, m: &Mapping, kind: &str, answers: &Answers) -> Result {
+    let bytes = [0xdb; P];
+    let source = MapOptions::new(P).private().map_anonymous()?;
+    source.touch_write(0, 0xdb)?;
+    for page in [PRESENT, HOLE] {
+        for (fill, want) in [
+            (Fill::Copy(&bytes), answers.copy),
+            (Fill::Zeroes, answers.zeroes),
+            (Fill::Cached, Errno::INVAL),
+            (Fill::Poison, answers.poison),
+            (Fill::Move(&source), Errno::INVAL),
+        ] {
+            let filled = uffd.fill((m, page * P, P), fill);
+            let name = match fill {
+                Fill::Copy(_) => "UFFDIO_COPY",
+                Fill::Zeroes => "UFFDIO_ZEROPAGE",
+                Fill::Cached => "UFFDIO_CONTINUE",
+                Fill::Poison => "UFFDIO_POISON",
+                Fill::Move(_) => "UFFDIO_MOVE",
+            };
+            check_eq!(filled, Err(want), "{name} of page {page}, {kind}");
+        }
+    }
+    check_eq!(source.touch_read(0)?, 0xdb, "the page that was not moved");
+    Ok(())
+}
+
+/// Registers mappings of each kind, of two fresh pages from `offset` on, and tries all fills.
+fn fill_kinds(
+    fd: &impl AsFd,
+    mut offset: u64,
+    uffd: &Userfaultfd,
+    (shared, private): (&Answers, &Answers),
+) -> Result {
+    let options = MapOptions::new(2 * P);
+    for (kind, options, answers) in [
+        ("shared", options, shared),
+        ("shared, read-only", options.read_only(), shared),
+        ("private", options.private(), private),
+        ("private, read-only", options.private().read_only(), private),
+    ] {
+        let store = MapOptions::new(P).offset(offset).map(fd)?;
+        store.touch_write(0, 0x5a)?;
+        let m = options.offset(offset).map(fd)?;
+        check_eq!(m.touch_read(PRESENT)?, 0x5a);
+        uffd.register(&m, Mode::Stores)?;
+        fill_each(uffd, &m, kind, answers)?;
+        // A hole with a mark in the page table, and a page that is mapped with one.
+        uffd.protect((&m, 0, 2 * P), Mode::Stores, true)?;
+        fill_each(uffd, &m, &format!("{kind}, protected"), answers)?;
+        uffd.protect((&m, 0, 2 * P), Mode::Stores, false)?;
+        check_eq!(
+            (m.touch_read(PRESENT)?, m.touch_read(HOLE)?),
+            (0x5a, 0),
+            "contents, {kind}"
+        );
+        offset += 2 * P as u64;
+    }
+    Ok(())
+}
+
+fn rust_mm_lazy_userfaultfd_fills_nothing(_: &Context) -> Result {
+    const NAME: &str = "rust_mm_lazy";
+    let fd = open(NAME)?;
+    let uffd = Userfaultfd::new()?;
+    if !uffd.offers(Mode::Stores) {
+        return Err(Stop::skip("needs CONFIG_PTE_MARKER_UFFD_WP"));
+    }
+    fill_kinds(&fd, 0, &uffd, (&SHARED, &PRIVATE))?;
+    let asynchronous = Userfaultfd::waiting_for_nobody()?;
+    fill_kinds(&fd, 16 * P as u64, &asynchronous, (&SHARED, &PRIVATE))?;
+
+    // Who may not write the file may not register a mapping that shows it.
+    let reader = Device::open_path(format!("/dev/{NAME}"), OFlags::RDONLY)?;
+    let m = MapOptions::new(2 * P).read_only().map(&reader)?;
+    check_err!(uffd.register(&m, Mode::Stores), Errno::PERM);
+    check_err!(uffd.fill((&m, 0, P), Fill::Zeroes), Errno::NOENT);
+    Ok(())
+}
+
+fn userfaultfd_fills_nothing(cx: &Context) -> Result {
+    let uffd = Userfaultfd::waiting_for_nobody()?;
+    let answers = (&NO_OPS, &NO_OPS);
+    let device = cx.device()?;
+    fill_kinds(&device, 0, &uffd, answers)?;
+    fill_kinds(&device.create(64 * P as u64, 0)?, 0, &uffd, answers)
+}
