@@ -40,6 +40,17 @@ __rust_helper unsigned int rust_helper_folio_order(const struct folio *folio)
 	return folio_order(folio);
 }
 
+__rust_helper bool
+rust_helper_folio_contain_hwpoisoned_page(struct folio *folio)
+{
+	return folio_contain_hwpoisoned_page(folio);
+}
+
+__rust_helper bool rust_helper_is_page_hwpoison(const struct page *page)
+{
+	return is_page_hwpoison(page);
+}
+
 __rust_helper struct page *rust_helper_folio_page0(struct folio *folio)
 {
 	return folio_page(folio, 0);

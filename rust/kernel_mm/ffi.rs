@@ -105,6 +105,10 @@ helpers! {
     fn "rust_helper_folio_put" folio_put(folio: *mut bindings::folio);
     fn "rust_helper_folio_size" folio_size(folio: *const bindings::folio) -> usize;
     fn "rust_helper_folio_order" folio_order(folio: *const bindings::folio) -> ffi::c_uint;
+    fn "rust_helper_folio_contain_hwpoisoned_page" folio_contain_hwpoisoned_page(
+        folio: *mut bindings::folio,
+    ) -> bool;
+    fn "rust_helper_is_page_hwpoison" is_page_hwpoison(page: *const bindings::page) -> bool;
     fn "rust_helper_folio_page0" folio_page0(folio: *mut bindings::folio) -> *mut bindings::page;
     fn "rust_helper_vm_flags_set" vm_flags_set(
         vma: *mut bindings::vm_area_struct, flags: bindings::vm_flags_t,

@@ -92,6 +92,22 @@ impl Folio {
         unsafe { ffi::folio_test_uptodate(self.as_raw()) }
     }
 
+    /// Returns whether the memory of one of its pages has failed (`folio_contain_hwpoisoned_page()`).
+    pub fn has_hwpoisoned_page(&self) -> bool {
+        // SAFETY: By the type invariants the folio is valid; its flags are atomic.
+        unsafe { ffi::folio_contain_hwpoisoned_page(self.as_raw()) }
+    }
+
+    /// Returns whether page `index` of its file is lost: its memory has failed, or it stands for a
+    /// page whose memory has. Every access must answer `EIO` then, or `VM_FAULT_HWPOISON`.
+    pub fn is_lost(&self, index: usize) -> bool {
+        // SAFETY: By the type invariants the folio is valid; the function takes `index` modulo the
+        // folio's pages, so that the page exists.
+        let page = unsafe { ffi::folio_file_page(self.as_raw(), index) };
+        // SAFETY: The page lives as long as the folio.
+        !self.is_uptodate() || unsafe { ffi::is_page_hwpoison(page) }
+    }
+
     /// Copies `len` bytes from `offset` (both in bytes, within the folio) to `iov`.
     ///
     /// Returns the number of bytes copied; fewer than asked when userspace's buffer faults. May

@@ -80,6 +80,7 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
     /// (`vmf_insert_folio_pmd()`); a store is let through at once.
     ///
     /// What does not fit is left to [`VmOperations::fault`]: a folio of another order or place, a
+    /// folio with a page whose memory has failed (as `do_set_pmd()` refuses it), a
     /// VMA that does not hold the whole of the huge page, a private mapping that is written, and an
     /// order other than that of a PMD.
     pub fn insert_folio(self, folio: LockedFolio) -> Answer<'a> {
@@ -87,6 +88,8 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         let start = self.fault.address() & !(span - 1);
         let fits = folio.order() == self.order
             && self.order == ffi::PMD_ORDER
+            && folio.is_uptodate()
+            && !folio.has_hwpoisoned_page()
             && folio.mapping() == self.fault.mapping().as_raw()
             && folio.starts_at(self.first_pgoff())
             && self.vma().contains(start, span)

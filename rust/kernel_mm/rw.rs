@@ -49,7 +49,8 @@ use kernel::{
 ///
 /// # Errors
 ///
-/// `EFAULT` when nothing could be copied; `EINTR` when the process is being killed.
+/// `EFAULT` when nothing could be copied; `EINTR` when the process is being killed; `EIO` when the
+/// memory of the page has failed.
 pub fn read_iter<T, D: InodeData>(
     inode: &Inode<D>,
     kiocb: &mut FileKiocb<'_, T>,
@@ -59,16 +60,25 @@ pub fn read_iter<T, D: InodeData>(
     let mut total = 0;
     while !iov.is_empty() {
         let pos = u64::try_from(kiocb.ki_pos()).map_err(|_| EINVAL)?;
-        let (folio, size) = look_up(mapping, (pos / PAGE_SIZE as u64) as usize);
+        let index = (pos / PAGE_SIZE as u64) as usize;
+        let (folio, size) = look_up(mapping, index);
         if pos >= size {
             break;
+        }
+        if folio.as_ref().is_some_and(|folio| folio.is_lost(index)) {
+            return stopped_after(total, EIO);
         }
         let unit = folio.as_ref().map_or(PAGE_SIZE, |folio| folio.size());
         // A power of two; `%` would bring a check against zero.
         let offset = pos as usize & (unit - 1);
+        // The pages after this one may be lost.
+        let end = match &folio {
+            Some(folio) if folio.has_hwpoisoned_page() => (offset | (PAGE_SIZE - 1)) + 1,
+            _ => unit,
+        };
         let left = usize::try_from(size - pos).unwrap_or(usize::MAX);
-        let want = (unit - offset).min(left).min(iov.len());
-        let copied = match folio.filter(|folio| folio.is_uptodate()) {
+        let want = (end - offset).min(left).min(iov.len());
+        let copied = match folio {
             Some(folio) => folio.copy_to_iter(offset, want, iov),
             // SAFETY: A valid destination.
             None => unsafe { bindings::iov_iter_zero(want, iov.as_raw()) },
@@ -134,8 +144,8 @@ pub trait WriteFolios: Quota {
 ///
 /// # Errors
 ///
-/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, and what
-/// [`InodeData::may_resize`] says.
+/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, `EIO` when
+/// the memory of the folio has failed, and what [`InodeData::may_resize`] says.
 pub fn write_iter<T, D: InodeData>(
     inode: &Inode<D>,
     kiocb: &mut FileKiocb<'_, T>,
@@ -191,7 +201,7 @@ fn copy_in<T, D: InodeData>(
         }
         let pos = kiocb.ki_pos() as u64;
         let copied = match copy_into_cached(guard, pos, iov) {
-            Some(copied) => Ok(copied),
+            Some(copied) => copied,
             None => copy_into_hole(guard, pos, iov, folios),
         };
         match copied {
@@ -219,19 +229,25 @@ fn copy_in<T, D: InodeData>(
 
 /// Copies into the folio that holds byte `pos`, and returns the number of bytes, 0 when the source
 /// is not resident; or `None` where there is a hole.
+///
+/// # Errors
+///
+/// `EIO` when the memory of a page of the folio has failed.
 fn copy_into_cached<D: InodeData>(
     guard: &InodeGuard<'_, D>,
     pos: u64,
     iov: &mut IovIterSource<'_>,
-) -> Option<usize> {
-    let mut folio = guard
-        .mapping()
-        .lock_folio((pos / PAGE_SIZE as u64) as usize)?;
+) -> Option<Result<usize>> {
+    let index = (pos / PAGE_SIZE as u64) as usize;
+    let mut folio = guard.mapping().lock_folio(index)?;
+    if folio.is_lost(index) || folio.has_hwpoisoned_page() {
+        return Some(Err(EIO));
+    }
     let offset = pos as usize & (folio.size() - 1);
     let copied = folio.copy_from_iter(offset, iov.len(), iov);
     // The last page of the file may have been covered in part. Before the folio is unlocked.
     guard.extend(pos + copied as u64);
-    Some(copied)
+    Some(Ok(copied))
 }
 
 /// Fills the hole at byte `pos`, and returns the number of bytes, which is not 0.
