@@ -175,6 +175,10 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
             pr_warn_once!("page fault answered with a folio of another place\n");
             return self.sigbus();
         }
+        if !folio.is_uptodate() {
+            // It stands for a page whose memory has failed: see `poison`.
+            return self.answer(bindings::vm_fault_reason_VM_FAULT_HWPOISON);
+        }
         let folio = folio.into_raw();
         // SAFETY: The folio is locked and holds that page.
         let page = unsafe { ffi::folio_file_page(folio, pgoff) };

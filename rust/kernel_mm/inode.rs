@@ -20,7 +20,8 @@ use crate::{
     page_cache::{
         AddressSpace,
         TruncationHeldOff, //
-    }, //
+    },
+    poison, //
 };
 use core::{
     marker::PhantomData,
@@ -148,6 +149,7 @@ impl<D: InodeData> Inode<D> {
             dirty_folio: Some(bindings::noop_dirty_folio),
             #[cfg(CONFIG_MIGRATION)]
             migrate_folio: Some(bindings::filemap_migrate_folio),
+            error_remove_folio: Some(poison::error_remove_folio),
             ..pin_init::zeroed()
         };
 

@@ -44,6 +44,7 @@ pub mod mkwrite;
 pub mod page_cache;
 pub mod pages;
 pub mod percpu;
+mod poison;
 pub mod pseudo_fs;
 pub mod rw;
 mod sched;
