@@ -10,6 +10,7 @@ mod eof;
 mod file;
 mod fork;
 mod fragments;
+mod hwpoison;
 mod isolation;
 mod keep;
 mod kinds;
@@ -55,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         badioctl::CASES,
         races::CASES,
         keep::CASES,
+        hwpoison::CASES,
         memcg::CASES,
         nomem::CASES,
         policy::CASES,
