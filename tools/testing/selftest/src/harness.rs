@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::entry::{pick, Entry};
 use crate::loader::{Loader, NAME};
 use crate::message::{decode, encode};
-use crate::outcome::{errno, Stop};
+use crate::outcome::{both, errno, Stop};
 use crate::sysctl::Settings;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::process::{
@@ -91,17 +91,8 @@ fn run_all(entries: &[Entry], mut context: Context) -> ExitCode {
     for (number, entry) in entries.iter().enumerate() {
         let (number, name) = (number + 1, entry.name());
         let start = Instant::now();
-        let result = match entry {
-            Entry::Test(case, kind) => {
-                context.kind = *kind;
-                run_and_tidy_up(case, &mut context)
-            }
-            Entry::Unreachable(row) => Err(Stop::skip(&row.why)),
-        };
+        let result = run_entry(entry, &mut context, &settings);
         println!("# time {name} {}", start.elapsed().as_millis());
-        // Also after a failure.
-        let restored = settings.restore();
-        let result = result.and(restored);
         if !entry.rows().is_empty() {
             println!("# rows {name} {}", entry.rows().join(" "));
         }
@@ -125,6 +116,19 @@ fn run_all(entries: &[Entry], mut context: Context) -> ExitCode {
     ExitCode::from(u8::from(fail > 0))
 }
 
+/// Runs the test of an entry, if it has one. What it left changed is a failure.
+fn run_entry(entry: &Entry, context: &mut Context, settings: &Settings) -> Result<(), Stop> {
+    let result = match entry {
+        Entry::Test(case, kind) => {
+            context.kind = *kind;
+            run_and_tidy_up(case, context)
+        }
+        Entry::Unreachable(row) => Err(Stop::skip(&row.why)),
+    };
+    // Also after a failure.
+    both(result, settings.restore())
+}
+
 /// Runs a test and brings everything back to where it was.
 fn run_and_tidy_up(case: &Case, context: &mut Context) -> Result<(), Stop> {
     let result = match case.on {
@@ -142,7 +146,7 @@ fn run_with(module: &str, case: &Case, context: &Context) -> Result<(), Stop> {
     loader.unload().map_err(|e| cannot("unload", e))?;
     loader.load().map_err(|e| cannot("load", e))?;
     let result = run_one(case, context);
-    result.and(loader.unload().map_err(|e| cannot("unload", e)))
+    both(result, loader.unload().map_err(|e| cannot("unload", e)))
 }
 
 /// Runs a test in a child with a time limit.
@@ -261,12 +265,12 @@ fn tidy_up(case: &Case, context: &mut Context, result: Result<(), Stop>) -> Resu
         Some(loader) if case.on == On::Reload => {
             // Unloading is the check: it is refused while anything is left.
             let restored = loader.restore().map_err(Stop::Fail);
-            result.and(restored)
+            both(result, restored)
         }
         _ => {
             // After a failure it is done for the next test's sake.
             let left = leaves_nothing(context);
-            result.and(left)
+            both(result, left)
         }
     }
 }
@@ -274,6 +278,7 @@ fn tidy_up(case: &Case, context: &mut Context, result: Result<(), Stop>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::{self, Reach};
 
     fn context() -> Context {
         Context {
@@ -282,6 +287,19 @@ mod tests {
             cycles: 1,
             loader: None,
             info: None,
+        }
+    }
+
+    #[test]
+    fn a_failed_clean_up_after_a_skip_is_a_failure() {
+        let row = rows::all().find(|row| row.reach == Reach::No).unwrap();
+        let entry = Entry::Unreachable(row);
+        let skipped = run_entry(&entry, &mut context(), &Settings::read());
+        assert_eq!(skipped, Err(Stop::skip(&row.why)));
+        let gone = Settings::of("vm/there-is-no-such", "1");
+        match run_entry(&entry, &mut context(), &gone) {
+            Err(Stop::Fail(why)) => assert!(why.contains("vm/there-is-no-such"), "{why}"),
+            other => panic!("{other:?}"),
         }
     }
 

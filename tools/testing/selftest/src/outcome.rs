@@ -31,6 +31,21 @@ impl Stop {
     }
 }
 
+/// Returns how a test ended whose clean-up ended with `after`. A failed clean-up is a failure,
+/// also of a test that was skipped; two failures are told both.
+pub fn both(test: Result, after: Result) -> Result {
+    match (test, after) {
+        (test, Ok(())) => test,
+        (Ok(()), after) => after,
+        (Err(Stop::Fail(why)), Err(Stop::Fail(then))) => Err(Stop::Fail(format!("{why}\n{then}"))),
+        (Err(Stop::Fail(why)), _) => Err(Stop::Fail(why)),
+        (Err(Stop::Skip(why)), Err(Stop::Fail(then))) => {
+            Err(Stop::Fail(format!("{then}\nthe test was skipped: {why}")))
+        }
+        (skip, _) => skip,
+    }
+}
+
 /// A source position without the folders that all tests share.
 fn place(at: &Location<'_>) -> String {
     let file = at
@@ -207,6 +222,21 @@ mod tests {
             f.contains("; expected ENXIO (No such device or address)"),
             "{f}"
         );
+    }
+
+    #[test]
+    fn a_failed_clean_up_is_a_failure_also_of_a_skipped_test() {
+        let (skip, fail) = (Err(Stop::skip("no x")), Err(Stop::Fail("left".into())));
+        assert_eq!(both(Ok(()), Ok(())), Ok(()));
+        assert_eq!(both(skip.clone(), Ok(())), skip);
+        assert_eq!(both(Ok(()), fail.clone()), fail);
+        assert_eq!(
+            text(both(skip.clone(), fail.clone())),
+            "left\nthe test was skipped: no x"
+        );
+        assert_eq!(both(fail.clone(), skip.clone()), fail);
+        assert_eq!(text(both(fail.clone(), fail)), "left\nleft");
+        assert_eq!(both(skip.clone(), skip.clone()), skip);
     }
 
     #[test]

@@ -77,14 +77,21 @@ impl Settings {
         Self(WATCHED.iter().filter_map(value).collect())
     }
 
-    /// Puts everything back, and fails if that was necessary.
+    /// One that is taken to have been so.
+    #[cfg(test)]
+    pub(crate) fn of(name: &'static str, value: &str) -> Self {
+        Self(vec![(name, value.to_owned())])
+    }
+
+    /// Puts everything back, and fails if that was necessary. One that cannot be put back keeps
+    /// none of the others.
     pub fn restore(&self) -> Result {
         let mut changed = Vec::new();
         for (name, before) in &self.0 {
-            let now = fs::read_to_string(path(name))?;
-            if now != *before {
-                fs::write(path(name), before.trim())?;
-                changed.push(format!("{name} {} (it was {})", now.trim(), before.trim()));
+            match restore(name, before) {
+                Ok(false) => {}
+                Ok(true) => changed.push(format!("{name} (it was {})", before.trim())),
+                Err(e) => changed.push(format!("{name}, which cannot be put back: {e}")),
             }
         }
         match changed.is_empty() {
@@ -92,6 +99,15 @@ impl Settings {
             false => Err(Stop::Fail(format!("left behind: {}", changed.join(", ")))),
         }
     }
+}
+
+/// Sets one back, and returns whether that was necessary.
+fn restore(name: &str, before: &str) -> std::io::Result<bool> {
+    let is_other = fs::read_to_string(path(name))? != before;
+    if is_other {
+        fs::write(path(name), before.trim())?;
+    }
+    Ok(is_other)
 }
 
 #[cfg(test)]
