@@ -4,7 +4,7 @@
 //!
 //! The protocol is that of `linux/audit.h`: requests over netlink, records to a multicast group.
 
-use crate::outcome::{errno, Result, Stop};
+use crate::outcome::{errno, lacks, Result, Stop};
 use crate::undo::Undo;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::net::netlink::{SocketAddrNetlink, AUDIT};
@@ -69,7 +69,10 @@ impl Rule {
     /// Switches auditing on; processes that are forked from now on can be audited. There is no rule
     /// yet. Or tells why that is not possible.
     pub fn prepare() -> Result<Self> {
-        let skip = |e| Stop::skip(format_args!("cannot audit: {}; run it as root", errno(e)));
+        // `socket_create()` knows no such protocol without CONFIG_AUDIT; `audit_netlink_ok()` in
+        // another namespace is ECONNREFUSED.
+        let missing = [Errno::PROTONOSUPPORT, Errno::CONNREFUSED];
+        let skip = |e| lacks("audit", e, &missing);
         // Group AUDIT_NLGRP_READLOG: everything is told, whether there is an auditd or not.
         let records = socket(1).map_err(skip)?;
         let control = Control(socket(0).map_err(skip)?);

@@ -3,10 +3,10 @@
 //! A memory cgroup with a limit, and a process in it.
 
 use crate::check_eq;
-use crate::outcome::{Result, Stop};
+use crate::outcome::{cannot, lacks, Result, Stop};
 use rmmap_sys::rustix::mm::{mlockall, MlockAllFlags};
 use rmmap_sys::rustix::mount::{mount, MountFlags};
-use rmmap_sys::{fork, End};
+use rmmap_sys::{fork, End, Errno};
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
@@ -21,10 +21,12 @@ impl Cgroup {
         // What cannot be enabled is missing below, which the reason tells.
         let _ = fs::write(top.join("cgroup.subtree_control"), "+memory");
         let path = top.join(format!("rmmap-selftest-{}", std::process::id()));
-        let skip = |e| Stop::skip(format_args!("cannot make a memory cgroup: {e}"));
-        fs::create_dir(&path).map_err(skip)?;
+        let what = "make a memory cgroup";
+        fs::create_dir(&path).map_err(|e| cannot(what, e))?;
         let group = Self(path);
-        fs::write(group.0.join("memory.max"), limit.to_string()).map_err(skip)?;
+        // A cgroup has the file where the memory controller is enabled above.
+        let limited = fs::write(group.0.join("memory.max"), limit.to_string());
+        limited.map_err(|e| lacks(what, e, &[Errno::NOENT]))?;
         Ok(group)
     }
 
@@ -75,9 +77,7 @@ fn top_folder() -> Result<PathBuf> {
     match mount("cgroup2", &path, "cgroup2", none, None) {
         Ok(()) if is_top(&path) => Ok(path),
         Ok(()) => Err(Stop::skip("cgroup2 has no controllers here")),
-        Err(e) => Err(Stop::skip(format_args!(
-            "cgroup2 is not mounted and cannot be: {e}"
-        ))),
+        Err(e) => Err(lacks("mount cgroup2", e, &[Errno::NODEV])),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Disks to have a file system on, and files to swap to.
 
 use crate::mounts::Mounts;
-use crate::outcome::{errno, Result, Stop};
+use crate::outcome::{cannot, errno, Result, Stop};
 use crate::undo::Undo;
 use rmmap_sys::mounts::{swapoff, swapon, Loop};
 use rmmap_sys::rustix::mount::MountFlags;
@@ -21,7 +21,10 @@ pub fn load_drivers(names: &[&str]) {
 /// Runs a program for its effect, or skips the test if it is not there.
 pub fn run(program: &str, arguments: &[&str]) -> Result {
     let what = || format!("{program} {}", arguments.join(" "));
-    let skip = |e| Stop::skip(format_args!("cannot run {program}: {e}"));
+    let skip = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => Stop::skip(format_args!("there is no program {program}")),
+        _ => cannot(format_args!("run {program}"), e),
+    };
     let output = Command::new(program)
         .args(arguments)
         .output()
@@ -56,7 +59,7 @@ pub fn ext4(mounts: &Mounts, mib: u64) -> Result<PathBuf> {
     image.set_len(mib << 20)?;
     let disk = Loop::new(&image).map_err(|e| match e {
         Errno::NOENT | Errno::NODEV => Stop::skip("this kernel has no loop devices"),
-        e => Stop::skip(format_args!("cannot make a loop device: {}", errno(e))),
+        e => cannot("make a loop device", e),
     })?;
     format(disk.path())?;
     mounts.mount("disk", "ext4", disk.path(), MountFlags::empty(), "")

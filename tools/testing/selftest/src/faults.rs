@@ -2,8 +2,9 @@
 
 //! Allocations of a system call that fail on demand, one after the other (`/proc/PID/fail-nth`).
 
-use crate::outcome::{Result, Stop};
+use crate::outcome::{lacks, Result};
 use crate::undo::Undo;
+use rmmap_sys::Errno;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -29,11 +30,7 @@ pub struct Faults {
 impl Faults {
     /// Prepares it, or tells why that is not possible.
     pub fn new() -> Result<Self> {
-        let skip = |e| {
-            Stop::skip(format_args!(
-                "no allocation fails on demand ({e}): needs root, FAILSLAB, FAULT_INJECTION_DEBUG_FS"
-            ))
-        };
+        let what = "make an allocation fail on demand (FAILSLAB, FAULT_INJECTION_DEBUG_FS)";
         let mut before = Vec::new();
         for (name, value) in SETTINGS {
             let path = Path::new(DEBUGFS).join(name);
@@ -41,7 +38,7 @@ impl Faults {
                 Ok(text) => before.push((path, text, value)),
                 // Of the others a kernel may have none.
                 Err(_) if !name.starts_with("failslab") => {}
-                Err(e) => return Err(skip(e)),
+                Err(e) => return Err(lacks(what, e, &[Errno::NOENT])),
             }
         }
         let back: Vec<(PathBuf, String)> = before
@@ -61,7 +58,7 @@ impl Faults {
             .write(true)
             .open("/proc/thread-self/fail-nth");
         Ok(Self {
-            nth: nth.map_err(skip)?,
+            nth: nth.map_err(|e| lacks(what, e, &[Errno::NOENT]))?,
             _undo: undo,
         })
     }

@@ -2,7 +2,7 @@
 
 //! A pool of huge pages, which a system has none of by itself.
 
-use crate::outcome::{Result, Stop};
+use crate::outcome::{cannot, Result, Stop};
 use crate::sysctl::Sysctl;
 use rmmap_procfs::process::meminfo;
 use rmmap_sys::rustix::fs::{ftruncate, memfd_create, MemfdFlags};
@@ -21,7 +21,7 @@ impl HugePool {
         let sysctl = Sysctl::set("vm/nr_hugepages", pages)?;
         if sysctl.value()? < pages {
             // Memory may be in pieces: once more, of what compaction and dropped caches give.
-            let none = |e| Stop::skip(format_args!("cannot make room for huge pages: {e}"));
+            let none = |e| cannot("make room for huge pages", e);
             std::fs::write("/proc/sys/vm/drop_caches", "3").map_err(none)?;
             std::fs::write("/proc/sys/vm/compact_memory", "1").map_err(none)?;
             sysctl.change(pages)?;

@@ -2,7 +2,7 @@
 
 //! File systems that a test mounts for itself.
 
-use crate::outcome::{errno, Result, Stop};
+use crate::outcome::{cannot, Result, Stop};
 use rmmap_sys::mounts::unshare_mounts;
 use rmmap_sys::rustix::fs::OFlags;
 use rmmap_sys::rustix::mount::{mount, MountFlags};
@@ -21,12 +21,10 @@ pub struct Mounts(());
 impl Mounts {
     /// Prepares a writable folder to mount in, or tells why that is not possible.
     pub fn new() -> Result<Self> {
-        let skip =
-            |what: &str, e| Stop::skip(format_args!("cannot {what}: {}; run it as root", errno(e)));
-        unshare_mounts().map_err(|e| skip("have mounts of its own", e))?;
+        unshare_mounts().map_err(|e| cannot("unshare the mounts", e))?;
         let none = MountFlags::empty();
         mount("rmmap-selftest", TOP, "tmpfs", none, None)
-            .map_err(|e| skip("mount a tmpfs on /mnt", e))?;
+            .map_err(|e| cannot("mount a tmpfs on /mnt", e))?;
         Ok(Self(()))
     }
 
@@ -50,10 +48,10 @@ impl Mounts {
         match mount(source, &target, kind, flags, data.as_c_str()) {
             Ok(()) => Ok(target),
             Err(Errno::NODEV) => Err(Stop::skip(format_args!("this kernel has no {kind}"))),
-            Err(e) => Err(Stop::skip(format_args!(
-                "cannot mount {kind} with the options {options:?}: {}",
-                errno(e)
-            ))),
+            Err(e) => {
+                let what = format!("mount {kind} with the options {options:?}");
+                Err(cannot(what, e))
+            }
         }
     }
 

@@ -31,6 +31,31 @@ impl Stop {
     }
 }
 
+/// Returns the reason to skip a test for a user who may not do `what`; any other error is a
+/// failure: who is root is not told to be it.
+#[track_caller]
+pub fn cannot(what: impl Display, e: impl Into<std::io::Error>) -> Stop {
+    let e = e.into();
+    match Errno::from_io_error(&e) {
+        Some(Errno::PERM | Errno::ACCESS) => {
+            Stop::skip(format_args!("cannot {what}: {e}; run it as root"))
+        }
+        _ => Stop::fail(format_args!("cannot {what}: {e}")),
+    }
+}
+
+/// As [`cannot`], where an error says that the kernel lacks something: then that is the reason.
+#[track_caller]
+pub fn lacks(what: impl Display, e: impl Into<std::io::Error>, missing: &[Errno]) -> Stop {
+    let e = e.into();
+    match Errno::from_io_error(&e) {
+        Some(errno) if missing.contains(&errno) => {
+            Stop::skip(format_args!("this kernel cannot {what}: {e}"))
+        }
+        _ => cannot(what, e),
+    }
+}
+
 /// Returns how a test ended whose clean-up ended with `after`. A failed clean-up is a failure,
 /// also of a test that was skipped; two failures are told both.
 pub fn both(test: Result, after: Result) -> Result {
@@ -237,6 +262,25 @@ mod tests {
         assert_eq!(both(fail.clone(), skip.clone()), fail);
         assert_eq!(text(both(fail.clone(), fail)), "left\nleft");
         assert_eq!(both(skip.clone(), skip.clone()), skip);
+    }
+
+    #[test]
+    fn only_a_lack_of_permission_is_a_reason_to_be_root() {
+        for e in [Errno::PERM, Errno::ACCESS] {
+            match cannot("set it", e) {
+                Stop::Skip(why) => assert!(why.ends_with("; run it as root"), "{why}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        for e in [Errno::INVAL, Errno::NOMEM, Errno::BUSY, Errno::NOENT] {
+            assert!(matches!(cannot("set it", e), Stop::Fail(_)), "{e}");
+        }
+        let missing = [Errno::NOENT];
+        assert!(matches!(lacks("", Errno::NOENT, &missing), Stop::Skip(_)));
+        assert!(matches!(lacks("", Errno::INVAL, &missing), Stop::Fail(_)));
+        assert!(matches!(lacks("", Errno::PERM, &missing), Stop::Skip(_)));
+        let no_number = std::io::Error::other("no number");
+        assert!(matches!(cannot("", no_number), Stop::Fail(_)));
     }
 
     #[test]

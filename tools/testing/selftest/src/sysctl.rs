@@ -2,7 +2,8 @@
 
 //! Settings of the whole system that a test needs otherwise, and that come back afterwards.
 
-use crate::outcome::{Result, Stop};
+use crate::outcome::{cannot, lacks, Result, Stop};
+use rmmap_sys::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -17,14 +18,16 @@ pub struct Sysctl {
 }
 
 impl Sysctl {
-    /// Sets `name` (`vm/overcommit_memory`), or tells why that is not possible.
+    /// Sets `name` (`vm/overcommit_memory`), or skips the test where the kernel has no such setting
+    /// or the user may not change it.
     pub fn set(name: &str, value: impl ToString) -> Result<Self> {
         let path = path(name);
-        let skip = |e| Stop::skip(format_args!("cannot set {name}: {e}; run it as root"));
-        let before = fs::read_to_string(&path).map_err(skip)?;
-        let file = OpenOptions::new().write(true).open(&path).map_err(skip)?;
+        let what = format!("set {name}");
+        let before = fs::read_to_string(&path).map_err(|e| lacks(&what, e, &[Errno::NOENT]))?;
+        let file = OpenOptions::new().write(true).open(&path);
+        let file = file.map_err(|e| cannot(&what, e))?;
         let sysctl = Self { file, path, before };
-        sysctl.change(value).map_err(skip)?;
+        sysctl.change(value).map_err(|e| cannot(&what, e))?;
         Ok(sysctl)
     }
 
@@ -122,9 +125,21 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_set_is_a_reason_to_skip() {
+    fn what_the_kernel_lacks_is_a_reason_to_skip() {
         match Sysctl::set("vm/there-is-no-such", 1) {
-            Err(Stop::Skip(why)) => assert!(why.starts_with("cannot set vm/there-is-no-such: ")),
+            Err(Stop::Skip(why)) => {
+                assert!(why.starts_with("this kernel cannot set vm/there-is-no-such: "));
+                assert!(!why.contains("root"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_refused_is_a_failure() {
+        // Of a file that anyone may open for writing; what is no number is EINVAL.
+        match Sysctl::set("../self/coredump_filter", "no number") {
+            Err(Stop::Fail(why)) => assert!(why.contains("cannot set"), "{why}"),
             other => panic!("{other:?}"),
         }
     }

@@ -2,9 +2,10 @@
 
 //! The kernel's tracing, for what a program cannot see of itself.
 
-use crate::outcome::{Result, Stop};
+use crate::outcome::{lacks, Result, Stop};
 use crate::undo::Undo;
 use rmmap_sys::rustix::mount::{mount, MountFlags};
+use rmmap_sys::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,10 @@ use std::path::{Path, PathBuf};
 pub fn folder(needed: &str, option: &str) -> Result<PathBuf> {
     let path = Path::new("/sys/kernel/tracing");
     if !path.join("events").exists() {
-        let skip = |e| Stop::skip(format_args!("tracefs is not mounted and cannot be: {e}"));
-        mount("tracefs", path, "tracefs", MountFlags::empty(), None).map_err(skip)?;
+        // The kernel has the folder if it has tracefs.
+        let missing = [Errno::NODEV, Errno::NOENT];
+        mount("tracefs", path, "tracefs", MountFlags::empty(), None)
+            .map_err(|e| lacks("mount tracefs", e, &missing))?;
     }
     match path.join(needed).exists() {
         true => Ok(path.to_owned()),

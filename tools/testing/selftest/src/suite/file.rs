@@ -6,7 +6,7 @@
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
 use crate::counting::stats;
-use crate::outcome::{Result, Stop};
+use crate::outcome::{lacks, Result, Stop};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{
     fallocate, fchmod, fcntl_add_seals, fstat, ftruncate, futimens, stat, FallocateFlags, FileType,
@@ -270,7 +270,8 @@ fn fdinfo(device: &Device) -> Result<HashMap<String, Vec<u64>>> {
 
 fn statistics_are_announced(cx: &Context) -> Result {
     let file = "/sys/kernel/debug/rmmap/statistics";
-    let said = read_to_string(file).map_err(|e| Stop::skip(format_args!("no {file}: {e}")))?;
+    let missing = [Errno::NOENT];
+    let said = read_to_string(file).map_err(|e| lacks("show debugfs", e, &missing))?;
     let want = match cx.device()?.stats() {
         Ok(_) => "compiled in\n",
         Err(Errno::OPNOTSUPP) => "compiled out\n",

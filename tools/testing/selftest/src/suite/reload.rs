@@ -5,7 +5,7 @@
 use crate::context::{Context, P};
 use crate::counting::stats;
 use crate::loader::NAME;
-use crate::outcome::{Result, Stop};
+use crate::outcome::{lacks, Result, Stop};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_procfs::process::{meminfo, vmstat};
 use rmmap_sys::rustix::fs::OFlags;
@@ -109,7 +109,7 @@ struct Log(std::fs::File);
 
 impl Log {
     fn open() -> Result<Self> {
-        let skip = |e| Stop::skip(format_args!("cannot read the kernel log: {e}"));
+        let skip = |e| lacks("show its log", e, &[Errno::NOENT]);
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let fd = Device::open_path("/dev/kmsg", flags).map_err(skip)?;
         let file = std::fs::File::from(std::os::fd::OwnedFd::from(fd));

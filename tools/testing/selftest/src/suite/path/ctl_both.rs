@@ -6,7 +6,7 @@
 
 use crate::context::Context;
 use crate::ctl::Ctl;
-use crate::outcome::{Result, Stop};
+use crate::outcome::{lacks, Result};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::OFlags;
 use rmmap_sys::Errno;
@@ -22,7 +22,7 @@ fn ctl_both_hooks_warn(_: &Context) -> Result {
     let ctl = Ctl::open("both")?;
     // The kernel warns once after it started, unless it is made to forget.
     let forget = write("/sys/kernel/debug/clear_warn_once", "1");
-    forget.map_err(|e| Stop::skip(format_args!("cannot write debugfs' clear_warn_once: {e}")))?;
+    forget.map_err(|e| lacks("forget its warnings (debugfs)", e, &[Errno::NOENT]))?;
     let mut log = open_log_at_its_end()?;
     for _ in 0..2 {
         check_err!(ctl.pages(1).map(&ctl), Errno::NODEV);

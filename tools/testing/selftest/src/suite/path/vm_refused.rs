@@ -7,7 +7,7 @@
 use crate::context::{Context, P};
 use crate::disk;
 use crate::mounts::Mounts;
-use crate::outcome::{errno, Result, Stop};
+use crate::outcome::{cannot, errno, Result, Stop};
 use crate::{cases, check_eq, check_err};
 use rmmap_sys::fanotify::PreContent;
 use rmmap_sys::process::read_implies_exec;
@@ -56,7 +56,7 @@ fn appraise(mounts: &Mounts) -> Result {
             .open(policy)?
             .write_all(rule.as_bytes())
     };
-    write().map_err(|e| Stop::skip(format_args!("IMA does not take a rule: {e}")))
+    write().map_err(|e| cannot("give IMA a rule", e))
 }
 
 fn security_module_refuses(cx: &Context) -> Result {
