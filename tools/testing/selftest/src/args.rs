@@ -2,6 +2,7 @@
 
 //! The command line of `rmmap selftest`.
 
+use crate::skips::Kernel;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -38,6 +39,11 @@ pub struct Args {
     /// How often the load/map/unload test loads the module.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub cycles: u32,
+
+    /// The lab's kernel that this is: a skip that `expected-skips.toml` does not list for it is a
+    /// failure. Without it no skip is judged.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub kernel: Option<Kernel>,
 
     /// What to test: rmmap, or memfd to see whether the tests' expectations are the kernel's.
     #[arg(long, value_enum, default_value_t = Object::Rmmap)]

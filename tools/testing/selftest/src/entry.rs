@@ -83,6 +83,7 @@ mod tests {
             param: Vec::new(),
             time_scale: 1.0,
             cycles: 1,
+            kernel: None,
             object,
         };
         pick(&args).iter().map(Entry::name).collect()

@@ -31,6 +31,7 @@
 //! | [`tracing`] | the kernel's tracing, for what a program cannot see of itself |
 //! | [`undo`] | what is undone even if a test is killed |
 //! | [`entry`] | what a report has a line for |
+//! | [`skips`] | the skips that are expected, by kernel |
 //! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
 //! | [`table`] | rows and tests, for other programs |
@@ -64,7 +65,7 @@ pub mod outcome;
 pub mod race;
 pub mod rlimit;
 pub mod rows;
-
+pub mod skips;
 pub mod suite;
 pub mod sysctl;
 pub mod table;
@@ -75,3 +76,4 @@ pub mod view;
 
 pub use args::Args;
 pub use harness::run;
+pub use skips::expected_skips;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         param: vec![],
         time_scale: 1.0,
         cycles: 1,
+        kernel: None,
         object: Object::Memfd,
     })
 }
