@@ -34,6 +34,7 @@
 //! | [`skips`] | the skips that are expected, by kernel |
 //! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
+//! | [`waiting`] | waits for a state, not for a time |
 //! | [`table`] | rows and tests, for other programs |
 //! | `message` | a test's result on its way to the harness |
 //! | [`harness`] | runs one test in a child and prints what came of it |
@@ -73,6 +74,7 @@ pub mod terminal;
 pub mod tracing;
 pub mod undo;
 pub mod view;
+pub mod waiting;
 
 pub use args::Args;
 pub use harness::run;

@@ -7,13 +7,15 @@ use crate::context::{Context, P};
 use crate::ctl::Ctl;
 use crate::outcome::{errno, Result, Stop};
 use crate::view::{resident, vmas};
+use crate::waiting::{until_blocked, MMAP};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rmmap_sys::rustix::thread::gettid;
 use rmmap_sys::userfaultfd::Mode;
 use rmmap_sys::{Errno, MapOptions, Mapping, Userfaultfd};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{scope, sleep};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread::scope;
 use std::time::Duration;
 
 cases! {
@@ -50,6 +52,7 @@ fn anonymous(cx: &Context) -> Result<Mapping> {
 /// Maps something over the pages 4 to 8 of memory that a userfaultfd is told of. There has to be one
 /// event, of just these pages, and mmap has to wait until it is read. Returns how mmap ended.
 fn map_over_watched(
+    cx: &Context,
     m: &mut Mapping,
     options: MapOptions,
     fd: BorrowedFd<'_>,
@@ -57,17 +60,16 @@ fn map_over_watched(
     let uffd = userfaultfd()?;
     uffd.register(m, Mode::Missing)?;
     let victims = m.address_of(4 * P)..m.address_of(8 * P);
-    let done = AtomicBool::new(false);
+    let id = AtomicI32::new(0);
     let (waited, event, mapped) = scope(|scope| {
         let mapper = scope.spawn(|| {
-            let mapped = m.map_over(4 * P, &options, Some(fd));
-            done.store(true, Ordering::SeqCst);
-            mapped
+            id.store(gettid().as_raw_nonzero().get(), Ordering::SeqCst);
+            m.map_over(4 * P, &options, Some(fd))
         });
         let came = has_event(&uffd, Duration::from_secs(20))?;
-        // Long enough for an mmap that does not wait, many times over.
-        sleep(Duration::from_millis(200));
-        let waited = !done.load(Ordering::SeqCst);
+        // An mmap that does not wait is never seen to sleep, and its thread ends.
+        let thread = format!("/proc/self/task/{}", id.load(Ordering::SeqCst));
+        let waited = until_blocked(cx, &thread, &[MMAP]);
         // Whatever is wrong, the event is read: the mapper cannot go on without.
         let event = if came { uffd.unmapped()? } else { None };
         let mapped = mapper.join();
@@ -75,7 +77,7 @@ fn map_over_watched(
         Ok::<_, Stop>((waited, event, mapped))
     })?;
     check_eq!(event, Some(victims), "the addresses of the event");
-    check!(waited, "mmap returned before the event was read");
+    waited?;
     check!(
         !has_event(&uffd, Duration::ZERO)?,
         "there is a second event"
@@ -88,7 +90,7 @@ fn unmap_event_is_waited_for(cx: &Context) -> Result {
     for kind in [Kind::Region, Kind::Device] {
         let area = Area::new(kind, 4)?;
         let mut m = anonymous(cx)?;
-        map_over_watched(&mut m, area.whole(), area.as_fd())??;
+        map_over_watched(cx, &mut m, area.whole(), area.as_fd())??;
         check_eq!(
             names(&m)?,
             [(0, 4, false), (4, 8, true), (8, 16, false)],
@@ -106,7 +108,7 @@ fn unmap_event_of_a_failure(cx: &Context) -> Result {
     for name in ["fail", "fail-prep"] {
         let ctl = Ctl::open(name)?;
         let mut m = anonymous(cx)?;
-        let mapped = map_over_watched(&mut m, ctl.pages(4), ctl.as_fd())?;
+        let mapped = map_over_watched(cx, &mut m, ctl.pages(4), ctl.as_fd())?;
         check_err!(mapped, Errno::IO, "mmap of {name}");
         check_eq!(
             names(&m)?,
