@@ -46,6 +46,8 @@ pub(crate) const GFP_NOMEMALLOC: bindings::gfp_t = 1 << bindings::___GFP_NOMEMAL
 
 /// The order of a huge page, which covers what one page table of the lowest level maps.
 pub(crate) const PMD_ORDER: u32 = bindings::PMD_SHIFT - bindings::PAGE_SHIFT;
+/// The order of the largest page that a page table maps.
+pub(crate) const PUD_ORDER: u32 = bindings::PUD_SHIFT - bindings::PAGE_SHIFT;
 /// `XA_PRESENT` of `include/linux/xarray.h`.
 pub(crate) const XA_PRESENT: bindings::xa_mark_t = 8;
 /// `VM_LOCKED` of `include/linux/mm.h`.

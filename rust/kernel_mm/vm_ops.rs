@@ -92,7 +92,8 @@ pub trait VmOperations: Sized + 'static {
     type Atomic: Sync + 'static;
 
     /// The order of the pages that the VMA is said to have in `/proc/PID/smaps`
-    /// (`KernelPageSize`), for drivers that map large units; 0 says nothing.
+    /// (`KernelPageSize`), for drivers that map large units; 0 says nothing. An order above that of
+    /// the largest page of a page table (`PUD_ORDER`) does not compile.
     const PAGE_ORDER: u32 = 0;
 
     /// May userfaultfd write-protect pages of the VMA?

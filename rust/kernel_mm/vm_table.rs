@@ -52,6 +52,12 @@ macro_rules! optional {
 }
 
 impl<V: VmOperations> VmTable<V> {
+    /// Is [`VmOperations::PAGE_ORDER`] one of a page that a page table can map?
+    const PAGE_ORDER_IS_VALID: () = assert!(
+        V::PAGE_ORDER <= ffi::PUD_ORDER,
+        "PAGE_ORDER is larger than any page of a page table"
+    );
+
     const TABLE: bindings::vm_operations_struct = bindings::vm_operations_struct {
         open: optional!(V::HAS_OPEN || vm_private::is_used::<V>(), Self::open),
         close: optional!(V::HAS_CLOSE || vm_private::is_used::<V>(), Self::close),
@@ -62,7 +68,10 @@ impl<V: VmOperations> VmTable<V> {
         fault: optional!(V::HAS_FAULT, Self::fault),
         huge_fault: optional!(V::HAS_HUGE_FAULT, Self::huge_fault),
         map_pages: optional!(V::HAS_MAP_PAGES, Self::map_pages),
-        pagesize: optional!(V::PAGE_ORDER != 0, Self::pagesize),
+        pagesize: {
+            let () = Self::PAGE_ORDER_IS_VALID;
+            optional!(V::PAGE_ORDER != 0, Self::pagesize)
+        },
         page_mkwrite: optional!(V::HAS_PAGE_MKWRITE, Self::page_mkwrite),
         pfn_mkwrite: optional!(V::HAS_PFN_MKWRITE, Self::pfn_mkwrite),
         access: optional!(V::HAS_ACCESS, Self::access),

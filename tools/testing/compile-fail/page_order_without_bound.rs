@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VMA has pages that a page table can map: a larger order would wrap its size in bytes.
+
+//~ ERROR E0080
+//~ MESSAGE evaluation of `kernel_mm::vm_table::VmTable::<Vm>::PAGE_ORDER_IS_VALID` failed
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::{
+    fs::File,
+    prelude::*,
+    sync::aref::ARef, //
+};
+use kernel_mm::{
+    anon,
+    desc::VmAreaDesc,
+    file_ops::{
+        FileOperations,
+        Hook, //
+    },
+    vm_ops::VmOperations,
+    vma::Plain, //
+};
+
+/// The driver's mappings.
+struct Vm;
+
+#[vtable]
+impl VmOperations for Vm {
+    type OwnerModule = common::Owner;
+    type Data = ();
+    type Private = ();
+    type Kind = Plain;
+    type Atomic = ();
+
+    const PAGE_ORDER: u32 = 52;
+
+    fn atomic(data: &()) -> &() {
+        data
+    }
+}
+
+/// The driver's files.
+struct Files;
+
+#[vtable]
+impl FileOperations for Files {
+    type OwnerModule = common::Owner;
+    type Data = ();
+    type Vm = Vm;
+
+    fn mmap_prepare(_file: &File, _desc: &mut VmAreaDesc<'_, Vm>) -> Result {
+        Ok(())
+    }
+}
+
+/// Makes a file, for which there must be a table.
+pub fn file() -> Result<ARef<File>> {
+    anon::create_file::<Files>(c"[case]", Hook::MmapPrepare, ())
+}
