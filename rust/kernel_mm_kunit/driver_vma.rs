@@ -2,7 +2,13 @@
 
 //! `DriverVma`: which VMAs pass for a driver's own, and what can be done with those.
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
 use kernel_mm::{
     file_ops::FileOperations,
     vm_ops::VmOperations,
@@ -44,6 +50,46 @@ impl<const N: usize, const OPS: bool> FileOperations for BareFile<N, OPS> {
     }
 }
 
+/// Data of a VMA without contents whose drop can be seen.
+struct Empty;
+
+/// How many of [`Empty`] were dropped.
+static DROPPED: Atomic<i32> = Atomic::new(0);
+
+impl Drop for Empty {
+    fn drop(&mut self) {
+        DROPPED.add(1, Relaxed);
+    }
+}
+
+/// Mappings with such data.
+struct EmptyVm;
+
+#[vtable]
+impl VmOperations for EmptyVm {
+    type Data = ();
+    type Private = Empty;
+    type Kind = Pfn;
+    type Atomic = ();
+
+    fn atomic(data: &()) -> &() {
+        data
+    }
+}
+
+/// Files with such mappings.
+struct EmptyFile;
+
+#[vtable]
+impl FileOperations for EmptyFile {
+    type Data = ();
+    type Vm = EmptyVm;
+
+    fn mmap(_file: &kernel::fs::File, _vma: kernel_mm::vma::NewVma<'_, EmptyVm>) -> Result<Empty> {
+        Ok(Empty)
+    }
+}
+
 #[kernel::macros::kunit_tests(kernel_mm_driver_vma)]
 mod tests {
     use super::*;
@@ -55,10 +101,7 @@ mod tests {
         },
         frames, //
     };
-    use kernel::{
-        page::PAGE_SIZE,
-        sync::atomic::Relaxed, //
-    };
+    use kernel::page::PAGE_SIZE;
     use kernel_mm::{
         anon,
         file_ops::Hook,
@@ -119,6 +162,25 @@ mod tests {
         assert!(!is_of::<Bare<1, false>>(&mapping)?);
         assert!(!is_of::<Bare<2, false>>(&mapping)?);
         assert!(!is_of::<TestVm>(&mapping)?);
+        Ok(())
+    }
+
+    #[test]
+    fn data_without_contents_lives_as_long_as_the_vma() -> Result {
+        let file = anon::create_file::<EmptyFile>(c"[empty]", Hook::Mmap, ())?;
+        let before = DROPPED.load(Relaxed);
+        let mapping = UserMapping::new(&file, 4, 0, Share::Shared)?;
+        mapping.with_vma(0, |vma| {
+            let vma = DriverVma::<EmptyVm>::from_ref(vma).ok_or(ENODEV)?;
+            assert!(vma.private().is_some());
+            Ok(())
+        })?;
+        assert_eq!(DROPPED.load(Relaxed), before);
+        // It lives with the VMA, and with each part of it.
+        mapping.unmap_part(1, 1)?;
+        assert_eq!(DROPPED.load(Relaxed), before);
+        drop(mapping);
+        assert_eq!(DROPPED.load(Relaxed), before + 1);
         Ok(())
     }
 
