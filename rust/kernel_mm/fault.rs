@@ -30,6 +30,7 @@ use core::{
 };
 use kernel::{
     bindings,
+    current,
     pr_warn_once,
     prelude::*,
     sync::aref::ARef,
@@ -212,7 +213,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Answers that the lock was given back while the handler did what it had to do, and that the
     /// fault is to be repeated (`VM_FAULT_RETRY`); or gives the fault back, where the core wants an
-    /// answer now. The lock is given back when the handler has returned.
+    /// answer now, or a kernel thread took it. The lock is given back when the handler has returned.
     ///
     /// A handler must have made progress: a populate repeats the fault until it is answered in
     /// another way, or the process is killed.
@@ -221,6 +222,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         if self.has(bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
             && !self.has(bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT)
             && !self.was_retried()
+            && !is_kernel_thread()
         {
             Ok(self.answer(bindings::vm_fault_reason_VM_FAULT_RETRY))
         } else {
@@ -328,6 +330,13 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
     }
 }
 
+/// Does a kernel thread run here, in the address space of a process or for one (KVM's asynchronous
+/// page faults, for example)?
+fn is_kernel_thread() -> bool {
+    // SAFETY: The current task is valid, and `PF_KTHREAD` is set before a task runs for good.
+    unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
+}
+
 /// Gives the lock of a fault back, as `VM_FAULT_RETRY` promises.
 ///
 /// # Safety
@@ -336,12 +345,18 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
 pub(crate) unsafe fn give_lock_back(vmf: *mut bindings::vm_fault) {
     // SAFETY: The VMA is valid until the lock is given back.
     let file = unsafe { (*(*vmf).__bindgen_anon_1.vma).vm_file };
-    // Without the lock the mapping may go, and with its file the module that is running here. The
-    // last reference to a file is given up on the way to userspace (`fput()`).
+    // Without the lock the mapping may go, and with its file, and the module's reference that the
+    // file holds, the code that is running here.
     // SAFETY: The VMA holds its file.
     unsafe { bindings::get_file(file) };
     // SAFETY: By the contract of this function the fault holds the lock.
     unsafe { ffi::release_fault_lock(vmf) };
+    // If this is the last reference, the file goes by the task work of this thread, on its way to
+    // userspace, when the handler has long returned: `__fput_deferred()` in fs/file_table.c. That
+    // would leave the file of a kernel thread (PF_KTHREAD), or of one that has run its last task
+    // work, to a workqueue, which may release the module while this function runs. The first gets
+    // no such answer from `VmFault::retry()`, the second no page faults: `do_exit()` calls
+    // `exit_mm()` before `exit_task_work()`.
     // SAFETY: The reference is the one just taken.
     unsafe { bindings::fput(file) };
 }
