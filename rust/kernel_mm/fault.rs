@@ -13,8 +13,8 @@ use crate::{
     ffi,
     file_ops::FileState,
     folio::{
-        Folio,
-        LockedFolio, //
+        LockedFolio,
+        ZeroPage, //
     },
     page_cache::AddressSpace,
     pages::PageBlock,
@@ -24,16 +24,12 @@ use crate::{
         Pfn, //
     }, //
 };
-use core::{
-    marker::PhantomData,
-    mem::ManuallyDrop, //
-};
+use core::marker::PhantomData;
 use kernel::{
     bindings,
     current,
     pr_warn_once,
     prelude::*,
-    sync::aref::ARef,
     types::NotThreadSafe, //
 };
 
@@ -170,7 +166,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     ///
     /// A folio that does not hold that page of that file is answered with `SIGBUS` and a warning in
     /// the log instead: mapping it would show another file's memory.
-    pub fn locked(self, folio: LockedFolio) -> Answer<'a> {
+    pub fn locked(self, folio: LockedFolio<'_>) -> Answer<'a> {
         let pgoff = self.pgoff();
         if folio.mapping() != self.mapping().as_raw() || !folio.contains(pgoff) {
             pr_warn_once!("page fault answered with a folio of another place\n");
@@ -298,15 +294,14 @@ impl<'a, V: VmOperations<Kind = Pfn>> VmFault<'a, V> {
 pub struct CowFault<'a, V: VmOperations>(VmFault<'a, V>);
 
 impl<'a, V: VmOperations> CowFault<'a, V> {
-    /// Answers with a page whose contents are copied, whatever file it is of, if any. The core
-    /// locks it, copies, unlocks it and drops the reference; nobody ever maps it
-    /// (`do_cow_fault()` in mm/memory.c).
-    pub fn copy_of(self, folio: ARef<Folio>) -> Answer<'a> {
-        let folio = ManuallyDrop::new(folio);
-        // SAFETY: The folio is valid; its first page exists. The core takes the reference over.
-        let page = unsafe { ffi::folio_page0(folio.as_raw()) };
-        // SAFETY: By the type invariants.
-        unsafe { (*self.0.vmf).page = page };
+    /// Answers with zeroes to be copied. The core locks the page, copies, unlocks it and drops the
+    /// reference; nobody ever maps it (`do_cow_fault()` in mm/memory.c).
+    ///
+    /// A page that the file has is answered with [`VmFault::locked`], of which the core makes the
+    /// copy as well.
+    pub fn copy_of(self, zeroes: ZeroPage) -> Answer<'a> {
+        // SAFETY: By the type invariants. The core takes the reference over with the answer.
+        unsafe { (*self.0.vmf).page = zeroes.into_page() };
         Answer::from_raw(0)
     }
 

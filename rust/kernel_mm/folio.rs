@@ -2,20 +2,28 @@
 
 //! Folios: the pages of a file or of a driver, as one object of 2^order pages.
 //!
-//! One C struct, three types by what the holder has proven:
+//! One C struct, four types by what the holder has proven:
 //!
 //! - [`Folio`]: valid, reference-counted ([`ARef<Folio>`]), nothing else known.
 //! - [`NewFolio`]: just allocated, zeroed, in no page cache; nobody else knows it.
 //! - [`LockedFolio`]: a reference and the folio lock. It is unlocked once, by dropping it or by
 //!   handing it to the core as the answer to a page fault.
+//! - [`ZeroPage`]: a page of zeroes in no page cache, to be copied and never written.
+//!
+//! The last three do not deref to [`Folio`]. With a reference to a new folio somebody could lock it
+//! before [`AddressSpace::add_folio`] sets its lock, and the folio would have two owners of one
+//! lock. With a reference to a locked one somebody could copy its contents to a buffer that is a
+//! mapping of this very folio, and the page fault would wait for the lock for ever.
+//!
+//! [`AddressSpace::add_folio`]: crate::page_cache::AddressSpace::add_folio
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
 //! [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)
 
 use crate::ffi;
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
-    ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
@@ -29,7 +37,10 @@ use kernel::{
         ARef,
         AlwaysRefCounted, //
     },
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 
 /// A folio: 2^order contiguous pages with one reference count, one lock and one set of flags.
@@ -41,11 +52,12 @@ use kernel::{
 #[repr(transparent)]
 pub struct Folio(Opaque<bindings::folio>);
 
-// SAFETY: A folio may be used and released on any thread; its fields are protected by its lock,
-// its flags are atomic.
+// SAFETY: A folio may be used and released on any thread: `folio_put()` may be called from any
+// context, and no field that the methods read belongs to a thread.
 unsafe impl Send for Folio {}
 // SAFETY: The methods on `&Folio` may run in parallel: they read fields that do not change while a
-// reference is held, or copy page contents, which userspace may change at any time anyway.
+// reference is held (see `size`) and an atomic flag, or copy page contents by `copy_to_user()`,
+// which makes no Rust reference to them.
 unsafe impl Sync for Folio {}
 
 // SAFETY: `folio_get()` keeps a folio alive until the matching `folio_put()`.
@@ -69,8 +81,9 @@ impl Folio {
 
     /// Returns the size of the folio in bytes.
     pub fn size(&self) -> usize {
-        // SAFETY: By the type invariants the folio is valid; its size cannot change while a
-        // reference is held by somebody who does not split it.
+        // SAFETY: By the type invariants a reference is held. A folio is split with its reference
+        // count frozen at what the page cache and the splitter hold (`folio_ref_freeze()` in
+        // mm/huge_memory.c), which fails while there is one more: its size stays as it is.
         unsafe { ffi::folio_size(self.as_raw()) }
     }
 
@@ -110,8 +123,8 @@ impl Folio {
 
     /// Copies `len` bytes from `offset` (both in bytes, within the folio) to `iov`.
     ///
-    /// Returns the number of bytes copied; fewer than asked when userspace's buffer faults. May
-    /// sleep.
+    /// Returns the number of bytes copied; fewer than asked when userspace's buffer faults. Takes
+    /// page faults on the buffer, so that the caller must hold no folio lock. May sleep.
     pub fn copy_to_iter(&self, offset: usize, len: usize, iov: &mut IovIterDest<'_>) -> usize {
         let size = self.size();
         let offset = offset.min(size);
@@ -148,7 +161,8 @@ impl NewFolio {
     /// `gfp` is what the caller's `address_space` says. Above order 0 nothing is reclaimed or
     /// compacted, since smaller folios do as well. May sleep.
     pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
-        // SAFETY: Any flags and any order are fine; without memory the answer is null.
+        // SAFETY: The flags are those of an `address_space` or `GFP_KERNEL`, the order is one that
+        // the page cache takes: at most `MAX_PAGECACHE_ORDER`. Without memory the answer is null.
         let ptr = unsafe { ffi::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
         let folio = NonNull::new(ptr)?;
         // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
@@ -190,13 +204,18 @@ impl NewFolio {
         Some((Self(folio), copied))
     }
 
-    /// Allocates a zeroed page that belongs to no file, to be shown wherever zeroes are wanted.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`. May sleep.
-    pub fn zero_page() -> Result<ARef<Folio>> {
-        Ok(Self::alloc(bindings::GFP_KERNEL, 0).ok_or(ENOMEM)?.0)
+    /// Returns the order of the folio: it has 2^order pages.
+    pub fn order(&self) -> u32 {
+        self.0.order()
+    }
+
+    /// Returns the number of pages of the folio.
+    pub fn nr_pages(&self) -> usize {
+        self.0.nr_pages()
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::folio {
+        self.0.as_raw()
     }
 
     pub(crate) fn into_ref(self) -> ARef<Folio> {
@@ -204,11 +223,32 @@ impl NewFolio {
     }
 }
 
-impl Deref for NewFolio {
-    type Target = Folio;
+/// A page of zeroes that belongs to no file, to be copied where a private mapping is written.
+///
+/// # Invariants
+///
+/// The folio has order 0 and is in no page cache. Nobody maps or writes it: this type hands it to
+/// the core alone, to be copied from.
+#[derive(Clone)]
+pub struct ZeroPage(ARef<Folio>);
 
-    fn deref(&self) -> &Folio {
-        &self.0
+impl ZeroPage {
+    /// Allocates a page of zeroes. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self> {
+        let folio = NewFolio::alloc(bindings::GFP_KERNEL, 0).ok_or(ENOMEM)?;
+        // INVARIANT: A new folio is in no page cache, and known to nobody else.
+        Ok(Self(folio.into_ref()))
+    }
+
+    /// Hands a reference to the page to the caller.
+    pub(crate) fn into_page(self) -> *mut bindings::page {
+        let folio = ManuallyDrop::new(self.0);
+        // SAFETY: A reference is held; every folio has a first page.
+        unsafe { ffi::folio_page0(folio.as_raw()) }
     }
 }
 
@@ -217,13 +257,25 @@ impl Deref for NewFolio {
 /// While it is held the folio stays where it is in its page cache: it is neither truncated nor
 /// migrated. Dropping it unlocks the folio and gives the reference back.
 ///
+/// `'a` is a time during which the file or the lock lives that the folio was found under. A folio
+/// cannot be kept locked for longer.
+///
+/// What the types cannot refuse is the driver's duty: not to lock a second folio, or the same one
+/// again, while one is locked, and not to leak the lock (`core::mem::forget()`), which everybody
+/// who needs the page would wait for.
+///
 /// # Invariants
 ///
 /// The folio is locked, and this object is the one that unlocks it.
 #[must_use = "the folio is unlocked at once when the guard is unused"]
-pub struct LockedFolio(ManuallyDrop<ARef<Folio>>);
+pub struct LockedFolio<'a> {
+    folio: ManuallyDrop<ARef<Folio>>,
+    _life: PhantomData<&'a Folio>,
+    // Lockdep, and whoever reads a trace, take it that the thread that locks a folio unlocks it.
+    _nts: NotThreadSafe,
+}
 
-impl LockedFolio {
+impl<'a> LockedFolio<'a> {
     /// Takes over a reference and the lock.
     ///
     /// # Safety
@@ -231,15 +283,54 @@ impl LockedFolio {
     /// The folio is locked, and the caller hands the duty to unlock it over.
     pub(crate) unsafe fn from_locked(folio: ARef<Folio>) -> Self {
         // INVARIANT: By the contract of this function.
-        Self(ManuallyDrop::new(folio))
+        Self {
+            folio: ManuallyDrop::new(folio),
+            _life: PhantomData,
+            _nts: NotThreadSafe,
+        }
     }
 
     /// Locks a folio. May sleep.
-    pub fn lock(folio: ARef<Folio>) -> Self {
-        // SAFETY: A reference is held.
+    pub fn lock(folio: &'a Folio) -> Self {
+        // SAFETY: By the type invariants of `Folio` a reference is held.
         unsafe { ffi::folio_lock(folio.as_raw()) };
-        // SAFETY: Just locked.
-        unsafe { Self::from_locked(folio) }
+        // SAFETY: Just locked. `folio_lock()` waits for every other owner of the lock; a folio
+        // whose lock is not yet in use is a `NewFolio`, to which there is no reference.
+        unsafe { Self::from_locked(ARef::from(folio)) }
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::folio {
+        self.folio.as_raw()
+    }
+
+    /// Returns the size of the folio in bytes.
+    pub fn size(&self) -> usize {
+        self.folio.size()
+    }
+
+    /// Returns the order of the folio: it has 2^order pages.
+    pub fn order(&self) -> u32 {
+        self.folio.order()
+    }
+
+    /// Returns the number of pages of the folio.
+    pub fn nr_pages(&self) -> usize {
+        self.folio.nr_pages()
+    }
+
+    /// Returns whether the contents are valid; only such a folio may be shown to userspace.
+    pub fn is_uptodate(&self) -> bool {
+        self.folio.is_uptodate()
+    }
+
+    /// Returns whether page `index` of its file is lost, as [`Folio::is_lost`].
+    pub fn is_lost(&self, index: usize) -> bool {
+        self.folio.is_lost(index)
+    }
+
+    /// Returns whether the memory of one of its pages has failed.
+    pub fn has_hwpoisoned_page(&self) -> bool {
+        self.folio.has_hwpoisoned_page()
     }
 
     /// Hands both the lock and the reference to the caller, as a raw pointer.
@@ -290,27 +381,19 @@ impl LockedFolio {
         let copied = unsafe {
             bindings::copy_folio_from_iter_atomic(self.as_raw(), offset, len, iov.as_raw())
         };
-        // SAFETY: The folio is valid.
+        // SAFETY: The reference that is held keeps the folio.
         unsafe { ffi::flush_dcache_folio(self.as_raw()) };
-        // SAFETY: The folio is valid and locked, so that it cannot leave its page cache meanwhile.
+        // SAFETY: As above; the lock keeps the folio in its page cache, as the function asks.
         unsafe { bindings::folio_mark_dirty(self.as_raw()) };
         copied
     }
 }
 
-impl Deref for LockedFolio {
-    type Target = Folio;
-
-    fn deref(&self) -> &Folio {
-        &self.0
-    }
-}
-
-impl Drop for LockedFolio {
+impl Drop for LockedFolio<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the folio is locked and ours to unlock.
         unsafe { bindings::folio_unlock(self.as_raw()) };
-        // SAFETY: This is the only place, and `self.0` is not used again.
-        unsafe { ManuallyDrop::drop(&mut self.0) };
+        // SAFETY: Only the drop does this, which runs once, and `into_raw()` keeps it from running.
+        unsafe { ManuallyDrop::drop(&mut self.folio) };
     }
 }

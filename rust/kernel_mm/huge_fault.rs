@@ -83,7 +83,7 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
     /// folio with a page whose memory has failed (as `do_set_pmd()` refuses it), a
     /// VMA that does not hold the whole of the huge page, a private mapping that is written, and an
     /// order other than that of a PMD.
-    pub fn insert_folio(self, folio: LockedFolio) -> Answer<'a> {
+    pub fn insert_folio(self, folio: LockedFolio<'_>) -> Answer<'a> {
         let span = PAGE_SIZE << self.order;
         let start = self.fault.address() & !(span - 1);
         let fits = folio.order() == self.order

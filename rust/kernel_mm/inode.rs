@@ -394,8 +394,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
 }
 
 // SAFETY: Truncation and hole punching need an `InodeGuard`, or the VFS's lock of the inode.
-unsafe impl<D: InodeData> TruncationHeldOff for InodeGuard<'_, D> {
-    fn mapping(&self) -> &AddressSpace {
+unsafe impl<'m, D: InodeData> TruncationHeldOff<'m> for InodeGuard<'m, D> {
+    fn mapping(&self) -> &'m AddressSpace {
         self.inode.mapping()
     }
 }

@@ -126,21 +126,21 @@ impl Room {
 }
 
 /// A folio of a page cache, and how it got there.
-pub enum Found {
+pub enum Found<'a> {
     /// It was there.
-    Cached(LockedFolio),
+    Cached(LockedFolio<'a>),
     /// It was added just now, zeroed.
     Added {
         /// The folio.
-        folio: LockedFolio,
+        folio: LockedFolio<'a>,
         /// Whether a larger one had room, but could not be had, or was not tried.
         fell_back: bool,
     },
 }
 
-impl Found {
+impl<'a> Found<'a> {
     /// Returns the folio, however it got there.
-    pub fn into_folio(self) -> LockedFolio {
+    pub fn into_folio(self) -> LockedFolio<'a> {
         match self {
             Self::Cached(folio) | Self::Added { folio, .. } => folio,
         }
@@ -216,12 +216,12 @@ impl AddressSpace {
     ///
     /// `ENXIO` when the page lies past EOF. `ENOMEM` when the quota, the memory or the memory
     /// cgroup's limit is exhausted, even for a single page. `EINTR` when the process is being killed.
-    pub fn find_or_add<G: TruncationHeldOff, Q: Quota>(
+    pub fn find_or_add<'m, G: TruncationHeldOff<'m>, Q: Quota>(
         held: &G,
         index: usize,
         room: &Room,
         quota: &Q,
-    ) -> Result<Found> {
+    ) -> Result<Found<'m>> {
         let mapping = held.mapping();
         loop {
             if let Some(folio) = mapping.lock_folio(index) {
@@ -243,12 +243,12 @@ impl AddressSpace {
     /// # Errors
     ///
     /// `EEXIST` when the page is there by now, otherwise as [`AddressSpace::find_or_add`].
-    pub fn add_largest<G: TruncationHeldOff, Q: Quota>(
+    pub fn add_largest<'m, G: TruncationHeldOff<'m>, Q: Quota>(
         held: &G,
         index: usize,
         room: &Room,
         quota: &Q,
-    ) -> Result<Found> {
+    ) -> Result<Found<'m>> {
         let end = held.mapping().size_pages();
         if index >= end {
             return Err(ENXIO);
@@ -267,7 +267,11 @@ impl AddressSpace {
     /// returns how many were added. They are unlocked. May sleep.
     ///
     /// It ends early where a page cannot be added, and when the process is being killed.
-    pub fn fill<G: TruncationHeldOff, Q: Quota>(held: &G, pages: Range<usize>, quota: &Q) -> usize {
+    pub fn fill<'m, G: TruncationHeldOff<'m>, Q: Quota>(
+        held: &G,
+        pages: Range<usize>,
+        quota: &Q,
+    ) -> usize {
         let mapping = held.mapping();
         let end = pages.end.min(mapping.size_pages());
         let (mut index, mut added) = (pages.start, 0);
@@ -383,12 +387,12 @@ impl AddressSpace {
     }
 
     /// Adds a zeroed folio of 2^`order` pages that holds page `index`.
-    fn add_one<G: TruncationHeldOff, Q: Quota>(
+    fn add_one<'m, G: TruncationHeldOff<'m>, Q: Quota>(
         held: &G,
         index: usize,
         order: u32,
         quota: &Q,
-    ) -> Result<LockedFolio> {
+    ) -> Result<LockedFolio<'m>> {
         let pages = 1 << order;
         let charged = Charged::new(quota, pages)?;
         let folio = held.mapping().alloc_folio(order).ok_or(ENOMEM)?;

@@ -65,9 +65,11 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
     pub fn lock(self) -> core::result::Result<LockedMkwrite<'a>, Answer<'a>> {
         // SAFETY: By the type invariants the page is valid.
         let folio = unsafe { crate::ffi::page_folio((*self.0.as_raw()).page) };
-        // SAFETY: The core holds a reference, so that the folio is valid.
-        let folio: &Folio = unsafe { &*folio.cast() };
-        let folio = LockedFolio::lock(ARef::from(folio));
+        // SAFETY: The core holds a reference until this fault is answered (`folio_get()` before
+        // `do_page_mkwrite()` in mm/memory.c), which no answer outlives. Hence the folio is valid
+        // for 'a, and nobody else's before its lock is in use: it is mapped.
+        let folio: &'a Folio = unsafe { &*folio.cast() };
+        let folio = LockedFolio::lock(folio);
         if folio.mapping() != self.0.mapping().as_raw() {
             drop(folio);
             return Err(self.0.nopage());
@@ -91,13 +93,13 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
 
 /// A store that waits for its answer with the folio locked.
 pub struct LockedMkwrite<'a> {
-    folio: LockedFolio,
+    folio: LockedFolio<'a>,
     _fault: core::marker::PhantomData<fn(&'a ()) -> &'a ()>,
 }
 
 impl<'a> LockedMkwrite<'a> {
     /// Returns the folio that is about to be written.
-    pub fn folio(&self) -> &LockedFolio {
+    pub fn folio(&self) -> &LockedFolio<'a> {
         &self.folio
     }
 

@@ -58,9 +58,9 @@ unsafe impl Sync for AddressSpace {}
 ///
 /// While a value of the type lives, no page of [`TruncationHeldOff::mapping`] is truncated, and the
 /// file's size does not shrink.
-pub unsafe trait TruncationHeldOff {
+pub unsafe trait TruncationHeldOff<'m> {
     /// The page cache that the lock is of.
-    fn mapping(&self) -> &AddressSpace;
+    fn mapping(&self) -> &'m AddressSpace;
 }
 
 /// A folio could not be added; it is given back with the reason.
@@ -133,7 +133,7 @@ impl AddressSpace {
     }
 
     /// Finds and locks the folio that holds page `index`, or returns `None`. May sleep.
-    pub fn lock_folio(&self, index: usize) -> Option<LockedFolio> {
+    pub fn lock_folio(&self, index: usize) -> Option<LockedFolio<'_>> {
         // SAFETY: The page cache is valid.
         let folio = from_err_ptr(unsafe { ffi::filemap_lock_folio(self.as_raw(), index) }).ok()?;
         // SAFETY: `filemap_lock_folio()` returned a folio and took a reference for us.
@@ -163,11 +163,11 @@ impl AddressSpace {
     ///
     /// [`AddError`] gives the folio back: with `EINVAL` for one that reaches past EOF, lies at no
     /// multiple of its size or is larger than the cache takes.
-    pub fn add_folio<G: TruncationHeldOff>(
+    pub fn add_folio<'m, G: TruncationHeldOff<'m>>(
         held: &G,
         folio: NewFolio,
         index: usize,
-    ) -> core::result::Result<LockedFolio, AddError> {
+    ) -> core::result::Result<LockedFolio<'m>, AddError> {
         let end = index.saturating_add(folio.nr_pages());
         // The size may grow meanwhile; it does not shrink while truncation is held off.
         if end > held.mapping().size_pages() {
@@ -192,7 +192,7 @@ impl AddressSpace {
         &self,
         folio: NewFolio,
         index: usize,
-    ) -> core::result::Result<LockedFolio, AddError> {
+    ) -> core::result::Result<LockedFolio<'_>, AddError> {
         if index & (folio.nr_pages() - 1) != 0 || folio.order() > self.max_order() {
             return Err(AddError {
                 error: EINVAL,
@@ -273,8 +273,8 @@ pub struct InvalidateShared<'a> {
 }
 
 // SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`, the only place).
-unsafe impl TruncationHeldOff for InvalidateShared<'_> {
-    fn mapping(&self) -> &AddressSpace {
+unsafe impl<'m> TruncationHeldOff<'m> for InvalidateShared<'m> {
+    fn mapping(&self) -> &'m AddressSpace {
         self.mapping
     }
 }

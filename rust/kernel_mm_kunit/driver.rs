@@ -26,7 +26,7 @@ use kernel_mm::{
         Hook,
         OpenInode, //
     },
-    folio::NewFolio,
+    folio::ZeroPage,
     inode::{
         Inode,
         InodeData, //
@@ -165,7 +165,7 @@ impl VmOperations for TestVm {
             return vmf.locked(folio);
         }
         let vmf = match vmf.into_cow() {
-            Ok(cow) if mode == Mode::CowOfZeroes => match NewFolio::zero_page() {
+            Ok(cow) if mode == Mode::CowOfZeroes => match ZeroPage::new() {
                 Ok(page) => return cow.copy_of(page),
                 Err(_) => return cow.into_fault().no_memory(),
             },

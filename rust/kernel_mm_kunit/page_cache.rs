@@ -14,7 +14,6 @@ mod tests {
     use kernel::page::PAGE_SIZE;
     use kernel_mm::{
         file_ops::Hook,
-        folio::NewFolio,
         page_cache::AddressSpace, //
     };
 
@@ -23,8 +22,13 @@ mod tests {
     }
 
     #[test]
-    fn zero_page_is_one_page_up_to_date() -> Result {
-        let page = NewFolio::zero_page()?;
+    fn new_page_is_one_page_up_to_date() -> Result {
+        let fixture = fixture()?;
+        let mapping = fixture.inode.mapping();
+        let held = mapping.invalidate_lock_shared();
+        let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        assert_eq!((folio.order(), folio.nr_pages()), (0, 1));
+        let page = AddressSpace::add_folio(&held, folio, 0).map_err(|e| e.error)?;
         assert_eq!(page.size(), PAGE_SIZE);
         assert_eq!(page.order(), 0);
         assert_eq!(page.nr_pages(), 1);

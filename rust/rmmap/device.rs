@@ -18,7 +18,6 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sync::{
-        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -28,10 +27,7 @@ use kernel::{
 };
 use kernel_mm::{
     file_ops::Hook,
-    folio::{
-        Folio,
-        NewFolio, //
-    },
+    folio::ZeroPage,
     mem::total_ram_bytes,
     pseudo_fs::{
         InternalMount,
@@ -100,7 +96,7 @@ pub(crate) struct Device {
     /// What happened to all regions, those that are gone included.
     pub(crate) counters: Counters,
     /// What a private write to a hole is given to copy; never mapped, never written.
-    zero_page: ARef<Folio>,
+    zero_page: ZeroPage,
     /// Pages that all regions hold.
     used: Atomic<i64>,
     /// Regions that exist.
@@ -114,7 +110,7 @@ impl Device {
             hook,
             policy: PolicyCell::new(policy),
             counters: Counters::new()?,
-            zero_page: NewFolio::zero_page()?,
+            zero_page: ZeroPage::new()?,
             used: Atomic::new(0),
             regions: Atomic::new(0),
         };
@@ -153,7 +149,7 @@ impl Device {
     }
 
     /// Returns a reference to the page of zeroes.
-    pub(crate) fn zero_page(&self) -> ARef<Folio> {
+    pub(crate) fn zero_page(&self) -> ZeroPage {
         self.zero_page.clone()
     }
 }

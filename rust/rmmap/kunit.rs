@@ -83,7 +83,7 @@ mod region {
     }
 
     /// Finds page `index` of `region`, or adds and counts it.
-    fn find_or_add<G: TruncationHeldOff>(region: &Region, held: &G, index: usize) -> Result {
+    fn find_or_add<'m, G: TruncationHeldOff<'m>>(region: &Region, held: &G, index: usize) -> Result {
         match AddressSpace::find_or_add(held, index, &Room::page(index), region)? {
             Found::Cached(_) => {}
             Found::Added { folio, fell_back } => region.count_new(folio.order(), fell_back),

@@ -3,7 +3,7 @@
 //! Pages are added with truncation held off only.
 
 //~ ERROR E0277
-//~ MESSAGE the trait bound `AddressSpace: TruncationHeldOff` is not satisfied
+//~ MESSAGE the trait bound `AddressSpace: TruncationHeldOff<'_>` is not satisfied
 
 #[path = "common.rs"]
 mod common;

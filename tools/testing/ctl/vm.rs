@@ -24,7 +24,7 @@ use kernel_mm::{
         Answer,
         VmFault, //
     },
-    folio::NewFolio,
+    folio::ZeroPage,
     insert::{
         Found,
         Room,
@@ -134,7 +134,7 @@ impl VmOperations for NoAround {
             },
             Ctl::CowZero | Ctl::CowDone => match vmf.into_cow() {
                 Ok(cow) if ctl == Ctl::CowDone => cow.done_without_copy(),
-                Ok(cow) => match NewFolio::zero_page() {
+                Ok(cow) => match ZeroPage::new() {
                     Ok(page) => cow.copy_of(page),
                     Err(_) => cow.into_fault().no_memory(),
                 },

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A locked folio gives no reference to be used without regard to the lock.
+
+//~ ERROR E0614
+//~ MESSAGE cannot be dereferenced
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::{
+    prelude::*,
+    sync::aref::ARef, //
+};
+use kernel_mm::{
+    folio::Folio,
+    page_cache::AddressSpace, //
+};
+
+/// Takes a reference whose holder may copy the contents to userspace.
+pub fn reference(mapping: &AddressSpace) -> Result<ARef<Folio>> {
+    let folio = mapping.lock_folio(0).ok_or(ENOENT)?;
+    Ok(ARef::from(&*folio))
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The thread that locked a folio unlocks it.
+
+//~ ERROR E0277
+//~ MESSAGE cannot be sent between threads safely
+
+#[path = "common.rs"]
+mod common;
+
+use kernel_mm::page_cache::AddressSpace;
+
+/// Locks a page and gives it to another thread.
+pub fn lock(mapping: &AddressSpace) {
+    send(mapping.lock_folio(0));
+}
+
+/// Another thread.
+fn send<T: Send>(_value: T) {}
