@@ -21,7 +21,8 @@ use crate::{
     vm_ops::VmOperations,
     vma::{
         DriverVma,
-        Pfn, //
+        Pfn,
+        Plain, //
     }, //
 };
 use core::marker::PhantomData;
@@ -161,29 +162,6 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
             || self.has(bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE)
     }
 
-    /// Answers with a folio of the mapped file (`VM_FAULT_LOCKED`). The core maps the page that was
-    /// asked for, and its neighbours in the folio, and unlocks the folio.
-    ///
-    /// A folio that does not hold that page of that file is answered with `SIGBUS` and a warning in
-    /// the log instead: mapping it would show another file's memory.
-    pub fn locked(self, folio: LockedFolio<'_>) -> Answer<'a> {
-        let pgoff = self.pgoff();
-        if folio.mapping() != self.mapping().as_raw() || !folio.contains(pgoff) {
-            pr_warn_once!("page fault answered with a folio of another place\n");
-            return self.sigbus();
-        }
-        if !folio.is_uptodate() {
-            // It stands for a page whose memory has failed: see `poison`.
-            return self.answer(bindings::vm_fault_reason_VM_FAULT_HWPOISON);
-        }
-        let folio = folio.into_raw();
-        // SAFETY: The folio is locked and holds that page.
-        let page = unsafe { ffi::folio_file_page(folio, pgoff) };
-        // SAFETY: By the type invariants. Lock and reference go to the core with the answer.
-        unsafe { (*self.vmf).page = page };
-        self.answer(bindings::vm_fault_reason_VM_FAULT_LOCKED)
-    }
-
     /// Turns the fault into one that may be answered with a page to copy from, or gives it back
     /// when the page is going to be mapped itself.
     pub fn into_cow(self) -> core::result::Result<CowFault<'a, V>, Self> {
@@ -263,6 +241,36 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     pub(crate) fn as_raw(&self) -> *mut bindings::vm_fault {
         self.vmf
+    }
+}
+
+impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
+    /// Answers with a folio of the mapped file (`VM_FAULT_LOCKED`). The core maps the page that was
+    /// asked for, and its neighbours in the folio, and unlocks the folio.
+    ///
+    /// A folio that does not hold that page of that file is answered with `SIGBUS` and a warning in
+    /// the log instead: mapping it would show another file's memory.
+    ///
+    /// In VMAs of another kind there are no folios of the page cache. The core takes huge pages of a
+    /// `VM_MIXEDMAP` or `VM_PFNMAP` VMA out without counting them, or giving their references back,
+    /// when a part of them is unmapped (`vma_is_special_huge()` in `__split_huge_pmd_locked()`,
+    /// mm/huge_memory.c).
+    pub fn locked(self, folio: LockedFolio<'_>) -> Answer<'a> {
+        let pgoff = self.pgoff();
+        if folio.mapping() != self.mapping().as_raw() || !folio.contains(pgoff) {
+            pr_warn_once!("page fault answered with a folio of another place\n");
+            return self.sigbus();
+        }
+        if !folio.is_uptodate() {
+            // It stands for a page whose memory has failed: see `poison`.
+            return self.answer(bindings::vm_fault_reason_VM_FAULT_HWPOISON);
+        }
+        let folio = folio.into_raw();
+        // SAFETY: The folio is locked and holds that page.
+        let page = unsafe { ffi::folio_file_page(folio, pgoff) };
+        // SAFETY: By the type invariants. Lock and reference go to the core with the answer.
+        unsafe { (*self.vmf).page = page };
+        self.answer(bindings::vm_fault_reason_VM_FAULT_LOCKED)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::{
     },
     ffi,
     insert::Room,
-    vm_ops::VmOperations, //
+    vm_ops::VmOperations,
+    vma::Plain, //
 };
 use core::ops::Range;
 use kernel::{
@@ -54,7 +55,9 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         // The page that faulted is in the VMA, so that neither of these can overflow.
         self.pgoff() - before..self.pgoff() + after
     }
+}
 
+impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
     /// Maps those of `pages` (indexes within the file) that the page cache holds, are unlocked and
     /// up to date, and answers the fault with them (`filemap_map_pages()`). Does not sleep.
     ///

@@ -16,7 +16,10 @@ use crate::{
     ffi,
     folio::LockedFolio,
     vm_ops::VmOperations,
-    vma::DriverVma, //
+    vma::{
+        DriverVma,
+        Plain, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -75,7 +78,9 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         self.fault
             .answer(bindings::vm_fault_reason_VM_FAULT_FALLBACK)
     }
+}
 
+impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
     /// Answers with a folio of the mapped file that has the order of the huge page
     /// (`vmf_insert_folio_pmd()`); a store is let through at once.
     ///

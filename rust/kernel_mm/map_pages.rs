@@ -15,7 +15,8 @@ use crate::{
         Answer,
         VmFault, //
     },
-    vm_ops::VmOperations, //
+    vm_ops::VmOperations,
+    vma::Plain, //
 };
 use kernel::bindings;
 
@@ -60,17 +61,21 @@ impl<'a, V: VmOperations> MapPages<'a, V> {
         V::atomic(self.fault.data())
     }
 
-    /// Maps those pages of the window that the page cache holds, are unlocked and up to date
-    /// (`filemap_map_pages()`).
-    pub fn map_resident(self) -> Answer<'a> {
-        // SAFETY: By the type invariants; the window is the one that the core asked for.
-        let ret =
-            unsafe { bindings::filemap_map_pages(self.fault.as_raw(), self.first, self.last) };
-        Answer::from_raw(ret)
-    }
-
     /// Maps nothing; the fault handler is asked.
     pub fn nothing(self) -> Answer<'a> {
         Answer::from_raw(0)
+    }
+}
+
+impl<'a, V: VmOperations<Kind = Plain>> MapPages<'a, V> {
+    /// Maps those pages of the window that the page cache holds, are unlocked and up to date
+    /// (`filemap_map_pages()`).
+    pub fn map_resident(self) -> Answer<'a> {
+        // SAFETY: By the type invariants the fault is valid and the window is the one that
+        // `do_fault_around()` asked for: it lies within the VMA and one page table. The VMA is of a
+        // kind whose pages the core counts.
+        let ret =
+            unsafe { bindings::filemap_map_pages(self.fault.as_raw(), self.first, self.last) };
+        Answer::from_raw(ret)
     }
 }

@@ -80,7 +80,7 @@ type MemoryRef = ARef<Inode<Memory>>;
 /// Answers with the page, allocated when it is missing.
 fn answer<'a, V>(vmf: VmFault<'a, V>) -> Answer<'a>
 where
-    V: VmOperations<Data = MemoryRef>,
+    V: VmOperations<Data = MemoryRef, Kind = Plain>,
 {
     vmf.data().0.fault.add(1, Relaxed);
     let mapping = vmf.data().mapping();

@@ -13,7 +13,8 @@ use crate::{
     },
     vm::{
         Around,
-        CtlVm, //
+        CtlVm,
+        OwnPages, //
     }, //
 };
 use core::marker::PhantomData;
@@ -36,11 +37,7 @@ use kernel_mm::{
         Opened,
         Placement, //
     },
-    vma::{
-        Mixed,
-        NewVma,
-        Plain, //
-    }, //
+    vma::NewVma, //
 };
 
 type Data = Arc<Device>;
@@ -138,9 +135,9 @@ pub(crate) struct LateFile;
 #[vtable]
 impl FileOperations for LateFile {
     type Data = Data;
-    type Vm = Around<Mixed>;
+    type Vm = OwnPages;
 
-    fn mmap(_file: &File, vma: NewVma<'_, Around<Mixed>>) -> Result {
+    fn mmap(_file: &File, vma: NewVma<'_, OwnPages>) -> Result {
         let device = vma.file_data();
         device.counts.count(Call::Hook);
         vma.insert_pages(vma.start(), &device.page)?;
@@ -166,9 +163,9 @@ pub(crate) struct PlacedFile;
 #[vtable]
 impl FileOperations for PlacedFile {
     type Data = Data;
-    type Vm = Around<Plain>;
+    type Vm = Around;
 
-    fn mmap(_file: &File, vma: NewVma<'_, Around<Plain>>) -> Result {
+    fn mmap(_file: &File, vma: NewVma<'_, Around>) -> Result {
         vma.file_data().counts.count(Call::Hook);
         Ok(())
     }
@@ -196,7 +193,7 @@ pub(crate) struct NoHookFile;
 #[vtable]
 impl FileOperations for NoHookFile {
     type Data = Data;
-    type Vm = Around<Plain>;
+    type Vm = Around;
 
     fn read_iter(kiocb: FileKiocb<'_, Data>, iov: &mut IovIterDest<'_>) -> Result<usize> {
         read(kiocb, iov)

@@ -44,7 +44,8 @@ use crate::{
         Closing,
         Frames,
         MappedCounts,
-        NoAround, //
+        NoAround,
+        OwnPages, //
     },
 };
 use kernel::{
@@ -58,10 +59,6 @@ use kernel_mm::{
     },
     misc::MiscRegistration,
     pseudo_fs::InternalMount,
-    vma::{
-        Mixed,
-        Plain, //
-    }, //
 };
 
 module! {
@@ -91,18 +88,18 @@ impl<F: OpenMisc<Context = Arc<Device>>> Group<F> {
 
 /// The module. The order of the fields is the order in which they go.
 struct Controls {
-    _mmap: Group<CtlFile<Around<Plain>>>,
-    _prepare: Group<CtlFile<Around<Plain>>>,
+    _mmap: Group<CtlFile<Around>>,
+    _prepare: Group<CtlFile<Around>>,
     _no_around: Group<CtlFile<NoAround>>,
     _closing: Group<CtlFile<Closing>>,
     _closing_prepare: Group<CtlFile<Closing>>,
     _mapped: Group<CtlFile<MappedCounts>>,
-    _mixed: Group<CtlFile<Around<Mixed>>>,
+    _mixed: Group<CtlFile<OwnPages>>,
     _frames: Group<CtlFile<Frames>>,
     _bare: Group<CtlFile<Bare>>,
-    _sync: Group<CtlFile<Around<Plain>, MmapSync>>,
-    _unsigned: Group<CtlFile<Around<Plain>, UnsignedOffset>>,
-    _both: Group<CtlFile<Around<Plain>, BothHooks>>,
+    _sync: Group<CtlFile<Around, MmapSync>>,
+    _unsigned: Group<CtlFile<Around, UnsignedOffset>>,
+    _both: Group<CtlFile<Around, BothHooks>>,
     _late: Group<LateFile>,
     _placed: Group<PlacedFile>,
     _no_hook: Group<NoHookFile>,

@@ -14,7 +14,6 @@ use crate::{
         Device, //
     }, //
 };
-use core::marker::PhantomData;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -37,7 +36,7 @@ use kernel_mm::{
         VmOperations, //
     },
     vma::{
-        Kind,
+        Mixed,
         OwnVma,
         Pfn,
         Plain, //
@@ -62,7 +61,7 @@ fn count<V: CtlVm>(vmf: &VmFault<'_, V>) {
 
 /// Answers with the page of the page cache, which is made if it is missing; it is missing no more
 /// when `retry` is asked for, and the answer then is to try again.
-fn answer<V: CtlVm>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_> {
+fn answer<V: CtlVm<Kind = Plain>>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_> {
     let mapping = vmf.data().memory.mapping();
     let held = mapping.invalidate_lock_shared();
     if vmf.pgoff() >= mapping.size_pages() {
@@ -80,13 +79,13 @@ fn answer<V: CtlVm>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_> {
 }
 
 /// As rmmap's own.
-pub(crate) struct Around<K>(PhantomData<K>);
+pub(crate) struct Around;
 
 #[vtable]
-impl<K: Kind> VmOperations for Around<K> {
+impl VmOperations for Around {
     type Data = Data;
     type Private = ();
-    type Kind = K;
+    type Kind = Plain;
     type Atomic = Counts;
 
     fn atomic(device: &Data) -> &Counts {
@@ -105,6 +104,34 @@ impl<K: Kind> VmOperations for Around<K> {
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
         pages.atomic().count(Call::MapPages);
         pages.map_resident()
+    }
+}
+
+/// Of pages of the driver's own: every page shows the one that the device has.
+pub(crate) struct OwnPages;
+
+#[vtable]
+impl VmOperations for OwnPages {
+    type Data = Data;
+    type Private = ();
+    type Kind = Mixed;
+    type Atomic = Counts;
+
+    fn atomic(device: &Data) -> &Counts {
+        &device.counts
+    }
+
+    fn open(vma: &OwnVma<Self>) {
+        vma.data().counts.count(Call::Open);
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        count(&vmf);
+        match vmf.vma().insert_pages(vmf.address(), &vmf.data().page) {
+            // Another thread may have been faster.
+            Err(error) if error != EBUSY => vmf.no_memory(),
+            _ => vmf.nopage(),
+        }
     }
 }
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folios of the page cache go into plain VMAs only.
+
+//~ ERROR E0599
+//~ MESSAGE the method `locked` exists
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::prelude::*;
+use kernel_mm::{
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    vm_ops::VmOperations,
+    vma::Mixed, //
+};
+
+/// The driver's mappings.
+struct Vm;
+
+#[vtable]
+impl VmOperations for Vm {
+    type OwnerModule = common::Owner;
+    type Data = common::MemoryRef;
+    type Private = ();
+    type Kind = Mixed;
+    type Atomic = common::Memory;
+
+    fn atomic(data: &Self::Data) -> &Self::Atomic {
+        data
+    }
+
+    fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+        match vmf.data().mapping().lock_folio(vmf.pgoff()) {
+            Some(folio) => vmf.locked(folio),
+            None => vmf.sigbus(),
+        }
+    }
+}
