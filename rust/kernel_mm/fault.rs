@@ -16,7 +16,10 @@ use crate::{
         LockedFolio,
         ZeroPage, //
     },
-    page_cache::AddressSpace,
+    page_cache::{
+        AddressSpace,
+        InvalidateShared, //
+    },
     pages::PageBlock,
     vm_ops::VmOperations,
     vma::{
@@ -160,6 +163,16 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     pub fn is_touch(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_USER)
             || self.has(bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE)
+    }
+
+    /// Takes the invalidate lock of `mapping` shared: truncation and hole punching wait. May sleep.
+    ///
+    /// Page faults alone can do so. Truncation takes the lock exclusively, with the inode locked,
+    /// which no page fault can have locked: so that nobody waits for a lock of its own. The driver's
+    /// duty is to take it once: a thread that holds it already would wait behind a truncation that
+    /// waits for that thread.
+    pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m> {
+        mapping.invalidate_lock_shared()
     }
 
     /// Turns the fault into one that may be answered with a page to copy from, or gives it back

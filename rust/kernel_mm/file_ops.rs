@@ -10,6 +10,7 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use crate::{
+    context::Unlocked,
     desc::VmAreaDesc,
     ffi,
     inode::{
@@ -147,7 +148,13 @@ pub trait FileOperations: Sized + 'static {
     /// # Errors
     ///
     /// `ENOTTY` is the answer to an unknown `cmd`.
-    fn ioctl(_data: &Self::Data, _file: &File, _cmd: u32, _arg: usize) -> Result<isize> {
+    fn ioctl(
+        _data: &Self::Data,
+        _file: &File,
+        _unlocked: &mut Unlocked,
+        _cmd: u32,
+        _arg: usize,
+    ) -> Result<isize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -157,7 +164,13 @@ pub trait FileOperations: Sized + 'static {
     ///
     /// As for [`FileOperations::ioctl`].
     #[cfg(CONFIG_COMPAT)]
-    fn compat_ioctl(_data: &Self::Data, _file: &File, _cmd: u32, _arg: usize) -> Result<isize> {
+    fn compat_ioctl(
+        _data: &Self::Data,
+        _file: &File,
+        _unlocked: &mut Unlocked,
+        _cmd: u32,
+        _arg: usize,
+    ) -> Result<isize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
@@ -188,7 +201,13 @@ pub trait FileOperations: Sized + 'static {
     /// fallocate(2) with `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, and madvise(2) with
     /// `MADV_REMOVE`: frees `len` bytes at `offset`. Every other mode is answered with
     /// `EOPNOTSUPP` before this is called. The VFS asks for regular files only.
-    fn punch_hole(_data: &Self::Data, _file: &File, _offset: u64, _len: u64) -> Result {
+    fn punch_hole(
+        _data: &Self::Data,
+        _file: &File,
+        _unlocked: &mut Unlocked,
+        _offset: u64,
+        _len: u64,
+    ) -> Result {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 

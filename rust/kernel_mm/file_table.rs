@@ -3,6 +3,7 @@
 //! The `struct file_operations` made of a [`FileOperations`]: callbacks that only translate.
 
 use crate::{
+    context::Unlocked,
     desc::VmAreaDesc,
     ffi,
     file_ops::{
@@ -275,7 +276,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
         let file = unsafe { File::from_raw_file(file) };
-        match F::ioctl(data, file, cmd, arg) {
+        // `vfs_ioctl()` holds no lock.
+        match F::ioctl(data, file, &mut Unlocked::new(), cmd, arg) {
             Ok(ret) => ret as c_long,
             Err(e) => e.to_errno() as c_long,
         }
@@ -294,7 +296,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
         let file = unsafe { File::from_raw_file(file) };
-        match F::compat_ioctl(data, file, cmd, arg) {
+        // The system call holds no lock.
+        match F::compat_ioctl(data, file, &mut Unlocked::new(), cmd, arg) {
             Ok(ret) => ret as c_long,
             Err(e) => e.to_errno() as c_long,
         }
@@ -359,7 +362,10 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: The file is valid for this call; no `fdget_pos()` is active in fallocate(2).
         let file = unsafe { File::from_raw_file(file) };
-        match F::punch_hole(data, file, offset as u64, len as u64) {
+        // `vfs_fallocate()` holds no lock but that of a file system being frozen, and
+        // `madvise_remove()` gives the mmap lock back before it calls that.
+        let mut unlocked = Unlocked::new();
+        match F::punch_hole(data, file, &mut unlocked, offset as u64, len as u64) {
             Ok(()) => 0,
             Err(e) => e.to_errno() as c_long,
         }

@@ -15,6 +15,10 @@ use crate::{
     },
     ffi,
     folio::LockedFolio,
+    page_cache::{
+        AddressSpace,
+        InvalidateShared, //
+    },
     vm_ops::VmOperations,
     vma::{
         DriverVma,
@@ -71,6 +75,11 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
     /// Returns the data of the file that is mapped, for the life of the file.
     pub fn data(&self) -> &'a V::Data {
         self.fault.data()
+    }
+
+    /// As [`VmFault::invalidate_lock_shared`].
+    pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m> {
+        self.fault.invalidate_lock_shared(mapping)
     }
 
     /// Leaves it to [`VmOperations::fault`], which is asked next (`VM_FAULT_FALLBACK`).

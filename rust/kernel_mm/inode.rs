@@ -16,6 +16,7 @@
 //! [`PseudoFs`]: crate::pseudo_fs::PseudoFs
 
 use crate::{
+    context::Unlocked,
     ffi,
     page_cache::{
         AddressSpace,
@@ -188,7 +189,17 @@ impl<D: InodeData> Inode<D> {
     }
 
     /// Takes the inode's lock (`i_rwsem`), as writers and truncation do. May sleep.
-    pub fn lock(&self) -> InodeGuard<'_, D> {
+    ///
+    /// It is for operations of files, which show by `unlocked` that they hold nothing that has to be
+    /// taken after it. See [`context`](crate::context).
+    pub fn lock<'a>(&'a self, unlocked: &'a mut Unlocked) -> InodeGuard<'a, D> {
+        // That it is there says what is to be known.
+        let _ = unlocked;
+        self.lock_now()
+    }
+
+    /// As [`Inode::lock`], where the library knows that no such lock is held.
+    pub(crate) fn lock_now(&self) -> InodeGuard<'_, D> {
         // SAFETY: The inode is valid.
         unsafe { ffi::inode_lock(self.as_raw()) };
         // INVARIANT: Just locked.

@@ -18,6 +18,7 @@
 //! | [`fault`], [`map_pages`], [`mkwrite`], [`huge_fault`], [`access`] | mm.h | page faults |
 //! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
 //! | [`page_cache`], [`insert`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
+//! | [`context`] | | who may take which lock |
 //! | [`percpu`], [`mem`], [`mod@tracepoint`] | percpu.h, mm.h, tracepoint.h | smaller helps |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
@@ -25,6 +26,7 @@
 pub mod access;
 pub mod advice;
 pub mod anon;
+pub mod context;
 pub mod desc;
 pub mod fault;
 mod fault_around;

@@ -8,7 +8,18 @@
 //!
 //! C source: [`lib/kunit/user_alloc.c`](srctree/lib/kunit/user_alloc.c)
 
-use crate::ffi;
+use crate::{
+    ffi,
+    inode::{
+        Inode,
+        InodeData,
+        InodeGuard, //
+    },
+    page_cache::{
+        AddressSpace,
+        InvalidateShared, //
+    }, //
+};
 use kernel::{
     bindings,
     current,
@@ -23,6 +34,17 @@ use kernel::{
         UserSlice, //
     }, //
 };
+
+/// Takes an inode's lock, as an operation of a file does. A test holds no other lock.
+pub fn lock<D: InodeData>(inode: &Inode<D>) -> InodeGuard<'_, D> {
+    inode.lock_now()
+}
+
+/// Takes the invalidate lock of a page cache shared, as a page fault does. A test holds no other
+/// lock.
+pub fn invalidate_lock_shared(mapping: &AddressSpace) -> InvalidateShared<'_> {
+    mapping.invalidate_lock_shared()
+}
 
 /// How a file is mapped; the flags of mmap(2).
 #[derive(Clone, Copy)]

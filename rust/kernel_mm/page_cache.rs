@@ -7,7 +7,7 @@
 //! ([`TruncationHeldOff`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
 //! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.
 //!
-//! Lock order: inode lock, invalidate lock, folio lock.
+//! Lock order: inode lock, mmap lock, invalidate lock, folio lock (see [`context`](crate::context)).
 //!
 //! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h); C source:
 //! [`mm/filemap.c`](srctree/mm/filemap.c)
@@ -228,7 +228,9 @@ impl AddressSpace {
     }
 
     /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.
-    pub fn invalidate_lock_shared(&self) -> InvalidateShared<'_> {
+    ///
+    /// Page faults alone do so: see [`context`](crate::context).
+    pub(crate) fn invalidate_lock_shared(&self) -> InvalidateShared<'_> {
         // SAFETY: The page cache is valid.
         unsafe { ffi::filemap_invalidate_lock_shared(self.as_raw()) };
         // INVARIANT: Just locked.

@@ -153,7 +153,7 @@ pub fn write_iter<T, D: InodeData>(
     growth: Growth,
     folios: &impl WriteFolios,
 ) -> Result<usize> {
-    let guard = inode.lock();
+    let guard = inode.lock_now();
     // SAFETY: Both are valid. This takes O_APPEND and RLIMIT_FSIZE into account, and clips.
     let checked = unsafe { bindings::generic_write_checks(kiocb.as_raw(), iov.as_raw()) };
     if checked <= 0 {

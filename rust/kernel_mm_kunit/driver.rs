@@ -152,7 +152,7 @@ impl VmOperations for TestVm {
             inode.seen.populates.add(1, Relaxed);
         }
         let mode = inode.seen.mode;
-        let held = inode.mapping().invalidate_lock_shared();
+        let held = vmf.invalidate_lock_shared(inode.mapping());
         if vmf.pgoff() >= inode.mapping().size_pages() {
             return vmf.sigbus();
         }

@@ -19,6 +19,7 @@ mod tests {
         file_ops::Hook,
         kunit::{
             flush_files,
+            lock,
             Share,
             UserMapping, //
         }, //
@@ -37,7 +38,7 @@ mod tests {
     #[test]
     fn shrinking_frees_pages_and_reports_them() -> Result {
         let (fixture, mapping) = filled()?;
-        fixture.inode.lock().resize(3 * PAGE_SIZE as u64)?;
+        lock(&fixture.inode).resize(3 * PAGE_SIZE as u64)?;
         assert_eq!(fixture.inode.mapping().nr_pages(), 3);
         assert_eq!(fixture.seen.removed.load(Relaxed), 5);
         assert_eq!(mapping.read(2 * PAGE_SIZE)?, 3);
@@ -50,10 +51,10 @@ mod tests {
         let (fixture, mapping) = filled()?;
         // Within page 2, so that its tail has to be zeroed.
         mapping.write(2 * PAGE_SIZE + 100, 77)?;
-        fixture.inode.lock().resize(2 * PAGE_SIZE as u64 + 50)?;
+        lock(&fixture.inode).resize(2 * PAGE_SIZE as u64 + 50)?;
         // A store beyond the end but within the page is possible, and must not survive.
         mapping.write(2 * PAGE_SIZE + 200, 88)?;
-        fixture.inode.lock().resize(8 * PAGE_SIZE as u64)?;
+        lock(&fixture.inode).resize(8 * PAGE_SIZE as u64)?;
         assert_eq!(mapping.read(2 * PAGE_SIZE)?, 3);
         assert_eq!(mapping.read(2 * PAGE_SIZE + 100)?, 0);
         assert_eq!(mapping.read(2 * PAGE_SIZE + 200)?, 0);
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn refused_size_changes_nothing() -> Result {
         let (fixture, _mapping) = filled()?;
-        assert_eq!(fixture.inode.lock().resize(MAX_SIZE + 1), Err(EFBIG));
+        assert_eq!(lock(&fixture.inode).resize(MAX_SIZE + 1), Err(EFBIG));
         assert_eq!(fixture.inode.mapping().size_pages(), 8);
         assert_eq!(fixture.seen.removed.load(Relaxed), 0);
         Ok(())
@@ -74,9 +75,7 @@ mod tests {
     fn hole_frees_whole_pages_and_zeroes_parts() -> Result {
         let (fixture, mapping) = filled()?;
         mapping.write(PAGE_SIZE + 4000, 55)?;
-        let removed = fixture
-            .inode
-            .lock()
+        let removed = lock(&fixture.inode)
             .punch_hole(PAGE_SIZE as u64 + 2000, 3 * PAGE_SIZE as u64 - 1000)?;
         // From within page 1 to within page 4: pages 2 and 3 go.
         assert_eq!(removed, 2);
@@ -93,7 +92,7 @@ mod tests {
     #[test]
     fn empty_or_overflowing_hole_is_refused() -> Result {
         let (fixture, _mapping) = filled()?;
-        let guard = fixture.inode.lock();
+        let guard = lock(&fixture.inode);
         assert_eq!(guard.punch_hole(0, 0), Err(EINVAL));
         assert_eq!(guard.punch_hole(u64::MAX, 2), Err(EINVAL));
         assert_eq!(guard.punch_hole(0, u64::MAX), Err(EINVAL));

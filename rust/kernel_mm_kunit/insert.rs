@@ -38,6 +38,10 @@ mod tests {
             Room,
             Unlimited, //
         },
+        kunit::{
+            invalidate_lock_shared,
+            lock, //
+        },
         page_cache::AddressSpace, //
     };
 
@@ -52,7 +56,7 @@ mod tests {
         room: &Room,
         quota: &Q,
     ) -> Result<(u32, bool)> {
-        let held = fixture.inode.mapping().invalidate_lock_shared();
+        let held = invalidate_lock_shared(fixture.inode.mapping());
         match AddressSpace::find_or_add(&held, index, room, quota)? {
             Found::Added { folio, fell_back } => {
                 assert!(folio.contains(index));
@@ -142,7 +146,7 @@ mod tests {
         let fixture = fixture()?;
         let left = Left(Cell::new(5));
         assert_eq!(added(&fixture, 2, &Room::page(2), &left)?, (0, false));
-        let held = fixture.inode.mapping().invalidate_lock_shared();
+        let held = invalidate_lock_shared(fixture.inode.mapping());
         assert_eq!(AddressSpace::fill(&held, 0..4, &left), 3);
         assert_eq!(AddressSpace::fill(&held, 4..8, &left), 1);
         assert_eq!(left.0.get(), 0);
@@ -156,7 +160,7 @@ mod tests {
     #[test]
     fn nothing_is_added_past_eof() -> Result {
         let fixture = fixture()?;
-        fixture.inode.lock().resize(PAGE_SIZE as u64)?;
+        lock(&fixture.inode).resize(PAGE_SIZE as u64)?;
         // Without the clip this adds 512 pages to a file of one; to punch that would be an oops.
         assert_eq!(
             added(&fixture, 0, &Room::new(0..512, 9), &Unlimited)?,
@@ -167,13 +171,13 @@ mod tests {
             Some(ENXIO)
         );
         let mapping = fixture.inode.mapping();
-        let held = mapping.invalidate_lock_shared();
+        let held = invalidate_lock_shared(mapping);
         assert_eq!(AddressSpace::fill(&held, 0..8, &Unlimited), 0);
         let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
         let past = AddressSpace::add_folio(&held, folio, 1);
         assert_eq!(past.err().map(|failed| failed.error), Some(EINVAL));
         drop(held);
-        assert_eq!(fixture.inode.lock().punch_hole(0, PAGE_SIZE as u64)?, 1);
+        assert_eq!(lock(&fixture.inode).punch_hole(0, PAGE_SIZE as u64)?, 1);
         assert_eq!(mapping.nr_pages(), 0);
         Ok(())
     }
@@ -196,7 +200,7 @@ mod tests {
         for page in [1, 2, 5] {
             added(&fixture, page, &Room::page(page), &Unlimited)?;
         }
-        let held = fixture.inode.mapping().invalidate_lock_shared();
+        let held = invalidate_lock_shared(fixture.inode.mapping());
         let asked = Asked(Cell::new(0));
         assert_eq!(AddressSpace::fill(&held, 0..8, &asked), 5);
         assert_eq!(asked.0.get(), 5);

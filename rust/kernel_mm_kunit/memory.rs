@@ -84,7 +84,7 @@ where
 {
     vmf.data().0.fault.add(1, Relaxed);
     let mapping = vmf.data().mapping();
-    let held = mapping.invalidate_lock_shared();
+    let held = vmf.invalidate_lock_shared(mapping);
     if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
         return vmf.locked(folio);
     }
@@ -199,7 +199,7 @@ impl VmOperations for HugeVm {
     fn huge_fault(vmf: HugeFault<'_, Self>) -> Answer<'_> {
         vmf.data().0.huge_fault.add(1, Relaxed);
         let mapping = vmf.data().mapping();
-        let held = mapping.invalidate_lock_shared();
+        let held = vmf.invalidate_lock_shared(mapping);
         if let Some(folio) = mapping.lock_folio(vmf.first_pgoff()) {
             return vmf.insert_folio(folio);
         }

@@ -14,6 +14,10 @@ mod tests {
     use kernel::page::PAGE_SIZE;
     use kernel_mm::{
         file_ops::Hook,
+        kunit::{
+            invalidate_lock_shared,
+            lock, //
+        },
         page_cache::AddressSpace, //
     };
 
@@ -25,7 +29,7 @@ mod tests {
     fn new_page_is_one_page_up_to_date() -> Result {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
-        let held = mapping.invalidate_lock_shared();
+        let held = invalidate_lock_shared(mapping);
         let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
         assert_eq!((folio.order(), folio.nr_pages()), (0, 1));
         let page = AddressSpace::add_folio(&held, folio, 0).map_err(|e| e.error)?;
@@ -42,7 +46,7 @@ mod tests {
         let mapping = fixture.inode.mapping();
         assert!(mapping.get_folio(3).is_none());
         assert!(mapping.lock_folio(3).is_none());
-        let held = mapping.invalidate_lock_shared();
+        let held = invalidate_lock_shared(mapping);
         let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
         let added = AddressSpace::add_folio(&held, folio, 3).map_err(|e| e.error)?;
         assert!(added.contains(3));
@@ -60,7 +64,7 @@ mod tests {
     fn occupied_place_gives_the_folio_back() -> Result {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
-        let held = mapping.invalidate_lock_shared();
+        let held = invalidate_lock_shared(mapping);
         let first = mapping.alloc_folio(0).ok_or(ENOMEM)?;
         drop(AddressSpace::add_folio(&held, first, 0).map_err(|e| e.error)?);
         let second = mapping.alloc_folio(0).ok_or(ENOMEM)?;
@@ -78,7 +82,7 @@ mod tests {
     fn misaligned_large_folio_is_refused() -> Result {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
-        let held = mapping.invalidate_lock_shared();
+        let held = invalidate_lock_shared(mapping);
         let folio = mapping.alloc_folio(2).ok_or(ENOMEM)?;
         assert_eq!(folio.nr_pages(), 4);
         let Err(failed) = AddressSpace::add_folio(&held, folio, 2) else {
@@ -94,10 +98,10 @@ mod tests {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
         assert_eq!(mapping.size_pages(), 8);
-        fixture.inode.lock().resize(PAGE_SIZE as u64 + 1)?;
+        lock(&fixture.inode).resize(PAGE_SIZE as u64 + 1)?;
         assert_eq!(mapping.size(), PAGE_SIZE as u64 + 1);
         assert_eq!(mapping.size_pages(), 2);
-        fixture.inode.lock().resize(0)?;
+        lock(&fixture.inode).resize(0)?;
         assert_eq!(mapping.size_pages(), 0);
         Ok(())
     }

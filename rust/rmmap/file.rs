@@ -31,6 +31,7 @@ use kernel::{
     sync::aref::ARef, //
 };
 use kernel_mm::{
+    context::Unlocked,
     desc::VmAreaDesc,
     file_ops::{
         FileKiocb,
@@ -92,12 +93,24 @@ impl FileOperations for RegionFile {
         rw::write_iter(region, &mut kiocb, iov, growth, &***region)
     }
 
-    fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Result<isize> {
-        ioctl::ioctl(region, file, cmd, arg)
+    fn ioctl(
+        region: &RegionRef,
+        file: &File,
+        unlocked: &mut Unlocked,
+        cmd: u32,
+        arg: usize,
+    ) -> Result<isize> {
+        ioctl::ioctl(region, file, unlocked, cmd, arg)
     }
 
-    fn punch_hole(region: &RegionRef, _file: &File, offset: u64, len: u64) -> Result {
-        region.lock().punch_hole(offset, len)?;
+    fn punch_hole(
+        region: &RegionRef,
+        _file: &File,
+        unlocked: &mut Unlocked,
+        offset: u64,
+        len: u64,
+    ) -> Result {
+        region.lock(unlocked).punch_hole(offset, len)?;
         Ok(())
     }
 

@@ -29,7 +29,10 @@ use kernel::{
         UserSlice, //
     }, //
 };
-use kernel_mm::file_ops::Hook;
+use kernel_mm::{
+    context::Unlocked,
+    file_ops::Hook, //
+};
 use rmmap_uapi::*;
 use zerocopy::{
     FromBytes,
@@ -38,11 +41,17 @@ use zerocopy::{
 };
 
 /// Dispatches an ioctl of a file that shows `region`.
-pub(crate) fn ioctl(region: &RegionRef, file: &File, cmd: u32, arg: usize) -> Result<isize> {
+pub(crate) fn ioctl(
+    region: &RegionRef,
+    file: &File,
+    unlocked: &mut Unlocked,
+    cmd: u32,
+    arg: usize,
+) -> Result<isize> {
     match cmd {
         RMMAP_IOC_INFO => put(arg, &info(region)),
         RMMAP_IOC_CREATE => create(region, &get(arg)?),
-        RMMAP_IOC_DISCARD => discard(region, file, &get(arg)?),
+        RMMAP_IOC_DISCARD => discard(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
         // Zeroes would say that nothing had happened.
         RMMAP_IOC_STATS if !stats::COUNTED => Err(EOPNOTSUPP),
@@ -150,14 +159,19 @@ fn may_change(file: &File) -> Result {
 }
 
 /// Gives the memory of a range back.
-fn discard(region: &RegionRef, file: &File, arg: &RmmapRange) -> Result<isize> {
+fn discard(
+    region: &RegionRef,
+    file: &File,
+    unlocked: &mut Unlocked,
+    arg: &RmmapRange,
+) -> Result<isize> {
     may_change(file)?;
     let page = PAGE_SIZE as u64;
     let end = arg.offset.checked_add(arg.len).ok_or(EINVAL)?;
     if arg.len == 0 || arg.offset % page != 0 || arg.len % page != 0 {
         return Err(EINVAL);
     }
-    let guard = region.lock();
+    let guard = region.lock(unlocked);
     // With the inode locked, or the region might shrink behind the check.
     if end > region.mapping().size().next_multiple_of(page) {
         return Err(EINVAL);

@@ -70,6 +70,10 @@ mod region {
             Found,
             Room, //
         },
+        kunit::{
+            invalidate_lock_shared,
+            lock, //
+        },
         page_cache::{
             AddressSpace,
             TruncationHeldOff, //
@@ -115,7 +119,7 @@ mod region {
         let (file_b, b) = make()?;
         assert_eq!(device.regions(), 2);
         {
-            let held = a.mapping().invalidate_lock_shared();
+            let held = invalidate_lock_shared(a.mapping());
             find_or_add(&a, &held, 0)?;
             find_or_add(&a, &held, 0)?;
             // Not charged either: it is there.
@@ -125,11 +129,11 @@ mod region {
         }
         assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
         {
-            let held = b.mapping().invalidate_lock_shared();
+            let held = invalidate_lock_shared(b.mapping());
             find_or_add(&b, &held, 1)?;
             assert_eq!(find_or_add(&b, &held, 2), Err(ENOMEM));
         }
-        a.lock().punch_hole(0, PAGE_SIZE as u64)?;
+        lock(&a).punch_hole(0, PAGE_SIZE as u64)?;
         assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
         if COUNTED {
             assert_eq!(a.counters.read().folios[0], 2);

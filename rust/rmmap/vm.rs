@@ -63,7 +63,7 @@ impl VmOperations for RegionVm {
         let index = vmf.pgoff();
         let asked = Asked::of(&vmf);
 
-        let held = region.mapping().invalidate_lock_shared();
+        let held = vmf.invalidate_lock_shared(region.mapping());
         let end = region.mapping().size_pages();
         if index >= end {
             region.count_fault(asked, Given::Sigbus);

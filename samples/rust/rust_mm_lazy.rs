@@ -111,7 +111,7 @@ impl VmOperations for LazyVm {
 
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let mapping = vmf.data().mapping();
-        let held = mapping.invalidate_lock_shared();
+        let held = vmf.invalidate_lock_shared(mapping);
         let room = Room::page(vmf.pgoff());
         match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
             Ok(found) => vmf.locked(found.into_folio()),

@@ -63,7 +63,7 @@ fn count<V: CtlVm>(vmf: &VmFault<'_, V>) {
 /// when `retry` is asked for, and the answer then is to try again.
 fn answer<V: CtlVm<Kind = Plain>>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_> {
     let mapping = vmf.data().memory.mapping();
-    let held = mapping.invalidate_lock_shared();
+    let held = vmf.invalidate_lock_shared(mapping);
     if vmf.pgoff() >= mapping.size_pages() {
         return vmf.sigbus();
     }

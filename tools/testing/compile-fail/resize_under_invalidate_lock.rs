@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Truncation takes the invalidate lock, which only page faults can hold shared.
+
+//~ ERROR E0624
+//~ MESSAGE method `invalidate_lock_shared` is private
+
+#[path = "common.rs"]
+mod common;
+
+use kernel::prelude::*;
+use kernel_mm::{
+    inode::{
+        InodeData,
+        InodeGuard, //
+    },
+    page_cache::TruncationHeldOff, //
+};
+
+/// Waits for a lock that it holds itself.
+pub fn shrink<D: InodeData>(guard: &InodeGuard<'_, D>) -> Result {
+    let _held = guard.mapping().invalidate_lock_shared();
+    guard.resize(0)
+}
