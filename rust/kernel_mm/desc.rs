@@ -90,7 +90,8 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
 
     /// Returns the `VM_*` flags, as in [`kernel::mm::virt::flags`].
     pub fn flags(&self) -> vm_flags_t {
-        // SAFETY: By the type invariants. The bits of the map are those of `VM_*`.
+        // SAFETY: By the type invariants. The first word of the map has the bits of `VM_*`
+        // (`DECLARE_VMA_BIT()` in include/linux/mm.h).
         unsafe { (*self.desc).vma_flags.__vma_flags[0] }
     }
 

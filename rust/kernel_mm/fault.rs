@@ -120,7 +120,8 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// Returns the page cache of the file that is mapped, which may be anybody's: the drivers' way
     /// to theirs is the inode in their data.
     pub(crate) fn mapping(&self) -> &'a AddressSpace {
-        // SAFETY: The VMA holds its file, and the file its page cache.
+        // SAFETY: The VMA holds its file, whose `f_mapping` is set when it is opened, to the page
+        // cache of an inode that the file holds: its own, or that of its `FileState`.
         unsafe { AddressSpace::from_raw((*self.file()).f_mapping) }
     }
 
@@ -279,7 +280,7 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
             return self.answer(bindings::vm_fault_reason_VM_FAULT_HWPOISON);
         }
         let folio = folio.into_raw();
-        // SAFETY: The folio is locked and holds that page.
+        // SAFETY: `contains()` has just said, under the lock, that the folio holds that page.
         let page = unsafe { ffi::folio_file_page(folio, pgoff) };
         // SAFETY: By the type invariants. Lock and reference go to the core with the answer.
         unsafe { (*self.vmf).page = page };
@@ -333,7 +334,9 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
         let vmf = self.0.as_raw();
         // SAFETY: By the type invariants it is the first page of a folio.
         let folio = unsafe { ffi::page_folio((*vmf).cow_page) };
-        // SAFETY: By this answer the core leaves the folio, which nobody else knows, to us.
+        // SAFETY: `do_cow_fault()` in mm/memory.c returns at once for this answer, without the
+        // `folio_put()` of its other ways out. It has just allocated the folio, which nobody else
+        // knows.
         unsafe { ffi::folio_put(folio) };
         // SAFETY: By the type invariants of the fault.
         unsafe { (*vmf).cow_page = core::ptr::null_mut() };

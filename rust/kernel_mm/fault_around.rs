@@ -76,7 +76,7 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
         if first >= end || (self.is_write() && (!self.vma().is_shared() || V::HAS_PAGE_MKWRITE)) {
             return Err(self);
         }
-        // SAFETY: The VMA is valid.
+        // SAFETY: A lock that allows to read the VMA is held while the fault is open.
         if unsafe { ffi::uffd_disable_fault_around(self.vma().as_raw()) } {
             return Err(self);
         }

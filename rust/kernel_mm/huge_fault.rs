@@ -113,8 +113,9 @@ impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
             return self.fallback();
         }
         let write = self.fault.is_write();
-        // SAFETY: The fault is valid; the folio is a PMD's size, of the file, at the place where
-        // the VMA shows it, and locked.
+        // SAFETY: By the type invariants the fault is valid. The folio is locked, and as was just
+        // checked it is a PMD's size, of the mapped file, and at the place where the VMA shows it,
+        // which has room for all of it. `insert_pmd()` takes a reference for the mapping.
         let ret =
             unsafe { bindings::vmf_insert_folio_pmd(self.fault.as_raw(), folio.as_raw(), write) };
         Answer::from_raw(ret)

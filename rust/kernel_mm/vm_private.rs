@@ -44,10 +44,12 @@ pub(crate) unsafe fn get<'a, V: VmOperations>(
     if !is_used::<V>() || data.is_null() {
         return None;
     }
-    // SAFETY: A pointer that is not null was made by `Arc::into_foreign()`, whose pointee lies
-    // where the pointer says; the VMA owns a count.
+    // SAFETY: A VMA with the table of `V` gets a pointer that is not null from `make::<V>()` alone,
+    // in the hook or in `mapped`: it is of `Arc::into_foreign()`. The VMA owns a count, which only
+    // `gone` gives back.
     let arc = unsafe { <Arc<V::Private> as ForeignOwnable>::borrow(data) };
-    // SAFETY: The VMA owns a count for all of 'a.
+    // SAFETY: The count that the VMA owns keeps the pointee for as long as the VMA is valid, which
+    // is all of 'a, and an `Arc` does not move it.
     Some(unsafe { &*core::ptr::from_ref::<V::Private>(&*arc) })
 }
 
@@ -60,7 +62,8 @@ pub(crate) unsafe fn copied<V: VmOperations>(vma: *mut bindings::vm_area_struct)
     // SAFETY: By the contract of this function.
     let data = unsafe { (*vma).vm_private_data };
     if is_used::<V>() && !data.is_null() {
-        // SAFETY: As in `get`; the VMA that was copied owns a count.
+        // SAFETY: As in `get`; the VMA that was copied owns a count, and the mmap write lock, which
+        // is held, keeps it.
         let arc = unsafe { <Arc<V::Private> as ForeignOwnable>::borrow(data) };
         let more: Arc<V::Private> = arc.into();
         // The same pointer as `data`, which the copy has already.
@@ -77,7 +80,8 @@ pub(crate) unsafe fn gone<V: VmOperations>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: By the contract of this function.
     let data = unsafe { (*vma).vm_private_data };
     if is_used::<V>() && !data.is_null() {
-        // SAFETY: The VMA owned a count.
+        // SAFETY: As in `get`. The VMA owned a count, which nobody borrows any more: whoever has a
+        // `&V::Private` holds the VMA by a lock that its taker had to wait for.
         drop(unsafe { <Arc<V::Private> as ForeignOwnable>::from_foreign(data) });
     }
 }

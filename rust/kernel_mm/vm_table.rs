@@ -36,8 +36,11 @@ use kernel::{
 
 /// The table made of an implementation.
 ///
-/// Every callback runs in a VMA that has this table, hence for a file that carries `V::Data`; that
-/// is what the `unsafe` blocks below rest on where they say "this table".
+/// The core calls these functions by `vma->vm_ops` alone, and a VMA gets this table from the hooks
+/// of `FileTable<F, _>` with `F::Vm = V` alone (`file_table.rs`). Those run for a file that has one
+/// of its tables, whose `open` stores a `FileState<F::Data>`, and `F::Data` is `V::Data` by the
+/// bound of [`FileOperations::Vm`](crate::file_ops::FileOperations::Vm). The VMA holds that file
+/// until `close` has returned. The `unsafe` blocks below rest on this where they say "this table".
 pub(crate) struct VmTable<V>(PhantomData<V>);
 
 /// `$f` if `$has`.
@@ -113,7 +116,8 @@ impl<V: VmOperations> VmTable<V> {
     ///
     /// `vma` has this table; it is the copy of a VMA that has it, too.
     unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
-        // SAFETY: The copy owns nothing yet.
+        // SAFETY: This table. `vm_area_dup()` copied the pointer without a count, and the core
+        // calls `open` once for each copy (`dup_mmap()`, `__split_vma()`, `copy_vma()`).
         unsafe { vm_private::copied::<V>(vma) };
         if V::HAS_OPEN {
             // SAFETY: This table; the mmap write lock is held.
@@ -126,10 +130,11 @@ impl<V: VmOperations> VmTable<V> {
     /// `vma` has this table and is not used afterwards.
     unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
         if V::HAS_CLOSE {
-            // SAFETY: This table; nobody else uses the VMA.
+            // SAFETY: This table; `vma_close()` is called by the one who takes the VMA away.
             V::close(unsafe { OwnVma::from_raw(vma) });
         }
-        // SAFETY: This table; the VMA is not used again.
+        // SAFETY: This table. `vma_close()` in mm/internal.h sets `vm_ops` to `vma_dummy_vm_ops`
+        // next, so that nothing of this library sees the VMA again.
         unsafe { vm_private::gone::<V>(vma) };
     }
 
@@ -148,7 +153,8 @@ impl<V: VmOperations> VmTable<V> {
             let data = unsafe { FileState::<V::Data>::borrow(file) };
             let made = V::mapped(data, Mapped { start, end, pgoff })?;
             let made = vm_private::make::<V>(made)?;
-            // SAFETY: The core passes a valid place.
+            // SAFETY: `call_vma_mapped()` in mm/util.c passes the address of a variable, and stores
+            // its value in `vm_private_data` when this function succeeds.
             unsafe { *private = made };
             Ok(0)
         })

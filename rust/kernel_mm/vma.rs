@@ -98,7 +98,8 @@ pub struct Vma(Opaque<bindings::vm_area_struct>);
 impl Vma {
     /// Returns a VMA that was looked up, to be looked at.
     pub fn from_ref(vma: &VmaRef) -> &Self {
-        // SAFETY: The invariants of both types are the same, and so is the layout.
+        // SAFETY: By its invariants a `VmaRef` stands for the mmap lock or the VMA's lock, held for
+        // reading or writing; both types are transparent over a `struct vm_area_struct`.
         unsafe { &*vma.as_ptr().cast() }
     }
 
@@ -108,7 +109,8 @@ impl Vma {
     }
 
     fn as_upstream(&self) -> &VmaRef {
-        // SAFETY: The invariants of both types are the same.
+        // SAFETY: By the type invariants the mmap lock or the VMA's lock is held, which is what a
+        // `VmaRef` stands for.
         unsafe { VmaRef::from_raw(self.as_raw()) }
     }
 
@@ -245,7 +247,9 @@ impl<V: VmOperations> DriverVma<V> {
             return None;
         }
         // Tables with the same contents may share an address, so that the address alone does not
-        // tell `V`; it does tell that a hook of this library made the VMA, for a file of its own.
+        // tell `V`. It does tell that a hook of this library made the VMA, for a file of its own:
+        // constants share an address within one object, this is the only code in it that makes such
+        // tables, and a table without contents, which anything might be, is put into no VMA.
         // SAFETY: Hence the private data of the file is a `FileState`.
         if !unsafe { FileState::<()>::maps_with::<V>((*vma.as_ptr()).vm_file) } {
             return None;
@@ -343,7 +347,8 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
     }
 
     fn set(&self, flags: vm_flags_t) {
-        // SAFETY: The VMA is being set up, so its flags may be changed.
+        // SAFETY: By the type invariants the mmap write lock is held and the VMA is in no tree yet,
+        // which `vm_flags_set()` asks for.
         unsafe { ffi::vm_flags_set(self.as_raw(), flags) };
     }
 
@@ -377,7 +382,7 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
         if self.is_writable() {
             return Err(EPERM);
         }
-        // SAFETY: The VMA is being set up, so its flags may be changed.
+        // SAFETY: As in `set`.
         unsafe { ffi::vm_flags_clear(self.as_raw(), vm::MAYWRITE) };
         Ok(())
     }
