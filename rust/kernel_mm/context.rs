@@ -2,10 +2,10 @@
 
 //! Which locks a thread may take where it is called.
 //!
-//! The order is: inode lock, mmap lock (or a VMA's), invalidate lock, folio lock. write(2) keeps it:
-//! it takes page faults on its caller's buffer with the inode locked. A page fault handler runs with
-//! the mmap lock or the VMA's lock held, so that it must not lock an inode; and what runs with an
-//! inode locked must not hold the invalidate lock, which truncation takes. Both is said by types:
+//! The order is: inode lock, mmap lock (or a VMA's), invalidate lock, folio lock. write(2) keeps
+//! it: it takes page faults on its caller's buffer with the inode locked. A page fault handler runs
+//! with the mmap lock or the VMA's lock held, so that it must not lock an inode; and what runs with
+//! an inode locked must not hold the invalidate lock, which truncation takes. Types say both:
 //!
 //! - An inode is locked with an [`Unlocked`], which the operations of files get that are called
 //!   without any of these locks, and which an [`InodeGuard`](crate::inode::InodeGuard) borrows, so

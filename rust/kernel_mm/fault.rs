@@ -169,9 +169,9 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// Takes the invalidate lock of `mapping` shared: truncation and hole punching wait. May sleep.
     ///
     /// Page faults alone can do so. Truncation takes the lock exclusively, with the inode locked,
-    /// which no page fault can have locked: so that nobody waits for a lock of its own. The driver's
-    /// duty is to take it once: a thread that holds it already would wait behind a truncation that
-    /// waits for that thread.
+    /// which no page fault can have locked: so that nobody waits for a lock of its own. The
+    /// driver's duty is to take it once: a thread that holds it already would wait for
+    /// a truncation that waits for that thread.
     pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m> {
         mapping.invalidate_lock_shared()
     }
@@ -201,7 +201,8 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Answers that the lock was given back while the handler did what it had to do, and that the
     /// fault is to be repeated (`VM_FAULT_RETRY`); or gives the fault back, where the core wants an
-    /// answer now, or a kernel thread took it. The lock is given back when the handler has returned.
+    /// answer now, or a kernel thread took it. The lock is given back when the handler has
+    /// returned.
     ///
     /// A handler must have made progress: a populate repeats the fault until it is answered in
     /// another way, or the process is killed.
@@ -265,10 +266,10 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
     /// A folio that does not hold that page of that file is answered with `SIGBUS` and a warning in
     /// the log instead: mapping it would show another file's memory.
     ///
-    /// In VMAs of another kind there are no folios of the page cache. The core takes huge pages of a
-    /// `VM_MIXEDMAP` or `VM_PFNMAP` VMA out without counting them, or giving their references back,
-    /// when a part of them is unmapped (`vma_is_special_huge()` in `__split_huge_pmd_locked()`,
-    /// mm/huge_memory.c).
+    /// In VMAs of another kind there are no folios of the page cache. The core takes huge pages of
+    /// a `VM_MIXEDMAP` or `VM_PFNMAP` VMA out without counting them, or giving their references
+    /// back, when a part of them is unmapped (`vma_is_special_huge()` in
+    /// `__split_huge_pmd_locked()`, mm/huge_memory.c).
     pub fn locked(self, folio: LockedFolio<'_>) -> Answer<'a> {
         let pgoff = self.pgoff();
         if folio.mapping() != self.mapping().as_raw() || !folio.contains(pgoff) {

@@ -190,8 +190,8 @@ impl<D: InodeData> Inode<D> {
 
     /// Takes the inode's lock (`i_rwsem`), as writers and truncation do. May sleep.
     ///
-    /// It is for operations of files, which show by `unlocked` that they hold nothing that has to be
-    /// taken after it. See [`context`](crate::context).
+    /// It is for operations of files, which show by `unlocked` that they hold nothing that has to
+    /// be taken after it. See [`context`](crate::context).
     pub fn lock<'a>(&'a self, unlocked: &'a mut Unlocked) -> InodeGuard<'a, D> {
         // That it is there says what is to be known.
         let _ = unlocked;

@@ -7,7 +7,8 @@
 //! ([`TruncationHeldOff`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
 //! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.
 //!
-//! Lock order: inode lock, mmap lock, invalidate lock, folio lock (see [`context`](crate::context)).
+//! Lock order: inode lock, mmap lock, invalidate lock, folio lock; see
+//! [`context`](crate::context).
 //!
 //! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h); C source:
 //! [`mm/filemap.c`](srctree/mm/filemap.c)

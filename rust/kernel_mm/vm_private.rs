@@ -13,8 +13,8 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// Does `V` keep data per VMA at all? `()` and other types without contents say no, unless they have
-/// a drop, which runs when the VMA goes.
+/// Does `V` keep data per VMA at all? `()` and other types without contents say no, unless they
+/// have a drop, which runs when the VMA goes.
 pub(crate) const fn is_used<V: VmOperations>() -> bool {
     size_of::<V::Private>() != 0 || core::mem::needs_drop::<V::Private>()
 }
