@@ -117,15 +117,11 @@ impl Device {
         Ok(Arc::new(device, GFP_KERNEL)?)
     }
 
-    /// Takes `pages` off the quota, or returns `false` when so many are not left.
+    /// Takes `pages` off the quota, or returns `false` and changes nothing when so many are not left:
+    /// an attempt that fails must not take for a moment what another thread's page still fits into.
     pub(crate) fn charge(&self, pages: usize) -> bool {
-        let pages = pages as i64;
-        let used = self.used.fetch_add(pages, Relaxed) + pages;
-        if used as u64 > self.limits.max_bytes / PAGE_SIZE as u64 {
-            self.used.fetch_sub(pages, Relaxed);
-            return false;
-        }
-        true
+        let limit = self.limits.max_bytes / PAGE_SIZE as u64;
+        add_within(&self.used, pages as u64, limit).is_ok()
     }
 
     /// Gives `pages` of the quota back.
@@ -151,6 +147,19 @@ impl Device {
     /// Returns a reference to the page of zeroes.
     pub(crate) fn zero_page(&self) -> ZeroPage {
         self.zero_page.clone()
+    }
+}
+
+/// Adds `n` to `count` unless it would exceed `limit`.
+fn add_within(count: &Atomic<i64>, n: u64, limit: u64) -> Result<(), ()> {
+    let mut old = count.load(Relaxed);
+    loop {
+        let new = (old as u64).checked_add(n).filter(|new| *new <= limit);
+        let new = i64::try_from(new.ok_or(())?).map_err(|_| ())?;
+        match count.cmpxchg(old, new, Relaxed) {
+            Ok(_) => return Ok(()),
+            Err(changed) => old = changed,
+        }
     }
 }
 

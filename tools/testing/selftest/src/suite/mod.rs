@@ -26,6 +26,7 @@ mod path;
 mod policy;
 mod populate;
 mod quota;
+mod quota_race;
 mod races;
 mod rdwr;
 mod reload;
@@ -62,6 +63,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         policy::CASES,
         fragments::CASES,
         quota::CASES,
+        quota_race::CASES,
         tracepoints::CASES,
         commands::CASES,
         watch::CASES,

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads at the edge of the quota: what does not fit must not cost others what does.
+
+use crate::context::{Context, P};
+use crate::outcome::{Result, Stop};
+use crate::race::race;
+use crate::{cases, check, check_eq};
+use rmmap_sys::uapi::{RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER};
+use rmmap_sys::MapOptions;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+cases! {
+    Reload quota_attempts_cost_others_nothing [] "a large folio that the quota has no room for takes nothing from a thread whose page fits", 60;
+}
+
+/// Pages of the quota.
+const QUOTA: usize = 512;
+
+/// Pages that are held all the time.
+const HELD: usize = 505;
+
+/// Pages that one thread touches, again and again.
+const SINGLE: usize = 3;
+
+/// Pages that the other thread gets at most, all in one folio: the next larger one never fits.
+const LARGE: usize = 4;
+
+const _: () = assert!(HELD + SINGLE + LARGE <= QUOTA && HELD + 2 * LARGE > QUOTA);
+
+fn quota_attempts_cost_others_nothing(cx: &Context) -> Result {
+    let quota = format!("max_bytes={}", QUOTA * P);
+    cx.loader()?.reload_with(&[&quota, "capacity=1048576"])?;
+    let device = cx.device()?;
+    let region = |flags| device.create((QUOTA * P) as u64, flags);
+    let options = MapOptions::new(QUOTA * P);
+    let held = region(RMMAP_CREATE_NEVER)?;
+    let held = options.map(&held)?;
+    // Backwards, so that no touch brings more than its page.
+    (0..HELD)
+        .rev()
+        .try_for_each(|page| held.touch_write(page, 1))?;
+    check_eq!(device.info()?.used_bytes as usize / P, HELD);
+
+    let single = region(RMMAP_CREATE_NEVER)?;
+    let mapping = options.map(&single)?;
+    let (touched, attempts) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let large = |_: usize, stop: &AtomicBool| -> Result {
+        while !stop.load(Ordering::Relaxed) {
+            // A new region does not know yet what can be had, and tries all orders.
+            let region = region(RMMAP_CREATE_ALWAYS)?;
+            // There is room for all orders up to 9, of which the quota has room for the last ones.
+            let data = [1];
+            rmmap_sys::rustix::io::pwrite(&region, &data, 0)?;
+            let taken = region.info()?.resident as usize / P;
+            check!(taken <= LARGE, "{taken} pages of a quota of {QUOTA}");
+            attempts.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    let touch = || -> Result {
+        for page in (0..SINGLE).rev() {
+            mapping.touch_write(page, 1).map_err(|fault| {
+                let n = touched.load(Ordering::Relaxed);
+                Stop::fail(format_args!(
+                    "after {n} touches, page {page} of {SINGLE}: {fault}"
+                ))
+            })?;
+            touched.fetch_add(1, Ordering::Relaxed);
+        }
+        single.discard(0, (SINGLE * P) as u64)?;
+        Ok(())
+    };
+    for _ in 0..cx.rounds(10) {
+        race(cx, 1, large, touch)?;
+    }
+    let (touched, attempts) = (touched.into_inner(), attempts.into_inner());
+    check!(
+        touched > 100 && attempts > 20,
+        "the threads did not meet: {touched} touches, {attempts} attempts"
+    );
+    check_eq!(device.info()?.used_bytes as usize / P, HELD);
+    Ok(())
+}
