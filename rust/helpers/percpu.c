@@ -5,7 +5,8 @@
 
 __rust_helper u64 __percpu *rust_helper_alloc_percpu_u64(size_t n)
 {
-	return __alloc_percpu(n * sizeof(u64), sizeof(u64));
+	return __alloc_percpu_gfp(n * sizeof(u64), sizeof(u64),
+				  GFP_KERNEL_ACCOUNT);
 }
 
 __rust_helper void rust_helper_this_cpu_add_u64(u64 __percpu *p, u64 n)

@@ -51,7 +51,7 @@ pub fn create_file<F: FileOperations>(
     hook: Hook,
     data: F::Data,
 ) -> Result<ARef<File>> {
-    let state = KBox::new(Opened::new(data).into_state::<F>(), GFP_KERNEL)?;
+    let state = KBox::new(Opened::new(data).into_state::<F>(), GFP_KERNEL_ACCOUNT)?;
     let state = KBox::into_raw(state);
     let flags = (bindings::O_RDWR | bindings::O_CLOEXEC) as c_int;
     // SAFETY: The table is static, and made for files with such a state. This takes a reference to

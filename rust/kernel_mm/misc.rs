@@ -101,7 +101,7 @@ unsafe impl<F: OpenMisc> Opener<F> for FromMisc {
             // first field of a registration, and keeps it registered during this call.
             let registration = unsafe { &*(*file).private_data.cast::<MiscRegistration<F>>() };
             let opened = F::open(&registration.context)?;
-            let state = KBox::new(opened.into_state::<F>(), GFP_KERNEL)?;
+            let state = KBox::new(opened.into_state::<F>(), GFP_KERNEL_ACCOUNT)?;
             if let Some(mapping) = state.mapping() {
                 // SAFETY: The file is being opened, nobody else uses it. The state holds the inode
                 // until `release`, after which nobody looks at `f_mapping`.

@@ -27,7 +27,7 @@ unsafe impl<const N: usize> Send for PerCpuCounters<N> {}
 unsafe impl<const N: usize> Sync for PerCpuCounters<N> {}
 
 impl<const N: usize> PerCpuCounters<N> {
-    /// Allocates counters that are all zero. May sleep.
+    /// Allocates counters that are all zero, charged to the memory cgroup of the caller. May sleep.
     ///
     /// # Errors
     ///

@@ -200,7 +200,10 @@ impl<D: InodeData> PseudoFs<D> {
         let fops = FileTable::<F, FromInode>::get(hook);
         // SAFETY: The mount is live while `pin` is; the table is made for inodes with `F::Inode`.
         let inode = unsafe { Self::inode((*pin.mount()).mnt_sb, size, data, Some(fops)) }?;
-        let state = KBox::new(Opened::new(F::open(&inode)?).into_state::<F>(), GFP_KERNEL)?;
+        let state = KBox::new(
+            Opened::new(F::open(&inode)?).into_state::<F>(),
+            GFP_KERNEL_ACCOUNT,
+        )?;
         let flags = (bindings::O_RDWR | bindings::O_LARGEFILE) as c_int;
 
         // SAFETY: `fput()` will drop this reference of the owner; `alloc_file_pseudo()`, other than
@@ -347,7 +350,10 @@ unsafe impl<F: OpenInode> Opener<F> for FromInode {
             to_result(unsafe { bindings::generic_file_open(inode, file) })?;
             // SAFETY: Only `PseudoFs<F::Inode>::inode()` puts this table into an inode.
             let inode = unsafe { Inode::<F::Inode>::from_raw(inode) };
-            let state = KBox::new(Opened::new(F::open(inode)?).into_state::<F>(), GFP_KERNEL)?;
+            let state = KBox::new(
+                Opened::new(F::open(inode)?).into_state::<F>(),
+                GFP_KERNEL_ACCOUNT,
+            )?;
             // SAFETY: The file is being opened, nobody else uses it.
             unsafe { (*file).private_data = KBox::into_raw(state).cast() };
             Ok(0)
