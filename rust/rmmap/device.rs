@@ -15,6 +15,7 @@ use crate::{
     stats::Counters, //
 };
 use kernel::{
+    cpu::nr_cpu_ids,
     page::PAGE_SIZE,
     prelude::*,
     sync::{
@@ -35,8 +36,13 @@ use kernel_mm::{
     }, //
 };
 
-/// The value of a module parameter that stands for half of RAM.
-const HALF_OF_RAM: u64 = 0xffff_ffff_ffff_fffe;
+/// The value of a module parameter that stands for its default: half of RAM, or
+/// [`default_regions`].
+const DEFAULT: u64 = 0xffff_ffff_ffff_fffe;
+
+/// Kernel memory that a region's inode, file and directory entry take, with what the LSMs add; an
+/// estimate, bytes.
+const FILE_BYTES: u64 = 2048;
 
 /// Largest size of a file, `MAX_LFS_FILESIZE` of 64-bit kernels, in whole pages.
 const MAX_SIZE: u64 = (i64::MAX as u64) & !(PAGE_SIZE as u64 - 1);
@@ -57,14 +63,23 @@ pub(crate) struct Limits {
     pub(crate) capacity: u64,
     /// Memory that all regions may hold together, bytes.
     pub(crate) max_bytes: u64,
+    /// Regions that userspace may have at a time; the device's own is none of them.
+    pub(crate) max_regions: u64,
+}
+
+/// Returns the number of regions whose kernel memory, that of their pages aside, is 1/32 of RAM.
+fn default_regions() -> u64 {
+    let counters = (Counters::BYTES as u64).saturating_mul(nr_cpu_ids().into());
+    let each = FILE_BYTES + size_of::<Region>() as u64 + counters;
+    total_ram_bytes() / 32 / each
 }
 
 impl Limits {
     /// Checks the parameters; what is wrong with them is said in the kernel log.
-    pub(crate) fn new(capacity: u64, max_bytes: u64) -> Result<Self> {
+    pub(crate) fn new(capacity: u64, max_bytes: u64, max_regions: u64) -> Result<Self> {
         let half = (total_ram_bytes() / 2) & !(PAGE_SIZE as u64 - 1);
         let choose = |name: &str, value: u64| match value {
-            HALF_OF_RAM => Ok(half),
+            DEFAULT => Ok(half),
             0 => {
                 pr_err!("{name}=0 is unusable: give a number of bytes, or leave it out\n");
                 Err(EINVAL)
@@ -83,6 +98,10 @@ impl Limits {
         Ok(Self {
             capacity,
             max_bytes: choose("max_bytes", max_bytes)?,
+            max_regions: match max_regions {
+                DEFAULT => default_regions(),
+                given => given,
+            },
         })
     }
 }
@@ -139,9 +158,19 @@ impl Device {
         self.regions.load(Relaxed).max(0) as u64
     }
 
-    /// A region came into being (`1`) or went (`-1`).
-    pub(crate) fn count_region(&self, change: i64) {
-        self.regions.fetch_add(change, Relaxed);
+    /// Counts a new region, or fails with `ENFILE` when userspace has as many as it may.
+    pub(crate) fn add_region(&self, kind: Kind) -> Result {
+        let limit = match kind {
+            Kind::Device => u64::MAX,
+            // The device's own region is counted, and there from the beginning.
+            Kind::Created => self.limits.max_regions.saturating_add(1),
+        };
+        add_within(&self.regions, 1, limit).map_err(|()| ENFILE)
+    }
+
+    /// Counts a region less.
+    pub(crate) fn remove_region(&self) {
+        self.regions.fetch_sub(1, Relaxed);
     }
 
     /// Returns a reference to the page of zeroes.

@@ -15,7 +15,7 @@ mod limits {
 
     #[test]
     fn given_values_are_taken() -> Result {
-        let limits = Limits::new(PAGE_SIZE as u64, 1)?;
+        let limits = Limits::new(PAGE_SIZE as u64, 1, 8)?;
         assert_eq!(limits.capacity, PAGE_SIZE as u64);
         assert_eq!(limits.max_bytes, 1);
         Ok(())
@@ -24,17 +24,17 @@ mod limits {
     #[test]
     fn unusable_values_are_refused() {
         let page = PAGE_SIZE as u64;
-        assert_eq!(Limits::new(0, page).err(), Some(EINVAL));
-        assert_eq!(Limits::new(page, 0).err(), Some(EINVAL));
-        assert_eq!(Limits::new(page + 1, page).err(), Some(EINVAL));
-        assert_eq!(Limits::new(1 << 63, page).err(), Some(EINVAL));
-        assert_eq!(Limits::new(u64::MAX, page).err(), Some(EINVAL));
-        assert_eq!(Limits::new(page, u64::MAX).err(), Some(EINVAL));
+        assert_eq!(Limits::new(0, page, 8).err(), Some(EINVAL));
+        assert_eq!(Limits::new(page, 0, 8).err(), Some(EINVAL));
+        assert_eq!(Limits::new(page + 1, page, 8).err(), Some(EINVAL));
+        assert_eq!(Limits::new(1 << 63, page, 8).err(), Some(EINVAL));
+        assert_eq!(Limits::new(u64::MAX, page, 8).err(), Some(EINVAL));
+        assert_eq!(Limits::new(page, u64::MAX, 8).err(), Some(EINVAL));
     }
 
     #[test]
     fn default_is_half_of_ram_in_whole_pages() -> Result {
-        let limits = Limits::new(u64::MAX - 1, u64::MAX - 1)?;
+        let limits = Limits::new(u64::MAX - 1, u64::MAX - 1, 8)?;
         let ram = kernel_mm::mem::total_ram_bytes();
         assert_eq!(limits.capacity % PAGE_SIZE as u64, 0);
         assert!(limits.capacity <= ram / 2);
@@ -83,7 +83,7 @@ mod region {
     /// A device of its own with room for `pages` pages.
     fn device(pages: usize) -> Result<Arc<Device>> {
         let bytes = (pages * PAGE_SIZE) as u64;
-        Device::new(Limits::new(bytes, bytes)?, Hook::Mmap, Policy::Never)
+        Device::new(Limits::new(bytes, bytes, 8)?, Hook::Mmap, Policy::Never)
     }
 
     /// Finds page `index` of `region`, or adds and counts it.

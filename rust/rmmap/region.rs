@@ -72,18 +72,24 @@ pub(crate) struct Region {
 }
 
 impl Region {
+    /// Makes a region that holds nothing, charged to the memory cgroup of the caller.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `ENFILE` when userspace has as many regions as it may.
     pub(crate) fn new(device: Arc<Device>, kind: Kind, policy: Policy) -> Result<KBox<Self>> {
+        let counters = Counters::new()?;
+        device.add_region(kind)?;
         let region = Self {
-            counters: Counters::new()?,
+            counters,
             streams: Streams::new(),
             reach: Reach::new(),
             policy: PolicyCell::new(policy),
             kind,
             device,
         };
-        // Its drop takes it back, also if there is no memory for the box.
-        region.device.count_region(1);
-        Ok(KBox::new(region, GFP_KERNEL)?)
+        // Where there is no memory for the box, the region is dropped and counted no more.
+        Ok(KBox::new(region, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Returns the folio policy.
@@ -143,7 +149,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        self.device.count_region(-1);
+        self.device.remove_region();
     }
 }
 

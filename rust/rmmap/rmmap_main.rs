@@ -62,6 +62,10 @@ module! {
             default: 0xffff_ffff_ffff_fffe,
             description: "Memory that all regions may hold together, bytes (default: half of RAM)",
         },
+        max_regions: u64 {
+            default: 0xffff_ffff_ffff_fffe,
+            description: "Regions that userspace may have at a time (default: what costs 1/32 of RAM)",
+        },
         policy: u32 {
             default: 1,
             description: "Folio policy: 0 never large, 1 adaptive (default), 2 always large",
@@ -98,6 +102,7 @@ impl kernel::InPlaceModule for Rmmap {
             let limits = Limits::new(
                 module_parameters::capacity.value(),
                 module_parameters::max_bytes.value(),
+                module_parameters::max_regions.value(),
             )?;
             let mount = device::Mount::new(&device::DEVICE_FS)?;
             let number = module_parameters::policy.value();

@@ -78,6 +78,13 @@ const FOLIOS: usize = EVENTS + Event::Discarded as usize + 1;
 pub(crate) struct Counters(Counts<{ FOLIOS + RMMAP_NR_ORDERS }>);
 
 impl Counters {
+    /// What they take on each processor, bytes.
+    pub(crate) const BYTES: usize = if COUNTED {
+        (FOLIOS + RMMAP_NR_ORDERS) * size_of::<u64>()
+    } else {
+        0
+    };
+
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(Counts::new()?))
     }

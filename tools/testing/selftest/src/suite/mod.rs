@@ -29,6 +29,7 @@ mod quota;
 mod quota_race;
 mod races;
 mod rdwr;
+mod regions;
 mod reload;
 mod samples;
 mod splice;
@@ -64,6 +65,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         fragments::CASES,
         quota::CASES,
         quota_race::CASES,
+        regions::CASES,
         tracepoints::CASES,
         commands::CASES,
         watch::CASES,

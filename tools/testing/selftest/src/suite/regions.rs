@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What regions cost that hold nothing, and how many there may be.
+
+use crate::cgroup::{in_cgroup, Cgroup};
+use crate::context::Context;
+use crate::outcome::Result;
+use crate::race::race;
+use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
+use rmmap_sys::{Device, Errno};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+cases! {
+    Rmmap regions_are_charged [] "what empty regions cost the kernel is charged to the cgroup, counters included";
+    Reload regions_are_limited [] "CREATE beyond max_regions is ENFILE; a region that goes makes room";
+    Reload regions_limit_holds_in_a_race [] "threads that create and close regions at the limit: never more, never fewer";
+}
+
+/// Regions whose cost is looked at.
+const COSTS: usize = 256;
+
+/// The limit of the tests that set one.
+const LIMIT: usize = 8;
+
+fn regions_are_charged(cx: &Context) -> Result {
+    let group = Cgroup::new(64 << 20)?;
+    let device = cx.device()?;
+    let failed = in_cgroup(&group, || {
+        let many = Rlimit {
+            current: Some(4096),
+            maximum: Some(4096),
+        };
+        setrlimit(Resource::Nofile, many)?;
+        let before = group.number("memory.stat", "percpu")?;
+        let regions: Vec<_> = (0..COSTS)
+            .map(|_| device.create(0, 0))
+            .collect::<rmmap_sys::Result<_>>()?;
+        let percpu = group.number("memory.stat", "percpu")? - before;
+        drop(regions);
+        // Two counters a region and processor are the least that there can be.
+        let least = (COSTS * 16) as u64;
+        check!(
+            percpu >= least,
+            "{COSTS} regions: {percpu} bytes of per-CPU memory are charged"
+        );
+        Ok(())
+    })?;
+    check_eq!(failed, None);
+    Ok(())
+}
+
+fn limited(cx: &Context) -> Result<Device> {
+    let limit = format!("max_regions={LIMIT}");
+    cx.loader()?.reload_with(&[&limit])?;
+    cx.device()
+}
+
+fn regions_are_limited(cx: &Context) -> Result {
+    let device = limited(cx)?;
+    let create = || device.create(0, 0);
+    let mut regions: Vec<_> = (0..LIMIT)
+        .map(|_| create())
+        .collect::<rmmap_sys::Result<_>>()?;
+    check_err!(create(), Errno::NFILE);
+    // The device's own region is none of them.
+    check_eq!(device.info()?.regions as usize, LIMIT + 1);
+    regions.pop();
+    regions.push(create()?);
+    check_err!(create(), Errno::NFILE);
+    drop(regions);
+    check_eq!(device.info()?.regions, 1);
+    Ok(())
+}
+
+fn regions_limit_holds_in_a_race(cx: &Context) -> Result {
+    let device = limited(cx)?;
+    let _held: Vec<_> = (0..LIMIT - 2)
+        .map(|_| device.create(0, 0))
+        .collect::<rmmap_sys::Result<_>>()?;
+    let (made, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = |_: usize, stop: &AtomicBool| -> Result {
+        while !stop.load(Ordering::Relaxed) {
+            match device.create(0, 0) {
+                Ok(_) => made.fetch_add(1, Ordering::Relaxed),
+                Err(Errno::NFILE) => refused.fetch_add(1, Ordering::Relaxed),
+                Err(e) => return Err(e.into()),
+            };
+        }
+        Ok(())
+    };
+    race(cx, 4, work, || {
+        let regions = device.info()?.regions as usize;
+        check!(
+            regions <= LIMIT + 1,
+            "{regions} regions, the limit is {LIMIT}"
+        );
+        Ok(())
+    })?;
+    let (made, refused) = (made.into_inner(), refused.into_inner());
+    check!(
+        made > 0 && refused > 0,
+        "the limit was not met: {made} were made, {refused} refused"
+    );
+    // None was lost: two fit still, and a third does not.
+    let _two = [device.create(0, 0)?, device.create(0, 0)?];
+    check_err!(device.create(0, 0), Errno::NFILE);
+    Ok(())
+}
