@@ -19,13 +19,14 @@
 //! | [`rw`], [`inode`] | filemap.c, fs.h | read(2), write(2), size changes over the page cache |
 //! | [`page_cache`], [`insert`], [`folio`], [`pages`] | pagemap.h, gfp.h | the pages |
 //! | [`context`] | | who may take which lock |
-//! | [`percpu`], [`mem`], [`mod@tracepoint`] | percpu.h, mm.h, tracepoint.h | smaller helps |
+//! | [`percpu`], [`mem`], [`capability`], [`mod@tracepoint`] | percpu.h, mm.h, ... | smaller helps |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 pub mod access;
 pub mod advice;
 pub mod anon;
+pub mod capability;
 pub mod context;
 pub mod desc;
 pub mod fault;

@@ -30,6 +30,10 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
+    capability::{
+        capable,
+        Capability, //
+    },
     context::Unlocked,
     file_ops::Hook, //
 };
@@ -146,7 +150,12 @@ fn set_policy(region: &RegionRef, file: &File, arg: &RmmapPolicy) -> Result<isiz
     if arg.pad != 0 {
         return Err(EINVAL);
     }
-    region.set_policy(Policy::from_abi(arg.policy)?);
+    let policy = Policy::from_abi(arg.policy)?;
+    // The device's is that of regions to come, too, whoever creates them.
+    if region.kind == Kind::Device && !capable(Capability::SysAdmin) {
+        return Err(EPERM);
+    }
+    region.set_policy(policy);
     Ok(0)
 }
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What regions cost that hold nothing, and how many there may be.
+//! What regions cost that hold nothing, how many there may be, and who may change all of them.
 
+use crate::apart::in_child;
 use crate::cgroup::{in_cgroup, Cgroup};
 use crate::context::Context;
-use crate::outcome::Result;
+use crate::outcome::{Result, Stop};
 use crate::race::race;
 use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::rustix::fs::Uid;
 use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
+use rmmap_sys::rustix::thread::{set_thread_res_uid, CapabilitySet};
+use rmmap_sys::uapi::{RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER};
 use rmmap_sys::{Device, Errno};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -15,6 +19,7 @@ cases! {
     Rmmap regions_are_charged [] "what empty regions cost the kernel is charged to the cgroup, counters included";
     Reload regions_are_limited [] "CREATE beyond max_regions is ENFILE; a region that goes makes room";
     Reload regions_limit_holds_in_a_race [] "threads that create and close regions at the limit: never more, never fewer";
+    Rmmap regions_policy_of_all_is_for_admins [] "the device's policy needs CAP_SYS_ADMIN, a region's own does not";
 }
 
 /// Regions whose cost is looked at.
@@ -105,5 +110,39 @@ fn regions_limit_holds_in_a_race(cx: &Context) -> Result {
     // None was lost: two fit still, and a third does not.
     let _two = [device.create(0, 0)?, device.create(0, 0)?];
     check_err!(device.create(0, 0), Errno::NFILE);
+    Ok(())
+}
+
+fn regions_policy_of_all_is_for_admins(cx: &Context) -> Result {
+    cx.needs(CapabilitySet::SETUID, "CAP_SETUID")?;
+    let device = cx.device()?;
+    let region = device.create(0, 0)?;
+    let was = device.info()?.policy;
+    let other = match was {
+        RMMAP_POLICY_NEVER => RMMAP_POLICY_ALWAYS,
+        _ => RMMAP_POLICY_NEVER,
+    };
+    // Both descriptors are open for writing already, as those are that another process sends.
+    in_child(|| {
+        let nobody = Uid::from_raw(65534);
+        set_thread_res_uid(nobody, nobody, nobody)?;
+        check_err!(device.set_policy(other), Errno::PERM);
+        // What is wrong in other ways is told first.
+        check_err!(device.set_policy(3), Errno::INVAL);
+        region.set_policy(other)?;
+        let own = device.create(0, 0)?;
+        own.set_policy(other)?;
+        check_eq!(own.info()?.policy, other);
+        Ok(())
+    })?;
+    check_eq!((device.info()?.policy, region.info()?.policy), (was, other));
+    in_child(|| {
+        rmmap_sys::process::drop_capabilities(CapabilitySet::SYS_ADMIN)?;
+        check_err!(device.set_policy(other), Errno::PERM);
+        Ok(())
+    })?;
+    if device.info()?.policy != was {
+        return Err(Stop::fail("the device's policy was changed"));
+    }
     Ok(())
 }
