@@ -33,9 +33,18 @@ pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
 pub(crate) const FALLOC_FL_PUNCH_HOLE: i32 = 2;
 
-/// `__GFP_NORETRY | __GFP_NOWARN` of `include/linux/gfp_types.h`: give up rather than kill or warn.
-pub(crate) const GFP_SOFT: bindings::gfp_t =
-    1 << bindings::___GFP_NORETRY_BIT | 1 << bindings::___GFP_NOWARN_BIT;
+/// `__GFP_RETRY_MAYFAIL | __GFP_NOWARN` of `include/linux/gfp_types.h`: reclaim as long as that
+/// gets anywhere, but fail rather than kill or warn.
+pub(crate) const GFP_MAYFAIL: bindings::gfp_t = GFP_RETRY_MAYFAIL | GFP_NOWARN;
+
+/// `__GFP_NORETRY | __GFP_NOWARN` of `include/linux/gfp_types.h`: give up at once.
+pub(crate) const GFP_SOFT: bindings::gfp_t = 1 << bindings::___GFP_NORETRY_BIT | GFP_NOWARN;
+
+/// `__GFP_RETRY_MAYFAIL` of `include/linux/gfp_types.h`.
+pub(crate) const GFP_RETRY_MAYFAIL: bindings::gfp_t = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
+
+/// `__GFP_NOWARN` of `include/linux/gfp_types.h`.
+const GFP_NOWARN: bindings::gfp_t = 1 << bindings::___GFP_NOWARN_BIT;
 
 /// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
 pub(crate) const GFP_RECLAIM: bindings::gfp_t =

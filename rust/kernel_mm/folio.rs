@@ -151,7 +151,7 @@ pub(crate) fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
     if order == 0 {
         gfp
     } else {
-        (gfp | ffi::GFP_SOFT | ffi::GFP_NOMEMALLOC) & !ffi::GFP_RECLAIM
+        (gfp | ffi::GFP_SOFT | ffi::GFP_NOMEMALLOC) & !(ffi::GFP_RECLAIM | ffi::GFP_RETRY_MAYFAIL)
     }
 }
 

@@ -145,13 +145,14 @@ impl<D: InodeData> PseudoFs<D> {
         }
         // SAFETY: As above.
         let mapping = unsafe { (*inode).i_mapping };
-        // SAFETY: As above, for its page cache. Allocations give up instead of calling the OOM
-        // killer: whoever asked for the memory is told. The pages cannot be written anywhere, so
-        // that reclaim must leave them alone.
+        // SAFETY: As above, for its page cache. Allocations reclaim what there is, page cache
+        // above all, and then fail instead of calling the OOM killer: whoever asked for the memory
+        // is told (`__alloc_pages_may_oom()`, `try_charge_memcg()`). The pages cannot be written
+        // anywhere, so that reclaim must leave them alone.
         unsafe {
             (*mapping).a_ops = &Inode::<D>::ADDRESS_SPACE_OPS;
             let gfp = ffi::mapping_gfp_mask(mapping);
-            ffi::mapping_set_gfp_mask(mapping, gfp | ffi::GFP_SOFT);
+            ffi::mapping_set_gfp_mask(mapping, gfp | ffi::GFP_MAYFAIL);
             ffi::mapping_set_unevictable(mapping);
             ffi::mapping_set_large_folios(mapping);
             ffi::i_size_write(inode, size);

@@ -29,6 +29,7 @@ mod quota;
 mod quota_race;
 mod races;
 mod rdwr;
+mod reclaim;
 mod regions;
 mod reload;
 mod samples;
@@ -60,6 +61,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         keep::CASES,
         hwpoison::CASES,
         memcg::CASES,
+        reclaim::CASES,
         nomem::CASES,
         policy::CASES,
         fragments::CASES,
