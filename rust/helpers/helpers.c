@@ -16,4 +16,5 @@
 #include "percpu.c"
 #include "pseudo_fs.c"
 #include "sched.c"
+#include "syscall.c"
 #include "userfaultfd.c"

@@ -159,8 +159,10 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Did an access of userspace cause it, or of the kernel in its place (`copy_to_user()`)?
     ///
-    /// Otherwise it is a populate: MAP_POPULATE, MAP_LOCKED, mlock(2), MADV_POPULATE_* or another
-    /// `get_user_pages()`. Those set neither `FAULT_FLAG_USER` nor `FAULT_FLAG_INTERRUPTIBLE`.
+    /// Otherwise the kernel gets the page for itself, with neither `FAULT_FLAG_USER` nor
+    /// `FAULT_FLAG_INTERRUPTIBLE`: for MAP_POPULATE, MAP_LOCKED, mlock(2) or MADV_POPULATE_*, but
+    /// also for direct I/O and every other `get_user_pages()`. So this is no proof of a populate;
+    /// see [`VmFault::is_populate`].
     pub fn is_touch(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_USER)
             || self.has(bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE)

@@ -79,8 +79,11 @@ pub(crate) const MAP_SHARED: usize = 1;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) const MAP_PRIVATE: usize = 2;
 /// `MAP_POPULATE` of `include/uapi/asm-generic/mman-common.h`.
-#[cfg(CONFIG_KUNIT = "y")]
 pub(crate) const MAP_POPULATE: usize = 0x8000;
+/// `MADV_POPULATE_READ` of `include/uapi/asm-generic/mman-common.h`.
+pub(crate) const MADV_POPULATE_READ: usize = 22;
+/// `MADV_POPULATE_WRITE` of `include/uapi/asm-generic/mman-common.h`.
+pub(crate) const MADV_POPULATE_WRITE: usize = 23;
 
 macro_rules! helpers {
     ($(
@@ -209,6 +212,10 @@ helpers! {
     // sched.c
     fn "rust_helper_fatal_signal_pending" fatal_signal_pending() -> bool;
     fn "rust_helper_cond_resched" cond_resched() -> ffi::c_int;
+    // syscall.c
+    fn "rust_helper_in_compat_syscall" in_compat_syscall() -> bool;
+    fn "rust_helper_current_syscall" current_syscall() -> ffi::c_int;
+    fn "rust_helper_current_syscall_arguments" current_syscall_arguments(args: *mut ffi::c_ulong);
     // userfaultfd.c
     fn "rust_helper_uffd_disable_fault_around" uffd_disable_fault_around(
         vma: *mut bindings::vm_area_struct,

@@ -48,6 +48,7 @@ pub mod page_cache;
 pub mod pages;
 pub mod percpu;
 mod poison;
+mod populate;
 pub mod pseudo_fs;
 pub mod rw;
 mod sched;

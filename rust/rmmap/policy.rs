@@ -8,9 +8,10 @@
 //! | what is known | what is done |
 //! |---|---|
 //! | policy `always`, or `MADV_HUGEPAGE` | the largest that fits around it |
+//! | a page for a debugger (`FAULT_FLAG_REMOTE`) | the page, and no more |
 //! | populate, `VM_LOCKED`: all that follows is wanted | the largest that begins here |
 //! | `MADV_SEQUENTIAL` | the same |
-//! | one touch after the other, in order | they double, as readahead does ([`crate::streams`]) |
+//! | one touch, or page for direct I/O, after the other, in order | they double, as readahead does ([`crate::streams`]) |
 //! | a write(2) of many pages | the largest that it fills |
 //! | `MADV_RANDOM`, or a touch that is none of these | the page, and no more |
 //!
@@ -133,8 +134,10 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
     let index = vmf.pgoff();
     let vma = vmf.vma();
     let pattern = vma.pattern();
-    let up_front = !vmf.is_touch() || vma.is_locked();
-    if pattern == Pattern::Random && !up_front {
+    // Direct I/O and others that get pages for the kernel want no more than a touch does, and a
+    // debugger no more than its page.
+    let up_front = vma.is_locked() || vmf.is_populate();
+    if vmf.is_remote() || pattern == Pattern::Random && !up_front {
         return Plan {
             how: How::Folio(Room::page(index)),
             level: None,

@@ -58,6 +58,7 @@ pub mod procmap;
 pub mod ptrace;
 mod ranges;
 pub mod remap;
+mod remote;
 pub mod udmabuf;
 pub mod userfaultfd;
 pub mod walk;

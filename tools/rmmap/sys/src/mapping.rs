@@ -92,7 +92,7 @@ impl Mapping {
 
     /// The same as a pointer and a length, for system calls.
     #[track_caller]
-    fn pointer(&self, offset: usize, len: usize) -> (*mut c_void, usize) {
+    pub(crate) fn pointer(&self, offset: usize, len: usize) -> (*mut c_void, usize) {
         (
             ptr::with_exposed_provenance_mut(self.range(offset, len).start),
             len,

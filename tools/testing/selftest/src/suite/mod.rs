@@ -10,6 +10,7 @@ mod eof;
 mod file;
 mod fork;
 mod fragments;
+mod gup;
 mod hwpoison;
 mod isolation;
 mod keep;
@@ -64,6 +65,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reclaim::CASES,
         nomem::CASES,
         policy::CASES,
+        gup::CASES,
         fragments::CASES,
         quota::CASES,
         quota_race::CASES,

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages that the kernel gets for itself (`get_user_pages()`): direct I/O, `process_vm_writev(2)`.
+//! Such a fault looks as that of a populate does, but wants its page only.
+
+use crate::context::{Context, P, PMD};
+use crate::disk::ext4;
+use crate::mounts::Mounts;
+use crate::outcome::Result;
+use crate::{cases, check_eq};
+use rmmap_sys::rustix::fs::{open, Mode, OFlags};
+use rmmap_sys::rustix::mm::{Advice, MapFlags};
+use rmmap_sys::uapi::{RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS};
+use rmmap_sys::{Device, MapOptions, Mapping};
+
+cases! {
+    Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each 2 MiB: these pages, whatever the policy";
+    Rmmap gup_direct_io_takes_the_pages [] "O_DIRECT reads into scattered pages, and writes of scattered holes: these pages";
+    Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE are told from direct I/O: folios of 2 MiB";
+}
+
+/// Regions of 2 MiB that are tried.
+const PARTS: usize = 8;
+
+fn region(cx: &Context, flags: u32) -> Result<(Device, Mapping)> {
+    let region = cx.device()?.create((PARTS * PMD) as u64, flags)?;
+    let mapping = MapOptions::new(PARTS * PMD).map(&region)?;
+    check_eq!(mapping.address() % PMD, 0, "address of a large mapping");
+    Ok((region, mapping))
+}
+
+fn held(region: &Device) -> Result<usize> {
+    Ok(region.info()?.resident as usize / P)
+}
+
+fn gup_remote_takes_the_page(cx: &Context) -> Result {
+    for flags in [RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS] {
+        let (region, mapping) = region(cx, flags)?;
+        for part in 0..PARTS {
+            check_eq!(mapping.write_remotely(part * PMD, &[7])?, 1);
+        }
+        check_eq!(held(&region)?, PARTS, "flags {flags:#x}");
+        check_eq!(mapping.touch_read((PARTS - 1) * PMD / P)?, 7);
+    }
+    Ok(())
+}
+
+fn gup_direct_io_takes_the_pages(cx: &Context) -> Result {
+    let mounts = Mounts::new()?;
+    let file = ext4(&mounts, 16)?.join("file");
+    std::fs::write(&file, vec![5; PARTS * P])?;
+    let direct = open(
+        &file,
+        OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let (into, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+    for part in 0..PARTS {
+        check_eq!(
+            mapping.pread_into(part * PMD, P, &direct, (part * P) as u64)?,
+            P
+        );
+    }
+    check_eq!(held(&into)?, PARTS, "pages read into");
+    check_eq!(mapping.touch_read((PARTS - 1) * PMD / P)?, 5);
+    let (from, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+    for part in 0..PARTS {
+        check_eq!(
+            mapping.pwrite_from(part * PMD, P, &direct, (part * P) as u64)?,
+            P
+        );
+    }
+    check_eq!(held(&from)?, PARTS, "pages written from");
+    Ok(())
+}
+
+fn gup_populates_take_the_largest(cx: &Context) -> Result {
+    let largest = [(9, PARTS as u64)];
+    let folios = |region: &Device| -> Result<Vec<(usize, u64)>> {
+        let orders = crate::counting::stats(region)?.region.folios;
+        let orders = orders.into_iter().enumerate();
+        Ok(orders.filter(|(_, count)| *count > 0).collect())
+    };
+    for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
+        let region = cx
+            .device()?
+            .create((PARTS * PMD) as u64, RMMAP_CREATE_ADAPTIVE)?;
+        let _mapping = MapOptions::new(PARTS * PMD).flags(flags).map(&region)?;
+        check_eq!(folios(&region)?, largest, "{flags:?}");
+    }
+    for advice in [Advice::LinuxPopulateRead, Advice::LinuxPopulateWrite] {
+        let (region, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+        mapping.advise(0, PARTS * PMD, advice)?;
+        check_eq!(folios(&region)?, largest, "{advice:?}");
+    }
+    let (region, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+    mapping.lock(0, PARTS * PMD)?;
+    check_eq!(folios(&region)?, largest, "mlock");
+    Ok(())
+}
