@@ -12,7 +12,7 @@ use rmmap_sys::rustix::mm::MprotectFlags;
 use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
 use rmmap_sys::uapi::{
     RmmapCreate, RMMAP_CREATE_ALL, RMMAP_CREATE_CLOEXEC, RMMAP_IOC_CREATE, RMMAP_IOC_DISCARD,
-    RMMAP_IOC_INFO, RMMAP_IOC_STATS,
+    RMMAP_IOC_INFO, RMMAP_IOC_POLICY, RMMAP_IOC_STATS,
 };
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::os::fd::{AsFd, AsRawFd};
@@ -28,11 +28,12 @@ cases! {
 }
 
 /// The numbers that rmmap knows.
-const KNOWN: [u32; 4] = [
+const KNOWN: [u32; 5] = [
     RMMAP_IOC_INFO,
     RMMAP_IOC_CREATE,
     RMMAP_IOC_DISCARD,
     RMMAP_IOC_STATS,
+    RMMAP_IOC_POLICY,
 ];
 
 /// The device and a region.
@@ -94,7 +95,9 @@ fn bad_pointer_is_efault(cx: &Context) -> Result {
                 let call = device.raw_ioctl_bad_pointer(number, pointer);
                 check_err!(call, Errno::FAULT, "ioctl {number:#010x} at {pointer:?}");
             }
-            for offset in [P, P - 8, P - 1] {
+            // All of it, its second half, all but a byte.
+            let size = (number as usize >> 16) & 0x3fff;
+            for offset in [P, P - size / 2, P - 1] {
                 let call = device.raw_ioctl_at(number, &memory, offset);
                 check_err!(
                     call,
@@ -259,4 +262,18 @@ fn create_without_descriptors(cx: &Context) -> Result {
         (before.regions, before.used_bytes)
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_numbers_of_the_abi_are_known() {
+        let abi = include_str!("../../../../../rust/uapi/rmmap.rs");
+        let numbers = abi
+            .lines()
+            .filter(|line| line.starts_with("pub const RMMAP_IOC_") && line.contains("ioc::<"));
+        assert_eq!(numbers.count(), KNOWN.len());
+    }
 }
