@@ -2,7 +2,7 @@
 
 //! Fresh memory of the object under test.
 
-use crate::context::P;
+use crate::context::{P, PMD};
 use crate::counting::Counting;
 use crate::outcome::{Result, Stop};
 use crate::{check_eq, view};
@@ -10,6 +10,10 @@ use rmmap_sys::rustix::fs::{
     fallocate, fstat, ftruncate, memfd_create, FallocateFlags, MemfdFlags,
 };
 use rmmap_sys::rustix::io::{pread, pwrite};
+use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
+use rmmap_sys::uapi::{
+    RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER, RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
+};
 use rmmap_sys::{Device, MapOptions, Mapping};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -36,14 +40,66 @@ pub struct Area {
     kind: Kind,
     base: u64,
     pages: usize,
+    #[expect(dead_code, reason = "dropped for its effect")]
+    pinned: Option<Pinned>,
+}
+
+/// The policy of the device, and of regions that are created without one, while a test counts.
+///
+/// Dropping it sets the former one again; of a test that is killed the harness does.
+#[derive(Debug)]
+pub struct Pinned {
+    device: Device,
+    former: u32,
+}
+
+impl Pinned {
+    /// Has each folio be a single page.
+    pub fn single_pages() -> Result<Self> {
+        Self::to(RMMAP_POLICY_NEVER)
+    }
+
+    fn to(policy: u32) -> Result<Self> {
+        let device = Device::open()?;
+        let former = device.info()?.policy;
+        device.set_policy(policy)?;
+        Ok(Self { device, former })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // The harness fails the test if the policy is another one afterwards.
+        let _ = self.device.set_policy(self.former);
+    }
 }
 
 impl Area {
-    /// Makes one.
+    /// Makes one. Its folios are those of the policy that the module was loaded with.
     pub fn new(kind: Kind, pages: usize) -> Result<Self> {
+        Self::with(kind, pages, 0, None)
+    }
+
+    /// Makes one whose folios are single pages, for a test that counts pages or faults: a touch
+    /// adds one page. The device's own policy is pinned until this is dropped.
+    pub fn of_single_pages(kind: Kind, pages: usize) -> Result<Self> {
+        Self::pinned(kind, pages, RMMAP_CREATE_NEVER, RMMAP_POLICY_NEVER)
+    }
+
+    /// Makes one in the largest folios that fit, for a race that has to meet them.
+    pub fn of_large_folios(kind: Kind, pages: usize) -> Result<Self> {
+        Self::pinned(kind, pages, RMMAP_CREATE_ALWAYS, RMMAP_POLICY_ALWAYS)
+    }
+
+    fn pinned(kind: Kind, pages: usize, flags: u32, policy: u32) -> Result<Self> {
+        let pin = (kind == Kind::Device).then(|| Pinned::to(policy));
+        Self::with(kind, pages, flags, pin.transpose()?)
+    }
+
+    fn with(kind: Kind, pages: usize, flags: u32, pinned: Option<Pinned>) -> Result<Self> {
         let bytes = (pages * P) as u64;
         let (fd, base) = match kind {
-            Kind::Region => (Device::open()?.create(bytes, 0)?, 0),
+            Kind::Region => (Device::open()?.create(bytes, flags)?, 0),
             Kind::Device => (Device::open()?, DEVICE_BASE),
             Kind::Memfd => {
                 let fd = memfd_create("rmmap-selftest", MemfdFlags::CLOEXEC)?;
@@ -56,6 +112,7 @@ impl Area {
             kind,
             base,
             pages,
+            pinned,
         };
         if kind == Kind::Device {
             let capacity = area.fd.info()?.capacity;
@@ -119,9 +176,12 @@ impl Area {
         Device::open_path(format!("/proc/self/fd/{fd}"), flags)
     }
 
-    /// Options of a shared mapping of some pages of it.
+    /// Options of a shared mapping of some pages of it, at an address that is aligned as the
+    /// object is: where it is not, no large folio is used, and a test would meet some by chance.
     pub fn part(&self, page: usize, pages: usize) -> MapOptions {
-        MapOptions::new(pages * P).offset(self.base + (page * P) as u64)
+        MapOptions::new(pages * P)
+            .offset(self.base + (page * P) as u64)
+            .hint(free_address(page, pages))
     }
 
     /// Options of a shared mapping of all of it.
@@ -190,6 +250,17 @@ impl Area {
     pub fn count(&self) -> Result<Counting<'_>> {
         Counting::new(self.is_rmmap().then_some(&self.fd))
     }
+}
+
+/// Returns an address where so many pages are free, as far from a multiple of [`PMD`] as `page`
+/// pages are; 0 where there is none.
+fn free_address(page: usize, pages: usize) -> usize {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    let none = MapOptions::new(pages.saturating_mul(P).saturating_add(2 * PMD))
+        .prot(ProtFlags::empty())
+        .only_flags(flags);
+    let start = none.map_anonymous().map(|room| room.address());
+    start.map_or(0, |start| start.next_multiple_of(PMD) + page * P % PMD)
 }
 
 impl AsFd for Area {

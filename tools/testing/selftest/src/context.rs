@@ -8,7 +8,7 @@ use crate::outcome::{Result, Stop};
 use rmmap_sys::process::has_capability;
 use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
 use rmmap_sys::rustix::thread::CapabilitySet;
-use rmmap_sys::uapi::RmmapInfo;
+use rmmap_sys::uapi::{RmmapInfo, RMMAP_CREATE_NEVER};
 use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
 
 /// Size of a page.
@@ -38,10 +38,29 @@ impl Context {
         Area::new(self.kind, pages)
     }
 
+    /// The same in single pages whatever the policy is, for a test that counts them; see
+    /// [`Area::of_single_pages`].
+    pub fn single_pages(&self, pages: usize) -> Result<Area> {
+        Area::of_single_pages(self.kind, pages)
+    }
+
+    /// The same in the largest folios that fit; see [`Area::of_large_folios`].
+    pub fn large_folios(&self, pages: usize) -> Result<Area> {
+        Area::of_large_folios(self.kind, pages)
+    }
+
     /// Fresh memory of another object: a region, where the object under test is the device's own.
     pub fn other_area(&self, pages: usize) -> Result<Area> {
         match self.kind {
             Kind::Device | Kind::Region => Area::new(Kind::Region, pages),
+            Kind::Memfd => Area::new(Kind::Memfd, pages),
+        }
+    }
+
+    /// The same in single pages; see [`Context::single_pages`].
+    pub fn other_single_pages(&self, pages: usize) -> Result<Area> {
+        match self.kind {
+            Kind::Device | Kind::Region => Area::of_single_pages(Kind::Region, pages),
             Kind::Memfd => Area::new(Kind::Memfd, pages),
         }
     }
@@ -56,6 +75,15 @@ impl Context {
     #[track_caller]
     pub fn region(&self, pages: usize) -> Result<Device> {
         let region = self.device()?.create((pages * P) as u64, 0);
+        region.map_err(|e| Stop::fail(format_args!("cannot create a region: {e}")))
+    }
+
+    /// A fresh region in single pages whatever the policy is, for a test that counts them.
+    #[track_caller]
+    pub fn region_of_pages(&self, pages: usize) -> Result<Device> {
+        let region = self
+            .device()?
+            .create((pages * P) as u64, RMMAP_CREATE_NEVER);
         region.map_err(|e| Stop::fail(format_args!("cannot create a region: {e}")))
     }
 

@@ -254,6 +254,15 @@ fn leaves_nothing(context: &mut Context) -> Result<(), Stop> {
         // What the device's own region holds is its to keep: the next test starts without.
         device.discard(0, before.capacity)?;
         *info = device.info()?;
+        if info.policy != before.policy {
+            device.set_policy(before.policy)?;
+            let left = info.policy;
+            *info = device.info()?;
+            return Err(Stop::Fail(format!(
+                "left behind: policy {left}; before the test it was {}",
+                before.policy
+            )));
+        }
         let is_more = info.regions > before.regions || info.used_bytes > before.used_bytes;
         if !is_more {
             return Ok(());

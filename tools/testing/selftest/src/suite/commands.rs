@@ -2,6 +2,7 @@
 
 //! The commands `rmmap map` and `rmmap watch`: what they print is what the kernel says.
 
+use crate::area::Pinned;
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
 use crate::{cases, check, check_eq};
@@ -177,6 +178,7 @@ fn map_command_tells_what_the_kernel_says(_: &Context) -> Result {
 }
 
 fn map_command_counts_faults(_: &Context) -> Result {
+    let _pinned = Pinned::single_pages()?;
     for (arguments, while_mapping, while_touching) in [
         ("--flags shared --touch write", 0, 16),
         ("--flags private --touch write:random", 0, 16),
@@ -229,6 +231,7 @@ fn map_command_stops_at_a_signal(_: &Context) -> Result {
 }
 
 fn watch_command_sees_a_mapping(_: &Context) -> Result {
+    let _pinned = Pinned::single_pages()?;
     let held = Held::start("16p --region 16p --touch write:stride=3")?;
     let (process, address) = (held.process(), held.printed.address()?);
     let pid = held.pid();
@@ -254,7 +257,7 @@ fn watch_command_sees_a_mapping(_: &Context) -> Result {
 }
 
 fn watch_command_sees_an_object(cx: &Context) -> Result {
-    let region = cx.region(8)?;
+    let region = cx.region_of_pages(8)?;
     let m = MapOptions::new(8 * P).map(&region)?;
     let fd = region.as_fd().as_raw_fd();
     let me = std::process::id();

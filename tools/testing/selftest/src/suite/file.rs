@@ -55,7 +55,7 @@ fn node_is_private_char_device(cx: &Context) -> Result {
 }
 
 fn region_is_regular_file(cx: &Context) -> Result {
-    let area = cx.area(8)?;
+    let area = cx.single_pages(8)?;
     let stat = fstat(&area)?;
     check_eq!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile);
     check_eq!((stat.st_size, stat.st_blocks), (8 * P as i64, 0));
@@ -191,7 +191,7 @@ fn region_is_not_executable(cx: &Context) -> Result {
 }
 
 fn device_is_not_a_file(_: &Context) -> Result {
-    let area = Area::new(Kind::Device, 4)?;
+    let area = Area::of_single_pages(Kind::Device, 4)?;
     let m = area.map()?;
     m.touch_write(0, 1)?;
     check_err!(ftruncate(&area, 0), Errno::INVAL);
@@ -223,7 +223,7 @@ fn mapping_keeps_object_alive(cx: &Context) -> Result {
 fn mapping_keeps_region_alive(cx: &Context) -> Result {
     let device = cx.device()?;
     let before = device.info()?;
-    let region = cx.region(4)?;
+    let region = cx.region_of_pages(4)?;
     let mut m = MapOptions::new(4 * P).map(&region)?;
     m.touch_write(0, 1)?;
     drop(region);
@@ -287,7 +287,7 @@ fn statistics_are_announced(cx: &Context) -> Result {
 
 fn fdinfo_tells_counters(_: &Context) -> Result {
     for kind in [Kind::Region, Kind::Device] {
-        let area = Area::new(kind, 8)?;
+        let area = Area::of_single_pages(kind, 8)?;
         let (m, private) = (area.map()?, area.whole().private().map(&area)?);
         m.touch_write(1, 1)?;
         m.touch_read(2)?;

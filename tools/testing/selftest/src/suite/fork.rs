@@ -18,7 +18,7 @@ cases! {
 }
 
 fn fork_shares_shared_mappings(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let m = area.map()?;
     m.touch_write(0, 1)?;
     let mut child = fork(|channel| {
@@ -36,7 +36,7 @@ fn fork_shares_shared_mappings(cx: &Context) -> Result {
 }
 
 fn fork_copies_private_mappings(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     area.write(0, &[9; 4 * P])?;
     let m = area.whole().private().map(&area)?;
     m.touch_write(0, 1)?;
@@ -92,7 +92,7 @@ fn fork_child_starts_lazy(cx: &Context) -> Result {
 }
 
 fn fork_generations(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let m = area.map()?;
     let mut child = fork(|_| {
         let Ok(mut grandchild) = fork(|_| i32::from(m.touch_write(3, 0x33).is_err())) else {

@@ -23,7 +23,7 @@ cases! {
 fn regions_are_isolated(cx: &Context) -> Result {
     let device = cx
         .area(4)
-        .and_then(|_| crate::area::Area::new(Kind::Device, 4))?;
+        .and_then(|_| crate::area::Area::of_single_pages(Kind::Device, 4))?;
     let dm = device.map()?;
     dm.touch_write(0, 0xdd)?;
     let regions = (0..16).map(|_| cx.region(4)).collect::<Result<Vec<_>>>()?;
@@ -53,7 +53,7 @@ fn regions_are_isolated(cx: &Context) -> Result {
 }
 
 fn device_opens_share_one_region(cx: &Context) -> Result {
-    let area = Area::new(Kind::Device, 4)?;
+    let area = Area::of_single_pages(Kind::Device, 4)?;
     let m = area.map()?;
     m.touch_write(2, 0x77)?;
     let other = cx.device()?;
@@ -93,7 +93,7 @@ fn passed_descriptor_is_the_same_memory(cx: &Context) -> Result {
             _ => 3,
         }
     })?;
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let m = area.map()?;
     m.touch_write(1, 0x12)?;
     child.channel().send_fd(&area)?;
@@ -148,7 +148,7 @@ fn info_tells_region_from_device(cx: &Context) -> Result {
         (RMMAP_ABI_VERSION, RMMAP_KIND_DEVICE)
     );
     check_eq!(before.size, before.capacity);
-    let region = cx.region(8)?;
+    let region = cx.region_of_pages(8)?;
     let m = MapOptions::new(8 * P).map(&region)?;
     for page in [1, 4, 5] {
         m.touch_write(page, 1)?;
@@ -179,7 +179,7 @@ fn info_tells_region_from_device(cx: &Context) -> Result {
 }
 
 fn stats_are_per_region(cx: &Context) -> Result {
-    let (a, b) = (cx.region(4)?, cx.region(4)?);
+    let (a, b) = (cx.region_of_pages(4)?, cx.region_of_pages(4)?);
     let (ma, mb) = (
         MapOptions::new(4 * P).map(&a)?,
         MapOptions::new(4 * P).map(&b)?,

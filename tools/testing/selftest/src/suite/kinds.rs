@@ -19,7 +19,7 @@ cases! {
 }
 
 fn shared_store_is_seen_by_others(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let (a, b) = (area.map()?, area.map()?);
     a.touch_write(1, 0x11)?;
     check_eq!(b.touch_read(1)?, 0x11);
@@ -128,7 +128,7 @@ fn private_write_to_hole_leaves_hole(cx: &Context) -> Result {
 }
 
 fn private_read_then_write_copies(cx: &Context) -> Result {
-    let area = cx.area(2)?;
+    let area = cx.single_pages(2)?;
     area.write(0, &[0x5a; 2 * P])?;
     let private = area.whole().private().map(&area)?;
     check_eq!(private.touch_read(0)?, 0x5a);

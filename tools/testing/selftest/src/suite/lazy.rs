@@ -22,7 +22,7 @@ cases! {
 }
 
 fn mmap_allocates_nothing(cx: &Context) -> Result {
-    let area = cx.area(16)?;
+    let area = cx.single_pages(16)?;
     let count = area.count()?;
     let m = area.map()?;
     check_eq!((resident(&m)?, cached(&m)?, area.held_pages()?), (0, 0, 0));
@@ -37,7 +37,7 @@ fn mmap_allocates_nothing(cx: &Context) -> Result {
 }
 
 fn write_touch_takes_one_fault_per_page(cx: &Context) -> Result {
-    let area = cx.area(64)?;
+    let area = cx.single_pages(64)?;
     let m = area.map()?;
     let count = area.count()?;
     check_eq!(faults_of_stores(&m)?, 64);
@@ -86,7 +86,7 @@ fn fault_around_maps_resident_neighbours(cx: &Context) -> Result {
 }
 
 fn fault_around_stays_in_page_table(cx: &Context) -> Result {
-    let area = cx.area(16)?;
+    let area = cx.single_pages(16)?;
     let filled = area.map()?;
     for page in 0..16 {
         filled.touch_write(page, page as u8)?;
@@ -103,7 +103,7 @@ fn fault_around_stays_in_page_table(cx: &Context) -> Result {
 }
 
 fn fault_around_allocates_nothing(cx: &Context) -> Result {
-    let area = cx.area(16)?;
+    let area = cx.single_pages(16)?;
     area.write(2 * P, &[2])?;
     area.write(9 * P, &[9])?;
     let mut window = cx.window(16)?;
@@ -116,7 +116,7 @@ fn fault_around_allocates_nothing(cx: &Context) -> Result {
 
 fn random_advice_maps_one_page(cx: &Context) -> Result {
     for advice in [Advice::Normal, Advice::Random, Advice::LinuxNoHugepage] {
-        let area = cx.area(32)?;
+        let area = cx.single_pages(32)?;
         let m = area.map()?;
         // Without huge pages in the kernel there is no such advice to give.
         let _ = m.advise(0, m.len(), advice);

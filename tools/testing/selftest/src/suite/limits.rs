@@ -85,7 +85,7 @@ fn map_beyond_device_is_enxio(cx: &Context) -> Result {
 }
 
 fn map_beyond_file_is_sigbus_on_touch(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let m = area.part(2, 4).map(&area)?;
     m.touch_write(1, 1)?;
     let count = area.count()?;
@@ -176,7 +176,7 @@ fn device_read_write_at_the_end(cx: &Context) -> Result {
 }
 
 fn file_write_at_the_end_grows(cx: &Context) -> Result {
-    let area = cx.area(2)?;
+    let area = cx.single_pages(2)?;
     let m = area.part(0, 4).map(&area)?;
     check_sigbus!(m.touch_read(2), m.address_of(2 * P));
     check_eq!(pwrite(&area, &[7; 200], 2 * P as u64 - 100)?, 200);
@@ -272,7 +272,7 @@ fn write_only_descriptor_does_not_map(cx: &Context) -> Result {
 
 fn descriptor_mode_limits_io(cx: &Context) -> Result {
     for kind in [Kind::Device, Kind::Region] {
-        let area = Area::new(kind, 4)?;
+        let area = Area::of_single_pages(kind, 4)?;
         area.write(0, &[1])?;
         let (reader, writer) = (
             opened(&area, OFlags::RDONLY)?,

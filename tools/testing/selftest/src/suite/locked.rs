@@ -28,7 +28,7 @@ cases! {
 const PAGES: usize = 16;
 
 fn map_locked_populates(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let count = area.count()?;
     let m = area.whole().flags(MapFlags::LOCKED).map(&area)?;
     check_eq!((resident(&m)?, area.held_pages()?), (PAGES, PAGES));
@@ -81,7 +81,7 @@ fn map_locked_private_copies(cx: &Context) -> Result {
 }
 
 fn mlock_locks_the_range(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let mut m = area.map()?;
     let count = area.count()?;
     m.lock(4 * P, 8 * P)?;
@@ -106,7 +106,7 @@ fn mlock_locks_the_range(cx: &Context) -> Result {
 }
 
 fn mlock_on_fault_allocates_nothing(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let m = area.map()?;
     m.lock_on_fault(0, 8 * P)?;
     check_eq!(vma_pages(&m)?, [(0, 8), (8, 16)]);

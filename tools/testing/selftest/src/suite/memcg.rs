@@ -37,7 +37,7 @@ fn check_events(group: &Cgroup) -> Result {
 
 fn memcg_limit_is_sigbus_on_touch(cx: &Context) -> Result {
     let group = Cgroup::new(LIMIT)?;
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     if !area.is_rmmap() {
         return Err(Stop::skip("memfd is charged as the OOM killer likes it"));
     }

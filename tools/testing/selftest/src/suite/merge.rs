@@ -108,7 +108,7 @@ fn mapping_merges_on_both_sides(cx: &Context) -> Result {
 }
 
 fn refilled_hole_merges(cx: &Context) -> Result {
-    let area = cx.area(16)?;
+    let area = cx.single_pages(16)?;
     let mut w = cx.window(16)?;
     map_ranges(&area, &mut w, &[(0, 16)])?;
     w.touch_write(5, 5)?;
@@ -249,7 +249,7 @@ fn map_over_own_object(cx: &Context) -> Result {
 }
 
 fn munmap_splits(cx: &Context) -> Result {
-    let area = cx.area(12)?;
+    let area = cx.single_pages(12)?;
     let mut m = area.map()?;
     m.touch_write(6, 6)?;
     m.unmap(4 * P, 4 * P)?;

@@ -25,7 +25,7 @@ const PAGES: usize = 16;
 
 fn mlockall_current_populates(cx: &Context) -> Result {
     cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
-    let area = cx.area(2 * PAGES)?;
+    let area = cx.single_pages(2 * PAGES)?;
     let lazy = area.part(0, PAGES).map(&area)?;
     let count = area.count()?;
     mlockall(MlockAllFlags::CURRENT)?;
@@ -73,7 +73,7 @@ fn mlockall_future_populates(cx: &Context) -> Result {
 
 fn mlockall_on_fault_allocates_nothing(cx: &Context) -> Result {
     cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
-    let area = cx.area(2 * PAGES)?;
+    let area = cx.single_pages(2 * PAGES)?;
     let lazy = area.part(0, PAGES).map(&area)?;
     mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT)?;
     check_flags(&lazy, &["lo", "lf"], &[])?;

@@ -124,7 +124,7 @@ fn mremap_keeps_old_range(cx: &Context) -> Result {
 }
 
 fn mremap_duplicates_shared_mapping(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let mut m = area.map()?;
     m.touch_write(2, 5)?;
     let second = m.move_part(2 * P..2 * P, 2 * P, false)?;

@@ -29,7 +29,7 @@ cases! {
 const PAGES: usize = 16;
 
 fn populate_shared_is_exact(cx: &Context) -> Result {
-    let area = cx.area(2 * PAGES)?;
+    let area = cx.single_pages(2 * PAGES)?;
     let count = area.count()?;
     let m = area.part(0, PAGES).flags(MapFlags::POPULATE).map(&area)?;
     check_eq!(
@@ -77,7 +77,7 @@ fn populate_private_writable_copies(cx: &Context) -> Result {
 }
 
 fn populate_private_readonly_does_not_copy(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let count = area.count()?;
     let m = area
         .part(0, 8)
@@ -107,7 +107,7 @@ fn populate_nonblock_is_lazy(cx: &Context) -> Result {
 }
 
 fn populate_part_only(cx: &Context) -> Result {
-    let area = cx.area(8)?;
+    let area = cx.single_pages(8)?;
     let mut window = cx.window(8)?;
     area.map_at(&mut window, 0, area.part(0, 4))?;
     area.map_at(&mut window, 4, area.part(4, 4).flags(MapFlags::POPULATE))?;
@@ -121,7 +121,7 @@ fn populate_part_only(cx: &Context) -> Result {
 }
 
 fn populate_none_when_not_accessible(cx: &Context) -> Result {
-    let area = cx.area(8)?;
+    let area = cx.single_pages(8)?;
     let count = area.count()?;
     let m = area
         .whole()
@@ -149,7 +149,7 @@ fn populate_write_only(cx: &Context) -> Result {
 }
 
 fn populate_again_allocates_nothing(cx: &Context) -> Result {
-    let area = cx.area(64)?;
+    let area = cx.single_pages(64)?;
     let first = area.whole().flags(MapFlags::POPULATE).map(&area)?;
     let count = area.count()?;
     let m = area.whole().flags(MapFlags::POPULATE).map(&area)?;
@@ -162,7 +162,7 @@ fn populate_again_allocates_nothing(cx: &Context) -> Result {
 }
 
 fn populate_hole_among_pages(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     for page in (0..PAGES).step_by(3) {
         area.write(page * P + 100, &[page as u8 + 1])?;
     }
@@ -181,7 +181,7 @@ fn populate_hole_among_pages(cx: &Context) -> Result {
 }
 
 fn madvise_populate_read(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let m = area.map()?;
     let count = area.count()?;
     m.advise(4 * P, 8 * P, Advice::LinuxPopulateRead)?;
@@ -194,7 +194,7 @@ fn madvise_populate_read(cx: &Context) -> Result {
 }
 
 fn madvise_populate_write(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let m = area.map()?;
     let count = area.count()?;
     m.advise(4 * P, 8 * P, Advice::LinuxPopulateWrite)?;
@@ -211,7 +211,7 @@ fn madvise_populate_write(cx: &Context) -> Result {
 }
 
 fn madvise_populate_private(cx: &Context) -> Result {
-    let area = cx.area(PAGES)?;
+    let area = cx.single_pages(PAGES)?;
     let m = area.whole().private().map(&area)?;
     let count = area.count()?;
     m.advise(0, 4 * P, Advice::LinuxPopulateRead)?;

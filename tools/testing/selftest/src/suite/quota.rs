@@ -2,7 +2,7 @@
 
 //! The quota of all regions together (module parameter `max_bytes`).
 
-use crate::area::{Area, Kind};
+use crate::area::{Area, Kind, Pinned};
 use crate::context::{Context, P};
 use crate::outcome::Result;
 use crate::view::{check_flags, resident};
@@ -34,7 +34,8 @@ fn small(cx: &Context) -> Result<(Area, rmmap_sys::Mapping)> {
         (info.max_bytes, info.capacity, info.used_bytes),
         ((PAGES * P) as u64, 1 << 20, 0)
     );
-    let area = Area::new(Kind::Region, PAGES)?;
+    // The tests count pages up to the last one of the quota.
+    let area = Area::of_single_pages(Kind::Region, PAGES)?;
     let m = area.map()?;
     Ok((area, m))
 }
@@ -72,7 +73,7 @@ fn quota_is_sigbus_on_touch(cx: &Context) -> Result {
 fn quota_is_enomem_on_populate(cx: &Context) -> Result {
     let (area, m) = small(cx)?;
     take(&m, 4)?;
-    let other = Area::new(Kind::Region, 8)?;
+    let other = Area::of_single_pages(Kind::Region, 8)?;
     let om = other.map()?;
     for advice in [Advice::LinuxPopulateRead, Advice::LinuxPopulateWrite] {
         let count = other.count()?;
@@ -112,7 +113,7 @@ fn quota_is_enomem_on_populate(cx: &Context) -> Result {
 fn quota_is_enomem_on_write(cx: &Context) -> Result {
     let (area, m) = small(cx)?;
     take(&m, 3)?;
-    let other = Area::new(Kind::Region, 8)?;
+    let other = Area::of_single_pages(Kind::Region, 8)?;
     check_eq!(
         pwrite(&other, &[1; 8 * P], 0)?,
         3 * P,
@@ -182,6 +183,7 @@ fn quota_does_not_count_copies(cx: &Context) -> Result {
 
 fn quota_limits_size(cx: &Context) -> Result {
     let (area, _m) = small(cx)?;
+    let _pinned = Pinned::single_pages()?;
     let device = cx.device()?;
     let max = (PAGES * P) as u64;
     check_err!(device.create(max + 1, 0), Errno::NOMEM);
@@ -200,6 +202,7 @@ fn quota_limits_size(cx: &Context) -> Result {
 
 fn quota_counts_all_regions_and_device(cx: &Context) -> Result {
     let (area, m) = small(cx)?;
+    let _pinned = Pinned::single_pages()?;
     let device = cx.device()?;
     let dm = MapOptions::new(1 << 20).map(&device)?;
     take(&m, 8)?;

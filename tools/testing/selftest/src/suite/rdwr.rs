@@ -65,7 +65,7 @@ fn stores_and_writes_mix(cx: &Context) -> Result {
 }
 
 fn read_of_hole_allocates_nothing(cx: &Context) -> Result {
-    let area = cx.area(16)?;
+    let area = cx.single_pages(16)?;
     area.write(5 * P + 10, &[1, 2, 3])?;
     let count = area.count()?;
     let bytes = area.read(0, 16 * P)?;
@@ -81,7 +81,7 @@ fn read_of_hole_allocates_nothing(cx: &Context) -> Result {
 }
 
 fn partial_write_zeroes_the_rest(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let count = area.count()?;
     area.write(P + 100, &[7; 50])?;
     check_counts!(count, folios: 1);
@@ -99,7 +99,7 @@ fn partial_write_zeroes_the_rest(cx: &Context) -> Result {
 }
 
 fn whole_page_write_counts_pages(cx: &Context) -> Result {
-    let area = cx.area(40)?;
+    let area = cx.single_pages(40)?;
     let count = area.count()?;
     let data = pattern(33 * P);
     area.write(3 * P, &data)?;
@@ -176,7 +176,7 @@ fn position_moves(cx: &Context) -> Result {
 }
 
 fn sync_succeeds(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let m = area.map()?;
     m.touch_write(1, 3)?;
     fsync(&area)?;
@@ -217,7 +217,7 @@ fn write_from_own_mapping(cx: &Context) -> Result {
 }
 
 fn read_into_own_mapping(cx: &Context) -> Result {
-    let area = cx.area(8)?;
+    let area = cx.single_pages(8)?;
     area.write(P, &pattern(P))?;
     let m = area.map()?;
     check_eq!(m.pread_into(P, P, &area, area.base() + P as u64)?, P);

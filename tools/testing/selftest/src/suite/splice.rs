@@ -78,7 +78,7 @@ fn splice_out_of_object(cx: &Context) -> Result {
 }
 
 fn splice_into_object(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let m = area.map()?;
     m.touch_write(1, 0xee)?;
     let (reader, writer) = pipe_of(16)?;
@@ -108,7 +108,7 @@ fn splice_into_object(cx: &Context) -> Result {
 }
 
 fn spliced_bytes_keep_their_page(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let data = pattern(P);
     area.write(P, &data)?;
     let (reader, writer) = pipe_of(16)?;
@@ -131,7 +131,7 @@ fn spliced_bytes_keep_their_page(cx: &Context) -> Result {
 }
 
 fn sendfile_between_objects(cx: &Context) -> Result {
-    let (from, to) = (cx.area(8)?, cx.other_area(8)?);
+    let (from, to) = (cx.single_pages(8)?, cx.other_single_pages(8)?);
     let data = pattern(3 * P + 11);
     from.write(9, &data)?;
     let mut at = from.base() + 9;

@@ -111,7 +111,7 @@ fn offsets(m: &Mapping, base: u64) -> Result<Vec<u64>> {
 }
 
 fn pages_in_another_order(cx: &Context) -> Result {
-    let area = cx.area(8)?;
+    let area = cx.single_pages(8)?;
     for page in 0..8 {
         area.write(page * P, &[0x10 + page as u8])?;
     }

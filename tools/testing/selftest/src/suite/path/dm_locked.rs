@@ -120,7 +120,7 @@ fn replaced_pages_count_as_locked(cx: &Context) -> Result {
 }
 
 fn future_locks_have_the_limit(cx: &Context) -> Result {
-    let area = cx.area(2 * LIMIT)?;
+    let area = cx.single_pages(2 * LIMIT)?;
     let _limit = limit(LIMIT)?;
     drop_capabilities(CapabilitySet::IPC_LOCK)?;
     mlockall(MlockAllFlags::FUTURE)?;

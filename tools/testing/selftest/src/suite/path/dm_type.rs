@@ -109,7 +109,7 @@ fn noreplace_is_no_known_flag(cx: &Context) -> Result {
 }
 
 fn validated_is_shared(cx: &Context) -> Result {
-    let area = cx.area(4)?;
+    let area = cx.single_pages(4)?;
     let validate = area.whole().only_flags(MapFlags::SHARED_VALIDATE);
     // What LEGACY_MAP_MASK of include/linux/mman.h has, but for what maps elsewhere or no file.
     let legacy = [

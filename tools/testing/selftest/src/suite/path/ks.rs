@@ -125,7 +125,7 @@ fn failed_mapping_keeps_no_reference(cx: &Context) -> Result {
     let mut m = MapOptions::new(4 * P).map(&device)?;
     drop(device);
     m.touch_write(3, 1)?;
-    check_eq!((open_files()?, resident(&m)?), (before + 1, 1));
+    check_eq!((open_files()?, resident(&m)? > 0), (before + 1, true));
     m.unmap(P, P)?;
     check_eq!(open_files()?, before + 1, "open files with parts mapped");
     drop(m);

@@ -26,9 +26,11 @@ fn mmap_is_audited(cx: &Context) -> Result {
     // Only who is forked while auditing is on has what records are made in.
     let mut child = fork(|channel| {
         let map = || -> Result {
+            // The search for an address maps and would be recorded, too.
+            let whole = area.whole();
             channel.receive_u64()?;
-            drop(area.map()?);
-            drop(area.whole().private().map(&area)?);
+            drop(whole.map(&area)?);
+            drop(whole.private().map(&area)?);
             drop(MapOptions::new(P).private().map_anonymous()?);
             Ok(())
         };

@@ -116,14 +116,16 @@ fn record(body: &[u8]) -> Record {
 fn perf_is_told(cx: &Context) -> Result {
     let area = Area::new(Kind::Device, 16)?;
     let mut w = cx.window(16)?;
+    // The search for an address maps and would be told of, too.
+    let (first, second) = (area.part(4, 4), area.part(8, 4));
+    let private = area.part(1, 2).private().read_only();
     let mut ring = Ring::open()?;
     ring.take()?;
 
-    area.map_at(&mut w, 4, area.part(4, 4))?;
+    area.map_at(&mut w, 4, first)?;
     let new = ring.take()?;
-    area.map_at(&mut w, 8, area.part(8, 4))?;
+    area.map_at(&mut w, 8, second)?;
     let merged = ring.take()?;
-    let private = area.part(1, 2).private().read_only();
     area.map_at(&mut w, 1, private.flags(MapFlags::LOCKED))?;
     let other = ring.take()?;
     let beyond = MapOptions::new(P).offset(area.fd().info()?.capacity);

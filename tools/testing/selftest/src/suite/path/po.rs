@@ -52,7 +52,7 @@ fn dirty(m: &Mapping) -> Result<u64> {
 
 fn populate_dirties_nothing(_: &Context) -> Result {
     for kind in [Kind::Memfd, Kind::Device] {
-        let area = Area::new(kind, PAGES)?;
+        let area = Area::of_single_pages(kind, PAGES)?;
         let count = area.count()?;
         let m = area.whole().flags(MapFlags::POPULATE).map(&area)?;
         check_eq!(resident(&m)?, PAGES);

@@ -142,7 +142,7 @@ fn names(m: &Mapping) -> Result<Vec<(usize, usize, bool)>> {
 fn userfaultfd_refuses_device(_: &Context) -> Result {
     let uffd = userfaultfd()?;
     for kind in [Kind::Region, Kind::Device] {
-        let area = Area::new(kind, 8)?;
+        let area = Area::of_single_pages(kind, 8)?;
         for options in [area.whole(), area.whole().private()] {
             let m = options.map(&area)?;
             check_err!(uffd.register(&m, Mode::Missing), Errno::INVAL);
@@ -152,7 +152,7 @@ fn userfaultfd_refuses_device(_: &Context) -> Result {
         }
     }
     // The same call is fine with memory of the kernel's own.
-    let memfd = Area::new(Kind::Memfd, 8)?;
+    let memfd = Area::of_single_pages(Kind::Memfd, 8)?;
     let anonymous = MapOptions::new(8 * P).private();
     for m in [memfd.map()?, anonymous.map_anonymous()?] {
         // Goes before the mapping does: nobody would read of that.
