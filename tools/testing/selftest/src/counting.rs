@@ -42,6 +42,12 @@ const FIELDS: &[Field] = &[
     ("answer_retry", |c| c.answer_retry, false),
     ("map_pages", |c| c.map_pages, false),
     ("folios", |c| c.folios.iter().sum(), false),
+    (
+        "pages",
+        |c| (0..).zip(c.folios).map(|(order, n)| n << order).sum(),
+        false,
+    ),
+    ("large_folios", |c| c.folios[1..].iter().sum(), false),
     ("order_fallback", |c| c.order_fallback, false),
     ("discarded", |c| c.discarded, false),
 ];

@@ -13,23 +13,31 @@ fn duration(cx: &Context) -> Duration {
     Duration::from_millis(400).mul_f64(cx.time_scale.clamp(1.0, 5.0))
 }
 
+/// How much longer it may go on until both sides met.
+const PATIENCE: u32 = 20;
+
 /// Runs `work` in `n` threads (it is given the number of its thread) while `meanwhile` runs here,
-/// until the time is over; returns the first error.
-pub fn race<F, M>(cx: &Context, n: usize, work: F, meanwhile: M) -> Result
+/// until the time is over and `met` tells that the two sides met; returns the first error. That
+/// they do not meet is one: such a race shows nothing.
+pub fn race<F, M, T>(cx: &Context, n: usize, work: F, meanwhile: M, met: T) -> Result
 where
     F: Fn(usize, &AtomicBool) -> Result + Sync,
     M: FnMut() -> Result,
+    T: Fn() -> bool,
 {
-    race_for(duration(cx), n, work, meanwhile)
+    race_for(duration(cx), n, work, meanwhile, met)
 }
 
 /// As [`race`], for a time of the caller's choice.
-pub fn race_for<F, M>(time: Duration, n: usize, work: F, mut meanwhile: M) -> Result
+pub fn race_for<F, M, T>(time: Duration, n: usize, work: F, mut meanwhile: M, met: T) -> Result
 where
     F: Fn(usize, &AtomicBool) -> Result + Sync,
     M: FnMut() -> Result,
+    T: Fn() -> bool,
 {
-    let (stop, end) = (AtomicBool::new(false), Instant::now() + time);
+    let start = Instant::now();
+    let (stop, end) = (AtomicBool::new(false), start + time);
+    let last = start + time * PATIENCE;
     scope(|scope| {
         let start = |i| {
             scope.spawn({
@@ -39,8 +47,15 @@ where
         };
         let threads: Vec<_> = (0..n).map(start).collect();
         let mut result = Ok(());
-        while result.is_ok() && Instant::now() < end {
+        while result.is_ok() && (Instant::now() < end || !met()) {
             result = meanwhile();
+            if Instant::now() > last && !met() {
+                result = result.and(Err(Stop::fail("the two sides never met")));
+            }
+            // A thread that ended before it was told to has failed: what, is told below.
+            if threads.iter().any(|thread| thread.is_finished()) {
+                break;
+            }
         }
         stop.store(true, Ordering::Relaxed);
         for thread in threads {
@@ -49,4 +64,56 @@ where
         }
         result
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::area::Kind;
+    use std::sync::atomic::AtomicUsize;
+
+    fn context() -> Context {
+        Context {
+            kind: Kind::Memfd,
+            time_scale: 1.0,
+            cycles: 1,
+            loader: None,
+            info: None,
+        }
+    }
+
+    fn spin(_: usize, stop: &AtomicBool) -> Result {
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_race_goes_on_until_the_sides_met() {
+        let turns = AtomicUsize::new(0);
+        let turn = || {
+            turns.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(100));
+            Ok(())
+        };
+        let met = || turns.load(Ordering::Relaxed) >= 7;
+        assert_eq!(race(&context(), 2, spin, turn, met), Ok(()));
+        assert!(met());
+    }
+
+    #[test]
+    fn a_race_whose_sides_never_met_is_a_failure() {
+        match race(&context(), 2, spin, || Ok(()), || false) {
+            Err(Stop::Fail(why)) => assert!(why.contains("never met"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_thread_that_fails_ends_the_race() {
+        let fail = |_: usize, _: &AtomicBool| Err(Stop::Fail("why".into()));
+        let result = race(&context(), 2, fail, || Ok(()), || false);
+        assert_eq!(result, Err(Stop::Fail("why".into())));
+    }
 }
