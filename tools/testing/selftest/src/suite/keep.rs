@@ -5,13 +5,15 @@
 
 use crate::area::Area;
 use crate::context::{Context, P};
-use crate::outcome::{Result, Stop};
+use crate::outcome::{cannot, lacks, Result};
 use crate::view::resident;
 use crate::{cases, check, check_eq};
+use rmmap_procfs::Process;
 use rmmap_sys::rustix::fs::{fadvise, Advice as FileAdvice};
 use rmmap_sys::rustix::mm::{Advice, MapFlags};
 use rmmap_sys::rustix::process::Signal;
-use rmmap_sys::{fork, End, Mapping};
+use rmmap_sys::rustix::thread::CapabilitySet;
+use rmmap_sys::{fork, End, Errno, Mapping};
 use std::fs::write;
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ cases! {
     Each dontneed_keeps_contents [] "MADV_DONTNEED unmaps and loses nothing; the next touch finds the same page";
     Each reclaim_advice_keeps_contents [] "MADV_COLD, MADV_PAGEOUT and fadvise(DONTNEED) lose nothing";
     Each drop_caches_keeps_contents [] "vm.drop_caches loses no page, mapped or not";
-    Each compaction_keeps_contents [] "compact_memory may move pages and changes none";
+    Each compaction_keeps_contents [] "compact_memory moves pages to other frames and changes none", 120;
     Rmmap killed_process_leaves_nothing [] "SIGKILL in the middle of touching and locking: regions and memory are given back";
     Rmmap killed_process_in_populate_leaves_nothing [] "SIGKILL during MAP_POPULATE ends it, and its memory is given back";
 }
@@ -36,12 +38,15 @@ fn fill(m: &Mapping) -> Result {
 /// Fails unless the bytes are those of [`fill`].
 #[track_caller]
 fn check_filled(m: &Mapping) -> Result {
-    for page in 0..m.pages() {
-        let got = (m.read_u64(page * P)?, m.read_u64(page * P + P - 8)?);
-        let want = (page as u64 * 0x0101_0101 + 7, !(page as u64));
-        crate::outcome::equal(&format!("the bytes of page {page}"), &got, &want)?;
-    }
-    Ok(())
+    (0..m.pages()).try_for_each(|page| check_page(m, page))
+}
+
+/// Fails unless the bytes of a page are those of [`fill`].
+#[track_caller]
+fn check_page(m: &Mapping, page: usize) -> Result {
+    let got = (m.read_u64(page * P)?, m.read_u64(page * P + P - 8)?);
+    let want = (page as u64 * 0x0101_0101 + 7, !(page as u64));
+    crate::outcome::equal(&format!("the bytes of page {page}"), &got, &want)
 }
 
 /// A filled area; what is read-only of it is mapped, the rest is in the page cache alone.
@@ -84,26 +89,57 @@ fn reclaim_advice_keeps_contents(cx: &Context) -> Result {
 
 fn drop_caches_keeps_contents(cx: &Context) -> Result {
     let (area, m) = filled(cx)?;
-    let skip = |e| Stop::skip(format_args!("cannot write vm.drop_caches: {e}"));
-    write("/proc/sys/vm/drop_caches", "3").map_err(skip)?;
+    write("/proc/sys/vm/drop_caches", "3").map_err(|e| cannot("drop caches", e))?;
     check_eq!(area.held_pages()?, 256);
     check_filled(&m)?;
     Ok(())
 }
 
 fn compaction_keeps_contents(cx: &Context) -> Result {
-    let (area, m) = filled(cx)?;
-    let skip = |e| Stop::skip(format_args!("cannot write vm.compact_memory: {e}"));
-    // Holes between the pages give compaction something to do.
-    for page in (0..256).step_by(3) {
-        area.discard(page, 1)?;
-        m.write_u64(page * P, page as u64 * 0x0101_0101 + 7)?;
-        m.write_u64(page * P + P - 8, !(page as u64))?;
+    cx.needs(
+        CapabilitySet::SYS_ADMIN,
+        "CAP_SYS_ADMIN to see the frames of pages",
+    )?;
+    let compact = || {
+        let file = "/proc/sys/vm/compact_memory";
+        write(file, "1").map_err(|e| lacks("compact memory", e, &[Errno::NOENT]))
+    };
+    // In single pages: half of what was free goes back, so that there are holes to move pages to.
+    for round in 1.. {
+        let area = cx.single_pages(PAGES)?;
+        let m = area.map()?;
+        fill(&m)?;
+        for page in (1..PAGES).step_by(2) {
+            area.discard(page, 1)?;
+        }
+        let before = frames(&m)?;
+        compact()?;
+        for page in (0..PAGES).step_by(2) {
+            check_page(&m, page)?;
+        }
+        check_eq!(area.held_pages()?, PAGES / 2);
+        let after = frames(&m)?;
+        // What compaction moved was unmapped meanwhile; a page is compared that is mapped again.
+        let moved = (0..PAGES)
+            .step_by(2)
+            .filter(|page| before[*page] != after[*page]);
+        if moved.count() > 0 {
+            return Ok(());
+        }
+        check!(round < ROUNDS, "compaction moved no page in {round} rounds");
     }
-    write("/proc/sys/vm/compact_memory", "1").map_err(skip)?;
-    check_filled(&m)?;
-    check_eq!(area.held_pages()?, 256);
     Ok(())
+}
+
+/// Pages that are offered to compaction.
+const PAGES: usize = 8192;
+/// How often they are, until it moves one.
+const ROUNDS: usize = 10;
+
+/// The page frames of a mapping; 0 where nothing is mapped.
+fn frames(m: &Mapping) -> Result<Vec<u64>> {
+    let pages = Process::Myself.pagemap()?.pages(m.address(), m.pages())?;
+    Ok(pages.iter().map(|page| page.pfn()).collect())
 }
 
 /// Waits until the device's totals are those of before.
