@@ -152,7 +152,7 @@ fn userfaultfd_refuses_device(_: &Context) -> Result {
         }
     }
     // The same call is fine with memory of the kernel's own.
-    let memfd = Area::of_single_pages(Kind::Memfd, 8)?;
+    let memfd = Area::new(Kind::Memfd, 8)?;
     let anonymous = MapOptions::new(8 * P).private();
     for m in [memfd.map()?, anonymous.map_anonymous()?] {
         // Goes before the mapping does: nobody would read of that.
