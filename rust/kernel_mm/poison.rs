@@ -84,7 +84,7 @@ pub(crate) unsafe extern "C" fn error_remove_folio(
 unsafe fn charged(
     sb: *mut bindings::super_block,
     mapping: *mut bindings::address_space,
-) -> Result<LockedFolio> {
+) -> Result<LockedFolio<'static>> {
     // SAFETY: The page cache is valid.
     let gfp = unsafe { ffi::mapping_gfp_mask(mapping) } | ffi::GFP_SOFT;
     // SAFETY: Any flags are fine; without memory the answer is null.
