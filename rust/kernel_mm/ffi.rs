@@ -28,6 +28,8 @@ pub(crate) const S_ANON_INODE: u32 = 1 << 19;
 pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
 /// `FOP_UNSIGNED_OFFSET` of `include/linux/fs.h`.
 pub(crate) const FOP_UNSIGNED_OFFSET: bindings::fop_flags_t = 1 << 5;
+/// `PCPU_MIN_UNIT_SIZE` of `include/linux/percpu.h`.
+pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
 /// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
 pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
