@@ -13,6 +13,34 @@
 //!
 //! C header: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h)
 
+mod sealed {
+    /// What only this module implements.
+    pub trait Sealed {}
+}
+
+/// A type that an argument of a tracepoint may have: C has one of the same name, size and values.
+///
+/// (C's `char` has one byte, Rust's four; C's `bool` and Rust's agree, but an `int` in a C prototype
+/// would not.)
+#[diagnostic::on_unimplemented(
+    message = "a tracepoint has no arguments of type `{Self}`",
+    note = "use `u8`, `u16`, `u32` or `u64`"
+)]
+pub trait Argument: sealed::Sealed {}
+
+macro_rules! arguments {
+    ($($ty:ty)*) => {$(
+        impl sealed::Sealed for $ty {}
+        impl Argument for $ty {}
+    )*};
+}
+
+arguments! { u8 u16 u32 u64 }
+
+/// Accepts the types that are arguments, and does nothing.
+#[doc(hidden)]
+pub const fn check_argument<T: Argument>() {}
+
 /// Declares tracepoints: `fn name(argument: type, ...);` makes a function that takes a closure,
 /// which returns the arguments as a tuple.
 ///
@@ -20,7 +48,7 @@
 /// kernel turns into a jump when that changes (a static key); it may be called everywhere, also
 /// where nothing may sleep, and so must the closure not.
 ///
-/// Types are `u8`, `u16`, `u32` and `u64`, which C calls by the same names.
+/// Types are `u8`, `u16`, `u32` and `u64`, which C calls by the same names; no other compiles.
 ///
 /// # Examples
 ///
@@ -41,6 +69,7 @@ macro_rules! tracepoints {
         $(#[$meta])*
         #[inline(always)]
         $vis fn $name(arguments: impl FnOnce() -> ($(::core::primitive::$ty,)*)) {
+            $(const _: () = $crate::tracepoint::check_argument::<::core::primitive::$ty>();)*
             #[cfg(CONFIG_TRACEPOINTS)]
             ::kernel::macros::paste! {
                 unsafe extern "C" {
@@ -60,7 +89,8 @@ macro_rules! tracepoints {
                 if is_on {
                     let ($($arg,)*) = arguments();
                     // SAFETY: `RUST_TRACEPOINT_n()` names the function after the types of its
-                    // arguments, so it takes these. They are integers, and any are fine.
+                    // arguments, so it takes these, and C means the same by their names: each is
+                    // an `Argument`. They are integers, and any are fine.
                     unsafe {
                         [< kernel_mm_trace_ $name $(_ $ty)* >]($($arg),*)
                     };
