@@ -8,19 +8,17 @@
 //!   to them while they are mapped (`remap_pfn_range()`), so that they must outlive the mappings.
 //!
 //! Both are zeroed when they are made. The kernel and userspace may read and write them at the same
-//! time: the kernel's accesses are those of `READ_ONCE()` and `WRITE_ONCE()`, and see what they
-//! see.
+//! time: the kernel's accesses are those of `READ_ONCE()` and `WRITE_ONCE()`, byte by byte, and see
+//! what they see. Words of a [`PageList`] are the kernel's atomics ([`Atomic`]), in whose memory
+//! model (LKMM) accesses of different sizes to the same bytes may meet, as they do in C: each is one
+//! instruction. (Rust's own atomics, `core::sync::atomic`, forbid it.)
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
 use crate::ffi;
 use core::{
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicU32,
-        AtomicU8,
-        Ordering, //
-    }, //
+    marker::PhantomData,
+    ptr::NonNull, //
 };
 use kernel::{
     bindings,
@@ -28,28 +26,39 @@ use kernel::{
         Page,
         PAGE_SIZE, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Atomic, //
 };
 
-/// Copies between plain memory and bytes that userspace may use at the same time.
+/// Bytes that userspace may use at the same time.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// `at` is valid for atomic accesses of `len` bytes, for all of `'a`.
-unsafe fn shared<'a>(at: *mut u8, len: usize) -> &'a [AtomicU8] {
-    // SAFETY: By the contract of this function; the layout of the two types is the same.
-    unsafe { core::slice::from_raw_parts(at.cast(), len) }
+/// `at` is valid for reads and writes of `len` bytes for all of `'a`, and no Rust reference points
+/// to them but those of [`PageList::word`].
+struct Shared<'a> {
+    at: *mut u8,
+    len: usize,
+    _memory: PhantomData<&'a ()>,
 }
 
-fn copy_in(to: &[AtomicU8], from: &[u8]) {
-    for (to, from) in to.iter().zip(from) {
-        to.store(*from, Ordering::Relaxed);
+impl Shared<'_> {
+    /// Stores `bytes` from the beginning on; those that do not fit are left out.
+    fn store(&self, bytes: &[u8]) {
+        for (index, byte) in bytes.iter().take(self.len).enumerate() {
+            // SAFETY: By the type invariants. Others may access the byte at the same time: that is
+            // no data race in the kernel's memory model, since a volatile access of a byte is one
+            // instruction (`WRITE_ONCE()`).
+            unsafe { self.at.add(index).write_volatile(*byte) };
+        }
     }
-}
 
-fn copy_out(from: &[AtomicU8], to: &mut [u8]) {
-    for (from, to) in from.iter().zip(to) {
-        *to = from.load(Ordering::Relaxed);
+    /// Loads into `bytes` from the beginning on, as many as there are.
+    fn load(&self, bytes: &mut [u8]) {
+        for (index, byte) in bytes.iter_mut().take(self.len).enumerate() {
+            // SAFETY: As in `store` (`READ_ONCE()`).
+            *byte = unsafe { self.at.add(index).read_volatile() };
+        }
     }
 }
 
@@ -65,7 +74,8 @@ pub struct PageList {
 
 // SAFETY: The pages are owned and bound to no thread; the pointers are to them.
 unsafe impl Send for PageList {}
-// SAFETY: All accesses are atomic.
+// SAFETY: The vectors do not change; the pages' bytes are accessed through `Shared` and `Atomic`
+// alone, which stand accesses at the same time.
 unsafe impl Sync for PageList {}
 
 impl PageList {
@@ -115,7 +125,7 @@ impl PageList {
 
     /// Runs `f` for each piece of `len` bytes at `offset` that lies within one page, in order, with
     /// the piece and its place within the range.
-    fn pieces(&self, offset: usize, len: usize, mut f: impl FnMut(&[AtomicU8], usize)) -> Result {
+    fn pieces(&self, offset: usize, len: usize, mut f: impl FnMut(Shared<'_>, usize)) -> Result {
         let end = offset.checked_add(len).ok_or(EINVAL)?;
         if end > self.len() * PAGE_SIZE {
             return Err(EINVAL);
@@ -127,8 +137,15 @@ impl PageList {
             let page = self.page(at / PAGE_SIZE).ok_or(EINVAL)?;
             // SAFETY: `GFP_KERNEL` pages have an address, which is valid while `self` owns them.
             let address = unsafe { ffi::page_address(page) }.cast::<u8>();
-            // SAFETY: The piece lies within the page.
-            f(unsafe { shared(address.add(within), piece) }, at - offset);
+            // SAFETY: `within` is less than a page.
+            let first = unsafe { address.add(within) };
+            // INVARIANT: The piece ends with the page at the latest, and `self` is borrowed.
+            let shared = Shared {
+                at: first,
+                len: piece,
+                _memory: PhantomData,
+            };
+            f(shared, at - offset);
             at += piece;
         }
         Ok(())
@@ -140,7 +157,7 @@ impl PageList {
     ///
     /// `EINVAL` when they do not fit.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result {
-        self.pieces(offset, bytes.len(), |to, from| copy_in(to, &bytes[from..]))
+        self.pieces(offset, bytes.len(), |to, from| to.store(&bytes[from..]))
     }
 
     /// Reads into `bytes` from `offset`, in bytes from the first page's start.
@@ -149,9 +166,7 @@ impl PageList {
     ///
     /// `EINVAL` when there are not so many.
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result {
-        self.pieces(offset, bytes.len(), |from, to| {
-            copy_out(from, &mut bytes[to..])
-        })
+        self.pieces(offset, bytes.len(), |from, to| from.load(&mut bytes[to..]))
     }
 
     /// Returns the word at `offset`, to be used by kernel and userspace at the same time.
@@ -159,15 +174,19 @@ impl PageList {
     /// # Errors
     ///
     /// `EINVAL` when there is none, or `offset` is not a multiple of 4.
-    pub fn word(&self, offset: usize) -> Result<&AtomicU32> {
+    pub fn word(&self, offset: usize) -> Result<&Atomic<u32>> {
         if offset % size_of::<u32>() != 0 {
             return Err(EINVAL);
         }
         let page = self.page(offset / PAGE_SIZE).ok_or(EINVAL)?;
-        // SAFETY: As in `pieces`.
+        // SAFETY: `GFP_KERNEL` pages have an address, which is valid while `self` owns them.
         let address = unsafe { ffi::page_address(page) }.cast::<u8>();
-        // SAFETY: An aligned word within the page, which lives as long as `self`.
-        Ok(unsafe { AtomicU32::from_ptr(address.add(offset % PAGE_SIZE).cast()) })
+        // SAFETY: `offset % PAGE_SIZE` is a multiple of 4 as `offset` is, so that the word lies
+        // within the page.
+        let word = unsafe { address.add(offset % PAGE_SIZE) }.cast();
+        // SAFETY: A page is aligned to its size, hence the word to its own; it was zeroed, and lives
+        // as long as `self`. All of the kernel's accesses to it are volatile or LKMM atomics.
+        Ok(unsafe { Atomic::from_ptr(word) })
     }
 }
 
@@ -187,7 +206,8 @@ pub struct PageBlock {
 
 // SAFETY: The memory is bound to no thread.
 unsafe impl Send for PageBlock {}
-// SAFETY: All accesses are atomic.
+// SAFETY: The fields do not change; the bytes are accessed through `Shared` alone, which stands
+// accesses at the same time.
 unsafe impl Sync for PageBlock {}
 
 impl PageBlock {
@@ -200,7 +220,7 @@ impl PageBlock {
         if order > MAX_ORDER {
             return Err(ENOMEM);
         }
-        // SAFETY: The order is one that there is; without memory the answer is null.
+        // SAFETY: The order is at most `MAX_PAGE_ORDER`; without memory the answer is null.
         let address =
             unsafe { ffi::get_free_pages(bindings::GFP_KERNEL | bindings::__GFP_ZERO, order) };
         // INVARIANT: Just allocated.
@@ -220,18 +240,24 @@ impl PageBlock {
         if first.checked_add(pages)? > self.pages() {
             return None;
         }
-        // SAFETY: The address is in the kernel's linear mapping.
+        // SAFETY: `__get_free_pages()` returns addresses in the kernel's linear mapping only.
         let base = unsafe { ffi::virt_to_pfn(self.address.as_ptr().cast()) };
         Some(base + first)
     }
 
-    fn range(&self, offset: usize, len: usize) -> Result<&[AtomicU8]> {
+    fn range(&self, offset: usize, len: usize) -> Result<Shared<'_>> {
         let end = offset.checked_add(len).ok_or(EINVAL)?;
         if end > self.pages() * PAGE_SIZE {
             return Err(EINVAL);
         }
-        // SAFETY: The range lies within the block, which lives as long as `self`.
-        Ok(unsafe { shared(self.address.as_ptr().add(offset), len) })
+        // SAFETY: `offset` is not beyond the block's end, as was just checked.
+        let at = unsafe { self.address.as_ptr().add(offset) };
+        // INVARIANT: The range lies within the block, and `self` is borrowed.
+        Ok(Shared {
+            at,
+            len,
+            _memory: PhantomData,
+        })
     }
 
     /// Writes `bytes` at `offset`, in bytes.
@@ -240,7 +266,7 @@ impl PageBlock {
     ///
     /// `EINVAL` when they do not fit.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result {
-        copy_in(self.range(offset, bytes.len())?, bytes);
+        self.range(offset, bytes.len())?.store(bytes);
         Ok(())
     }
 
@@ -250,14 +276,14 @@ impl PageBlock {
     ///
     /// `EINVAL` when there are not so many.
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result {
-        copy_out(self.range(offset, bytes.len())?, bytes);
+        self.range(offset, bytes.len())?.load(bytes);
         Ok(())
     }
 }
 
 impl Drop for PageBlock {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants the block is ours.
+        // SAFETY: By the type invariants the block is ours, of this order, and not used again.
         unsafe { bindings::free_pages(self.address.as_ptr() as usize, self.order) };
     }
 }

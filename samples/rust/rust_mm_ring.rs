@@ -10,7 +10,6 @@
 
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::Ordering;
 use kernel::{
     fs::File,
     iov::IovIterSource,
@@ -19,6 +18,10 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sync::{
+        atomic::{
+            Acquire,
+            Release, //
+        },
         poll::{
             PollCondVar,
             PollTable, //
@@ -83,7 +86,7 @@ impl Ring {
 
     /// How many bytes the reader has not taken; a `tail` that makes no sense counts as a full ring.
     fn used(&self, head: u32) -> Result<usize> {
-        let tail = self.pages.word(TAIL)?.load(Ordering::Acquire);
+        let tail = self.pages.word(TAIL)?.load(Acquire);
         Ok((head.wrapping_sub(tail) as usize).min(SIZE))
     }
 
@@ -97,7 +100,7 @@ impl Ring {
         self.pages.write(PAGE_SIZE, &bytes[first..count])?;
         *head = head.wrapping_add(count as u32);
         // The bytes are there before the reader is told.
-        self.pages.word(HEAD)?.store(*head, Ordering::Release);
+        self.pages.word(HEAD)?.store(*head, Release);
         drop(head);
         self.wait.notify_all();
         Ok(count)
