@@ -45,9 +45,11 @@ pub struct MiscRegistration<F: OpenMisc> {
     context: F::Context,
 }
 
-// SAFETY: A misc device may be deregistered on any thread; the context is `Send`.
+// SAFETY: `misc_deregister()` takes `misc_mtx` and may run on any thread; `OpenMisc` requires the
+// context to be `Send`.
 unsafe impl<F: OpenMisc> Send for MiscRegistration<F> {}
-// SAFETY: Opening a file uses the context only, which is `Sync`.
+// SAFETY: There are no methods on `&self`. Opening a file shares the context alone, which
+// `OpenMisc` requires to be `Sync`; `misc` is used by the misc core, which has a lock.
 unsafe impl<F: OpenMisc> Sync for MiscRegistration<F> {}
 
 impl<F: OpenMisc> MiscRegistration<F> {
@@ -74,8 +76,10 @@ impl<F: OpenMisc> MiscRegistration<F> {
                 // SAFETY: The slot is valid for writes.
                 unsafe { slot.write(misc) };
                 // INVARIANT: Registered from here on.
-                // SAFETY: The slot is pinned until it is deregistered in `drop`. The context was
-                // initialised before, so that `open` finds it.
+                // SAFETY: The slot is pinned until it is deregistered in `drop`. Fields are
+                // initialised in the order in which they are written here, so the context is there
+                // when `open` looks for it. Should this fail, nobody opened the device: a device is
+                // on `misc_list` only when nothing can fail any more, all under `misc_mtx`.
                 to_result(unsafe { bindings::misc_register(slot) })
             }),
         })
@@ -97,17 +101,22 @@ struct FromMisc;
 unsafe impl<F: OpenMisc> Opener<F> for FromMisc {
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
+            // SAFETY: The file is being opened, nobody else uses it.
+            let registration = unsafe { (*file).private_data }.cast::<MiscRegistration<F>>();
             // SAFETY: `misc_open()` put the address of the `struct miscdevice` there, which is the
-            // first field of a registration, and keeps it registered during this call.
-            let registration = unsafe { &*(*file).private_data.cast::<MiscRegistration<F>>() };
-            let opened = F::open(&registration.context)?;
+            // first field of a registration. It holds `misc_mtx` during this call, for which
+            // `misc_deregister()` waits, and the context is dropped after that. The registration
+            // may still be in the making, inside `misc_register()`, so that there is no reference
+            // to the whole; but the context was made before, and from then on is only read.
+            let context = unsafe { &(*registration).context };
+            let opened = F::open(context)?;
             let state = KBox::new(opened.into_state::<F>(), GFP_KERNEL_ACCOUNT)?;
             if let Some(mapping) = state.mapping() {
                 // SAFETY: The file is being opened, nobody else uses it. The state holds the inode
                 // until `release`, after which nobody looks at `f_mapping`.
                 unsafe { (*file).f_mapping = mapping };
             }
-            // SAFETY: As above.
+            // SAFETY: The file is being opened, nobody else uses it.
             unsafe { (*file).private_data = KBox::into_raw(state).cast() };
             Ok(0)
         })
