@@ -32,7 +32,8 @@ use kernel::{
 /// Files are made with their data, and opened by nobody.
 struct FromNobody;
 
-// SAFETY: `open` never succeeds. (`/proc/PID/fd` cannot open the anonymous inode: `ENXIO`.)
+// SAFETY: `open` never succeeds. (Nor is it called: the anonymous inode's own `i_fop` is
+// `no_open_fops`, so that opening `/proc/PID/fd/N` is `ENXIO`.)
 unsafe impl<F: FileOperations> Opener<F> for FromNobody {
     unsafe extern "C" fn open(_inode: *mut bindings::inode, _file: *mut bindings::file) -> c_int {
         ENXIO.to_errno()
@@ -54,8 +55,9 @@ pub fn create_file<F: FileOperations>(
     let state = KBox::new(Opened::new(data).into_state::<F>(), GFP_KERNEL_ACCOUNT)?;
     let state = KBox::into_raw(state);
     let flags = (bindings::O_RDWR | bindings::O_CLOEXEC) as c_int;
-    // SAFETY: The table is static, and made for files with such a state. This takes a reference to
-    // the module.
+    // SAFETY: The name is a string, which is copied. The table is static and made for files with such
+    // a state, and its owner is a module that runs this code: `anon_inode_getfile()` takes the
+    // reference that `__fput()` gives back.
     let file = from_err_ptr(unsafe {
         ffi::anon_inode_getfile(
             name.as_char_ptr(),
@@ -67,7 +69,7 @@ pub fn create_file<F: FileOperations>(
     let file = match file {
         Ok(file) => file,
         Err(e) => {
-            // SAFETY: Made above, and not taken.
+            // SAFETY: Made above by `KBox::into_raw()`; a call that fails stores it nowhere.
             drop(unsafe { KBox::from_raw(state) });
             return Err(e);
         }

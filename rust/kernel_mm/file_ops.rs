@@ -212,7 +212,10 @@ pub trait FileOperations: Sized + 'static {
     }
 
     /// Prints lines of `/proc/PID/fdinfo/FD`.
-    fn show_fdinfo(_data: &Self::Data, _m: &SeqFile, _file: &File) {
+    ///
+    /// There is no [`File`] to be had: the reader is another task than the file's owner, who may be
+    /// in read(2) without `f_pos_lock`, since the descriptor was its alone.
+    fn show_fdinfo(_data: &Self::Data, _m: &SeqFile) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 }
@@ -261,8 +264,10 @@ impl Placement<'_> {
     ///
     /// `ENOMEM` when there is no room.
     pub fn default_address(&self) -> Result<usize> {
-        // SAFETY: The file is valid, the mmap write lock is held by the caller of the hook, and the
-        // other arguments are the system call's.
+        // SAFETY: Only the table's `get_unmapped_area()` makes a `Placement`, which lives no longer
+        // than that call: the file is valid, and the mmap write lock is held. The other fields are
+        // public, so they may be anything: the function compares `len` with the address space, and
+        // `__get_unmapped_area()` checks the address that it returns.
         let address = unsafe {
             bindings::thp_get_unmapped_area(
                 self.file.as_ptr(),
@@ -317,7 +322,8 @@ impl<D> Opened<D> {
 /// Owns a reference to the inode, as `inode::hold()` takes it.
 struct Mapped(*mut bindings::inode);
 
-// SAFETY: A reference to an inode may be given back on any thread.
+// SAFETY: `iput()` and `deactivate_super()` may run on any thread, and so may the drop of the
+// inode's data, which `InodeData` requires to be `Send`.
 unsafe impl Send for Mapped {}
 // SAFETY: It offers nothing through a shared reference but the pointer.
 unsafe impl Sync for Mapped {}
@@ -331,7 +337,7 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the reference is ours, and it is not used again.
         unsafe { inode::release(self.0) };
     }
 }
@@ -357,7 +363,8 @@ impl<D> FileState<D> {
     ///
     /// `file` is open for all of `'a`, and its private data is a `FileState<D>`.
     pub(crate) unsafe fn borrow<'a>(file: *const bindings::file) -> &'a D {
-        // SAFETY: By the contract of this function.
+        // SAFETY: By the contract of this function it is a `FileState<D>`, which `release` frees when
+        // the file is closed. Nobody has a mutable reference to it after it was stored.
         unsafe { &(*(*file).private_data.cast::<Self>()).data }
     }
 

@@ -52,6 +52,23 @@ pub(crate) unsafe trait Opener<F: FileOperations> {
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int;
 }
 
+/// Returns the file that a system call works on, other than read(2), write(2) and lseek(2).
+///
+/// # Safety
+///
+/// `file` is open for all of `'a`, and this thread is in a system call that found it by descriptor
+/// or mapping, and that is not between `fdget_pos()` and `fdput_pos()` of this file.
+unsafe fn file_of_call<'a>(file: *mut bindings::file) -> &'a File {
+    // SAFETY: By the contract of this function the file is open. `File` asks besides for no
+    // `fdget_pos()` on it that left `f_pos_lock` out. On this thread there is none, by the contract.
+    // Another thread leaves it out in two cases (`file_needs_f_pos_lock()`). Either it had the only
+    // reference, in a descriptor table of its own: then this thread, with a descriptor or a
+    // mapping, is that thread. (pidfd_getfd(2) is the exception, as for upstream's `File::fget`.)
+    // Or the file is no regular one: then `f_pos` has no lock in C either, and `File` has no method
+    // that uses it.
+    unsafe { File::from_raw_file(file) }
+}
+
 /// `flag` if `has`.
 const fn flag(has: bool, flag: bindings::fop_flags_t) -> bindings::fop_flags_t {
     if has {
@@ -203,8 +220,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             }
             // SAFETY: As above; the life of the file is what the lifetime stands for.
             let area = unsafe { NewVma::from_raw(vma) };
-            // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
-            let private = F::mmap(unsafe { File::from_raw_file(file) }, area)?;
+            // SAFETY: mmap(2) holds the file (`fget()`).
+            let private = F::mmap(unsafe { file_of_call(file) }, area)?;
             let private = vm_private::make::<F::Vm>(private)?;
             // SAFETY: As above.
             unsafe { (*vma).vm_private_data = private };
@@ -223,8 +240,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             // carries `F::Data`.
             let mut area = unsafe { VmAreaDesc::from_raw(desc) };
             area.set(KindOf::<F>::FLAGS);
-            // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
-            F::mmap_prepare(unsafe { File::from_raw_file(file) }, &mut area)?;
+            // SAFETY: mmap(2) holds the file (`fget()`).
+            F::mmap_prepare(unsafe { file_of_call(file) }, &mut area)?;
             if VmTable::<F::Vm>::HAS_ANY {
                 // SAFETY: The description is valid. Its file carries `F::Data`, which is what
                 // `F::Vm` expects.
@@ -274,8 +291,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
-        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: ioctl(2) holds the file (`fdget()`).
+        let file = unsafe { file_of_call(file) };
         // `vfs_ioctl()` holds no lock.
         match F::ioctl(data, file, &mut Unlocked::new(), cmd, arg) {
             Ok(ret) => ret as c_long,
@@ -294,8 +311,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ) -> c_long {
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in ioctl(2).
-        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: ioctl(2) holds the file (`fdget()`).
+        let file = unsafe { file_of_call(file) };
         // The system call holds no lock.
         match F::compat_ioctl(data, file, &mut Unlocked::new(), cmd, arg) {
             Ok(ret) => ret as c_long,
@@ -312,8 +329,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ) -> bindings::__poll_t {
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in poll(2).
-        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: poll(2) holds the file (`fdget()`), and so does epoll (`epi_fget()`).
+        let file = unsafe { file_of_call(file) };
         // SAFETY: The caller gives a valid table.
         F::poll(data, file, unsafe { PollTable::from_raw(table) }).0
     }
@@ -330,8 +347,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ) -> c_ulong {
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in mmap(2).
-        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: mmap(2) or mremap(2) holds the file.
+        let file = unsafe { file_of_call(file) };
         let place = Placement {
             file,
             hint,
@@ -360,8 +377,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         }
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The file is valid for this call; no `fdget_pos()` is active in fallocate(2).
-        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: fallocate(2) or madvise(2) holds the file.
+        let file = unsafe { file_of_call(file) };
         // `vfs_fallocate()` holds no lock but that of a file system being frozen, and
         // `madvise_remove()` gives the mmap lock back before it calls that.
         let mut unlocked = Unlocked::new();
@@ -377,9 +394,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The file is valid for this call; nobody seeks it on this thread meanwhile.
-        let file = unsafe { File::from_raw_file(file) };
         // SAFETY: The caller gives a valid `struct seq_file`.
-        F::show_fdinfo(data, unsafe { SeqFile::from_raw(m) }, file);
+        F::show_fdinfo(data, unsafe { SeqFile::from_raw(m) });
     }
 }

@@ -114,7 +114,7 @@ impl FileOperations for RegionFile {
         Ok(())
     }
 
-    fn show_fdinfo(region: &RegionRef, m: &SeqFile, _file: &File) {
+    fn show_fdinfo(region: &RegionRef, m: &SeqFile) {
         let mapping = region.mapping();
         seq_print!(m, "rmmap-size:\t{}\n", mapping.size());
         seq_print!(m, "rmmap-resident:\t{}\n", mapping.nr_pages() * PAGE_SIZE);
