@@ -255,7 +255,9 @@ struct Pinned<D: 'static>(&'static PseudoFs<D>);
 
 impl<D> Pinned<D> {
     fn new(fs: &'static PseudoFs<D>) -> Result<Self> {
-        // SAFETY: The two fields are only used by this pair of functions, which lock them.
+        // SAFETY: The type is `'static`, and its owner is the module. By the type invariants of
+        // `PseudoFs` the two fields are used by simple_pin_fs() and simple_release_fs() only, which
+        // take `pin_fs_lock`.
         to_result(unsafe {
             bindings::simple_pin_fs(fs.fs_type.get(), fs.mount.get(), fs.pins.get())
         })?;
@@ -271,30 +273,40 @@ impl<D> Pinned<D> {
 
 impl<D> Drop for Pinned<D> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants a pin is owned, which this gives back.
         unsafe { bindings::simple_release_fs(self.0.mount.get(), self.0.pins.get()) };
     }
 }
 
 /// A mount of a [`PseudoFs::unowned`] file system that the module keeps.
 ///
-/// All references to inodes made on it must be gone before it: keep it in a field behind them.
+/// # The driver's duty
 ///
-/// # Panics
+/// The mount must be dropped before the module is unloaded, and after all references to inodes made
+/// on it: keep it in a field of the module after theirs. Rust's types cannot ask for that, since a
+/// value may be forgotten or put into a `static`, and nothing can pin the module meanwhile: unloading
+/// drops the mount, and could not begin if the mount held the module.
 ///
-/// On drop, when a reference is left. There is no way to go on: the module is about to be unloaded.
+/// - A mount that is never dropped leaves its superblock on the kernel's list with operations that
+///   are gone: the next sync(2) or reclaim after the unloading uses them.
+/// - When a reference to an inode is left as the mount is dropped, the kernel warns, and the
+///   superblock is leaked with operations of the kernel's own. Who uses that reference after the
+///   module is unloaded uses freed memory.
 ///
 /// # Invariants
 ///
 /// `mount` is a live mount made by `kern_mount()`.
 pub struct InternalMount<D> {
     mount: NonNull<bindings::vfsmount>,
+    /// What a superblock that must be leaked is left with. Nothing can fail when that is found.
+    leaked_ops: Option<KBox<bindings::super_operations>>,
     _data: PhantomData<fn() -> D>,
 }
 
-// SAFETY: A mount may be used and given back on any thread.
+// SAFETY: `kern_unmount()` may run on any thread; the mount is bound to none.
 unsafe impl<D> Send for InternalMount<D> {}
-// SAFETY: It offers only the making of inodes, which locks what it needs.
+// SAFETY: A shared reference offers `create_inode()` only: it reads the superblock's pointer, which
+// does not change, and makes an inode that nobody else knows.
 unsafe impl<D> Sync for InternalMount<D> {}
 
 impl<D: InodeData> InternalMount<D> {
@@ -307,12 +319,23 @@ impl<D: InodeData> InternalMount<D> {
         if fs.gives_files {
             return Err(EINVAL);
         }
-        // SAFETY: The type lives for ever.
+        // The functions are the kernel's own. An inode that is evicted after all frees its pages
+        // (`evict()` in fs/inode.c does so without `evict_inode`) and leaks its data.
+        let leaked_ops = KBox::new(
+            bindings::super_operations {
+                statfs: Some(bindings::simple_statfs),
+                ..pin_init::zeroed()
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The type is a `static` of the module; the mount is undone before the module goes,
+        // which is the driver's duty.
         let mount = from_err_ptr(unsafe { bindings::kern_mount(fs.fs_type.get()) })?;
         // INVARIANT: Just made.
         Ok(Self {
             // SAFETY: Not an error, hence a mount.
             mount: unsafe { NonNull::new_unchecked(mount) },
+            leaked_ops: Some(leaked_ops),
             _data: PhantomData,
         })
     }
@@ -331,11 +354,19 @@ impl<D: InodeData> InternalMount<D> {
 impl<D> Drop for InternalMount<D> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the mount and its superblock are live.
-        let active = unsafe { ffi::sb_active((*self.mount.as_ptr()).mnt_sb) };
-        // One is the mount's. An inode that outlives the module's file system would be used with
-        // code and data that are gone: better to stop here.
-        assert_eq!(active, 1, "an inode outlives its mount");
-        // SAFETY: By the type invariants.
+        let sb = unsafe { (*self.mount.as_ptr()).mnt_sb };
+        // SAFETY: As above. One reference is the mount's, and each of the library's references to
+        // an inode has one.
+        if kernel::warn_on!(unsafe { ffi::sb_active(sb) } != 1) {
+            pr_err!("an inode outlives its mount: both are leaked\n");
+            if let Some(ops) = self.leaked_ops.take() {
+                // SAFETY: As above. The kernel reads the pointer without a lock; both tables are
+                // valid now, and the new one is never freed.
+                unsafe { (&raw mut (*sb).s_op).write_volatile(KBox::into_raw(ops)) };
+            }
+            return;
+        }
+        // SAFETY: By the type invariants the mount is ours, and it is not used again.
         unsafe { bindings::kern_unmount(self.mount.as_ptr()) };
     }
 }
@@ -347,7 +378,7 @@ struct FromInode;
 unsafe impl<F: OpenInode> Opener<F> for FromInode {
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
-            // SAFETY: Both are valid, the file is being opened.
+            // SAFETY: The VFS passes the inode and the file that is being opened on it.
             to_result(unsafe { bindings::generic_file_open(inode, file) })?;
             // SAFETY: Only `PseudoFs<F::Inode>::inode()` puts this table into an inode.
             let inode = unsafe { Inode::<F::Inode>::from_raw(inode) };
