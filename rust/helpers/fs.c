@@ -7,7 +7,6 @@
 static_assert((__force u32)FMODE_LSEEK == 1 << 2);
 static_assert((__force u32)FMODE_PREAD == 1 << 3);
 static_assert((__force u32)FMODE_PWRITE == 1 << 4);
-static_assert((S_ANON_INODE) == 1 << 19);
 static_assert((__force u32)FOP_MMAP_SYNC == 1 << 2);
 static_assert((__force u32)FOP_UNSIGNED_OFFSET == 1 << 5);
 static_assert(FALLOC_FL_KEEP_SIZE == 1);

@@ -22,8 +22,6 @@ pub(crate) const FMODE_LSEEK: u32 = 1 << 2;
 pub(crate) const FMODE_PREAD: u32 = 1 << 3;
 /// `FMODE_PWRITE` of `include/linux/fs.h`.
 pub(crate) const FMODE_PWRITE: u32 = 1 << 4;
-/// `S_ANON_INODE` of `include/linux/fs.h`.
-pub(crate) const S_ANON_INODE: u32 = 1 << 19;
 /// `FOP_MMAP_SYNC` of `include/linux/fs.h`.
 pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
 /// `FOP_UNSIGNED_OFFSET` of `include/linux/fs.h`.

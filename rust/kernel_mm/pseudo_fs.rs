@@ -71,7 +71,8 @@ pub struct PseudoFs<D> {
     _data: PhantomData<fn() -> D>,
 }
 
-// SAFETY: The kernel has locks for the type; `mount` and `pins` are protected by `pin_fs_lock`.
+// SAFETY: The kernel changes only `fs_supers` of the type, under `sb_lock`; `mount` and `pins` are
+// protected by `pin_fs_lock` (`simple_pin_fs()`, `simple_release_fs()`). The rest is constant.
 unsafe impl<D> Sync for PseudoFs<D> {}
 
 impl<D: InodeData> PseudoFs<D> {
@@ -130,11 +131,11 @@ impl<D: InodeData> PseudoFs<D> {
         let size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
         // SAFETY: The superblock is live.
         let inode = from_err_ptr(unsafe { bindings::alloc_anon_inode(sb) })?;
-        // SAFETY: The inode is new, nobody else uses it. A regular file has a size, and is not an
-        // anonymous inode to those who look (`fstat()`, `/proc/PID/fd`).
+        // SAFETY: The inode is new, nobody else uses it. A regular file has a size. As in
+        // memfd_secret(2) it stays `S_ANON_INODE`: khugepaged looks at that (`file_thp_enabled()`)
+        // and would else try to collapse what a driver has decided upon.
         unsafe {
             (*inode).i_mode = (bindings::S_IFREG | 0o600) as bindings::umode_t;
-            (*inode).i_flags &= !ffi::S_ANON_INODE;
             // Memory has no time of its contents: no first write to a page looks at the clock.
             (*inode).i_flags |= bindings::S_NOCMTIME;
             (*inode).i_op = &Inode::<D>::INODE_OPS;
@@ -157,10 +158,43 @@ impl<D: InodeData> PseudoFs<D> {
             ffi::mapping_set_large_folios(mapping);
             ffi::i_size_write(inode, size);
         }
+        if fops.is_some() {
+            // SAFETY: The inode is new, nobody else uses it; the superblock is live.
+            if let Err(error) = unsafe { Self::make_public(inode, sb) } {
+                // SAFETY: The only reference. `evict()` frees the data.
+                unsafe { bindings::iput(inode) };
+                return Err(error);
+            }
+        }
         // SAFETY: The superblock is live, and stays so by this reference.
         unsafe { ffi::sb_hold_active(sb) };
         // SAFETY: We own the only references, and the inode is as the type's invariants say.
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
+    }
+
+    /// Lets security modules look after an inode that userspace gets as a file, as shmem does
+    /// (`__shmem_get_inode()`): without `S_PRIVATE` their hooks are called, and one that labels
+    /// inodes labels it as a file which the task creates in the file system's root.
+    ///
+    /// # Safety
+    ///
+    /// `inode` is a new inode of `sb`, which is live; nobody else uses it.
+    unsafe fn make_public(inode: *mut bindings::inode, sb: *mut bindings::super_block) -> Result {
+        // SAFETY: By the contract of this function.
+        unsafe { (*inode).i_flags &= !bindings::S_PRIVATE };
+        // SAFETY: A live superblock has a root, and that an inode.
+        let root = unsafe { (*(*sb).s_root).d_inode };
+        // SAFETY: Both inodes are valid. There is no name, as for O_TMPFILE, and without a callback
+        // the label is stored in the inode's own blob alone.
+        to_result(unsafe {
+            bindings::security_inode_init_security(
+                inode,
+                root,
+                core::ptr::null(),
+                None,
+                core::ptr::null_mut(),
+            )
+        })
     }
 
     /// Makes a region of `size` bytes and a file of it, open for reading and writing.
@@ -214,7 +248,8 @@ impl<D: InodeData> PseudoFs<D> {
         }
         // SAFETY: We own a reference; this one is for the file.
         unsafe { bindings::ihold(inode.as_raw()) };
-        // SAFETY: All arguments are valid.
+        // SAFETY: The inode and the mount are live, the name is a string, and the table is static in
+        // a module that is held. The function takes over the inode's reference if it succeeds.
         let file = from_err_ptr(unsafe {
             bindings::alloc_file_pseudo(
                 inode.as_raw(),

@@ -18,6 +18,7 @@ mod kinds;
 mod lazy;
 mod limits;
 mod locked;
+mod lsm;
 mod memcg;
 mod merge;
 mod mlockall;
@@ -61,6 +62,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         races::CASES,
         keep::CASES,
         hwpoison::CASES,
+        lsm::CASES,
         memcg::CASES,
         reclaim::CASES,
         nomem::CASES,

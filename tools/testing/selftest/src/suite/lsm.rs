@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Security modules are asked about a region as about a memfd; khugepaged leaves it alone.
+
+use crate::context::{Context, P, PMD};
+use crate::outcome::{Result, Stop};
+use crate::tracing::folder;
+use crate::undo::Undo;
+use crate::{cases, check, check_eq};
+use rmmap_sys::rustix::fs::{fchmod, fchown, memfd_create, MemfdFlags, Mode};
+use rmmap_sys::rustix::mm::Advice;
+use rmmap_sys::rustix::process::Uid;
+use rmmap_sys::{Device, MapOptions, Mapping};
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+cases! {
+    Rmmap security_modules_are_asked [] "fchmod and fchown of a region ask the security modules, as those of a memfd do (S_PRIVATE is not set)";
+    Rmmap khugepaged_leaves_regions_alone [] "smaps: a region is not THPeligible, and MADV_HUGEPAGE makes it not so";
+}
+
+/// Probes at hooks of AppArmor, Debian's security module: the kernel calls them for each file that
+/// is not its own affair (`IS_PRIVATE()` in security/security.c).
+struct Probes {
+    instance: PathBuf,
+    _undo: Undo,
+}
+
+/// The group of the probes' events.
+const GROUP: &str = "rmmap_lsm";
+/// System calls, and the hooks that they call.
+const HOOKS: [(&str, &str); 2] = [
+    ("chmod", "apparmor_path_chmod"),
+    ("chown", "apparmor_path_chown"),
+];
+
+impl Probes {
+    fn new() -> Result<Self> {
+        let modules = fs::read_to_string("/sys/kernel/security/lsm").or_else(|_| {
+            let options = rmmap_sys::rustix::mount::MountFlags::empty();
+            let path = "/sys/kernel/security";
+            rmmap_sys::rustix::mount::mount("securityfs", path, "securityfs", options, None)?;
+            fs::read_to_string("/sys/kernel/security/lsm")
+        })?;
+        if !modules.split(',').any(|module| module.trim() == "apparmor") {
+            return Err(Stop::skip(format_args!("no AppArmor, only {modules}")));
+        }
+        let tracing = folder("kprobe_events", "KPROBE_EVENTS")?;
+        let instance = tracing.join("instances").join(GROUP);
+        let (end, events) = (instance.clone(), tracing.join("kprobe_events"));
+        let undo = Undo::new(move || {
+            let _ = fs::write(end.join("events").join(GROUP).join("enable"), "0");
+            let _ = fs::remove_dir(&end);
+            for (name, _) in HOOKS {
+                let _ = append(&events, &format!("-:{GROUP}/{name}"));
+            }
+        })?;
+        for (name, hook) in HOOKS {
+            append(
+                &tracing.join("kprobe_events"),
+                &format!("p:{GROUP}/{name} {hook}"),
+            )?;
+        }
+        fs::create_dir(&instance)?;
+        let probes = Self {
+            instance,
+            _undo: undo,
+        };
+        probes.set("set_event_pid", &std::process::id().to_string())?;
+        probes.set(&format!("events/{GROUP}/enable"), "1")?;
+        Ok(probes)
+    }
+
+    fn set(&self, file: &str, value: &str) -> Result {
+        Ok(fs::write(self.instance.join(file), value)?)
+    }
+
+    /// Which hooks are called by `f`.
+    fn asked(&self, f: impl FnOnce() -> Result) -> Result<Vec<&'static str>> {
+        self.set("trace", "")?;
+        f()?;
+        let trace = fs::read_to_string(self.instance.join("trace"))?;
+        let seen = |name: &str| trace.contains(&format!(": {name}: "));
+        Ok(HOOKS
+            .map(|hook| hook.0)
+            .into_iter()
+            .filter(|name| seen(name))
+            .collect())
+    }
+}
+
+/// Adds a line to a file that takes commands.
+fn append(path: &Path, line: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut file = fs::OpenOptions::new().append(true).open(path)?;
+    file.write_all(line.as_bytes())
+}
+
+/// The hooks that system calls on a file call.
+fn asked_about(probes: &Probes, file: impl AsFd) -> Result<Vec<&'static str>> {
+    probes.asked(|| {
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        Ok(fchown(&file, Some(Uid::ROOT), None)?)
+    })
+}
+
+fn security_modules_are_asked(cx: &Context) -> Result {
+    let probes = Probes::new()?;
+    let memfd = memfd_create("rmmap-selftest", MemfdFlags::CLOEXEC)?;
+    let all = HOOKS.map(|hook| hook.0);
+    check_eq!(asked_about(&probes, &memfd)?, all, "for a memfd");
+    let region: Device = cx.device()?.create(P as u64, 0)?;
+    check_eq!(asked_about(&probes, &region)?, all, "for a region");
+    Ok(())
+}
+
+/// What smaps says of huge pages for the first VMA of a mapping.
+fn eligible(m: &Mapping) -> Result<String> {
+    let smaps = fs::read_to_string("/proc/self/smaps")?;
+    let start = format!("{:x}-", m.address());
+    let mut lines = smaps.lines().skip_while(|line| !line.starts_with(&start));
+    lines
+        .find_map(|line| Some(line.strip_prefix("THPeligible:")?.trim().to_owned()))
+        .ok_or_else(|| Stop::fail("smaps has no THPeligible for the mapping"))
+}
+
+fn khugepaged_leaves_regions_alone(cx: &Context) -> Result {
+    // The setting allows huge pages to who asks for them, or to all.
+    let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")?;
+    check!(!setting.contains("[never]"), "THP is {setting}");
+    let anonymous = MapOptions::new(2 * PMD).private().map_anonymous()?;
+    anonymous.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
+    check_eq!(eligible(&anonymous)?, "1", "of anonymous memory");
+    let region: Device = cx.device()?.create(2 * PMD as u64, 0)?;
+    let m = MapOptions::new(2 * PMD).map(&region)?;
+    m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
+    check_eq!(eligible(&m)?, "0", "of a region");
+    Ok(())
+}
