@@ -50,7 +50,7 @@ fn newest_with_rust(log: &mut Log, probe: &Path) -> Result<String> {
         }
     }
     bail!(
-        "none of Debian's {} kernels of series {SERIES} has CONFIG_RUST=y: choose another kernel with KERNEL=VERSION",
+        "none of Debian's {} kernels of series {SERIES} has CONFIG_RUST=y: choose one with KERNEL=VERSION",
         candidates.len()
     );
 }

@@ -55,7 +55,7 @@ pub fn print(functions: &[Function], explained: &Explained, is_judged: bool) {
     print!("{}", missed(functions, explained));
     for stale in &explained.stale {
         if is_judged {
-            println!("this line runs now, or no longer exists: remove it from coverage-why.toml: {stale}");
+            println!("runs now, or no longer exists: remove it from coverage-why.toml: {stale}");
         }
     }
     println!("{}", last_line(functions, explained, is_judged));
@@ -114,7 +114,7 @@ fn missed(functions: &[Function], explained: &Explained) -> String {
     }
     if !explained.is_complete() {
         text +=
-            "\nWrite tests for the lines without a reason, or explain them in tools/lab/coverage-why.toml.\n";
+            "\nWrite tests of the lines without a reason, or add it to tools/lab/coverage-why.toml.\n";
     }
     text
 }
