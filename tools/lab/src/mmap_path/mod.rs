@@ -12,6 +12,7 @@ mod table;
 
 use crate::generated;
 use crate::project::Project;
+use crate::test::origin::{self, Origin};
 use anyhow::{Context, Result};
 use outcomes::Outcomes;
 use std::fs;
@@ -50,8 +51,19 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     Ok(0)
 }
 
-/// What is wrong with the page, if anything is.
+/// What is wrong with the page or the outcomes on it, if anything is.
 pub fn difference(project: &Project) -> Result<Option<String>> {
+    // A checkout without git has no later change to know of.
+    if let Ok(rust) = origin::rust_tree(project) {
+        let recorded = outcomes(project)?;
+        if recorded.rust != rust {
+            return Ok(Some(format!(
+                "{OUTCOMES} was recorded on commit {}, and rust/ has changed since: run `make test`, \
+                 then `tools/lab/lab mmap-path --record`",
+                recorded.commit
+            )));
+        }
+    }
     let remedy = "make it with `tools/lab/lab mmap-path`";
     let say = |_: &str| " is not up to date".to_owned();
     let wanted = generate(project)?;
@@ -60,9 +72,13 @@ pub fn difference(project: &Project) -> Result<Option<String>> {
 
 fn generate(project: &Project) -> Result<String> {
     let head = read(project, HEAD)?;
-    let outcomes = Outcomes::parse(&read(project, OUTCOMES)?)
-        .with_context(|| format!("cannot use {OUTCOMES}"))?;
-    page::render(&head, &Table::ask(project)?, &outcomes)
+    page::render(&head, &Table::ask(project)?, &outcomes(project)?)
+}
+
+/// The recorded outcomes.
+fn outcomes(project: &Project) -> Result<Outcomes> {
+    let text = read(project, OUTCOMES)?;
+    Outcomes::parse(&text).with_context(|| format!("cannot use {OUTCOMES}"))
 }
 
 /// Makes the summary of the last run's results.
@@ -70,7 +86,7 @@ fn record(project: &Project) -> Result<()> {
     let path = project.build(RESULTS);
     let why = || format!("cannot read {}: run `make test` first", path.display());
     let results = fs::read_to_string(&path).with_context(why)?;
-    let outcomes = Outcomes::of_results(&results, &Table::ask(project)?)
+    let outcomes = Outcomes::of_results(&results, &Origin::read(project)?, &Table::ask(project)?)
         .with_context(|| format!("cannot use {}", path.display()))?;
     write(project, OUTCOMES, &outcomes.render()?)?;
     println!("{OUTCOMES}: {} tests", outcomes.len());

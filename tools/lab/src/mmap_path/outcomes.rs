@@ -2,8 +2,9 @@
 //! How the tests of the path ended: a summary of a run that is small enough to be kept.
 
 use super::table::Table;
+use crate::test::origin::Origin;
 use crate::test::Record;
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -19,7 +20,13 @@ const HEAD: &str = "\
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Outcomes {
-    /// `stock/mmap`: a kernel and a hook.
+    /// The commit that was tested.
+    pub commit: String,
+    /// Git's name of its tree `rust/`.
+    pub rust: String,
+    /// The version of the stock kernel.
+    pub kernel: String,
+    /// `stock/mmap/never`: a kernel, a hook and a policy.
     runs: Vec<String>,
     /// By the test's full name; `pass`, `fail`, `skip: why`, or nothing if it was not run.
     tests: BTreeMap<String, Vec<String>>,
@@ -40,8 +47,10 @@ impl Outcomes {
         Ok(outcomes)
     }
 
-    /// Makes it of `results.json`: only tests that are of a row.
-    pub fn of_results(results: &str, table: &Table) -> Result<Self> {
+    /// Makes it of `results.json`, which `origin` is about: only tests that are of a row. All of them
+    /// must be there in all runs.
+    pub fn of_results(results: &str, origin: &Origin, table: &Table) -> Result<Self> {
+        origin.is_fit()?;
         let records: Vec<Record> = serde_json::from_str(results)?;
         let names = table.tests.iter().flat_map(|test| &test.variants);
         let known: BTreeSet<&str> = names.map(String::as_str).collect();
@@ -54,8 +63,7 @@ impl Outcomes {
             if !known.contains(name) {
                 continue;
             }
-            let hook = record.hook.as_deref().context("a device test has a hook")?;
-            let run = format!("{}/{hook}", record.kernel);
+            let run = record.run();
             if !runs.contains(&run) {
                 runs.push(run.clone());
             }
@@ -66,12 +74,22 @@ impl Outcomes {
             ends.entry(name.to_owned()).or_default().insert(run, end);
         }
         ensure!(!runs.is_empty(), "no test of the mmap path is in there");
+        for name in known {
+            let missing =
+                |run: &&String| !ends.get(name).is_some_and(|ends| ends.contains_key(*run));
+            if let Some(run) = runs.iter().find(missing) {
+                bail!("{name} has no result of {run}: the run did not come to its end");
+            }
+        }
         let line = |mut ends: BTreeMap<String, String>| {
             let end = |run| ends.remove(run).unwrap_or_default();
             runs.iter().map(end).collect()
         };
         let tests = ends.into_iter().map(|(name, ends)| (name, line(ends)));
         Ok(Self {
+            commit: origin.commit.clone(),
+            rust: origin.rust.clone(),
+            kernel: origin.kernel.clone(),
             tests: tests.collect(),
             runs: runs.clone(),
         })
@@ -81,7 +99,16 @@ impl Outcomes {
     pub fn render(&self) -> Result<String> {
         let mut text = String::from(HEAD);
         // Strings and lists of them look the same in both languages.
-        writeln!(text, "\nruns = {}", serde_json::to_string(&self.runs)?)?;
+        let fields = [
+            ("commit", &self.commit),
+            ("rust", &self.rust),
+            ("kernel", &self.kernel),
+        ];
+        text.push('\n');
+        for (name, value) in fields {
+            writeln!(text, "{name} = {}", serde_json::to_string(value)?)?;
+        }
+        writeln!(text, "runs = {}", serde_json::to_string(&self.runs)?)?;
         writeln!(text, "\n[tests]")?;
         for (name, ends) in &self.tests {
             let (name, ends) = (serde_json::to_string(name)?, serde_json::to_string(ends)?);
@@ -95,7 +122,7 @@ impl Outcomes {
         self.tests.len()
     }
 
-    /// The runs, as `stock/mmap`.
+    /// The runs, as `stock/mmap/never`.
     pub fn runs(&self) -> &[String] {
         &self.runs
     }
@@ -115,42 +142,78 @@ mod tests {
     use super::*;
 
     /// A record of a test that is in the example of a table.
-    fn record(kernel: &str, hook: &str, outcome: &str, message: &str) -> String {
+    fn record(name: &str, kernel: &str, hook: &str, outcome: &str, message: &str) -> String {
         format!(
-            r#"{{"id":"selftest/kinds/device","kernel":"{kernel}","hook":"{hook}",
+            r#"{{"id":"selftest/{name}","kernel":"{kernel}","hook":"{hook}","policy":"never",
                 "outcome":"{outcome}","ms":1,"message":"{message}"}}"#
         )
     }
 
-    #[test]
-    fn results_become_a_summary_that_can_be_read_again() {
-        let results = [
-            record("stock", "mmap", "pass", ""),
-            record("stock", "prepare", "fail", "why"),
-            record("debug", "mmap", "skip", "no KSM"),
+    fn origin() -> Origin {
+        Origin {
+            commit: "c".into(),
+            rust: "r".into(),
+            kernel: "7.3.4".into(),
+            clean: true,
+            full: true,
+        }
+    }
+
+    /// The results of all tests of the example on both kernels, but for `left_out`.
+    fn results(left_out: &str) -> String {
+        let mut results = Vec::new();
+        for name in ["perf", "kinds/region", "kinds/device"] {
+            results.push(record(name, "stock", "mmap", "pass", ""));
+            if name != left_out {
+                results.push(record(name, "debug", "prepare", "skip", "no KSM"));
+            }
+        }
+        results.push(
             r#"{"id":"check/unload","kernel":"stock","hook":"mmap","outcome":"pass","ms":1,
                 "message":""}"#
                 .to_owned(),
-        ];
-        let outcomes =
-            Outcomes::of_results(&format!("[{}]", results.join(",")), &example()).unwrap();
+        );
+        format!("[{}]", results.join(","))
+    }
+
+    #[test]
+    fn results_become_a_summary_that_can_be_read_again() {
+        let outcomes = Outcomes::of_results(&results(""), &origin(), &example()).unwrap();
         let ends: Vec<_> = outcomes.of("kinds/device").collect();
         assert_eq!(
             ends,
             [
-                ("stock/mmap", "pass"),
-                ("stock/prepare", "fail"),
-                ("debug/mmap", "skip: no KSM")
+                ("stock/mmap/never", "pass"),
+                ("debug/prepare/never", "skip: no KSM")
             ]
         );
         assert_eq!(outcomes.of("unload").count(), 0);
         let again = Outcomes::parse(&outcomes.render().unwrap()).unwrap();
         assert_eq!(again, outcomes);
+        assert_eq!((again.commit.as_str(), again.rust.as_str()), ("c", "r"));
+    }
+
+    #[test]
+    fn a_run_that_lacks_a_test_is_refused() {
+        let refused = Outcomes::of_results(&results("perf"), &origin(), &example());
+        let why = refused.unwrap_err().to_string();
+        assert!(
+            why.starts_with("perf has no result of debug/prepare/never"),
+            "{why}"
+        );
+        let mut part = origin();
+        part.full = false;
+        assert!(Outcomes::of_results(&results(""), &part, &example()).is_err());
     }
 
     #[test]
     fn a_damaged_summary_is_refused() {
-        assert!(Outcomes::parse("runs = ['a', 'b']\ntests = {x = ['pass']}").is_err());
-        assert!(Outcomes::of_results("[]", &example()).is_err());
+        let head = "commit = 'c'\nrust = 'r'\nkernel = 'k'\n";
+        assert!(Outcomes::parse(&format!("{head}runs = ['a']\ntests = {{x = ['pass']}}")).is_ok());
+        assert!(Outcomes::parse(&format!(
+            "{head}runs = ['a', 'b']\ntests = {{x = ['pass']}}"
+        ))
+        .is_err());
+        assert!(Outcomes::of_results("[]", &origin(), &example()).is_err());
     }
 }

@@ -76,8 +76,8 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         ],
         |log| repository.make(&stock.source, &patches, &series::cover(&ours), &out, log),
     )?;
-    let mut report = Report::new(out.join("results.json"), stdout().lock())?;
-    report.begin("series")?;
+    let report = Report::new(out.join("results.json"), stdout().lock())?;
+    report.begin("series", 0)?;
     // The first one is the letter.
     let mails = git::mails(&out)?.split_off(1);
     if mails.len() != patches.len() {
@@ -88,13 +88,13 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     }
     let begun = Instant::now();
     let applies = git::apply(&stock.source, &mails, &out.join("series.mbox"))?;
-    report.add(record("series/applies", begun, applies))?;
+    report.add("series", record("series/applies", begun, applies))?;
     let begun = Instant::now();
     let complaint = git::checkpatch(&stock.source, &mails)?;
-    report.add(record("series/checkpatch", begun, complaint))?;
-    report.end()?;
+    report.add("series", record("series/checkpatch", begun, complaint))?;
+    report.end("series")?;
     if !args.only_series {
-        report.begin("kernel")?;
+        report.begin("kernel", 0)?;
         let target = kernel::Target::new(project, repository.folder(), &ours)?;
         build::virtme_ng(&steps)?;
         let begun = Instant::now();
@@ -102,25 +102,27 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         // Other runs may build again.
         drop(steps);
         let is_built = why.is_none();
-        report.add(record("kernel/builds", begun, why))?;
-        report.end()?;
+        report.add("kernel", record("kernel/builds", begun, why))?;
+        report.end("kernel")?;
         if is_built {
-            report.begin("boot")?;
+            report.begin("boot", 0)?;
             let suites = suites(project.root())?;
             let samples = ours.samples.keys().map(|name| target.module(name));
             let samples: Vec<_> = samples.collect();
             for test in guest::boot(project, target.kernel(), &suites, &samples)? {
-                report.add(Record {
+                let record = Record {
                     id: test.name,
                     kernel: "patches".to_owned(),
                     hook: None,
+                    policy: None,
                     outcome: test.outcome,
                     ms: test.ms.unwrap_or(0),
                     rows: test.rows,
                     message: test.message,
-                })?;
+                };
+                report.add("boot", record)?;
             }
-            report.end()?;
+            report.end("boot")?;
         }
     }
     println!("{} patches in {}", mails.len(), out.display());
@@ -145,6 +147,7 @@ fn record(id: &str, begun: Instant, why_not: Option<String>) -> Record {
         id: id.to_owned(),
         kernel: "patches".to_owned(),
         hook: None,
+        policy: None,
         outcome: match why_not {
             None => Outcome::Pass,
             Some(_) => Outcome::Fail,

@@ -6,7 +6,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use super::plan::Hook;
+use super::plan::{Hook, Policy, Setting};
 
 /// Run all tests; ends with `N passed, N failed, N skipped`.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,11 +23,16 @@ pub struct Args {
     #[arg(long, value_enum)]
     hook: Option<Hook>,
 
+    /// Run the device tests with this folio policy only.
+    #[arg(long, value_enum)]
+    policy: Option<Policy>,
+
     /// Run the tests whose name contains PATTERN; may be given more than once.
     #[arg(short = 't', long = "test", value_name = "PATTERN")]
     pub patterns: Vec<String>,
 
-    /// Load, map and unload the module N times; a fiftieth of that on the debug kernel.
+    /// Load, map and unload the module N times; a tenth of that in all boots of the stock kernel but
+    /// the first, a fiftieth on the debug kernel.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub cycles: u64,
 }
@@ -70,6 +75,19 @@ impl fmt::Display for KernelKind {
     }
 }
 
+/// Every policy and every hook.
+pub const STOCK_SETTINGS: &[Setting] = &[
+    Setting::new(Hook::Mmap, Policy::Adaptive),
+    Setting::new(Hook::Prepare, Policy::Never),
+    Setting::new(Hook::Mmap, Policy::Always),
+];
+
+/// What users get, with every hook.
+pub const DEBUG_SETTINGS: &[Setting] = &[
+    Setting::new(Hook::Mmap, Policy::Adaptive),
+    Setting::new(Hook::Prepare, Policy::Adaptive),
+];
+
 impl Args {
     /// All device tests, or those that `patterns` pick, and no other group.
     pub fn device_tests(patterns: &[String], hook: Option<Hook>) -> Self {
@@ -77,6 +95,7 @@ impl Args {
             only: vec![Group::Selftest],
             kernel: None,
             hook,
+            policy: None,
             patterns: patterns.to_vec(),
             cycles: 1,
         }
@@ -87,19 +106,15 @@ impl Args {
         self.only.is_empty() || self.only.contains(&group)
     }
 
-    /// Whether the host's tests run: not when the kernel or the hook was chosen.
-    pub fn wants_host(&self) -> bool {
-        self.wants(Group::Host) && self.kernel.is_none() && self.hook.is_none()
+    /// Whether a group runs that has no kernel to choose, or no hook, or no policy.
+    pub fn wants_alone(&self, group: Group) -> bool {
+        self.wants(group) && self.kernel.is_none() && self.hook.is_none() && self.policy.is_none()
     }
 
-    /// Whether misuses are compiled: as for the host's tests.
-    pub fn wants_compile_fail(&self) -> bool {
-        self.wants(Group::CompileFail) && self.kernel.is_none() && self.hook.is_none()
-    }
-
-    /// Whether the tutorial is followed: as for the host's tests.
-    pub fn wants_tutorial(&self) -> bool {
-        self.wants(Group::Tutorial) && self.kernel.is_none() && self.hook.is_none()
+    /// Whether nothing was chosen.
+    pub fn is_all(&self) -> bool {
+        let is_every_group = self.only.is_empty() && self.wants_alone(Group::Host);
+        is_every_group && self.patterns.is_empty()
     }
 
     /// The kernels to boot.
@@ -114,13 +129,26 @@ impl Args {
             .collect()
     }
 
-    /// The hooks to run the device tests with.
-    pub fn hooks(&self) -> Vec<Hook> {
-        match self.hook {
-            _ if !self.wants(Group::Selftest) => Vec::new(),
-            Some(hook) => vec![hook],
-            None => vec![Hook::Mmap, Hook::Prepare],
+    /// How the module is loaded for the device tests on `kernel`: of what is usual there, what was
+    /// chosen, or else exactly that.
+    pub fn settings(&self, kernel: KernelKind) -> Vec<Setting> {
+        if !self.wants(Group::Selftest) {
+            return Vec::new();
         }
+        let usual = match kernel {
+            KernelKind::Stock | KernelKind::Coverage => STOCK_SETTINGS,
+            KernelKind::Debug => DEBUG_SETTINGS,
+        };
+        let is_chosen = |setting: &&Setting| {
+            self.hook.is_none_or(|hook| hook == setting.hook)
+                && self.policy.is_none_or(|policy| policy == setting.policy)
+        };
+        let chosen: Vec<_> = usual.iter().filter(is_chosen).copied().collect();
+        if !chosen.is_empty() {
+            return chosen;
+        }
+        let hook = self.hook.unwrap_or(Hook::Mmap);
+        vec![Setting::new(hook, self.policy.unwrap_or(Policy::Adaptive))]
     }
 }
 
@@ -142,29 +170,45 @@ mod tests {
     #[test]
     fn without_options_everything_runs() {
         let all = args("test");
-        assert!(all.wants_host());
+        assert!(all.wants_alone(Group::Host) && all.is_all());
         assert_eq!(all.kernels(), [KernelKind::Stock, KernelKind::Debug]);
-        assert_eq!(all.hooks(), [Hook::Mmap, Hook::Prepare]);
+        assert_eq!(all.settings(KernelKind::Stock), STOCK_SETTINGS);
+        assert_eq!(all.settings(KernelKind::Debug), DEBUG_SETTINGS);
         assert_eq!(all.cycles, 1000);
     }
 
     #[test]
     fn kunit_needs_one_boot_of_one_kernel() {
         let kunit = args("test --only kunit");
-        assert!(!kunit.wants_host());
+        assert!(!kunit.wants_alone(Group::Host) && !kunit.is_all());
         assert_eq!(kunit.kernels(), [KernelKind::Debug]);
-        assert_eq!(kunit.hooks(), []);
+        assert_eq!(kunit.settings(KernelKind::Debug), []);
     }
 
     #[test]
     fn a_chosen_kernel_or_hook_leaves_the_rest_out() {
         let one = args("test --kernel stock --hook prepare --only selftest -t fork -t mlock");
-        assert_eq!(
-            (one.kernels(), one.hooks()),
-            (vec![KernelKind::Stock], vec![Hook::Prepare])
-        );
+        assert_eq!(one.kernels(), [KernelKind::Stock]);
+        assert_eq!(one.settings(KernelKind::Stock), STOCK_SETTINGS[1..2]);
         assert_eq!(one.patterns, ["fork", "mlock"]);
-        assert!(!args("test --kernel stock").wants_host());
+        assert!(!args("test --kernel stock").wants_alone(Group::Host));
         assert!(args("test --only host").kernels().is_empty());
+        assert!(!args("test -t fork").is_all());
+    }
+
+    #[test]
+    fn an_unusual_setting_can_be_asked_for() {
+        let names = |line: &str, kernel| -> Vec<String> {
+            let settings = args(line).settings(kernel).into_iter();
+            settings.map(|setting| setting.to_string()).collect()
+        };
+        let mmap = names("test --hook mmap", KernelKind::Stock);
+        assert_eq!(mmap, ["mmap/adaptive", "mmap/always"]);
+        let one = names("test --hook prepare --policy always", KernelKind::Stock);
+        assert_eq!(one, ["prepare/always"]);
+        assert_eq!(
+            names("test --policy never", KernelKind::Debug),
+            ["mmap/never"]
+        );
     }
 }

@@ -17,6 +17,9 @@ use super::report::Report;
 use crate::project::Project;
 use crate::vm::{Ending, Kernel, Splat, Stream, Vm};
 
+/// How long a kernel may take to its userspace while another one boots and a third is compiled.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
+
 /// What to boot, and for how long.
 pub struct Target {
     /// The kernel.
@@ -35,19 +38,39 @@ pub fn folder(project: &Project, plan: &Plan) -> PathBuf {
 }
 
 fn name(plan: &Plan) -> String {
-    format!("test-{}", plan.kernel)
+    format!("test-{}", plan.name())
 }
 
 /// Boots and tests. Returns whether the guest lived to the end.
+///
+/// A guest that dies before the first part, hence before a module of this project is loaded, is
+/// booted once more: with several threads QEMU's TCG now and then runs an instruction that the
+/// kernel is patching (`Oops: int3` in `sched_clock_cpu()`, seen on a busy machine).
 pub fn run<W: Write>(
     project: &Project,
     target: &Target,
     plan: &Plan,
-    report: &mut Report<W>,
+    report: &Report<W>,
 ) -> Result<bool> {
+    match boot(project, target, plan, report, true)? {
+        Some(survived) => Ok(survived),
+        None => Ok(boot(project, target, plan, report, false)?.unwrap_or(false)),
+    }
+}
+
+/// Boots and tests once. Returns whether the guest lived to the end, or `None` when it did not come
+/// to the first part and `again` allows another try.
+fn boot<W: Write>(
+    project: &Project,
+    target: &Target,
+    plan: &Plan,
+    report: &Report<W>,
+    again: bool,
+) -> Result<Option<bool>> {
     let mut vm = Vm::new(name(plan), target.kernel.clone());
     vm.append.clone_from(&target.append);
     vm.timeout = target.limit;
+    vm.boot_timeout = BOOT_LIMIT;
     let agent = project.program("rmmap-lab").to_string_lossy().into_owned();
     let command = [agent, "guest-test".to_owned(), serde_json::to_string(plan)?];
 
@@ -55,11 +78,11 @@ pub fn run<W: Write>(
         collector: Collector::new(plan),
         reader: Reader::new(),
         shown: 0,
+        part: format!("{}/boot", plan.name().replace('-', "/")),
         noise: None,
+        begun: false,
     };
-    let mut broken = report
-        .begin(&format!("{}/boot", plan.kernel))
-        .map_err(Into::into);
+    let mut broken = report.begin(&guest.part, 0).map_err(Into::into);
     let outcome = vm.run_with(project, &command, &mut |stream, bytes| {
         if stream == Stream::Stdout && broken.is_ok() {
             broken = guest.hear(bytes, report);
@@ -74,6 +97,14 @@ pub fn run<W: Write>(
         .display()
         .to_string();
     let died = matches!(outcome.ending, Ending::Died(_));
+    if died && again && !guest.begun {
+        eprintln!(
+            "lab: {} before its tests began: booting it again (see {log})",
+            outcome.ending
+        );
+        report.end(&guest.part)?;
+        return Ok(None);
+    }
     if died {
         guest.collector.give_up(&outcome.ending.to_string(), &log);
     } else if !guest.collector.complete() {
@@ -85,19 +116,16 @@ pub fn run<W: Write>(
             .unwrap_or_else(|| "the guest printed no reason".into());
         bail!(
             "the tests in the {} guest broke off during {}: {said}",
-            plan.kernel,
+            plan.name(),
             guest.collector.doing()
         );
     }
     guest.show(report)?;
-    report.add(whole_log(
-        plan,
-        &outcome.splats,
-        guest.collector.records(),
-        &log,
-    ))?;
-    report.end()?;
-    Ok(!died)
+    let records = guest.collector.records();
+    let log = whole_log(plan, &outcome.splats, records, &log);
+    report.add(&guest.part, log)?;
+    report.end(&guest.part)?;
+    Ok(Some(!died))
 }
 
 /// The agent's own last message, or else whatever came last.
@@ -113,12 +141,16 @@ struct Listener {
     reader: Reader,
     /// How many of the collector's records the report has.
     shown: usize,
+    /// The part of the report that they belong to.
+    part: String,
     /// The last line that was no event.
     noise: Option<String>,
+    /// Whether it came to its first part.
+    begun: bool,
 }
 
 impl Listener {
-    fn hear<W: Write>(&mut self, bytes: &[u8], report: &mut Report<W>) -> Result<()> {
+    fn hear<W: Write>(&mut self, bytes: &[u8], report: &Report<W>) -> Result<()> {
         for event in self.reader.push(bytes) {
             let event = match event {
                 Ok(event) => event,
@@ -128,26 +160,30 @@ impl Listener {
                 }
             };
             let begins = match &event {
-                Event::Begin(part, _) => Some(part.to_string()),
+                Event::Begin(part, tests) => Some((part.to_string(), tests.len())),
                 _ => None,
             };
             let ends = matches!(event, Event::End(_));
             self.collector.event(event);
-            if let Some(part) = begins {
-                report.end()?;
-                report.begin(&format!("{}/{part}", self.collector.kernel()))?;
+            if let Some((part, of)) = begins {
+                self.begun = true;
+                report.end(&self.part)?;
+                self.part = format!("{}/{part}", self.collector.kernel());
+                report.begin(&self.part, of)?;
             }
             self.show(report)?;
             if ends {
-                report.end()?;
+                report.end(&self.part)?;
             }
         }
         Ok(())
     }
 
-    fn show<W: Write>(&mut self, report: &mut Report<W>) -> Result<()> {
+    fn show<W: Write>(&mut self, report: &Report<W>) -> Result<()> {
         for record in &self.collector.records()[self.shown..] {
-            report.add(record.clone()).context("cannot show a result")?;
+            report
+                .add(&self.part, record.clone())
+                .context("cannot show a result")?;
         }
         self.shown = self.collector.records().len();
         Ok(())
@@ -176,7 +212,8 @@ fn whole_log(plan: &Plan, splats: &[Splat], known: &[Record], log: &str) -> Reco
     Record {
         id: "check/boot-log".to_owned(),
         kernel: plan.kernel.clone(),
-        hook: None,
+        hook: plan.only().map(|setting| setting.hook.to_string()),
+        policy: plan.only().map(|setting| setting.policy.to_string()),
         outcome,
         ms: 0,
         rows: Vec::new(),
@@ -187,7 +224,7 @@ fn whole_log(plan: &Plan, splats: &[Splat], known: &[Record], log: &str) -> Reco
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::plan::Hook;
+    use crate::test::plan::{Hook, Policy, Setting};
 
     fn plan() -> Plan {
         Plan {
@@ -195,7 +232,7 @@ mod tests {
             module: "rmmap.ko".into(),
             others: Vec::new(),
             rmmap: "r".into(),
-            hooks: vec![Hook::Mmap],
+            settings: vec![Setting::new(Hook::Mmap, Policy::Always)],
             kunit: Vec::new(),
             patterns: Vec::new(),
             cycles: 1,

@@ -108,7 +108,8 @@ impl Collector {
         self.records.push(Record {
             id,
             kernel: self.kernel.clone(),
-            hook: part.hook.map(|hook| hook.to_string()),
+            hook: part.hook(),
+            policy: part.policy(),
             outcome: Outcome::Fail,
             ms: 0,
             rows: Vec::new(),
@@ -126,7 +127,7 @@ fn is_within(id: &str, suite: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::plan::{Hook, Stage};
+    use crate::test::plan::{Hook, Policy, Setting, Stage};
 
     fn plan() -> Plan {
         Plan {
@@ -134,7 +135,7 @@ mod tests {
             module: "rmmap.ko".into(),
             others: Vec::new(),
             rmmap: "r".into(),
-            hooks: vec![Hook::Mmap],
+            settings: vec![Setting::new(Hook::Mmap, Policy::Always)],
             kunit: Vec::new(),
             patterns: Vec::new(),
             cycles: 1,
@@ -147,7 +148,7 @@ mod tests {
     fn part(stage: Stage) -> Part {
         Part {
             stage,
-            hook: Some(Hook::Mmap),
+            setting: Some(Setting::new(Hook::Mmap, Policy::Always)),
         }
     }
 
@@ -156,6 +157,7 @@ mod tests {
             id: id.into(),
             kernel: "stock".into(),
             hook: Some("mmap".into()),
+            policy: Some("always".into()),
             outcome: Outcome::Pass,
             ms: 1,
             rows: Vec::new(),
@@ -205,7 +207,7 @@ mod tests {
         let message = &collector.records().last().unwrap().message;
         assert_eq!(
             message,
-            "the guest died during stock/mmap/selftest, selftest/b; see build/vm/stock.log"
+            "the guest died during stock/mmap/always/selftest, selftest/b; see build/vm/stock.log"
         );
     }
 

@@ -16,7 +16,7 @@ use object::{Endianness, Object, ObjectSection, ReadCache};
 use serde::{Deserialize, Serialize};
 
 use super::insmod;
-use super::plan::Hook;
+use super::plan::Setting;
 use super::profraw::{Profile, COUNTERS, DATA, NAMES};
 
 const GCOV: &str = "/sys/kernel/debug/gcov";
@@ -105,13 +105,13 @@ impl ModuleCounters {
         self.last = Some(now);
     }
 
-    /// Writes all that was counted to `folder`, as `module-mmap.profraw`.
-    pub fn save(mut self, folder: &Path, hook: Hook) -> Result<()> {
+    /// Writes all that was counted to `folder`, as `module-mmap-never.profraw`.
+    pub fn save(mut self, folder: &Path, setting: Setting) -> Result<()> {
         self.keep_last();
         let Some(profile) = self.former else {
             bail!("the counters of {} were never seen", self.name);
         };
-        let file = folder.join(format!("module-{hook}.profraw"));
+        let file = folder.join(format!("module-{}.profraw", setting.file_name()));
         Ok(fs::write(file, profile.to_raw())?)
     }
 

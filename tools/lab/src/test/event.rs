@@ -82,7 +82,7 @@ mod tests {
     fn events_arrive_whole_however_the_bytes_are_cut() {
         let part = Part {
             stage: Stage::Final,
-            hook: None,
+            setting: None,
         };
         let sent = [
             Event::Begin(part, vec!["check/é".into()]),

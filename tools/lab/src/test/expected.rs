@@ -84,6 +84,7 @@ mod tests {
             id: id.into(),
             kernel: "stock".into(),
             hook: None,
+            policy: None,
             outcome,
             ms: 1,
             message: String::new(),

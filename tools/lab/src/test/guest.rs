@@ -17,9 +17,9 @@ use super::event::{Event, Sender};
 use super::kmsg::{KernelLog, Line};
 use super::ktap::Test;
 use super::leak::Snapshot;
-use super::plan::{Hook, Part, Plan, Stage};
+use super::plan::{Part, Plan, Setting, Stage};
 use super::record::{Outcome, Record};
-use super::{debugfs, expected, insmod, kunit, selftest, trace};
+use super::{debugfs, expected, insmod, kunit, selftest, taint, trace};
 use crate::protocol::GUEST_DIR;
 use crate::vm::scan_kernel_log;
 
@@ -58,10 +58,11 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
         log,
         lines: Vec::new(),
         expected: 0,
+        taint: taint::Mask::read()?,
         sender: Sender::new(stdout()),
         part: Part {
             stage: Stage::Load,
-            hook: None,
+            setting: None,
         },
     };
     for part in plan.parts() {
@@ -74,14 +75,16 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
 struct Guest<'a> {
     plan: &'a Plan,
     folder: &'a Path,
-    /// What the module counted with the current hook.
+    /// What the module counted with the current setting.
     counters: Option<ModuleCounters>,
     before: Snapshot,
     log: KernelLog,
-    /// The kernel log since the module was loaded with the current hook.
+    /// The kernel log since the module was loaded with the current setting.
     lines: Vec<Line>,
     /// How often a test passed meanwhile that asks for a report there.
     expected: usize,
+    /// The taint mask when it was last looked at.
+    taint: taint::Mask,
     sender: Sender<Stdout>,
     part: Part,
 }
@@ -89,12 +92,12 @@ struct Guest<'a> {
 impl Guest<'_> {
     fn part(&mut self, part: Part) -> Result<()> {
         self.part = part;
-        match (part.stage, part.hook) {
+        match (part.stage, part.setting) {
             (Stage::Modules, _) => self.modules()?,
-            (Stage::Load, Some(hook)) => self.load(hook)?,
-            (Stage::Selftest, Some(hook)) => self.selftest(hook)?,
-            (Stage::Trace, Some(hook)) => self.trace(hook)?,
-            (Stage::Counters, Some(hook)) => self.save_counters(hook)?,
+            (Stage::Load, Some(setting)) => self.load(setting)?,
+            (Stage::Selftest, Some(setting)) => self.selftest(setting)?,
+            (Stage::Trace, Some(setting)) => self.trace(setting)?,
+            (Stage::Counters, Some(setting)) => self.save_counters(setting)?,
             (Stage::Check, _) => self.check_after_unload()?,
             (Stage::Final, _) => self.check_at_the_end()?,
             (Stage::Load | Stage::Selftest | Stage::Trace | Stage::Counters, None) => {}
@@ -137,15 +140,15 @@ impl Guest<'_> {
         self.check_kernel_log("check/modules-log")
     }
 
-    fn load(&mut self, hook: Hook) -> Result<()> {
+    fn load(&mut self, setting: Setting) -> Result<()> {
         self.begin(vec!["check/load".to_owned()])?;
         self.read_log()?;
         self.forget_log();
         let file = &self.plan.module;
-        self.check("check/load", |_| Ok(insmod::load(file, &[hook.param()])))
+        self.check("check/load", |_| Ok(insmod::load(file, &setting.params())))
     }
 
-    fn selftest(&mut self, hook: Hook) -> Result<()> {
+    fn selftest(&mut self, setting: Setting) -> Result<()> {
         let names = selftest::list(self.plan)?;
         self.begin(
             names
@@ -160,7 +163,7 @@ impl Guest<'_> {
         if plan.counted.is_some() {
             self.counters = Some(ModuleCounters::new(&plan.module)?);
         }
-        selftest::run(plan, hook, folder, &mut |test, ms| {
+        selftest::run(plan, setting, folder, &mut |test, ms| {
             if let Some(counters) = &mut self.counters {
                 counters.look();
             }
@@ -168,24 +171,24 @@ impl Guest<'_> {
         })
     }
 
-    fn trace(&mut self, hook: Hook) -> Result<()> {
+    fn trace(&mut self, setting: Setting) -> Result<()> {
         let tests = trace::tests(self.plan);
         let id = |name: &str| format!("trace/{name}");
         self.begin(tests.iter().map(|(name, _)| id(name)).collect())?;
         for (name, test) in tests {
             self.check(&id(name), |guest| {
-                Ok(trace::mount().and_then(|()| test(guest.plan, hook)))
+                Ok(trace::mount().and_then(|()| test(guest.plan, setting.hook)))
             })?;
         }
         Ok(())
     }
 
-    /// Saves after each hook: what was counted by then is not lost when the guest dies with the next.
-    fn save_counters(&mut self, hook: Hook) -> Result<()> {
+    /// Saves after each setting: what was counted by then is not lost when the guest dies with the next.
+    fn save_counters(&mut self, setting: Setting) -> Result<()> {
         self.begin(Vec::new())?;
         if let Some(mut counters) = self.counters.take() {
             counters.look();
-            counters.save(self.folder, hook)?;
+            counters.save(self.folder, setting)?;
         }
         match &self.plan.counted {
             Some(counted) => counted.save(self.folder),
@@ -197,7 +200,7 @@ impl Guest<'_> {
         let mut promised = ["counters", "unload", "leak", "kernel-log"]
             .map(check_id)
             .to_vec();
-        let has_kunit = !self.plan.kunit.is_empty();
+        let has_kunit = self.plan.debug_checks;
         if has_kunit {
             promised.push(check_id("kunit-reloads"));
         }
@@ -241,7 +244,8 @@ impl Guest<'_> {
         })
     }
 
-    /// Looks through the part of the kernel log that belongs to the current stage or hook.
+    /// Looks through the part of the kernel log that belongs to the current stage or setting, and at
+    /// the taint mask beside it.
     fn check_kernel_log(&mut self, id: &str) -> Result<()> {
         self.read_log()?;
         self.check(id, |guest| {
@@ -255,6 +259,11 @@ impl Guest<'_> {
             if guest.log.lost() > 0 {
                 reports.push("records were overwritten before they were read".into());
             }
+            let taint = taint::Mask::read()?;
+            let is_warned = guest.expected > 0;
+            let new = taint.new_since(guest.taint, is_warned, guest.plan.debug_checks);
+            guest.taint = taint;
+            reports.extend(new.map(|letters| format!("the kernel is tainted anew: {letters}")));
             Ok(none(reports))
         })
     }
@@ -277,7 +286,8 @@ impl Guest<'_> {
         self.send(Record {
             id: id.to_owned(),
             kernel: self.plan.kernel.clone(),
-            hook: self.part.hook.map(|hook| hook.to_string()),
+            hook: self.part.hook(),
+            policy: self.part.policy(),
             outcome: if verdict.is_ok() {
                 Outcome::Pass
             } else {
@@ -293,7 +303,8 @@ impl Guest<'_> {
         self.send(Record {
             id: format!("{group}/{}", test.name),
             kernel: self.plan.kernel.clone(),
-            hook: self.part.hook.map(|hook| hook.to_string()),
+            hook: self.part.hook(),
+            policy: self.part.policy(),
             outcome: test.outcome,
             ms: ms.or(test.ms).unwrap_or(0),
             rows: test.rows,

@@ -4,17 +4,19 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`args`], [`mod@run`] | the command line; the order of the whole |
+//! | [`args`], [`mod@run`] | the command line; what is run |
+//! | [`jobs`] | some of it beside the other |
 //! | [`host`], [`libtest`] | the workspace's unit tests |
 //! | [`compile_fail`] | what the library's types must refuse |
 //! | [`tutorial`] | the tutorial's page, followed word by word |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
 //! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`restore`], [`kunit`] | one boot, seen from the guest |
-//! | [`kmsg`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
+//! | [`kmsg`], [`taint`], [`leak`], [`debugfs`] | what the guest looks at besides: log, counters, leaks |
 //! | [`counters`], [`profraw`] | what a kernel and a module counted of themselves, for `make coverage` |
 //! | [`expected`] | the one report in the kernel log that a test asks for |
 //! | [`ktap`], [`ktap_line`], [`record`], [`report`] | results: read, kept, shown |
+//! | [`origin`] | what they are results of |
 
 mod args;
 mod boot;
@@ -27,12 +29,14 @@ mod expected;
 mod guest;
 mod host;
 pub(crate) mod insmod;
+mod jobs;
 pub(crate) mod kmsg;
 pub(crate) mod ktap;
 mod ktap_line;
 pub(crate) mod kunit;
 mod leak;
 mod libtest;
+pub(crate) mod origin;
 mod plan;
 mod profraw;
 pub(crate) mod record;
@@ -40,6 +44,7 @@ pub(crate) mod report;
 mod restore;
 mod run;
 mod selftest;
+mod taint;
 mod trace;
 mod tutorial;
 

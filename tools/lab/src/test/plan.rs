@@ -40,6 +40,71 @@ impl fmt::Display for Hook {
     }
 }
 
+/// The folio policy, of the device's region and of those that do not ask for one.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Single pages.
+    Never,
+    /// What the touches so far make likely, the default.
+    Adaptive,
+    /// The largest folios that fit.
+    Always,
+}
+
+impl Policy {
+    /// The module parameter that selects it.
+    pub fn param(self) -> &'static str {
+        match self {
+            Self::Never => "policy=0",
+            Self::Adaptive => "policy=1",
+            Self::Always => "policy=2",
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::Adaptive => "adaptive",
+            Self::Always => "always",
+        })
+    }
+}
+
+/// How the module is loaded for the device tests.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The hook that answers mmap(2).
+    pub hook: Hook,
+    /// The folio policy.
+    pub policy: Policy,
+}
+
+impl Setting {
+    /// A hook and a policy.
+    pub const fn new(hook: Hook, policy: Policy) -> Self {
+        Self { hook, policy }
+    }
+
+    /// The module parameters that select them.
+    pub fn params(self) -> [&'static str; 2] {
+        [self.hook.param(), self.policy.param()]
+    }
+
+    /// The name in a file's name, `mmap-adaptive`.
+    pub fn file_name(self) -> String {
+        format!("{}-{}", self.hook, self.policy)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.hook, self.policy)
+    }
+}
+
 /// A stretch of a boot that is reported as a whole.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,19 +139,31 @@ impl fmt::Display for Stage {
     }
 }
 
-/// One stage with one hook.
+/// One stage with one setting.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Part {
     /// What is done.
     pub stage: Stage,
-    /// The hook that the module is loaded with, where it matters.
-    pub hook: Option<Hook>,
+    /// How the module is loaded, where it matters.
+    pub setting: Option<Setting>,
+}
+
+impl Part {
+    /// The hook's name in the records.
+    pub fn hook(&self) -> Option<String> {
+        self.setting.map(|setting| setting.hook.to_string())
+    }
+
+    /// The policy's name in the records.
+    pub fn policy(&self) -> Option<String> {
+        self.setting.map(|setting| setting.policy.to_string())
+    }
 }
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.hook {
-            Some(hook) => write!(f, "{hook}/{}", self.stage),
+        match self.setting {
+            Some(setting) => write!(f, "{setting}/{}", self.stage),
             None => write!(f, "{}", self.stage),
         }
     }
@@ -99,17 +176,18 @@ pub struct Plan {
     pub kernel: String,
     /// The module, built for this kernel.
     pub module: PathBuf,
-    /// The project's other modules for this kernel: samples, KUnit suites of the library.
+    /// The project's other modules for this kernel, samples and KUnit suites of the library, to be
+    /// loaded for their own sake; empty in all boots of a kernel but one.
     pub others: Vec<PathBuf>,
     /// The program `rmmap`.
     pub rmmap: PathBuf,
-    /// The hooks to run `rmmap selftest` with, in this order; empty when it is not to run.
-    pub hooks: Vec<Hook>,
+    /// With what to run `rmmap selftest`, in this order; empty when it is not to run.
+    pub settings: Vec<Setting>,
     /// Names of the KUnit suites in the modules' source; empty when KUnit is not to be tested.
     pub kunit: Vec<String>,
     /// Tests to pick, as `rmmap selftest -t` takes them; empty for all.
     pub patterns: Vec<String>,
-    /// Load/map/unload cycles with the first hook; with others a tenth of them.
+    /// Load/map/unload cycles.
     pub cycles: u64,
     /// By how much the tests' time limits grow.
     pub time_scale: f64,
@@ -141,29 +219,37 @@ impl Plan {
             .collect()
     }
 
-    /// Load/map/unload cycles with `hook`.
-    pub fn cycles_with(&self, hook: Hook) -> u64 {
-        match self.hooks.first() == Some(&hook) {
-            true => self.cycles,
-            false => self.cycles.div_ceil(10),
+    /// The only setting of the boot, if it is one.
+    pub fn only(&self) -> Option<Setting> {
+        match self.settings.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// The name of the boot, `stock-mmap-adaptive`.
+    pub fn name(&self) -> String {
+        match self.only() {
+            Some(only) => format!("{}-{}", self.kernel, only.file_name()),
+            None => self.kernel.clone(),
         }
     }
 
     /// The parts in the order in which they run.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
-        let mut push = |stage, hook| parts.push(Part { stage, hook });
+        let mut push = |stage, setting| parts.push(Part { stage, setting });
         if !self.modules().is_empty() {
             push(Stage::Modules, None);
         }
-        for &hook in &self.hooks {
-            push(Stage::Load, Some(hook));
-            push(Stage::Selftest, Some(hook));
+        for &setting in &self.settings {
+            push(Stage::Load, Some(setting));
+            push(Stage::Selftest, Some(setting));
             match self.counted {
-                Some(_) => push(Stage::Counters, Some(hook)),
-                None => push(Stage::Trace, Some(hook)),
+                Some(_) => push(Stage::Counters, Some(setting)),
+                None => push(Stage::Trace, Some(setting)),
             }
-            push(Stage::Check, Some(hook));
+            push(Stage::Check, Some(setting));
         }
         if self.debug_checks {
             push(Stage::Final, None);
@@ -182,7 +268,7 @@ mod tests {
             module: "/m/rmmap.ko".into(),
             others: vec!["/m/kernel_mm_kunit.ko".into(), "/m/sample.ko".into()],
             rmmap: "r".into(),
-            hooks: vec![Hook::Mmap, Hook::Prepare],
+            settings: vec![Setting::new(Hook::Prepare, Policy::Never)],
             kunit: vec!["region".into()],
             patterns: Vec::new(),
             cycles: 1000,
@@ -209,9 +295,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_hook_takes_most_cycles() {
+    fn a_part_names_hook_and_policy() {
         let plan = plan();
-        assert_eq!(plan.cycles_with(Hook::Mmap), 1000);
-        assert_eq!(plan.cycles_with(Hook::Prepare), 100);
+        assert_eq!(plan.name(), "debug-prepare-never");
+        let parts: Vec<String> = plan.parts().iter().map(Part::to_string).collect();
+        assert_eq!(parts[..2], ["modules", "prepare/never/load"]);
+        assert_eq!(parts.last().unwrap(), "final");
+        assert_eq!(plan.settings[0].params(), ["prepare=1", "policy=0"]);
     }
 }

@@ -32,12 +32,16 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// `selftest/NAME`, `trace/NAME`, `kunit/SUITE/CASE`, `host/CRATE/PATH`, `compile-fail/CASE`,
-    /// `tutorial/STEP` or `check/WHAT`. Together with `kernel` and `hook` it is unique in a run.
+    /// `tutorial/STEP` or `check/WHAT`. Together with `kernel`, `hook` and `policy` it is unique in a
+    /// run, but for what is looked at in each boot of a kernel.
     pub id: String,
     /// `host`, `stock` or `debug`.
     pub kernel: String,
     /// `mmap` or `prepare`: the hook that the module was loaded with; none where that is no matter.
     pub hook: Option<String>,
+    /// `never`, `adaptive` or `always`: the folio policy that it was loaded with; none as above.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took.
@@ -50,12 +54,15 @@ pub struct Record {
 }
 
 impl Record {
-    /// `stock/prepare selftest/fork`: how a person names the record.
+    /// `stock/prepare/never`: the kernel, and how the module was loaded.
+    pub fn run(&self) -> String {
+        let setting = self.hook.iter().chain(&self.policy);
+        setting.fold(self.kernel.clone(), |run, word| run + "/" + word)
+    }
+
+    /// `stock/prepare/never selftest/fork`: how a person names the record.
     pub fn title(&self) -> String {
-        match &self.hook {
-            Some(hook) => format!("{}/{hook} {}", self.kernel, self.id),
-            None => format!("{} {}", self.kernel, self.id),
-        }
+        format!("{} {}", self.run(), self.id)
     }
 }
 
@@ -78,6 +85,11 @@ impl Tally {
             Outcome::Fail => self.failed += 1,
             Outcome::Skip => self.skipped += 1,
         }
+    }
+
+    /// How many there are.
+    pub fn sum(&self) -> usize {
+        self.passed + self.failed + self.skipped
     }
 
     /// Counts a whole run.

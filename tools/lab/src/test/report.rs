@@ -2,10 +2,12 @@
 
 //! What people see of a test run, and the file that programs read.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -14,99 +16,163 @@ use super::record::{Outcome, Record, Tally};
 
 /// Lines of a failure's message that are shown; the file has all of them.
 const SHOWN: usize = 15;
+/// The column in which a part's name ends.
+const WIDTH: usize = 30;
 
-/// The records of a run, shown as they come and kept in a file.
+/// How often is told how far a part has come.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// The records of a run, shown as they come and kept in a file. Several threads may report, each for
+/// parts of its own; what they say comes line by line.
 pub struct Report<W> {
     file: PathBuf,
+    state: Mutex<State<W>>,
+}
+
+struct State<W> {
     out: W,
     records: Vec<Record>,
-    part: Option<(String, Instant, usize)>,
+    parts: Vec<Part>,
+}
+
+/// A part that has begun.
+struct Part {
+    name: String,
+    begun: Instant,
+    /// When something was last shown of it.
+    shown: Instant,
+    /// How many tests it has; 0 when that is not known.
+    of: usize,
+    tally: Tally,
 }
 
 impl<W: Write> Report<W> {
     /// Begins a report: shown on `out`, kept in `file`.
     pub fn new(file: PathBuf, out: W) -> Result<Self> {
-        let report = Self {
-            file,
+        let state = State {
             out,
             records: Vec::new(),
-            part: None,
+            parts: Vec::new(),
+        };
+        let report = Self {
+            file,
+            state: Mutex::new(state),
         };
         // The last run's results must not be taken for this one's, however this one ends.
-        report.save()?;
+        report.save(&report.lock())?;
         Ok(report)
     }
 
-    /// Says that a part of the run begins.
-    pub fn begin(&mut self, part: &str) -> io::Result<()> {
-        self.part = Some((part.to_owned(), Instant::now(), self.records.len()));
-        writeln!(self.out, "{part:<24} ...")?;
-        self.out.flush()
+    /// Says that a part of the run begins, which has `of` tests; 0 when that is not known.
+    pub fn begin(&self, part: &str, of: usize) -> io::Result<()> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.parts.push(Part {
+            name: part.to_owned(),
+            begun: now,
+            shown: now,
+            of,
+            tally: Tally::default(),
+        });
+        writeln!(state.out, "{part:<WIDTH$} ...")?;
+        state.out.flush()
     }
 
-    /// Adds a record; a failure is shown at once, with the command that repeats it.
-    pub fn add(&mut self, record: Record) -> io::Result<()> {
+    /// Adds a record of a part; a failure is shown at once, with the command that repeats it.
+    pub fn add(&self, part: &str, record: Record) -> io::Result<()> {
+        let mut state = self.lock();
+        let State {
+            out,
+            records,
+            parts,
+        } = &mut *state;
         if record.outcome == Outcome::Fail {
-            writeln!(self.out, "FAILED {}", record.title())?;
-            let lines: Vec<&str> = record.message.lines().collect();
-            for line in lines.iter().take(SHOWN) {
-                writeln!(self.out, "    {line}")?;
-            }
-            if lines.len() > SHOWN {
-                let more = lines.len() - SHOWN;
-                writeln!(
-                    self.out,
-                    "    ({more} more lines in {})",
-                    self.file.display()
-                )?;
-            }
-            writeln!(self.out, "    again: {}", again(&record))?;
-            self.out.flush()?;
+            self.show_failure(out, &record)?;
         }
-        self.records.push(record);
+        if let Some(part) = parts.iter_mut().find(|known| known.name == part) {
+            part.tally.add(record.outcome);
+            if part.shown.elapsed() >= HEARTBEAT {
+                part.shown = Instant::now();
+                writeln!(out, "{part}")?;
+                out.flush()?;
+            }
+        }
+        records.push(record);
         Ok(())
     }
 
-    /// Says how the part that began last went, and saves.
-    pub fn end(&mut self) -> Result<()> {
-        if let Some((part, begun, first)) = self.part.take() {
-            let tally = Tally::of(&self.records[first..]);
-            let seconds = begun.elapsed().as_secs_f64();
-            writeln!(self.out, "{part:<24} {tally} ({seconds:.0} s)")?;
-            self.out.flush()?;
+    fn show_failure(&self, out: &mut W, record: &Record) -> io::Result<()> {
+        writeln!(out, "FAILED {}", record.title())?;
+        let lines: Vec<&str> = record.message.lines().collect();
+        for line in lines.iter().take(SHOWN) {
+            writeln!(out, "    {line}")?;
         }
-        self.save()
+        if lines.len() > SHOWN {
+            let more = lines.len() - SHOWN;
+            writeln!(out, "    ({more} more lines in {})", self.file.display())?;
+        }
+        writeln!(out, "    again: {}", again(record))?;
+        out.flush()
+    }
+
+    /// Says how a part went, and saves.
+    pub fn end(&self, part: &str) -> Result<()> {
+        let mut state = self.lock();
+        if let Some(index) = state.parts.iter().position(|known| known.name == part) {
+            let Part { begun, tally, .. } = state.parts.remove(index);
+            let seconds = begun.elapsed().as_secs_f64();
+            writeln!(state.out, "{part:<WIDTH$} {tally} ({seconds:.0} s)")?;
+            state.out.flush()?;
+        }
+        self.save(&state)
     }
 
     /// Lists what was skipped, saves, and prints the one last line.
-    pub fn finish(mut self) -> Result<Tally> {
-        self.save()?;
-        for record in self
-            .records
+    pub fn finish(self) -> Result<Tally> {
+        let mut state = self.lock();
+        self.save(&state)?;
+        let State { out, records, .. } = &mut *state;
+        for record in records
             .iter()
             .filter(|record| record.outcome == Outcome::Skip)
         {
-            writeln!(self.out, "skipped {}: {}", record.title(), record.message)?;
+            writeln!(out, "skipped {}: {}", record.title(), record.message)?;
         }
-        let tally = Tally::of(&self.records);
-        writeln!(self.out, "{tally}")?;
-        self.out.flush()?;
+        let tally = Tally::of(records.iter());
+        writeln!(out, "{tally}")?;
+        out.flush()?;
         Ok(tally)
     }
 
     /// Whether there is no record yet.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.lock().records.is_empty()
     }
 
-    fn save(&self) -> Result<()> {
+    /// A thread that panics ends the run; what the others reported until then is whole.
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save(&self, state: &State<W>) -> Result<()> {
         let context = || format!("cannot write {}", self.file.display());
         let part = self.file.with_extension("json.part");
-        let mut text = serde_json::to_vec_pretty(&self.records)?;
+        let mut text = serde_json::to_vec_pretty(&state.records)?;
         text.push(b'\n');
         fs::write(&part, text)
             .and_then(|()| fs::rename(&part, &self.file))
             .with_context(context)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.begun.elapsed().as_secs();
+        write!(f, "{:<WIDTH$} ... test {}", self.name, self.tally.sum())?;
+        if self.of >= self.tally.sum() {
+            write!(f, " of {}", self.of)?;
+        }
+        write!(f, " ({seconds} s)")
     }
 }
 
@@ -125,6 +191,9 @@ fn again(record: &Record) -> String {
     }
     if let Some(hook) = &record.hook {
         words.push(format!("--hook {hook}"));
+    }
+    if let Some(policy) = &record.policy {
+        words.push(format!("--policy {policy}"));
     }
     if group == "trace" {
         words.push(format!("--only selftest -t {name}"));
@@ -156,6 +225,7 @@ mod tests {
             id: id.into(),
             kernel: kernel.into(),
             hook: hook.map(Into::into),
+            policy: hook.map(|_| "always".into()),
             outcome,
             ms: 5,
             rows: Vec::new(),
@@ -168,7 +238,7 @@ mod tests {
         let of = |id, kernel, hook| again(&record(id, kernel, hook, Outcome::Fail));
         assert_eq!(
             of("selftest/fork", "stock", Some("prepare")),
-            "make test TESTS='--kernel stock --hook prepare --only selftest -t fork'"
+            "make test TESTS='--kernel stock --hook prepare --policy always --only selftest -t fork'"
         );
         assert_eq!(
             of("host/rmmap-lab/test::ktap::a", "host", None),
@@ -184,7 +254,7 @@ mod tests {
         );
         assert_eq!(
             of("check/leak", "debug", Some("mmap")),
-            "make test TESTS='--kernel debug --hook mmap'"
+            "make test TESTS='--kernel debug --hook mmap --policy always'"
         );
         assert_eq!(
             of("kunit/region/(2 of 3)", "debug", None),
@@ -197,14 +267,38 @@ mod tests {
     }
 
     #[test]
+    fn parts_that_overlap_are_counted_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut out = Vec::new();
+        let report = Report::new(folder.path().join("results.json"), &mut out).unwrap();
+        report.begin("a", 3).unwrap();
+        report.begin("b", 0).unwrap();
+        for part in ["a", "b", "a"] {
+            let record = record("selftest/x", "stock", None, Outcome::Pass);
+            report.add(part, record).unwrap();
+        }
+        let told: Vec<_> = report.lock().parts.iter().map(Part::to_string).collect();
+        assert_eq!(told[0], format!("{:<WIDTH$} ... test 2 of 3 (0 s)", "a"));
+        assert_eq!(told[1], format!("{:<WIDTH$} ... test 1 (0 s)", "b"));
+        report.end("a").unwrap();
+        report.end("b").unwrap();
+        drop(report);
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[2].starts_with("a ") && lines[2].contains(" 2 passed, 0 failed"));
+        assert!(lines[3].starts_with("b ") && lines[3].contains(" 1 passed, 0 failed"));
+    }
+
+    #[test]
     fn the_last_line_is_the_tally_and_the_file_has_every_record() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("results.json");
         fs::write(&file, "old").unwrap();
         let mut out = Vec::new();
-        let mut report = Report::new(file.clone(), &mut out).unwrap();
+        let report = Report::new(file.clone(), &mut out).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap().trim(), "[]");
-        report.begin("stock/mmap/selftest").unwrap();
+        let part = "stock/mmap/always/selftest";
+        report.begin(part, 3).unwrap();
         for (id, outcome) in [
             ("a", Outcome::Pass),
             ("b", Outcome::Fail),
@@ -212,10 +306,10 @@ mod tests {
         ] {
             let id = format!("selftest/{id}");
             report
-                .add(record(&id, "stock", Some("mmap"), outcome))
+                .add(part, record(&id, "stock", Some("mmap"), outcome))
                 .unwrap();
         }
-        report.end().unwrap();
+        report.end(part).unwrap();
         let tally = report.finish().unwrap();
         assert_eq!(
             tally,
@@ -227,11 +321,11 @@ mod tests {
         );
         let text = String::from_utf8(out).unwrap();
         assert!(
-            text.contains("FAILED stock/mmap selftest/b\n    because\n    again: "),
+            text.contains("FAILED stock/mmap/always selftest/b\n    because\n    again: "),
             "{text}"
         );
         assert!(
-            text.contains("skipped stock/mmap selftest/c: because\n"),
+            text.contains("skipped stock/mmap/always selftest/c: because\n"),
             "{text}"
         );
         assert!(

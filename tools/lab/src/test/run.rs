@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The whole run: the host's unit tests, then one boot per kernel.
+//! The whole run: tests on this machine, then one boot per kernel and setting.
 
 use std::fs;
-use std::io::stdout;
+use std::io::{stdout, Stdout};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
@@ -12,11 +15,12 @@ use anyhow::{bail, Context, Result};
 use super::args::{Args, Group, KernelKind};
 use super::boot::{self, Target};
 use super::counters::Counted;
+use super::jobs::Jobs;
 use super::ktap::Test;
-use super::plan::{Hook, Plan};
+use super::plan::{Hook, Plan, Setting};
 use super::record::{Record, Tally};
 use super::report::Report;
-use super::{compile_fail, host, kunit, tutorial};
+use super::{compile_fail, host, kunit, origin, tutorial};
 use crate::build::{self, Ready};
 use crate::project::Project;
 use crate::steps::Steps;
@@ -26,8 +30,8 @@ const FAILED: u8 = 1;
 /// Exit status: a guest died or timed out.
 const DIED: u8 = 70;
 
-/// How long a boot with all its tests may take: several times what it does on a quiet machine.
-const LIMIT: Duration = Duration::from_secs(1500);
+/// How long a boot with all its tests may take: twice what it does beside another one.
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// What switches the debug kernel's checks on.
 ///
@@ -51,45 +55,138 @@ const STOCK_APPEND: &[&str] = &["init_on_alloc=0", "memmap=32M!1G"];
 const DEBUG_SCALE: f64 = 10.0;
 /// How much fewer load/map/unload cycles it runs.
 const DEBUG_CYCLES: u64 = 50;
+/// How much fewer all boots of the stock kernel run but the first.
+const OTHER_CYCLES: u64 = 10;
+
+/// How many jobs run at once, if there are as many processors: a guest has two, but mostly uses one.
+const AT_ONCE: usize = 4;
+
+/// Where the results go.
+type Results = Report<Stdout>;
 
 /// Tests what `args` ask for. Returns the exit status; an error is a broken lab.
+///
+/// The debug kernel is compiled beside the tests that do not need it, with what they leave of the
+/// processors; then guests run beside each other.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let folder = project.build("test");
     fs::create_dir_all(&folder)?;
-    let mut report = Report::new(folder.join("results.json"), stdout().lock())?;
-    if args.wants_host() {
-        report.begin("host")?;
-        host::run(project, &args.patterns, &mut |test| {
-            Ok(report.add(record("host", test))?)
-        })?;
-        report.end()?;
+    let report = Report::new(folder.join("results.json"), stdout())?;
+    let survived = AtomicBool::new(true);
+    let debug = OnceLock::new();
+    let mut jobs = Jobs::default();
+    let wants_compile_fail = args.wants_alone(Group::CompileFail);
+    let wants_tutorial = args.wants_alone(Group::Tutorial) && tutorial::is_picked(&args.patterns);
+    let mut stock = None;
+    if wants_compile_fail || wants_tutorial || !args.kernels().is_empty() {
+        // Other runs may build again once all jobs have dropped theirs.
+        let steps = Arc::new(Steps::begin(project)?);
+        let ready = build::ready(project, &steps)?;
+        stock = Some((target(ready, STOCK_APPEND), steps));
     }
-    if args.wants_compile_fail() {
-        let target = prepare(project, KernelKind::Stock)?;
-        let modules = target.module.parent().context("the module has no folder")?;
-        report.begin("compile-fail")?;
-        compile_fail::run(project, modules, &args.patterns, &mut |test| {
-            Ok(report.add(record("compile-fail", test))?)
-        })?;
-        report.end()?;
+    origin::write(project, args.is_all())?;
+
+    let has_debug = args.kernels().contains(&KernelKind::Debug);
+    let debug_ready = match &stock {
+        Some((_, steps)) if has_debug => {
+            let (steps, debug) = (Arc::clone(steps), &debug);
+            Some(jobs.add(None, move || {
+                let ready = build::ready_debug(project, &steps)?;
+                debug.get_or_init(|| target(ready, DEBUG_APPEND));
+                Ok(())
+            }))
+        }
+        _ => None,
+    };
+    if args.wants_alone(Group::Host) {
+        jobs.add(None, || {
+            alone(&report, "host", |sink| {
+                host::run(project, &args.patterns, sink)
+            })
+        });
     }
-    if args.wants_tutorial() && tutorial::is_picked(&args.patterns) {
-        report.begin("tutorial")?;
-        tutorial::run(project, &mut |test| {
-            Ok(report.add(record("tutorial", test))?)
-        })?;
-        report.end()?;
+    if let Some((target, steps)) = stock {
+        let target = Arc::new(target);
+        if wants_compile_fail {
+            let target = Arc::clone(&target);
+            let report = &report;
+            jobs.add(None, move || {
+                let modules = target.module.parent().context("the module has no folder")?;
+                alone(report, "compile-fail", |sink| {
+                    compile_fail::run(project, modules, &args.patterns, sink)
+                })
+            });
+        }
+        if wants_tutorial {
+            let report = &report;
+            jobs.add(None, move || {
+                alone(report, "tutorial", |sink| {
+                    tutorial::run(project, steps, sink)
+                })
+            });
+        }
+        for kernel in args.kernels() {
+            for boot in boots(args, kernel) {
+                let (report, survived, debug) = (&report, &survived, &debug);
+                let stock = Arc::clone(&target);
+                let is_debug = kernel == KernelKind::Debug;
+                jobs.add(debug_ready.filter(|_| is_debug), move || {
+                    let target = match is_debug {
+                        true => debug.get().context("there is no debug kernel")?,
+                        false => &*stock,
+                    };
+                    let plan = plan(project, args, kernel, target, &boot)?;
+                    if !boot::run(project, target, &plan, report)? {
+                        survived.store(false, Relaxed);
+                    }
+                    Ok(())
+                });
+            }
+        }
     }
-    let mut survived = true;
-    for kernel in args.kernels() {
-        let target = prepare(project, kernel)?;
-        let plan = plan(project, args, kernel, &target)?;
-        survived &= boot::run(project, &target, &plan, &mut report)?;
-    }
+    let processors = available_parallelism().map_or(1, usize::from);
+    jobs.run(processors.min(AT_ONCE))?;
     if report.is_empty() {
         bail!("no test matches {}", args.patterns.join(", "));
     }
-    Ok(status(survived, &report.finish()?))
+    Ok(status(survived.into_inner(), &report.finish()?))
+}
+
+/// Runs a group of tests on this machine and reports it as a part.
+fn alone(
+    report: &Results,
+    group: &str,
+    run: impl FnOnce(&mut dyn FnMut(Test) -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    report.begin(group, 0)?;
+    run(&mut |test| Ok(report.add(group, record(group, test))?))?;
+    report.end(group)
+}
+
+/// What one boot of a kernel is for.
+struct Boot {
+    settings: Vec<Setting>,
+    /// Whether the modules that no device test is about are loaded, too.
+    modules: bool,
+    /// Whether it is the kernel's first, which takes most load/map/unload cycles.
+    first: bool,
+}
+
+/// The boots of a kernel: one for each setting. The last one of the debug kernel, where each module
+/// brings its KUnit suites, has the modules; on the stock kernel it is the first.
+fn boots(args: &Args, kernel: KernelKind) -> Vec<Boot> {
+    let settings = args.settings(kernel);
+    let count = settings.len().max(1);
+    let with_modules = match kernel {
+        KernelKind::Debug => count - 1,
+        _ => 0,
+    };
+    let boot = |index| Boot {
+        settings: settings.get(index).copied().into_iter().collect(),
+        modules: index == with_modules,
+        first: index == 0,
+    };
+    (0..count).map(boot).collect()
 }
 
 /// A run of the device tests on the kernel that counts.
@@ -116,15 +213,22 @@ pub fn coverage(
     let (ready, stock, kdir) = build::ready_coverage(project, &Steps::begin(project)?, files)?;
     let folder = project.build("coverage");
     fs::create_dir_all(&folder)?;
-    let target = target(ready, STOCK_APPEND);
+    let mut target = target(ready, STOCK_APPEND);
+    // All settings in one boot.
+    target.limit = 2 * LIMIT;
     let args = Args::device_tests(patterns, hook);
-    let mut plan = plan(project, &args, KernelKind::Coverage, &target)?;
+    let boot = Boot {
+        settings: args.settings(KernelKind::Coverage),
+        modules: true,
+        first: true,
+    };
+    let mut plan = plan(project, &args, KernelKind::Coverage, &target, &boot)?;
     plan.counted = Some(Counted {
         kdir: kdir.clone(),
         files: files.to_vec(),
     });
-    let mut report = Report::new(folder.join("results.json"), stdout().lock())?;
-    let survived = boot::run(project, &target, &plan, &mut report)?;
+    let report = Report::new(folder.join("results.json"), stdout())?;
+    let survived = boot::run(project, &target, &plan, &report)?;
     Ok(Covered {
         status: status(survived, &report.finish()?),
         folder: boot::folder(project, &plan),
@@ -142,24 +246,33 @@ fn status(survived: bool, tally: &Tally) -> u8 {
     }
 }
 
-fn plan(project: &Project, args: &Args, kernel: KernelKind, target: &Target) -> Result<Plan> {
+fn plan(
+    project: &Project,
+    args: &Args,
+    kernel: KernelKind,
+    target: &Target,
+    boot: &Boot,
+) -> Result<Plan> {
     let is_debug = kernel == KernelKind::Debug;
-    let kunit = match is_debug && args.wants(Group::Kunit) {
+    let kunit = match is_debug && boot.modules && args.wants(Group::Kunit) {
         true => suites(project)?,
         false => Vec::new(),
     };
     Ok(Plan {
         kernel: kernel.to_string(),
         module: target.module.clone(),
-        others: others(&target.module)?,
+        others: match boot.modules {
+            true => others(&target.module)?,
+            false => Vec::new(),
+        },
         rmmap: project.program("rmmap"),
-        hooks: args.hooks(),
+        settings: boot.settings.clone(),
         kunit,
         patterns: args.patterns.clone(),
-        cycles: if is_debug {
-            args.cycles.div_ceil(DEBUG_CYCLES)
-        } else {
-            args.cycles
+        cycles: match (kernel, boot.first) {
+            (KernelKind::Debug, _) => args.cycles.div_ceil(DEBUG_CYCLES),
+            (_, true) => args.cycles,
+            (_, false) => args.cycles.div_ceil(OTHER_CYCLES),
         },
         time_scale: if is_debug { DEBUG_SCALE } else { 1.0 },
         debug_checks: is_debug,
@@ -190,23 +303,12 @@ fn record(group: &str, test: Test) -> Record {
         id: format!("{group}/{}", test.name),
         kernel: "host".to_owned(),
         hook: None,
+        policy: None,
         outcome: test.outcome,
         ms: test.ms.unwrap_or(0),
         rows: test.rows,
         message: test.message,
     }
-}
-
-/// Makes a kernel and the module for it, where they are not there yet.
-fn prepare(project: &Project, kind: KernelKind) -> Result<Target> {
-    // Other runs may build again once this is dropped.
-    let steps = Steps::begin(project)?;
-    let (ready, append) = match kind {
-        KernelKind::Stock => (build::ready(project, &steps)?, STOCK_APPEND),
-        KernelKind::Debug => (build::ready_debug(project, &steps)?, DEBUG_APPEND),
-        KernelKind::Coverage => bail!("the coverage kernel is for `make coverage`"),
-    };
-    Ok(target(ready, append))
 }
 
 fn target(ready: Ready, append: &[&str]) -> Target {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{bail, Context, Result};
 
 use super::ktap::{failure, Parser, Test};
-use super::plan::{Hook, Plan};
+use super::plan::{Plan, Setting};
 use super::record::Outcome;
 
 /// Lines of its standard error that are kept when it does not run to its end.
@@ -54,12 +54,12 @@ fn patterns(plan: &Plan) -> Vec<String> {
 /// is kept in `folder`.
 pub fn run(
     plan: &Plan,
-    hook: Hook,
+    setting: Setting,
     folder: &Path,
     sink: &mut dyn FnMut(Test, u64) -> Result<()>,
 ) -> Result<()> {
-    let errors = folder.join(format!("selftest-{hook}.stderr"));
-    let mut report = File::create(folder.join(format!("selftest-{hook}.ktap")))?;
+    let errors = folder.join(format!("selftest-{}.stderr", setting.file_name()));
+    let mut report = File::create(folder.join(format!("selftest-{}.ktap", setting.file_name())))?;
     let mut command = Command::new(&plan.rmmap);
     if plan.counted.is_some() {
         command.env("RMMAP_BEFORE_UNLOAD", save_counters(plan)?);
@@ -68,9 +68,15 @@ pub fn run(
         .arg("selftest")
         .arg("--module")
         .arg(&plan.module)
-        .args(["--param", hook.param()])
+        .args(
+            setting
+                .params()
+                .iter()
+                .flat_map(|param| ["--param", *param]),
+        )
+        .args(["--kernel", &plan.kernel])
         .args(["--time-scale", &plan.time_scale.to_string()])
-        .args(["--cycles", &plan.cycles_with(hook).to_string()])
+        .args(["--cycles", &plan.cycles.to_string()])
         .args(patterns(plan))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -140,6 +146,7 @@ fn last_words(errors: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::{Hook, Policy};
     use super::*;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::ExitStatusExt;
@@ -150,7 +157,7 @@ mod tests {
             module: "rmmap.ko".into(),
             others: Vec::new(),
             rmmap: rmmap.into(),
-            hooks: vec![Hook::Prepare],
+            settings: vec![Setting::new(Hook::Prepare, Policy::Adaptive)],
             kunit: Vec::new(),
             patterns: vec!["fork".into()],
             cycles: 3,
@@ -171,7 +178,8 @@ mod tests {
             tests.push(test);
             Ok(())
         };
-        run(&plan(&script), Hook::Prepare, folder.path(), &mut sink).unwrap();
+        let plan = plan(&script);
+        run(&plan, plan.settings[0], folder.path(), &mut sink).unwrap();
         tests
     }
 
@@ -182,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn hook_limits_and_patterns_are_passed_on() {
+    fn setting_limits_and_patterns_are_passed_on() {
         let tests = run_script("echo TAP version 13; echo 1..1; echo \"ok 1 $*\"");
         assert_eq!(
             tests[0].name,
-            "selftest --module rmmap.ko --param prepare=1 --time-scale 10 --cycles 3 -t fork"
+            "selftest --module rmmap.ko --param prepare=1 --param policy=1 --time-scale 10 --cycles 3 -t fork"
         );
     }
 

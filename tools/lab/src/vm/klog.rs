@@ -108,13 +108,28 @@ pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
     splats
 }
 
-/// The line on which the kernel says why it died, if it does.
+/// What the kernel says of its death, if it does: the panic, and before it the oops that led there.
 pub fn death(console: &str) -> Option<String> {
-    let lines = || console.lines().filter_map(kernel_text);
-    lines()
-        .find(|line| line.contains("Kernel panic - not syncing"))
-        .or_else(|| lines().find(|line| is_report(line)))
-        .map(str::to_owned)
+    let lines: Vec<&str> = console.lines().filter_map(kernel_text).collect();
+    let is_panic = |line: &&str| line.contains("Kernel panic - not syncing");
+    let Some(panic) = lines.iter().position(|line| is_panic(&line)) else {
+        let report = lines.into_iter().find(|line| is_report(line));
+        return report.map(str::to_owned);
+    };
+    // Of one oops: `BUG: kernel NULL pointer dereference ...`, then `Oops: Oops: 0002 [#1] SMP`.
+    let last = |sign: &str| lines[..panic].iter().rposition(|line| line.contains(sign));
+    let oops = last("Oops: ").map(|oops| match last("BUG: ") {
+        Some(bug) if bug < oops && oops - bug <= CONTEXT => lines[bug],
+        _ => lines[oops],
+    });
+    Some(match oops {
+        Some(oops) => format!(
+            "Oops: {} ({})",
+            oops.trim_start_matches("Oops: "),
+            lines[panic]
+        ),
+        None => lines[panic].to_owned(),
+    })
 }
 
 fn is_report(line: &str) -> bool {
@@ -203,11 +218,25 @@ mod tests {
     }
 
     #[test]
-    fn death_prefers_the_panic_line() {
-        let console = "[    4.0] BUG: kernel NULL pointer dereference\r\n\
-                       [    4.1] Kernel panic - not syncing: Fatal exception\r\n";
+    fn death_is_the_panic_and_the_oops_that_led_there() {
+        let panic = "[    4.1] Kernel panic - not syncing: Fatal exception\r\n";
+        let oops = "[    1.0] WARNING: include/linux/fs.h:1\r\n\
+                    [    4.0] BUG: kernel NULL pointer dereference, address: 0000000000000080\r\n\
+                    [    4.0] #PF: supervisor write access in kernel mode\r\n\
+                    [    4.0] Oops: Oops: 0002 [#1] SMP NOPTI\r\n";
         assert_eq!(
-            death(console).unwrap(),
+            death(&format!("{oops}{panic}")).unwrap(),
+            "Oops: BUG: kernel NULL pointer dereference, address: 0000000000000080 \
+             (Kernel panic - not syncing: Fatal exception)"
+        );
+        let fault = "[    4.0] Oops: general protection fault, probably for non-canonical\r\n";
+        assert_eq!(
+            death(&format!("{fault}{panic}")).unwrap(),
+            "Oops: general protection fault, probably for non-canonical \
+             (Kernel panic - not syncing: Fatal exception)"
+        );
+        assert_eq!(
+            death(panic).unwrap(),
             "Kernel panic - not syncing: Fatal exception"
         );
         assert_eq!(death("[    1.0] all is well\n"), None);

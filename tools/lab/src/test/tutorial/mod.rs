@@ -14,6 +14,7 @@ mod guest;
 mod lay;
 mod page;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -33,11 +34,13 @@ pub fn is_picked(patterns: &[String]) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| "tutorial".contains(pattern))
 }
 
-/// Does what the page says. Results go to `sink`.
-pub fn run(project: &Project, sink: &mut dyn FnMut(Test) -> Result<()>) -> Result<()> {
+/// Does what the page says. Results go to `sink`. `steps` is given back before the guest starts.
+pub fn run(
+    project: &Project,
+    steps: Arc<Steps>,
+    sink: &mut dyn FnMut(Test) -> Result<()>,
+) -> Result<()> {
     let page = Page::read(&project.root().join(PAGE))?;
-    // Other runs may build again once this is dropped: before the guest starts.
-    let steps = Steps::begin(project)?;
     let stock = build::stock(project, &steps)?;
     build::virtme_ng(&steps)?;
 

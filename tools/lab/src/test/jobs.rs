@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs jobs beside each other, some of which need what others make.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::{Error, Result};
+
+/// What a job does.
+type Work<'a> = Box<dyn FnOnce() -> Result<()> + Send + 'a>;
+
+/// A list of jobs.
+#[derive(Default)]
+pub struct Jobs<'a>(Vec<(Option<usize>, State<'a>)>);
+
+enum State<'a> {
+    Waiting(Work<'a>),
+    Running,
+    Done,
+}
+
+impl<'a> Jobs<'a> {
+    /// Adds a job that begins when `after` is done; it returns its number.
+    pub fn add(
+        &mut self,
+        after: Option<usize>,
+        work: impl FnOnce() -> Result<()> + Send + 'a,
+    ) -> usize {
+        self.0.push((after, State::Waiting(Box::new(work))));
+        self.0.len() - 1
+    }
+
+    /// Runs all, `at_once` at a time and in the order of the list where they can. After an error no
+    /// other begins; it is returned when those that run have ended.
+    pub fn run(self, at_once: usize) -> Result<()> {
+        let shared = Shared {
+            jobs: Mutex::new((self.0, None)),
+            changed: Condvar::new(),
+        };
+        thread::scope(|scope| {
+            for _ in 0..at_once.max(1) {
+                scope.spawn(|| shared.work());
+            }
+        });
+        let (_, error) = shared
+            .jobs
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        error.map_or(Ok(()), Err)
+    }
+}
+
+/// What the threads share: the jobs, and the first error.
+struct Shared<'a> {
+    jobs: Mutex<(Vec<(Option<usize>, State<'a>)>, Option<Error>)>,
+    changed: Condvar,
+}
+
+impl<'a> Shared<'a> {
+    fn work(&self) {
+        while let Some((index, work)) = self.next() {
+            let result = work();
+            let mut jobs = self.lock();
+            jobs.0[index].1 = State::Done;
+            if let Err(error) = result {
+                jobs.1.get_or_insert(error);
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a job that can begin; `None` when there will be none.
+    fn next(&self) -> Option<(usize, Work<'a>)> {
+        let mut jobs = self.lock();
+        loop {
+            let (list, error) = &mut *jobs;
+            let is_waiting = |state: &State<'_>| matches!(state, State::Waiting(_));
+            if error.is_some() || !list.iter().any(|(_, state)| is_waiting(state)) {
+                return None;
+            }
+            let can_begin = |(after, state): &(Option<usize>, State<'_>)| {
+                let is_ready = after.is_none_or(|other| matches!(list[other].1, State::Done));
+                is_waiting(state) && is_ready
+            };
+            if let Some(index) = list.iter().position(can_begin) {
+                let state = std::mem::replace(&mut list[index].1, State::Running);
+                if let State::Waiting(work) = state {
+                    return Some((index, work));
+                }
+            }
+            jobs = self
+                .changed
+                .wait(jobs)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A job that panics does so outside of the lock; the scope passes its panic on.
+    fn lock(&self) -> MutexGuard<'_, (Vec<(Option<usize>, State<'a>)>, Option<Error>)> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_job_waits_for_what_it_needs_and_others_do_not() {
+        let said = Mutex::new(Vec::new());
+        let say = |word: &'static str| said.lock().unwrap().push(word);
+        let (go, wait) = channel();
+        let mut jobs = Jobs::default();
+        let made = jobs.add(None, move || {
+            // As long as this runs the rest of the list can only be done beside it.
+            wait.recv()?;
+            say("made");
+            Ok(())
+        });
+        jobs.add(Some(made), || {
+            say("used");
+            Ok(())
+        });
+        jobs.add(None, move || {
+            say("beside");
+            Ok(go.send(())?)
+        });
+        jobs.run(2).unwrap();
+        assert_eq!(*said.lock().unwrap(), ["beside", "made", "used"]);
+    }
+
+    #[test]
+    fn after_an_error_nothing_begins() {
+        let mut jobs = Jobs::default();
+        let broken = jobs.add(None, || bail!("broken"));
+        jobs.add(Some(broken), || unreachable!("it needs what was not made"));
+        jobs.add(None, || unreachable!("it is of no use any more"));
+        assert_eq!(jobs.run(1).unwrap_err().to_string(), "broken");
+    }
+}

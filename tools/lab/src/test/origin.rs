@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a run was a run of: the commit, the tree of `rust/` in it, and the kernel.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{ensure, Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::project::Project;
+
+/// The file beside the results, below `build/`.
+const FILE: &str = "test/origin.json";
+
+/// What is known of a run when it begins.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// The commit that was checked out.
+    pub commit: String,
+    /// Git's name of the tree `rust/` in that commit.
+    pub rust: String,
+    /// The version of the stock kernel; the debug kernel has the same source.
+    pub kernel: String,
+    /// Whether `rust/` was as in that commit.
+    pub clean: bool,
+    /// Whether all tests were to run.
+    pub full: bool,
+}
+
+impl Origin {
+    /// That of the last run.
+    pub fn read(project: &Project) -> Result<Self> {
+        let path = project.build(FILE);
+        let why = || format!("cannot read {}: is `make test` done?", path.display());
+        Ok(serde_json::from_slice(&fs::read(&path).with_context(why)?)?)
+    }
+
+    /// Why nothing can be recorded of the run.
+    pub fn is_fit(&self) -> Result<()> {
+        ensure!(self.full, "the last `make test` did not run all tests");
+        ensure!(
+            self.clean,
+            "rust/ was not as in commit {} when `make test` began: commit, and test again",
+            self.commit
+        );
+        Ok(())
+    }
+}
+
+/// Writes that of the run that begins, which runs all tests if `full`. A checkout without git has
+/// none.
+pub fn write(project: &Project, full: bool) -> Result<()> {
+    let path = project.build(FILE);
+    if path.exists() {
+        fs::remove_file(&path)?;
+    }
+    let Ok(commit) = git(project, &["rev-parse", "HEAD"]) else {
+        return Ok(());
+    };
+    let kernel = fs::read_to_string(project.build("kernel/chosen")).unwrap_or_default();
+    let asked = std::env::var("KERNEL")
+        .ok()
+        .filter(|asked| !asked.is_empty());
+    let origin = Origin {
+        rust: rust_tree(project)?,
+        kernel: asked.unwrap_or(kernel),
+        clean: git(project, &["status", "--porcelain", "--", "rust"])?.is_empty(),
+        commit,
+        full,
+    };
+    fs::write(path, serde_json::to_vec_pretty(&origin)?)?;
+    Ok(())
+}
+
+/// Git's name of the tree `rust/` as it is committed.
+pub fn rust_tree(project: &Project) -> Result<String> {
+    git(project, &["rev-parse", "HEAD:rust"])
+}
+
+/// Asks git, also for a checkout whose owner is another user than the root's.
+fn git(project: &Project, args: &[&str]) -> Result<String> {
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*"])
+        .args(args)
+        .current_dir(project.root())
+        .output()
+        .context("cannot run git")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {said}", args.join(" "));
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_run_of_what_is_committed_can_be_recorded() {
+        let fit = Origin {
+            commit: "c".into(),
+            rust: "r".into(),
+            kernel: "7.3.4".into(),
+            clean: true,
+            full: true,
+        };
+        assert!(fit.is_fit().is_ok());
+        let dirty = Origin {
+            clean: false,
+            ..fit.clone()
+        };
+        assert!(dirty.is_fit().is_err());
+        let part = Origin { full: false, ..fit };
+        assert!(part.is_fit().is_err());
+    }
+}
