@@ -16,5 +16,6 @@
 #include "percpu.c"
 #include "pseudo_fs.c"
 #include "sched.c"
+#include "security.c"
 #include "syscall.c"
 #include "userfaultfd.c"

@@ -8,10 +8,10 @@
 //! an inode locked must not hold the invalidate lock, which truncation takes. Types say both:
 //!
 //! - An inode is locked with an [`Unlocked`], which the operations of files get that are called
-//!   without any of these locks, and which an [`InodeGuard`](crate::inode::InodeGuard) borrows, so
+//!   without any of these locks, and which an [`InodeGuard`](crate::cache::inode::InodeGuard) borrows, so
 //!   that nobody locks a second inode, or the same one again.
 //! - The invalidate lock is taken shared by a page fault
-//!   ([`VmFault::invalidate_lock_shared`](crate::fault::VmFault::invalidate_lock_shared)).
+//!   ([`VmFault::invalidate_lock_shared`](crate::vm::fault::VmFault::invalidate_lock_shared)).
 
 use kernel::types::NotThreadSafe;
 

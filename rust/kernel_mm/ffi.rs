@@ -212,6 +212,10 @@ helpers! {
     // sched.c
     fn "rust_helper_fatal_signal_pending" fatal_signal_pending() -> bool;
     fn "rust_helper_cond_resched" cond_resched() -> ffi::c_int;
+    // security.c
+    fn "rust_helper_security_inode_init_nameless" security_inode_init_nameless(
+        inode: *mut bindings::inode, dir: *mut bindings::inode,
+    ) -> ffi::c_int;
     // syscall.c
     fn "rust_helper_in_compat_syscall" in_compat_syscall() -> bool;
     fn "rust_helper_current_syscall" current_syscall() -> ffi::c_int;

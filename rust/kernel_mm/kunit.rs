@@ -9,16 +9,18 @@
 //! C source: [`lib/kunit/user_alloc.c`](srctree/lib/kunit/user_alloc.c)
 
 use crate::{
-    ffi,
-    inode::{
-        Inode,
-        InodeData,
-        InodeGuard, //
+    cache::{
+        address_space::{
+            AddressSpace,
+            InvalidateShared, //
+        },
+        inode::{
+            Inode,
+            InodeData,
+            InodeGuard, //
+        }, //
     },
-    page_cache::{
-        AddressSpace,
-        InvalidateShared, //
-    }, //
+    ffi, //
 };
 use kernel::{
     bindings,

@@ -16,28 +16,34 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    cache::{
+        address_space::AddressSpace,
+        folio::ZeroPage,
+        inode::{
+            Inode,
+            InodeData, //
+        }, //
     },
-    file_ops::{
-        FileOperations,
-        Hook,
-        OpenInode, //
+    file::{
+        ops::{
+            FileOperations,
+            Hook,
+            OpenInode, //
+        },
+        pseudo_fs::PseudoFs, //
     },
-    folio::ZeroPage,
-    inode::{
-        Inode,
-        InodeData, //
-    },
-    map_pages::MapPages,
-    page_cache::AddressSpace,
-    pseudo_fs::PseudoFs,
-    vm_ops::VmOperations,
-    vma::{
-        NewVma,
-        Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        map_pages::MapPages,
+        ops::VmOperations,
+        vm_area_desc::VmAreaDesc,
+        vma::{
+            NewVma,
+            Plain, //
+        }, //
     }, //
 };
 
@@ -148,7 +154,7 @@ impl VmOperations for TestVm {
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let inode = vmf.data();
         inode.seen.faults.add(1, Relaxed);
-        if !vmf.is_touch() {
+        if !vmf.is_access() {
             inode.seen.populates.add(1, Relaxed);
         }
         let mode = inode.seen.mode;
@@ -182,7 +188,7 @@ impl VmOperations for TestVm {
                     Err(vmf) => vmf.locked(folio),
                 },
                 Ok(folio) => vmf.locked(folio),
-                Err(_) => vmf.nopage(),
+                Err(failed) => vmf.error(failed.error),
             },
             None => vmf.no_memory(),
         }

@@ -10,9 +10,11 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    file_ops::FileOperations,
-    vm_ops::VmOperations,
-    vma::Pfn, //
+    file::ops::FileOperations,
+    vm::{
+        ops::VmOperations,
+        vma::Pfn, //
+    }, //
 };
 
 /// Mappings with next to nothing: the tables of two such types have the same contents, and may have
@@ -44,7 +46,7 @@ impl<const N: usize, const OPS: bool> FileOperations for BareFile<N, OPS> {
 
     fn mmap_prepare(
         _file: &kernel::fs::File,
-        _desc: &mut kernel_mm::desc::VmAreaDesc<'_, Bare<N, OPS>>,
+        _desc: &mut kernel_mm::vm::vm_area_desc::VmAreaDesc<'_, Bare<N, OPS>>,
     ) -> Result {
         Ok(())
     }
@@ -85,7 +87,10 @@ impl FileOperations for EmptyFile {
     type Data = ();
     type Vm = EmptyVm;
 
-    fn mmap(_file: &kernel::fs::File, _vma: kernel_mm::vma::NewVma<'_, EmptyVm>) -> Result<Empty> {
+    fn mmap(
+        _file: &kernel::fs::File,
+        _vma: kernel_mm::vm::vma::NewVma<'_, EmptyVm>,
+    ) -> Result<Empty> {
         Ok(Empty)
     }
 }
@@ -103,13 +108,15 @@ mod tests {
     };
     use kernel::page::PAGE_SIZE;
     use kernel_mm::{
-        anon,
-        file_ops::Hook,
+        file::{
+            anon_inode,
+            ops::Hook, //
+        },
         kunit::{
             Share,
             UserMapping, //
         },
-        vma::DriverVma, //
+        vm::vma::DriverVma, //
     };
 
     /// Does the VMA of a mapping pass for one of `V`?
@@ -148,7 +155,7 @@ mod tests {
 
     #[test]
     fn vma_of_an_equal_table_is_refused() -> Result {
-        let file = anon::create_file::<BareFile<1, true>>(c"[bare]", Hook::MmapPrepare, ())?;
+        let file = anon_inode::create_file::<BareFile<1, true>>(c"[bare]", Hook::MmapPrepare, ())?;
         let mapping = UserMapping::new(&file, 1, 0, Share::Shared)?;
         assert!(is_of::<Bare<1, true>>(&mapping)?);
         assert!(!is_of::<Bare<2, true>>(&mapping)?);
@@ -157,7 +164,7 @@ mod tests {
 
     #[test]
     fn vma_without_operations_is_nobodys() -> Result {
-        let file = anon::create_file::<BareFile<1, false>>(c"[bare]", Hook::MmapPrepare, ())?;
+        let file = anon_inode::create_file::<BareFile<1, false>>(c"[bare]", Hook::MmapPrepare, ())?;
         let mapping = UserMapping::new(&file, 1, 0, Share::Shared)?;
         assert!(!is_of::<Bare<1, false>>(&mapping)?);
         assert!(!is_of::<Bare<2, false>>(&mapping)?);
@@ -167,7 +174,7 @@ mod tests {
 
     #[test]
     fn data_without_contents_lives_as_long_as_the_vma() -> Result {
-        let file = anon::create_file::<EmptyFile>(c"[empty]", Hook::Mmap, ())?;
+        let file = anon_inode::create_file::<EmptyFile>(c"[empty]", Hook::Mmap, ())?;
         let before = DROPPED.load(Relaxed);
         let mapping = UserMapping::new(&file, 4, 0, Share::Shared)?;
         mapping.with_vma(0, |vma| {

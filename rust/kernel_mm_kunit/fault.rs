@@ -16,7 +16,7 @@ mod tests {
         sync::atomic::Relaxed, //
     };
     use kernel_mm::{
-        file_ops::Hook,
+        file::ops::Hook,
         kunit::{
             Share,
             UserMapping, //

@@ -15,28 +15,32 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    anon,
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    file::{
+        anon_inode,
+        ops::{
+            FileOperations,
+            Hook, //
+        }, //
     },
-    file_ops::{
-        FileOperations,
-        Hook, //
-    },
-    map_pages::MapPages,
-    mkwrite::PfnMkwriteFault,
-    pages::PageBlock,
-    vm_ops::{
-        Mapped,
-        VmOperations, //
-    },
-    vma::{
-        DriverVma,
-        NewVma,
-        OwnVma,
-        Pfn, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        map_pages::MapPages,
+        mkwrite::PfnMkwriteFault,
+        ops::{
+            Mapped,
+            VmOperations, //
+        },
+        pages::PageBlock,
+        vm_area_desc::VmAreaDesc,
+        vma::{
+            DriverVma,
+            NewVma,
+            OwnVma,
+            Pfn, //
+        }, //
     }, //
 };
 
@@ -199,6 +203,6 @@ pub(crate) fn create(hook: Hook) -> Result<(ARef<File>, Arc<Seen>)> {
         page: PageBlock::new(0)?,
         seen: seen.clone(),
     };
-    let file = anon::create_file::<FramesFile>(c"[kernel_mm_kunit]", hook, frames)?;
+    let file = anon_inode::create_file::<FramesFile>(c"[kernel_mm_kunit]", hook, frames)?;
     Ok((file, seen))
 }

@@ -8,7 +8,7 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
-use kernel_mm::insert::Quota;
+use kernel_mm::cache::insert::Quota;
 
 /// So many pages may still be added.
 struct Left(Cell<usize>);
@@ -32,17 +32,19 @@ mod tests {
     use super::*;
     use crate::driver::*;
     use kernel_mm::{
-        file_ops::Hook,
-        insert::{
-            Found,
-            Room,
-            Unlimited, //
+        cache::{
+            address_space::AddressSpace,
+            insert::{
+                FolioRange,
+                Found,
+                Unlimited, //
+            }, //
         },
+        file::ops::Hook,
         kunit::{
             invalidate_lock_shared,
             lock, //
-        },
-        page_cache::AddressSpace, //
+        }, //
     };
 
     fn fixture() -> Result<Fixture> {
@@ -53,7 +55,7 @@ mod tests {
     fn added<Q: Quota>(
         fixture: &Fixture,
         index: usize,
-        room: &Room,
+        room: &FolioRange,
         quota: &Q,
     ) -> Result<(u32, bool)> {
         let held = invalidate_lock_shared(fixture.inode.mapping());
@@ -71,17 +73,17 @@ mod tests {
         let fixture = fixture()?;
         // Pages 3 to 12: order 2 is the largest that holds page 5 and begins at a multiple.
         assert_eq!(
-            added(&fixture, 5, &Room::new(3..13, 9), &Unlimited)?,
+            added(&fixture, 5, &FolioRange::new(3..13, 9), &Unlimited)?,
             (2, false)
         );
         assert_eq!(fixture.inode.mapping().nr_pages(), 4);
         assert_eq!(
-            added(&fixture, 3, &Room::new(3..13, 9), &Unlimited)?,
+            added(&fixture, 3, &FolioRange::new(3..13, 9), &Unlimited)?,
             (0, false)
         );
         // As large as the room says, even where more would fit.
         assert_eq!(
-            added(&fixture, 32, &Room::new(0..64, 3), &Unlimited)?,
+            added(&fixture, 32, &FolioRange::new(0..64, 3), &Unlimited)?,
             (3, false)
         );
         Ok(())
@@ -90,8 +92,11 @@ mod tests {
     #[test]
     fn pages_that_are_there_are_found_and_leave_less_room() -> Result {
         let fixture = fixture()?;
-        let all = Room::new(0..64, 9);
-        assert_eq!(added(&fixture, 9, &Room::page(9), &Unlimited)?, (0, false));
+        let all = FolioRange::new(0..64, 9);
+        assert_eq!(
+            added(&fixture, 9, &FolioRange::page(9), &Unlimited)?,
+            (0, false)
+        );
         assert_eq!(added(&fixture, 9, &all, &Unlimited).err(), Some(EEXIST));
         assert_eq!(fixture.inode.mapping().first_missing(8, 9), 8);
         assert_eq!(fixture.inode.mapping().first_missing(9, 9), 10);
@@ -109,17 +114,20 @@ mod tests {
         let fixture = fixture()?;
         let left = Left(Cell::new(7));
         assert_eq!(
-            added(&fixture, 16, &Room::new(16..32, 4), &left)?,
+            added(&fixture, 16, &FolioRange::new(16..32, 4), &left)?,
             (2, true)
         );
         assert_eq!(left.0.get(), 3);
         assert_eq!(
-            added(&fixture, 20, &Room::new(16..32, 4), &left)?,
+            added(&fixture, 20, &FolioRange::new(16..32, 4), &left)?,
             (1, true)
         );
-        assert_eq!(added(&fixture, 22, &Room::page(22), &left)?, (0, false));
         assert_eq!(
-            added(&fixture, 23, &Room::page(23), &left).err(),
+            added(&fixture, 22, &FolioRange::page(22), &left)?,
+            (0, false)
+        );
+        assert_eq!(
+            added(&fixture, 23, &FolioRange::page(23), &left).err(),
             Some(ENOMEM)
         );
         assert_eq!(left.0.get(), 0);
@@ -129,13 +137,13 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_not_tried_but_told() -> Result {
         let fixture = fixture()?;
-        let room = Room::new(0..64, 5);
-        let short = room.clone().trying(3);
+        let room = FolioRange::new(0..64, 5);
+        let short = room.clone().with_start_order(3);
         assert_eq!(added(&fixture, 0, &short, &Unlimited)?, (3, true));
         // Less room than would be tried.
         assert_eq!(added(&fixture, 8, &short, &Unlimited)?, (3, false));
         assert_eq!(
-            added(&fixture, 32, &room.trying(9), &Unlimited)?,
+            added(&fixture, 32, &room.with_start_order(9), &Unlimited)?,
             (5, false)
         );
         Ok(())
@@ -145,10 +153,10 @@ mod tests {
     fn fill_adds_what_is_missing_until_the_quota_ends() -> Result {
         let fixture = fixture()?;
         let left = Left(Cell::new(5));
-        assert_eq!(added(&fixture, 2, &Room::page(2), &left)?, (0, false));
+        assert_eq!(added(&fixture, 2, &FolioRange::page(2), &left)?, (0, false));
         let held = invalidate_lock_shared(fixture.inode.mapping());
-        assert_eq!(AddressSpace::fill(&held, 0..4, &left), 3);
-        assert_eq!(AddressSpace::fill(&held, 4..8, &left), 1);
+        assert_eq!(AddressSpace::add_single_pages(&held, 0..4, &left), 3);
+        assert_eq!(AddressSpace::add_single_pages(&held, 4..8, &left), 1);
         assert_eq!(left.0.get(), 0);
         assert_eq!(fixture.inode.mapping().nr_pages(), 5);
         // They are unlocked, and of one page each.
@@ -163,16 +171,16 @@ mod tests {
         lock(&fixture.inode).resize(PAGE_SIZE as u64)?;
         // Without the clip this adds 512 pages to a file of one; to punch that would be an oops.
         assert_eq!(
-            added(&fixture, 0, &Room::new(0..512, 9), &Unlimited)?,
+            added(&fixture, 0, &FolioRange::new(0..512, 9), &Unlimited)?,
             (0, false)
         );
         assert_eq!(
-            added(&fixture, 1, &Room::new(0..512, 9), &Unlimited).err(),
+            added(&fixture, 1, &FolioRange::new(0..512, 9), &Unlimited).err(),
             Some(ENXIO)
         );
         let mapping = fixture.inode.mapping();
         let held = invalidate_lock_shared(mapping);
-        assert_eq!(AddressSpace::fill(&held, 0..8, &Unlimited), 0);
+        assert_eq!(AddressSpace::add_single_pages(&held, 0..8, &Unlimited), 0);
         let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
         let past = AddressSpace::add_folio(&held, folio, 1);
         assert_eq!(past.err().map(|failed| failed.error), Some(EINVAL));
@@ -198,13 +206,13 @@ mod tests {
     fn pages_that_are_there_are_not_allocated_again() -> Result {
         let fixture = fixture()?;
         for page in [1, 2, 5] {
-            added(&fixture, page, &Room::page(page), &Unlimited)?;
+            added(&fixture, page, &FolioRange::page(page), &Unlimited)?;
         }
         let held = invalidate_lock_shared(fixture.inode.mapping());
         let asked = Asked(Cell::new(0));
-        assert_eq!(AddressSpace::fill(&held, 0..8, &asked), 5);
+        assert_eq!(AddressSpace::add_single_pages(&held, 0..8, &asked), 5);
         assert_eq!(asked.0.get(), 5);
-        assert_eq!(AddressSpace::fill(&held, 0..8, &asked), 0);
+        assert_eq!(AddressSpace::add_single_pages(&held, 0..8, &asked), 0);
         assert_eq!(asked.0.get(), 5);
         Ok(())
     }

@@ -16,27 +16,33 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    cache::{
+        address_space::AddressSpace,
+        inode::{
+            Inode,
+            InodeData, //
+        }, //
     },
-    file_ops::{
-        FileOperations,
-        Hook,
-        OpenInode,
-        Stock, //
+    file::{
+        ops::{
+            FileOperations,
+            GenericOps, //
+            Hook,
+            OpenInode,
+        },
+        pseudo_fs::PseudoFs, //
     },
-    huge_fault::HugeFault,
-    inode::{
-        Inode,
-        InodeData, //
-    },
-    mkwrite::MkwriteFault,
-    page_cache::AddressSpace,
-    pseudo_fs::PseudoFs,
-    vm_ops::VmOperations,
-    vma::Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        huge_fault::HugeFault,
+        mkwrite::MkwriteFault,
+        ops::VmOperations,
+        vm_area_desc::VmAreaDesc,
+        vma::Plain, //
+    }, //
 };
 
 static FS: PseudoFs<Memory> = PseudoFs::new::<crate::LocalModule>(c"kernel_mm_kunit_memory");
@@ -93,7 +99,7 @@ where
     };
     match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
         Ok(folio) => vmf.locked(folio),
-        Err(_) => vmf.nopage(),
+        Err(failed) => vmf.error(failed.error),
     }
 }
 
@@ -160,9 +166,9 @@ impl FileOperations for HugeFile {
     type Data = MemoryRef;
     type Vm = HugeVm;
 
-    const STOCK: Stock = Stock {
+    const GENERIC: GenericOps = GenericOps {
         thp_unmapped_area: true,
-        ..Stock::NONE
+        ..GenericOps::NONE
     };
 
     fn mmap_prepare(_file: &File, _desc: &mut VmAreaDesc<'_, HugeVm>) -> Result {

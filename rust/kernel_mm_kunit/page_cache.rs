@@ -13,12 +13,12 @@ mod tests {
     use crate::driver::*;
     use kernel::page::PAGE_SIZE;
     use kernel_mm::{
-        file_ops::Hook,
+        cache::address_space::AddressSpace,
+        file::ops::Hook,
         kunit::{
             invalidate_lock_shared,
             lock, //
-        },
-        page_cache::AddressSpace, //
+        }, //
     };
 
     fn fixture() -> Result<Fixture> {

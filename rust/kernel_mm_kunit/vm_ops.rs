@@ -16,13 +16,13 @@ mod tests {
         sync::atomic::Relaxed, //
     };
     use kernel_mm::{
-        file_ops::Hook,
+        file::ops::Hook,
         kunit::{
             flush_files,
             Share,
             UserMapping, //
         },
-        vma::DriverVma, //
+        vm::vma::DriverVma, //
     };
 
     /// Which mapping the data of the VMA at a page was made for; 0 without data.

@@ -27,13 +27,15 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    file_ops::Hook,
-    folio::ZeroPage,
-    mem::total_ram_bytes,
-    pseudo_fs::{
-        InternalMount,
-        PseudoFs, //
-    }, //
+    cache::folio::ZeroPage,
+    file::{
+        ops::Hook,
+        pseudo_fs::{
+            InternalMount,
+            PseudoFs, //
+        }, //
+    },
+    mem::total_ram_bytes, //
 };
 
 /// The value of a module parameter that stands for its default: half of RAM, or

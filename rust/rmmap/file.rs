@@ -31,22 +31,26 @@ use kernel::{
     sync::aref::ARef, //
 };
 use kernel_mm::{
+    cache::inode::Inode,
     context::Unlocked,
-    desc::VmAreaDesc,
-    file_ops::{
-        FileKiocb,
-        FileOperations,
-        OpenInode,
-        OpenMisc,
-        Opened,
-        Stock, //
+    file::{
+        ops::{
+            FileKiocb,
+            FileOperations,
+            GenericOps, //
+            OpenInode,
+            OpenMisc,
+            Opened,
+        },
+        rw::{
+            self,
+            Growth, //
+        }, //
     },
-    inode::Inode,
-    rw::{
-        self,
-        Growth, //
-    },
-    vma::NewVma, //
+    vm::{
+        vm_area_desc::VmAreaDesc,
+        vma::NewVma, //
+    }, //
 };
 
 /// A file that shows a region.
@@ -57,7 +61,7 @@ impl FileOperations for RegionFile {
     type Data = RegionRef;
     type Vm = RegionVm;
 
-    const STOCK: Stock = Stock {
+    const GENERIC: GenericOps = GenericOps {
         llseek: true,
         fsync: true,
         splice_read: true,

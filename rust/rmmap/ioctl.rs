@@ -35,7 +35,7 @@ use kernel_mm::{
         Capability, //
     },
     context::Unlocked,
-    file_ops::Hook, //
+    file::ops::Hook, //
 };
 use rmmap_uapi::*;
 use zerocopy::{

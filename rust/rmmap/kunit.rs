@@ -65,18 +65,20 @@ mod region {
         sync::Arc, //
     };
     use kernel_mm::{
-        file_ops::Hook,
-        insert::{
-            Found,
-            Room, //
+        cache::{
+            address_space::{
+                AddressSpace,
+                TruncateGuard, //
+            },
+            insert::{
+                FolioRange, //
+                Found,
+            }, //
         },
+        file::ops::Hook,
         kunit::{
             invalidate_lock_shared,
             lock, //
-        },
-        page_cache::{
-            AddressSpace,
-            TruncationHeldOff, //
         }, //
     };
 
@@ -87,8 +89,8 @@ mod region {
     }
 
     /// Finds page `index` of `region`, or adds and counts it.
-    fn find_or_add<'m, G: TruncationHeldOff<'m>>(region: &Region, held: &G, index: usize) -> Result {
-        match AddressSpace::find_or_add(held, index, &Room::page(index), region)? {
+    fn find_or_add<'m, G: TruncateGuard<'m>>(region: &Region, held: &G, index: usize) -> Result {
+        match AddressSpace::find_or_add(held, index, &FolioRange::page(index), region)? {
             Found::Cached(_) => {}
             Found::Added { folio, fell_back } => region.count_new(folio.order(), fell_back),
         }
@@ -123,7 +125,7 @@ mod region {
             find_or_add(&a, &held, 0)?;
             find_or_add(&a, &held, 0)?;
             // Not charged either: it is there.
-            let again = AddressSpace::add_largest(&held, 0, &Room::page(0), &**a);
+            let again = AddressSpace::add_largest(&held, 0, &FolioRange::page(0), &**a);
             assert_eq!(again.err(), Some(EEXIST));
             find_or_add(&a, &held, 7)?;
         }

@@ -23,7 +23,7 @@
 //! stream goes on behind it.
 //!
 //! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
-//! tried again smaller ([`kernel_mm::insert`]), and remembered, so that the next one begins there
+//! tried again smaller ([`kernel_mm::cache::insert`]), and remembered, so that the next one begins there
 //! ([`crate::reach`]). Where not even two pages are to be had together, touches in order add and
 //! map single ones, several per fault, as with policy `never`.
 
@@ -41,12 +41,14 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    advice::{
-        Huge,
-        Pattern, //
-    },
-    fault::VmFault,
-    insert::Room, //
+    cache::insert::FolioRange,
+    vm::{
+        fault::VmFault,
+        vma::{
+            Huge,
+            Pattern, //
+        }, //
+    }, //
 };
 use rmmap_uapi::{
     RMMAP_POLICY_ADAPTIVE,
@@ -124,7 +126,7 @@ pub(crate) struct Plan {
 /// In what a page is brought.
 pub(crate) enum How {
     /// In a folio that has this room.
-    Folio(Room),
+    Folio(FolioRange),
     /// Together with these pages, each in a folio of its own, all mapped by this fault.
     Batch(Range<usize>),
 }
@@ -139,15 +141,15 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
     let up_front = vma.is_locked() || vmf.is_populate();
     if vmf.is_remote() || pattern == Pattern::Random && !up_front {
         return Plan {
-            how: How::Folio(Room::page(index)),
+            how: How::Folio(FolioRange::page(index)),
             level: None,
         };
     }
-    let room = vmf.room().within(0..end);
+    let room = vmf.folio_range().within(0..end);
     let policy = match vma.huge() {
         Huge::Unwanted => Policy::Never,
         // Address and offset are not aligned to each other: no folio can be mapped as a whole.
-        _ if room.order() == 0 => Policy::Never,
+        _ if room.max_order() == 0 => Policy::Never,
         Huge::Wanted if region.policy() == Policy::Adaptive => Policy::Always,
         _ => region.policy(),
     };
@@ -163,32 +165,36 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
         How::Batch(index..index.saturating_add(pages).min(end))
     };
     let how = match policy {
-        Policy::Never if wanted == 0 || up_front => How::Folio(Room::page(index)),
+        Policy::Never if wanted == 0 || up_front => How::Folio(FolioRange::page(index)),
         Policy::Never => batch(),
-        Policy::Always => How::Folio(room.trying(reach)),
+        Policy::Always => How::Folio(room.with_start_order(reach)),
         Policy::Adaptive if reach == 0 && wanted > 0 && !up_front => {
             // The next fault tries a larger one again.
             region.reach.record(0, true);
             batch()
         }
         // What comes before has been skipped, or is not asked for.
-        Policy::Adaptive => How::Folio(room.within(index..end).up_to(wanted).trying(reach)),
+        Policy::Adaptive => How::Folio(
+            room.within(index..end)
+                .with_max_order(wanted)
+                .with_start_order(reach),
+        ),
     };
     Plan { how, level }
 }
 
 /// Decides what room a folio has that a write(2) of `pages` needs for the first of them; `end` is
 /// the page behind the region's last, or behind the write's.
-pub(crate) fn for_write(region: &Region, pages: Range<usize>, end: usize) -> Room {
+pub(crate) fn for_write(region: &Region, pages: Range<usize>, end: usize) -> FolioRange {
     let index = pages.start;
     let room = match region.policy() {
-        Policy::Never => Room::page(index),
-        Policy::Always => Room::new(0..end, LARGEST),
+        Policy::Never => FolioRange::page(index),
+        Policy::Always => FolioRange::new(0..end, LARGEST),
         Policy::Adaptive => {
             let filled = pages.len().max(1).ilog2();
             let order = filled.max(Streams::order(region.streams.level(index)));
-            Room::new(index..end, order)
+            FolioRange::new(index..end, order)
         }
     };
-    room.trying(region.reach.order())
+    room.with_start_order(region.reach.order())
 }

@@ -34,16 +34,18 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    inode::{
-        Inode,
-        InodeData, //
+    cache::{
+        address_space::AddressSpace,
+        inode::{
+            Inode,
+            InodeData, //
+        },
+        insert::{
+            FolioRange, //
+            Quota,
+        }, //
     },
-    insert::{
-        Quota,
-        Room, //
-    },
-    page_cache::AddressSpace,
-    rw::WriteFolios, //
+    file::rw::WriteFolios, //
 };
 
 /// A reference to a region.
@@ -187,7 +189,7 @@ impl Quota for Region {
 }
 
 impl WriteFolios for Region {
-    fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> Room {
+    fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange {
         policy::for_write(self, pages, end)
     }
 

@@ -42,9 +42,9 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_mm::{
-    file_ops::Hook,
-    misc::MiscRegistration, //
+use kernel_mm::file::{
+    miscdevice::MiscRegistration,
+    ops::Hook, //
 };
 
 module! {

@@ -9,9 +9,9 @@
 use kernel::prelude::*;
 #[cfg(not(rmmap_without_statistics))]
 use kernel_mm::percpu::PerCpuCounters as Counts;
-use kernel_mm::{
+use kernel_mm::vm::{
     fault::VmFault,
-    vm_ops::VmOperations, //
+    ops::VmOperations, //
 };
 use rmmap_uapi::{
     RmmapCounters,
@@ -40,7 +40,7 @@ impl Asked {
         } else {
             READ
         };
-        Self(2 * kind + usize::from(!vmf.is_touch()))
+        Self(2 * kind + usize::from(!vmf.is_access()))
     }
 }
 

@@ -12,7 +12,7 @@ use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
-use kernel_mm::page_cache::AddressSpace;
+use kernel_mm::cache::address_space::AddressSpace;
 
 /// Pages that share a slot: those of the largest folio.
 const STRETCH: usize = 512;

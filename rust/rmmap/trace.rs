@@ -16,14 +16,16 @@ use kernel::{
     prelude::*, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    fault::{
-        self,
-        VmFault, //
-    },
-    inode::Inode,
-    map_pages::MapPages,
-    vma::NewVma, //
+    cache::inode::Inode,
+    vm::{
+        fault::{
+            self,
+            VmFault, //
+        },
+        map_pages::MapPages,
+        vm_area_desc::VmAreaDesc,
+        vma::NewVma, //
+    }, //
 };
 
 mod event {
@@ -64,7 +66,7 @@ pub(crate) enum Answer {
 impl Answer {
     /// What [`VmFault::no_memory`] says to this fault.
     pub(crate) fn no_memory(vmf: &VmFault<'_, RegionVm>) -> Self {
-        match vmf.is_touch() {
+        match vmf.is_access() {
             true => Self::Sigbus,
             false => Self::Oom,
         }
@@ -121,7 +123,7 @@ pub(crate) fn fault(region: &RegionRef, vmf: &VmFault<'_, RegionVm>, answer: Ans
             order,
         )
     };
-    if vmf.is_touch() {
+    if vmf.is_access() {
         event::fault(arguments);
     } else {
         event::populate(arguments);

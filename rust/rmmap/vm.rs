@@ -27,21 +27,25 @@ use crate::{
 };
 use kernel::prelude::*;
 use kernel_mm::{
-    fault::{
-        Answer,
-        VmFault, //
+    cache::{
+        address_space::{
+            AddressSpace,
+            InvalidateShared, //
+        },
+        insert::{
+            FolioRange, //
+            Found,
+        }, //
     },
-    insert::{
-        Found,
-        Room, //
-    },
-    map_pages::MapPages,
-    page_cache::{
-        AddressSpace,
-        InvalidateShared, //
-    },
-    vm_ops::VmOperations,
-    vma::Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        map_pages::MapPages,
+        ops::VmOperations,
+        vma::Plain, //
+    }, //
 };
 
 /// Mappings of a region.
@@ -115,7 +119,7 @@ fn add<'a>(
         },
         How::Batch(pages) => {
             let end = pages.end.min(vmf.table().end);
-            let added = AddressSpace::fill(held, index..end, &***region);
+            let added = AddressSpace::add_single_pages(held, index..end, &***region);
             region.count_folios(0, added);
             record(index + added);
             trace::fault(region, &vmf, trace::Answer::New, 0);
@@ -127,7 +131,7 @@ fn add<'a>(
                 // It could not be had, or somebody holds its lock.
                 Err(vmf) => vmf,
             };
-            AddressSpace::find_or_add(held, index, &Room::page(index), &***region)
+            AddressSpace::find_or_add(held, index, &FolioRange::page(index), &***region)
         }
     };
     match found {
@@ -145,7 +149,7 @@ fn add<'a>(
             vmf.locked(folio)
         }
         Err(_) => {
-            let given = match vmf.is_touch() {
+            let given = match vmf.is_access() {
                 true => Given::Sigbus,
                 false => Given::Oom,
             };

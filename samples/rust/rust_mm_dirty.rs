@@ -21,35 +21,41 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    cache::{
+        address_space::AddressSpace,
+        inode::{
+            Inode,
+            InodeData, //
+        },
+        insert::{
+            FolioRange,
+            Unlimited, //
+        }, //
     },
-    file_ops::{
-        FileKiocb,
-        FileOperations,
-        Hook,
-        OpenMisc,
-        Opened, //
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            FileKiocb,
+            FileOperations,
+            Hook,
+            OpenMisc,
+            Opened, //
+        },
+        pseudo_fs::{
+            InternalMount,
+            PseudoFs, //
+        }, //
     },
-    inode::{
-        Inode,
-        InodeData, //
-    },
-    insert::{
-        Room,
-        Unlimited, //
-    },
-    misc::MiscRegistration,
-    mkwrite::MkwriteFault,
-    page_cache::AddressSpace,
-    pseudo_fs::{
-        InternalMount,
-        PseudoFs, //
-    },
-    vm_ops::VmOperations,
-    vma::Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        mkwrite::MkwriteFault,
+        ops::VmOperations,
+        vm_area_desc::VmAreaDesc,
+        vma::Plain, //
+    }, //
 };
 
 module! {
@@ -139,7 +145,7 @@ impl VmOperations for DirtyVm {
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         let mapping = vmf.data().mapping();
         let held = vmf.invalidate_lock_shared(mapping);
-        let room = Room::page(vmf.pgoff());
+        let room = FolioRange::page(vmf.pgoff());
         match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
             Ok(found) => vmf.locked(found.into_folio()),
             Err(error) => vmf.error(error),

@@ -23,29 +23,33 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    access::Access,
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            FileKiocb,
+            FileOperations,
+            Hook,
+            OpenMisc,
+            Opened, //
+        }, //
     },
-    file_ops::{
-        FileKiocb,
-        FileOperations,
-        Hook,
-        OpenMisc,
-        Opened, //
-    },
-    misc::MiscRegistration,
-    mkwrite::PfnMkwriteFault,
-    pages::PageBlock,
-    vm_ops::{
-        Mapped,
-        VmOperations, //
-    },
-    vma::{
-        DriverVma,
-        Pfn, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        mkwrite::PfnMkwriteFault,
+        ops::{
+            Access,
+            Mapped,
+            VmOperations, //
+        },
+        pages::PageBlock,
+        vm_area_desc::VmAreaDesc,
+        vma::{
+            DriverVma,
+            Pfn, //
+        }, //
     }, //
 };
 

@@ -26,33 +26,37 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    access::Access,
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            FileKiocb,
+            FileOperations,
+            Hook,
+            OpenMisc,
+            Opened, //
+        }, //
     },
-    file_ops::{
-        FileKiocb,
-        FileOperations,
-        Hook,
-        OpenMisc,
-        Opened, //
-    },
-    huge_fault::HugeFault,
-    map_pages::MapPages,
-    misc::MiscRegistration,
-    mkwrite::PfnMkwriteFault,
-    pages::PageBlock,
-    vm_ops::{
-        Mapped,
-        VmOperations, //
-    },
-    vma::{
-        DriverVma,
-        NewVma,
-        OwnVma,
-        Pfn, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        huge_fault::HugeFault,
+        map_pages::MapPages,
+        mkwrite::PfnMkwriteFault,
+        ops::{
+            Access,
+            Mapped,
+            VmOperations, //
+        },
+        pages::PageBlock,
+        vm_area_desc::VmAreaDesc,
+        vma::{
+            DriverVma,
+            NewVma,
+            OwnVma,
+            Pfn, //
+        }, //
     }, //
 };
 

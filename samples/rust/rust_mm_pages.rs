@@ -12,19 +12,23 @@ use kernel::{
     prelude::*, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    file_ops::{
-        FileOperations,
-        Hook,
-        OpenMisc,
-        Opened, //
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            FileOperations,
+            Hook,
+            OpenMisc,
+            Opened, //
+        }, //
     },
-    misc::MiscRegistration,
-    pages::PageList,
-    vm_ops::VmOperations,
-    vma::{
-        Mixed,
-        NewVma, //
+    vm::{
+        ops::VmOperations,
+        pages::PageList,
+        vm_area_desc::VmAreaDesc,
+        vma::{
+            Mixed,
+            NewVma, //
+        }, //
     }, //
 };
 

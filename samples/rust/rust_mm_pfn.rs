@@ -14,25 +14,31 @@ use kernel::{
     sync::Arc, //
 };
 use kernel_mm::{
-    access::Access,
-    desc::VmAreaDesc,
-    fault::{
-        Answer,
-        VmFault, //
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            FileOperations,
+            Hook,
+            OpenMisc,
+            Opened, //
+        }, //
     },
-    file_ops::{
-        FileOperations,
-        Hook,
-        OpenMisc,
-        Opened, //
-    },
-    misc::MiscRegistration,
-    pages::PageBlock,
-    vm_ops::VmOperations,
-    vma::{
-        DriverVma,
-        NewVma,
-        Pfn, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        ops::{
+            Access,
+            VmOperations, //
+        },
+        pages::PageBlock,
+        vm_area_desc::VmAreaDesc,
+        vma::{
+            DriverVma,
+            NewVma,
+            Pfn, //
+        }, //
     }, //
 };
 

@@ -31,19 +31,23 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    file_ops::{
-        FileKiocb,
-        FileOperations,
-        Hook,
-        OpenMisc,
-        Opened,
-        Ready, //
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            FileKiocb,
+            FileOperations,
+            Hook,
+            OpenMisc,
+            Opened,
+            Ready, //
+        }, //
     },
-    misc::MiscRegistration,
-    pages::PageList,
-    vm_ops::VmOperations,
-    vma::Mixed, //
+    vm::{
+        ops::VmOperations,
+        pages::PageList,
+        vm_area_desc::VmAreaDesc,
+        vma::Mixed, //
+    }, //
 };
 
 module! {

@@ -3,13 +3,13 @@
 //! Pages are added with truncation held off only.
 
 //~ ERROR E0277
-//~ MESSAGE the trait bound `AddressSpace: TruncationHeldOff<'_>` is not satisfied
+//~ MESSAGE the trait bound `AddressSpace: TruncateGuard<'_>` is not satisfied
 
 #[path = "common.rs"]
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::page_cache::AddressSpace;
+use kernel_mm::cache::address_space::AddressSpace;
 
 /// Adds a page while truncation may run.
 pub fn add(mapping: &AddressSpace) -> Result {

@@ -7,7 +7,7 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use kernel_mm::inode::{
+use kernel_mm::cache::inode::{
     Inode,
     InodeData, //
 };

@@ -13,7 +13,7 @@ use kernel::{
     iov::IovIterDest,
     prelude::*, //
 };
-use kernel_mm::page_cache::AddressSpace;
+use kernel_mm::cache::address_space::AddressSpace;
 
 /// Reads a page with its lock held.
 pub fn read(mapping: &AddressSpace, iov: &mut IovIterDest<'_>) -> Result<usize> {

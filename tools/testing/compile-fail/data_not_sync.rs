@@ -10,8 +10,8 @@ mod common;
 
 use core::cell::Cell;
 use kernel::prelude::*;
-use kernel_mm::{
-    vm_ops::VmOperations,
+use kernel_mm::vm::{
+    ops::VmOperations,
     vma::Plain, //
 };
 

@@ -10,10 +10,10 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::{
+use kernel_mm::vm::{
     fault::Answer,
     huge_fault::HugeFault,
-    vm_ops::VmOperations,
+    ops::VmOperations,
     vma::Mixed, //
 };
 

@@ -9,7 +9,7 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::page_cache::AddressSpace;
+use kernel_mm::cache::address_space::AddressSpace;
 
 /// Locks a page and keeps it so.
 pub fn lock(mapping: &AddressSpace) -> Result {

@@ -9,7 +9,7 @@
 mod common;
 
 use kernel::sync::aref::ARef;
-use kernel_mm::folio::{
+use kernel_mm::cache::folio::{
     Folio,
     NewFolio, //
 };

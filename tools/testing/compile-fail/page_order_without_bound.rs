@@ -3,7 +3,7 @@
 //! A VMA has pages that a page table can map: a larger order would wrap its size in bytes.
 
 //~ ERROR E0080
-//~ MESSAGE evaluation of `kernel_mm::vm_table::VmTable::<Vm>::PAGE_ORDER_IS_VALID` failed
+//~ MESSAGE evaluation of `kernel_mm::vm::table::VmTable::<Vm>::PAGE_ORDER_IS_VALID` failed
 
 #[path = "common.rs"]
 mod common;
@@ -14,14 +14,18 @@ use kernel::{
     sync::aref::ARef, //
 };
 use kernel_mm::{
-    anon,
-    desc::VmAreaDesc,
-    file_ops::{
-        FileOperations,
-        Hook, //
+    file::{
+        anon_inode,
+        ops::{
+            FileOperations,
+            Hook, //
+        }, //
     },
-    vm_ops::VmOperations,
-    vma::Plain, //
+    vm::{
+        ops::VmOperations,
+        vm_area_desc::VmAreaDesc,
+        vma::Plain, //
+    }, //
 };
 
 /// The driver's mappings.

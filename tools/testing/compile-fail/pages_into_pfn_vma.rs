@@ -9,9 +9,9 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::{
+use kernel_mm::vm::{
+    ops::VmOperations,
     pages::PageList,
-    vm_ops::VmOperations,
     vma::{
         DriverVma,
         Pfn, //

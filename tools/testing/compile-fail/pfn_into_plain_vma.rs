@@ -12,13 +12,13 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_mm::{
+use kernel_mm::vm::{
     fault::{
         Answer,
         VmFault, //
     },
+    ops::VmOperations,
     pages::PageBlock,
-    vm_ops::VmOperations,
     vma::Plain, //
 };
 

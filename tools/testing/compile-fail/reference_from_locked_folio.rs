@@ -12,9 +12,9 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use kernel_mm::{
-    folio::Folio,
-    page_cache::AddressSpace, //
+use kernel_mm::cache::{
+    address_space::AddressSpace,
+    folio::Folio, //
 };
 
 /// Takes a reference whose holder may copy the contents to userspace.

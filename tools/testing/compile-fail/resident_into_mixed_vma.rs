@@ -9,12 +9,12 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::{
+use kernel_mm::vm::{
     fault::{
         Answer,
         VmFault, //
     },
-    vm_ops::VmOperations,
+    ops::VmOperations,
     vma::Mixed, //
 };
 

@@ -9,12 +9,12 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::{
+use kernel_mm::cache::{
+    address_space::TruncateGuard,
     inode::{
         InodeData,
         InodeGuard, //
-    },
-    page_cache::TruncationHeldOff, //
+    }, //
 };
 
 /// Waits for a lock that it holds itself.

@@ -8,7 +8,7 @@
 #[path = "common.rs"]
 mod common;
 
-use kernel_mm::page_cache::AddressSpace;
+use kernel_mm::cache::address_space::AddressSpace;
 
 /// Locks a page and gives it to another thread.
 pub fn lock(mapping: &AddressSpace) {

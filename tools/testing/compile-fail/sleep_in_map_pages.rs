@@ -9,10 +9,10 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::{
+use kernel_mm::vm::{
     fault::Answer,
     map_pages::MapPages,
-    vm_ops::VmOperations,
+    ops::VmOperations,
     vma::Plain, //
 };
 

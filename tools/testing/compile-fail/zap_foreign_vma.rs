@@ -12,7 +12,7 @@ use kernel::{
     mm::virt::VmaRef,
     prelude::*, //
 };
-use kernel_mm::vma::Vma;
+use kernel_mm::vm::vma::Vma;
 
 /// Looks a VMA up, and does not ask whose it is.
 pub fn zap(found: &VmaRef) -> Result {

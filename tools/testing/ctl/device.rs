@@ -15,17 +15,17 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    inode::{
+    cache::inode::{
         Inode,
         InodeData, //
     },
-    pages::{
-        PageBlock,
-        PageList, //
-    },
-    pseudo_fs::{
+    file::pseudo_fs::{
         InternalMount,
         PseudoFs, //
+    },
+    vm::pages::{
+        PageBlock,
+        PageList, //
     }, //
 };
 

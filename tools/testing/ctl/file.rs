@@ -29,15 +29,17 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    desc::VmAreaDesc,
-    file_ops::{
+    file::ops::{
         FileKiocb,
         FileOperations,
         OpenMisc,
         Opened,
         Placement, //
     },
-    vma::NewVma, //
+    vm::{
+        vm_area_desc::VmAreaDesc,
+        vma::NewVma, //
+    }, //
 };
 
 type Data = Arc<Device>;

@@ -52,13 +52,13 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_mm::{
-    file_ops::{
+use kernel_mm::file::{
+    miscdevice::MiscRegistration,
+    ops::{
         Hook,
         OpenMisc, //
     },
-    misc::MiscRegistration,
-    pseudo_fs::InternalMount,
+    pseudo_fs::InternalMount, //
 };
 
 module! {

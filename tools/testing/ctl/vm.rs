@@ -19,27 +19,31 @@ use kernel::{
     sync::Arc, //
 };
 use kernel_mm::{
-    fault::{
-        Answer,
-        VmFault, //
+    cache::{
+        address_space::AddressSpace,
+        folio::ZeroPage,
+        insert::{
+            FolioRange,
+            Found,
+            Unlimited, //
+        }, //
     },
-    folio::ZeroPage,
-    insert::{
-        Found,
-        Room,
-        Unlimited, //
-    },
-    map_pages::MapPages,
-    page_cache::AddressSpace,
-    vm_ops::{
-        Mapped,
-        VmOperations, //
-    },
-    vma::{
-        Mixed,
-        OwnVma,
-        Pfn,
-        Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        map_pages::MapPages,
+        ops::{
+            Mapped,
+            VmOperations, //
+        },
+        vma::{
+            Mixed,
+            OwnVma,
+            Pfn,
+            Plain, //
+        }, //
     }, //
 };
 
@@ -67,7 +71,7 @@ fn answer<V: CtlVm<Kind = Plain>>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_
     if vmf.pgoff() >= mapping.size_pages() {
         return vmf.sigbus();
     }
-    let room = Room::page(vmf.pgoff());
+    let room = FolioRange::page(vmf.pgoff());
     match AddressSpace::find_or_add(&held, vmf.pgoff(), &room, &Unlimited) {
         Ok(Found::Added { folio, .. }) if retry => match vmf.retry() {
             Ok(answer) => answer,

@@ -47,7 +47,7 @@ fn rows() -> Vec<Row> {
 
 /// The operations that the library puts into its table.
 fn offered() -> HashSet<String> {
-    let source = read("rust/kernel_mm/vm_table.rs");
+    let source = read("rust/kernel_mm/vm/table.rs");
     let (_, table) = source
         .split_once("const TABLE: bindings::vm_operations_struct")
         .unwrap();

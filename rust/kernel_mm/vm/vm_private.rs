@@ -5,7 +5,7 @@
 //! A VMA comes into being in the hook, and by fork, split and mremap, which copy the pointer and
 //! call `open`; it goes by `close`. `vm_table.rs` calls these functions there.
 
-use crate::vm_ops::VmOperations;
+use crate::vm::ops::VmOperations;
 use kernel::{
     bindings,
     prelude::*,

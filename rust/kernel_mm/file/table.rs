@@ -4,20 +4,22 @@
 
 use crate::{
     context::Unlocked,
-    desc::VmAreaDesc,
     ffi,
-    file_ops::{
+    file::ops::{
         FileOperations,
-        FileState,
         Hook,
         Placement, //
     },
-    vm_ops::VmOperations,
-    vm_private,
-    vm_table::VmTable,
-    vma::{
-        Kind,
-        NewVma, //
+    file_state::FileState,
+    vm::{
+        ops::VmOperations,
+        table::VmTable,
+        vm_area_desc::VmAreaDesc,
+        vm_private,
+        vma::{
+            Kind,
+            NewVma, //
+        }, //
     }, //
 };
 use core::marker::PhantomData;
@@ -145,23 +147,23 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         } else {
             None
         },
-        llseek: if F::STOCK.llseek {
+        llseek: if F::GENERIC.llseek {
             Some(bindings::generic_file_llseek)
         } else {
             None
         },
-        fsync: if F::STOCK.fsync {
+        fsync: if F::GENERIC.fsync {
             Some(bindings::noop_fsync)
         } else {
             None
         },
         // `copy_splice_read()` calls `read_iter` without looking whether there is one.
-        splice_read: if F::STOCK.splice_read && F::HAS_READ_ITER {
+        splice_read: if F::GENERIC.splice_read && F::HAS_READ_ITER {
             Some(bindings::copy_splice_read)
         } else {
             None
         },
-        splice_write: if F::STOCK.splice_write {
+        splice_write: if F::GENERIC.splice_write {
             Some(bindings::iter_file_splice_write)
         } else {
             None
@@ -169,7 +171,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         poll: if F::HAS_POLL { Some(Self::poll) } else { None },
         get_unmapped_area: if F::HAS_GET_UNMAPPED_AREA {
             Some(Self::get_unmapped_area)
-        } else if F::STOCK.thp_unmapped_area {
+        } else if F::GENERIC.thp_unmapped_area {
             Some(bindings::thp_get_unmapped_area)
         } else {
             None

@@ -8,9 +8,11 @@
 //! range, the other maybe a single page. What tells them apart is the system call that is going on.
 
 use crate::{
-    fault::VmFault,
     ffi,
-    vm_ops::VmOperations, //
+    vm::{
+        fault::VmFault,
+        ops::VmOperations, //
+    }, //
 };
 use kernel::bindings;
 
@@ -20,9 +22,9 @@ impl<V: VmOperations> VmFault<'_, V> {
     ///
     /// It is a hint for how much to allocate, and errs on the side of less: system calls of 32-bit
     /// programs and those that io_uring carries out are not recognised. For mlock(2) and
-    /// `MAP_LOCKED` see [`Vma::is_locked`](crate::vma::Vma::is_locked).
+    /// `MAP_LOCKED` see [`Vma::is_locked`](crate::vm::vma::Vma::is_locked).
     pub fn is_populate(&self) -> bool {
-        if self.is_touch() || self.is_remote() {
+        if self.is_access() || self.is_remote() {
             return false;
         }
         // SAFETY: Asks about the current task.

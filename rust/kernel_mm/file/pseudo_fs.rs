@@ -19,20 +19,22 @@
 //! [`fs/libfs.c`](srctree/fs/libfs.c)
 
 use crate::{
-    ffi,
-    file_ops::{
-        Hook,
-        OpenInode,
-        Opened, //
-    },
-    file_table::{
-        FileTable,
-        Opener, //
-    },
-    inode::{
+    cache::inode::{
         Inode,
         InodeData, //
     },
+    ffi,
+    file::{
+        ops::{
+            Hook,
+            OpenInode,
+            Opened, //
+        },
+        table::{
+            FileTable,
+            Opener, //
+        }, //
+    }, //
 };
 use core::{
     cell::UnsafeCell,
@@ -186,15 +188,7 @@ impl<D: InodeData> PseudoFs<D> {
         let root = unsafe { (*(*sb).s_root).d_inode };
         // SAFETY: Both inodes are valid. There is no name, as for O_TMPFILE, and without a callback
         // the label is stored in the inode's own blob alone.
-        to_result(unsafe {
-            bindings::security_inode_init_security(
-                inode,
-                root,
-                core::ptr::null(),
-                None,
-                core::ptr::null_mut(),
-            )
-        })
+        to_result(unsafe { ffi::security_inode_init_nameless(inode, root) })
     }
 
     /// Makes a region of `size` bytes and a file of it, open for reading and writing.

@@ -10,12 +10,12 @@
 //! C source: `do_fault_around()` in [`mm/memory.c`](srctree/mm/memory.c), `filemap_map_pages()` in
 //! [`mm/filemap.c`](srctree/mm/filemap.c)
 
-use crate::{
+use crate::vm::{
     fault::{
         Answer,
         VmFault, //
     },
-    vm_ops::VmOperations,
+    ops::VmOperations,
     vma::Plain, //
 };
 use kernel::bindings;

@@ -9,22 +9,24 @@
 //! [`mm/filemap.c`](srctree/mm/filemap.c) (`generic_perform_write()`)
 
 use crate::{
+    cache::{
+        address_space::{
+            AddressSpace,
+            TruncateGuard, //
+        },
+        folio::Folio,
+        inode::{
+            Inode,
+            InodeData,
+            InodeGuard, //
+        },
+        insert::{
+            FolioRange, //
+            Quota,
+        }, //
+    },
     ffi,
-    file_ops::FileKiocb,
-    folio::Folio,
-    inode::{
-        Inode,
-        InodeData,
-        InodeGuard, //
-    },
-    insert::{
-        Quota,
-        Room, //
-    },
-    page_cache::{
-        AddressSpace,
-        TruncationHeldOff, //
-    },
+    file::ops::FileKiocb,
     sched::{
         cond_resched,
         fatal_signal_pending, //
@@ -127,7 +129,7 @@ pub trait WriteFolios: Quota {
     /// Returns the room for a new folio of `mapping` that holds the first of `pages` (indexes), all
     /// of which are going to be written. The file ends, or will end after the write, before page
     /// `end`: room past that is ignored.
-    fn write_room(&self, mapping: &AddressSpace, pages: Range<usize>, end: usize) -> Room;
+    fn write_room(&self, mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange;
 
     /// Is told of each folio that was added to `mapping`: its order, the page after its last, and
     /// whether a larger one had room but was not available.

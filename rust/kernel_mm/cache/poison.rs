@@ -18,11 +18,11 @@
 //! [`mm/shmem.c`](srctree/mm/shmem.c)
 
 use crate::{
-    ffi,
-    folio::{
+    cache::folio::{
         Folio,
         LockedFolio, //
-    }, //
+    },
+    ffi, //
 };
 use core::ptr::NonNull;
 use kernel::{

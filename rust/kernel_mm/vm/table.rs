@@ -3,27 +3,29 @@
 //! The `struct vm_operations_struct` made of a [`VmOperations`]: callbacks that only translate.
 
 use crate::{
-    access::Access,
-    fault::{
-        self,
-        VmFault, //
-    },
     ffi,
-    file_ops::FileState,
-    huge_fault::HugeFault,
-    map_pages::MapPages,
-    mkwrite::{
-        MkwriteFault,
-        PfnMkwriteFault, //
-    },
-    vm_ops::{
-        Mapped,
-        VmOperations, //
-    },
-    vm_private,
-    vma::{
-        DriverVma,
-        OwnVma, //
+    file_state::FileState,
+    vm::{
+        fault::{
+            self,
+            VmFault, //
+        },
+        huge_fault::HugeFault,
+        map_pages::MapPages,
+        mkwrite::{
+            MkwriteFault,
+            PfnMkwriteFault, //
+        },
+        ops::{
+            Access,
+            Mapped,
+            VmOperations, //
+        },
+        vm_private,
+        vma::{
+            DriverVma,
+            OwnVma, //
+        }, //
     }, //
 };
 use core::marker::PhantomData;
@@ -39,7 +41,7 @@ use kernel::{
 /// The core calls these functions by `vma->vm_ops` alone, and a VMA gets this table from the hooks
 /// of `FileTable<F, _>` with `F::Vm = V` alone (`file_table.rs`). Those run for a file that has one
 /// of its tables, whose `open` stores a `FileState<F::Data>`, and `F::Data` is `V::Data` by the
-/// bound of [`FileOperations::Vm`](crate::file_ops::FileOperations::Vm). The VMA holds that file
+/// bound of [`FileOperations::Vm`](crate::file::ops::FileOperations::Vm). The VMA holds that file
 /// until `close` has returned. The `unsafe` blocks below rest on this where they say "this table".
 pub(crate) struct VmTable<V>(PhantomData<V>);
 

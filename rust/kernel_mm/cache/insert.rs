@@ -8,19 +8,21 @@
 //! which also looks for pages in the way before it allocates.
 
 use crate::{
+    cache::{
+        address_space::{
+            AddressSpace,
+            TruncateGuard, //
+        },
+        folio::{
+            LockedFolio,
+            NewFolio, //
+        },
+        inode::{
+            InodeData,
+            InodeGuard, //
+        }, //
+    },
     ffi,
-    folio::{
-        LockedFolio,
-        NewFolio, //
-    },
-    inode::{
-        InodeData,
-        InodeGuard, //
-    },
-    page_cache::{
-        AddressSpace,
-        TruncationHeldOff, //
-    },
     sched::fatal_signal_pending, //
 };
 use core::ops::Range;
@@ -55,26 +57,26 @@ impl Quota for Unlimited {
     fn uncharge(&self, _pages: usize) {}
 }
 
-/// What a new folio may cover.
+/// The pages that a new folio may cover, and the orders that it may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct FolioRange {
     pages: Range<usize>,
-    order: u32,
-    /// The largest order that is tried.
-    first: u32,
+    max_order: u32,
+    /// The largest order that is tried, though there may be room for a larger one.
+    start_order: u32,
 }
 
-impl Room {
-    /// Room for folios of order 0 to `order` within `pages` of the file (indexes).
-    pub fn new(pages: Range<usize>, order: u32) -> Self {
+impl FolioRange {
+    /// Returns folios of order 0 to `max_order` within `pages` of the file (indexes).
+    pub fn new(pages: Range<usize>, max_order: u32) -> Self {
         Self {
             pages,
-            order,
-            first: u32::MAX,
+            max_order,
+            start_order: u32::MAX,
         }
     }
 
-    /// Room for page `index` alone.
+    /// Returns page `index` alone.
     pub fn page(index: usize) -> Self {
         Self::new(index..index.saturating_add(1), 0)
     }
@@ -85,8 +87,8 @@ impl Room {
     }
 
     /// Returns the largest order.
-    pub fn order(&self) -> u32 {
-        self.order
+    pub fn max_order(&self) -> u32 {
+        self.max_order
     }
 
     /// Leaves only what lies within `pages` as well.
@@ -100,17 +102,18 @@ impl Room {
     }
 
     /// Leaves only orders up to `order`.
-    pub fn up_to(self, order: u32) -> Self {
+    pub fn with_max_order(self, order: u32) -> Self {
         Self {
-            order: self.order.min(order),
+            max_order: self.max_order.min(order),
             ..self
         }
     }
 
-    /// Tries no order above `order` though there may be room: such folios cannot be had anyway.
-    pub fn trying(self, order: u32) -> Self {
+    /// Tries no order above `order`, though there may be room for a larger folio: it was not available
+    /// last time.
+    pub fn with_start_order(self, order: u32) -> Self {
         Self {
-            first: order,
+            start_order: order,
             ..self
         }
     }
@@ -216,10 +219,10 @@ impl AddressSpace {
     ///
     /// `ENXIO` when the page lies past EOF. `ENOMEM` when the quota, the memory or the memory
     /// cgroup's limit is exhausted, even for a single page. `EINTR` when the process is being killed.
-    pub fn find_or_add<'m, G: TruncationHeldOff<'m>, Q: Quota>(
+    pub fn find_or_add<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
-        room: &Room,
+        room: &FolioRange,
         quota: &Q,
     ) -> Result<Found<'m>> {
         let mapping = held.mapping();
@@ -243,10 +246,10 @@ impl AddressSpace {
     /// # Errors
     ///
     /// `EEXIST` when the page is there by now, otherwise as [`AddressSpace::find_or_add`].
-    pub fn add_largest<'m, G: TruncationHeldOff<'m>, Q: Quota>(
+    pub fn add_largest<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
-        room: &Room,
+        room: &FolioRange,
         quota: &Q,
     ) -> Result<Found<'m>> {
         let end = held.mapping().size_pages();
@@ -267,7 +270,7 @@ impl AddressSpace {
     /// returns how many were added. They are unlocked. May sleep.
     ///
     /// It ends early where a page cannot be added, and when the process is being killed.
-    pub fn fill<'m, G: TruncationHeldOff<'m>, Q: Quota>(
+    pub fn add_single_pages<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         pages: Range<usize>,
         quota: &Q,
@@ -309,7 +312,7 @@ impl AddressSpace {
     pub(crate) fn add_written<D: InodeData, Q: Quota>(
         guard: &InodeGuard<'_, D>,
         pos: u64,
-        mut room: Room,
+        mut room: FolioRange,
         iov: &mut IovIterSource<'_>,
         quota: &Q,
     ) -> Result<Written> {
@@ -372,22 +375,24 @@ impl AddressSpace {
     }
 
     /// Returns the first of `count` pages from page `index` on that is not there, or the page
-    /// behind them when all are. Does not sleep; others may add and remove pages meanwhile.
+    /// after them when all are. Does not sleep; others may add and remove pages meanwhile.
     pub fn first_missing(&self, index: usize, count: usize) -> usize {
-        let behind = index.saturating_add(count);
+        let end = index.saturating_add(count);
+        // `page_cache_next_miss()` returns 0 when it wraps around, but also when page 0 is there.
+        let from = index + usize::from(index == 0 && count > 0 && self.has_page(0, 1));
         let _rcu = rcu::read_lock();
         // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
-        let found = unsafe { bindings::page_cache_next_miss(self.as_raw(), index, behind - index) };
-        // It wraps around to 0 behind the last page that there can be.
-        if found < index {
-            behind
+        let found = unsafe { bindings::page_cache_next_miss(self.as_raw(), from, end - from) };
+        // It wraps around to 0 after the last page that there can be.
+        if found < from {
+            end
         } else {
-            found.min(behind)
+            found.min(end)
         }
     }
 
     /// Adds a zeroed folio of 2^`order` pages that holds page `index`.
-    fn add_one<'m, G: TruncationHeldOff<'m>, Q: Quota>(
+    fn add_one<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
         order: u32,
@@ -407,11 +412,11 @@ impl AddressSpace {
     fn try_orders<T>(
         &self,
         index: usize,
-        room: &Room,
+        room: &FolioRange,
         mut attempt: impl FnMut(u32) -> core::result::Result<T, Refused>,
     ) -> Result<Attempt<T>> {
         let wanted = self.vacant_order(index, room);
-        let mut order = wanted.min(room.first);
+        let mut order = wanted.min(room.start_order);
         loop {
             match attempt(order) {
                 Ok(got) => {
@@ -431,9 +436,9 @@ impl AddressSpace {
     ///
     /// It is a guess, since others may add pages meanwhile, made before a folio is allocated and
     /// zeroed in vain.
-    fn vacant_order(&self, index: usize, room: &Room) -> u32 {
+    fn vacant_order(&self, index: usize, room: &FolioRange) -> u32 {
         // One more than is tried suffices to tell whether there is more room than that.
-        let most = room.order.min(room.first.saturating_add(1));
+        let most = room.max_order.min(room.start_order.saturating_add(1));
         let mut order = most.min(self.max_order());
         while order > 0 {
             match room.first_of(index, order) {

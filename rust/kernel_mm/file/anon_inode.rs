@@ -4,20 +4,22 @@
 //!
 //! They have no page cache of their own (the inode is shared by all of the kernel), so that what
 //! they map is the driver's own pages or frames. For files with a page cache see
-//! [`crate::pseudo_fs`].
+//! [`crate::file::pseudo_fs`].
 //!
 //! C source: [`fs/anon_inodes.c`](srctree/fs/anon_inodes.c)
 
 use crate::{
     ffi,
-    file_ops::{
-        FileOperations,
-        Hook,
-        Opened, //
-    },
-    file_table::{
-        FileTable,
-        Opener, //
+    file::{
+        ops::{
+            FileOperations,
+            Hook,
+            Opened, //
+        },
+        table::{
+            FileTable,
+            Opener, //
+        }, //
     }, //
 };
 use core::ptr::NonNull;

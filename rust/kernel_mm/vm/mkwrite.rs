@@ -5,16 +5,18 @@
 //! C source: `do_page_mkwrite()`, `wp_pfn_shared()` in [`mm/memory.c`](srctree/mm/memory.c)
 
 use crate::{
-    fault::{
-        Answer,
-        VmFault, //
-    },
-    folio::{
+    cache::folio::{
         Folio,
         LockedFolio, //
     },
-    vm_ops::VmOperations,
-    vma::DriverVma, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        ops::VmOperations,
+        vma::DriverVma, //
+    }, //
 };
 use core::ptr::NonNull;
 use kernel::{

@@ -44,9 +44,12 @@
 //!   no `mapped` of its own: data of a VMA must not depend on its extent.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+//!
+//! Accesses of debuggers: `vm_operations_struct.access`.
+//!
+//! C source: `__access_remote_vm()` in [`mm/memory.c`](srctree/mm/memory.c)
 
-use crate::{
-    access::Access,
+use crate::vm::{
     fault::{
         Answer,
         VmFault, //
@@ -74,7 +77,7 @@ use kernel::{
 /// What happens in a mapping of a driver's file.
 ///
 /// The table made of an implementation is put into a VMA by the hooks of a
-/// [`FileOperations`](crate::file_ops::FileOperations) whose `Vm` it is, and by nothing else. So
+/// [`FileOperations`](crate::file::ops::FileOperations) whose `Vm` it is, and by nothing else. So
 /// every call comes from a file that carries `Data`.
 #[vtable]
 pub trait VmOperations: Sized + 'static {
@@ -112,7 +115,7 @@ pub trait VmOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A mapping made by [`Hook::MmapPrepare`](crate::file_ops::Hook::MmapPrepare) got a VMA of its
+    /// A mapping made by [`Hook::MmapPrepare`](crate::file::ops::Hook::MmapPrepare) got a VMA of its
     /// own: this is where references are taken, and the data of the VMA is made. Not called when
     /// the mapping merged with a neighbour.
     ///
@@ -182,7 +185,7 @@ pub trait VmOperations: Sized + 'static {
     }
 
     /// A debugger, or `/proc/PID/mem`, wants to read or write at `address`, where
-    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::vma::Pfn) VMAs. Returns the number
+    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::vm::vma::Pfn) VMAs. Returns the number
     /// of bytes.
     ///
     /// # Errors
@@ -212,4 +215,46 @@ pub struct Mapped {
     pub end: usize,
     /// Offset of the first page within the file, in pages.
     pub pgoff: usize,
+}
+
+/// What a debugger wants of a range of bytes.
+pub enum Access<'a> {
+    /// To read them: fill the buffer, which holds zeroes.
+    Read(&'a mut [u8]),
+    /// To write these.
+    Write(&'a [u8]),
+}
+
+impl Access<'_> {
+    /// Returns the number of bytes that are wanted.
+    pub fn len(&self) -> usize {
+        match self {
+            Access::Read(buffer) => buffer.len(),
+            Access::Write(bytes) => bytes.len(),
+        }
+    }
+
+    /// Returns whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Wraps the buffer of the core.
+    ///
+    /// # Safety
+    ///
+    /// `buf` is valid for reads and writes of `len` bytes for `'a`, and nobody else uses it; when
+    /// `write` is set, the bytes are initialised.
+    pub(crate) unsafe fn from_raw(buf: *mut u8, len: usize, write: bool) -> Self {
+        if write {
+            // SAFETY: By the contract of this function.
+            Access::Write(unsafe { core::slice::from_raw_parts(buf, len) })
+        } else {
+            // A driver that fills less than it says must not reveal what was there before.
+            // SAFETY: By the contract of this function.
+            unsafe { buf.write_bytes(0, len) };
+            // SAFETY: By the contract of this function; the bytes were just initialised.
+            Access::Read(unsafe { core::slice::from_raw_parts_mut(buf, len) })
+        }
+    }
 }

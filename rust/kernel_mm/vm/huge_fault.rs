@@ -9,20 +9,24 @@
 //! `vmf_insert_folio_pmd()` in [`mm/huge_memory.c`](srctree/mm/huge_memory.c)
 
 use crate::{
-    fault::{
-        Answer,
-        VmFault, //
+    cache::{
+        address_space::{
+            AddressSpace,
+            InvalidateShared, //
+        },
+        folio::LockedFolio, //
     },
     ffi,
-    folio::LockedFolio,
-    page_cache::{
-        AddressSpace,
-        InvalidateShared, //
-    },
-    vm_ops::VmOperations,
-    vma::{
-        DriverVma,
-        Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        ops::VmOperations,
+        vma::{
+            DriverVma,
+            Plain, //
+        }, //
     }, //
 };
 use kernel::{

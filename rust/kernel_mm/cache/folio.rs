@@ -15,7 +15,7 @@
 //! lock. With a reference to a locked one somebody could copy its contents to a buffer that is a
 //! mapping of this very folio, and the page fault would wait for the lock for ever.
 //!
-//! [`AddressSpace::add_folio`]: crate::page_cache::AddressSpace::add_folio
+//! [`AddressSpace::add_folio`]: crate::cache::address_space::AddressSpace::add_folio
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
 //! [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)

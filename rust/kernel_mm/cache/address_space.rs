@@ -4,7 +4,7 @@
 //!
 //! Whoever adds a folio must keep truncation away meanwhile, or the folio may be added beyond the
 //! new end of the file and stay there. Two locks do that, and the type system asks for one of them
-//! ([`TruncationHeldOff`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
+//! ([`TruncateGuard`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
 //! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.
 //!
 //! Lock order: inode lock, mmap lock, invalidate lock, folio lock; see
@@ -13,16 +13,16 @@
 //! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h); C source:
 //! [`mm/filemap.c`](srctree/mm/filemap.c)
 //!
-//! [`InodeGuard`]: crate::inode::InodeGuard
+//! [`InodeGuard`]: crate::cache::inode::InodeGuard
 
 use crate::{
-    ffi,
-    folio::{
+    cache::folio::{
         gfp_of,
         Folio,
         LockedFolio,
         NewFolio, //
-    }, //
+    },
+    ffi, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -57,9 +57,9 @@ unsafe impl Sync for AddressSpace {}
 ///
 /// # Safety
 ///
-/// While a value of the type lives, no page of [`TruncationHeldOff::mapping`] is truncated, and the
+/// While a value of the type lives, no page of [`TruncateGuard::mapping`] is truncated, and the
 /// file's size does not shrink.
-pub unsafe trait TruncationHeldOff<'m> {
+pub unsafe trait TruncateGuard<'m> {
     /// The page cache that the lock is of.
     fn mapping(&self) -> &'m AddressSpace;
 }
@@ -164,7 +164,7 @@ impl AddressSpace {
     ///
     /// [`AddError`] gives the folio back: with `EINVAL` for one that reaches past EOF, lies at no
     /// multiple of its size or is larger than the cache takes.
-    pub fn add_folio<'m, G: TruncationHeldOff<'m>>(
+    pub fn add_folio<'m, G: TruncateGuard<'m>>(
         held: &G,
         folio: NewFolio,
         index: usize,
@@ -276,7 +276,7 @@ pub struct InvalidateShared<'a> {
 }
 
 // SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`, the only place).
-unsafe impl<'m> TruncationHeldOff<'m> for InvalidateShared<'m> {
+unsafe impl<'m> TruncateGuard<'m> for InvalidateShared<'m> {
     fn mapping(&self) -> &'m AddressSpace {
         self.mapping
     }

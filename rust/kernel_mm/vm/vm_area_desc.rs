@@ -10,16 +10,18 @@
 //! [`filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
 
 use crate::{
-    fault::Invariant,
-    file_ops::FileState,
-    pages::{
-        PageBlock,
-        PageList, //
-    },
-    vm_ops::VmOperations,
-    vma::{
-        Mixed,
-        Pfn, //
+    file_state::FileState,
+    vm::{
+        fault::Invariant,
+        ops::VmOperations,
+        pages::{
+            PageBlock,
+            PageList, //
+        },
+        vma::{
+            Mixed,
+            Pfn, //
+        }, //
     }, //
 };
 use core::marker::PhantomData;
@@ -35,7 +37,7 @@ use kernel::{
 
 /// A mapping that mmap(2) is about to make. The mmap write lock is held.
 ///
-/// `'f` stands for the life of the file, as in [`NewVma`](crate::vma::NewVma).
+/// `'f` stands for the life of the file, as in [`NewVma`](crate::vm::vma::NewVma).
 ///
 /// # Invariants
 ///

@@ -4,21 +4,21 @@
 //!
 //! Upstream's [`MiscDeviceRegistration`](kernel::miscdevice::MiscDeviceRegistration) builds a table
 //! without `mmap_prepare`, `llseek`, `splice_*` and `get_unmapped_area`, and gives the files no
-//! data of the device's. This one registers a table of [`crate::file_ops`] with a context.
+//! data of the device's. This one registers a table of [`crate::file::ops`] with a context.
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 //!
-//! [`FileOperations`]: crate::file_ops::FileOperations
+//! [`FileOperations`]: crate::file::ops::FileOperations
 
-use crate::{
-    file_ops::{
+use crate::file::{
+    ops::{
         Hook,
         OpenMisc, //
     },
-    file_table::{
+    table::{
         FileTable,
         Opener, //
-    },
+    }, //
 };
 use kernel::{
     bindings,

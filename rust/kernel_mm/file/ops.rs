@@ -3,27 +3,28 @@
 //! What a driver does for its files: `struct file_operations`, beyond what upstream's
 //! [`MiscDevice`](kernel::miscdevice::MiscDevice) offers.
 //!
-//! The same implementation serves a misc device ([`crate::misc`]), the descriptors of a pseudo file
-//! system ([`crate::pseudo_fs`]) and those of an anonymous inode ([`crate::anon`]); how a file that
+//! The same implementation serves a misc device ([`crate::file::miscdevice`]), the descriptors of a pseudo file
+//! system ([`crate::file::pseudo_fs`]) and those of an anonymous inode ([`crate::file::anon_inode`]); how a file that
 //! is opened by path comes to its data is said by [`OpenMisc`] and [`OpenInode`].
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use crate::{
-    context::Unlocked,
-    desc::VmAreaDesc,
-    ffi,
-    inode::{
-        self,
+    cache::inode::{
         Inode,
         InodeData, //
     },
-    vm_ops::VmOperations,
-    vma::NewVma, //
-};
-use core::{
-    any::TypeId,
-    ops::Deref, //
+    context::Unlocked,
+    ffi,
+    file_state::{
+        FileState,
+        MappedInode, //
+    },
+    vm::{
+        ops::VmOperations,
+        vm_area_desc::VmAreaDesc,
+        vma::NewVma, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -58,7 +59,7 @@ pub enum Hook {
 }
 
 /// Operations for which the kernel's own functions do.
-pub struct Stock {
+pub struct GenericOps {
     /// `llseek`: `generic_file_llseek()`, within the size of the mapped inode.
     pub llseek: bool,
     /// `fsync`: `noop_fsync()`, for files that exist in memory only.
@@ -71,7 +72,7 @@ pub struct Stock {
     pub thp_unmapped_area: bool,
 }
 
-impl Stock {
+impl GenericOps {
     /// None of them.
     pub const NONE: Self = Self {
         llseek: false,
@@ -94,7 +95,7 @@ pub trait FileOperations: Sized + 'static {
     type Vm: VmOperations<Data = Self::Data>;
 
     /// Which operations are the kernel's own.
-    const STOCK: Stock = Stock::NONE;
+    const GENERIC: GenericOps = GenericOps::NONE;
 
     /// Does memory of the file survive a loss of power without fsync(2)? Only then `MAP_SYNC` may
     /// be asked for (`FOP_MMAP_SYNC`).
@@ -284,7 +285,7 @@ impl Placement<'_> {
 /// A file whose data was made.
 pub struct Opened<D> {
     data: D,
-    mapping: Option<Mapped>,
+    mapping: Option<MappedInode>,
 }
 
 impl<D> Opened<D> {
@@ -301,96 +302,12 @@ impl<D> Opened<D> {
     pub fn onto<I: InodeData>(data: D, inode: ARef<Inode<I>>) -> Self {
         Self {
             data,
-            mapping: Some(Mapped::new(inode)),
+            mapping: Some(MappedInode::new(inode)),
         }
     }
 
     pub(crate) fn into_state<F: FileOperations<Data = D>>(self) -> FileState<D> {
-        FileState {
-            // INVARIANT: The operations of the file's mappings.
-            vm: TypeId::of::<F::Vm>(),
-            data: self.data,
-            mapping: self.mapping,
-        }
-    }
-}
-
-/// An inode reference without the type of the inode's data.
-///
-/// # Invariants
-///
-/// Owns a reference to the inode, as `inode::hold()` takes it.
-struct Mapped(*mut bindings::inode);
-
-// SAFETY: `iput()` and `deactivate_super()` may run on any thread, and so may the drop of the
-// inode's data, which `InodeData` requires to be `Send`.
-unsafe impl Send for Mapped {}
-// SAFETY: It offers nothing through a shared reference but the pointer.
-unsafe impl Sync for Mapped {}
-
-impl Mapped {
-    fn new<I: InodeData>(inode: ARef<Inode<I>>) -> Self {
-        // INVARIANT: The reference is taken over.
-        Self(ARef::into_raw(inode).cast().as_ptr())
-    }
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants the reference is ours, and it is not used again.
-        unsafe { inode::release(self.0) };
-    }
-}
-
-/// The private data of a file: the driver's data, and the inode that is mapped instead of the
-/// file's own.
-///
-/// # Invariants
-///
-/// `vm` tells the [`VmOperations`] of the file's mappings. It is first in every `FileState`,
-/// whatever `D` is.
-#[repr(C)]
-pub struct FileState<D> {
-    vm: TypeId,
-    data: D,
-    mapping: Option<Mapped>,
-}
-
-impl<D> FileState<D> {
-    /// Returns the data of `file`.
-    ///
-    /// # Safety
-    ///
-    /// `file` is open for all of `'a`, and its private data is a `FileState<D>`.
-    pub(crate) unsafe fn borrow<'a>(file: *const bindings::file) -> &'a D {
-        // SAFETY: By the contract of this function it is a `FileState<D>`, which `release` frees when
-        // the file is closed. Nobody has a mutable reference to it after it was stored.
-        unsafe { &(*(*file).private_data.cast::<Self>()).data }
-    }
-
-    /// Tells whether the mappings of `file` have the operations `V`.
-    ///
-    /// # Safety
-    ///
-    /// `file` is open, and its private data is a `FileState`, whatever its data.
-    pub(crate) unsafe fn maps_with<V: 'static>(file: *const bindings::file) -> bool {
-        // SAFETY: By the contract of this function; `vm` is first in every `FileState`.
-        unsafe { *(*file).private_data.cast::<TypeId>() == TypeId::of::<V>() }
-    }
-
-    /// Returns the page cache to map instead of the file's own.
-    pub(crate) fn mapping(&self) -> Option<*mut bindings::address_space> {
-        let inode = self.mapping.as_ref()?;
-        // SAFETY: A reference to the inode is held.
-        Some(unsafe { (*inode.0).i_mapping })
-    }
-}
-
-impl<D> Deref for FileState<D> {
-    type Target = D;
-
-    fn deref(&self) -> &D {
-        &self.data
+        FileState::new::<F::Vm>(self.data, self.mapping)
     }
 }
 

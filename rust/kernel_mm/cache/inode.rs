@@ -13,16 +13,18 @@
 //! [`mm/secretmem.c`](srctree/mm/secretmem.c)
 //!
 //! [`ARef<Inode<D>>`]: kernel::sync::aref::ARef
-//! [`PseudoFs`]: crate::pseudo_fs::PseudoFs
+//! [`PseudoFs`]: crate::file::pseudo_fs::PseudoFs
 
 use crate::{
-    context::Unlocked,
-    ffi,
-    page_cache::{
-        AddressSpace,
-        TruncationHeldOff, //
+    cache::{
+        address_space::{
+            AddressSpace,
+            TruncateGuard, //
+        },
+        poison, //
     },
-    poison, //
+    context::Unlocked,
+    ffi, //
 };
 use core::{
     marker::PhantomData,
@@ -71,14 +73,14 @@ pub trait InodeData: Sized + Send + Sync + 'static {
     }
 }
 
-/// An inode of a [`PseudoFs`](crate::pseudo_fs::PseudoFs) with data of type `D`.
+/// An inode of a [`PseudoFs`](crate::file::pseudo_fs::PseudoFs) with data of type `D`.
 ///
 /// It derefs to its data.
 ///
 /// # Invariants
 ///
 /// A `&Inode<D>` points to a `struct inode` with a reference count that is not zero, made by
-/// [`PseudoFs`](crate::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is evicted.
+/// [`PseudoFs`](crate::file::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is evicted.
 #[repr(transparent)]
 pub struct Inode<D>(Opaque<bindings::inode>, PhantomData<D>);
 
@@ -405,7 +407,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
 }
 
 // SAFETY: Truncation and hole punching need an `InodeGuard`, or the VFS's lock of the inode.
-unsafe impl<'m, D: InodeData> TruncationHeldOff<'m> for InodeGuard<'m, D> {
+unsafe impl<'m, D: InodeData> TruncateGuard<'m> for InodeGuard<'m, D> {
     fn mapping(&self) -> &'m AddressSpace {
         self.inode.mapping()
     }

@@ -10,14 +10,16 @@
 //! `filemap_map_pages()` in [`mm/filemap.c`](srctree/mm/filemap.c)
 
 use crate::{
-    fault::{
-        Answer,
-        VmFault, //
-    },
+    cache::insert::FolioRange,
     ffi,
-    insert::Room,
-    vm_ops::VmOperations,
-    vma::Plain, //
+    vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        ops::VmOperations,
+        vma::Plain, //
+    }, //
 };
 use core::ops::Range;
 use kernel::{
@@ -33,12 +35,12 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// one fault can map as a whole: it must not cross the border of a page table, so that address
     /// and offset must be aligned to each other (`finish_fault()`).
     ///
-    /// The end of the file is not considered: see [`Room::within`].
-    pub fn room(&self) -> Room {
+    /// The end of the file is not considered: see [`FolioRange::within`].
+    pub fn folio_range(&self) -> FolioRange {
         let vma = self.vma();
         let first = vma.pgoff();
         let apart = (self.address() / PAGE_SIZE).wrapping_sub(self.pgoff());
-        Room::new(
+        FolioRange::new(
             first..first.saturating_add(vma.pages()),
             apart.trailing_zeros().min(ffi::PMD_ORDER),
         )

@@ -10,22 +10,26 @@
 //! `vm_fault_t`); C source: [`mm/memory.c`](srctree/mm/memory.c)
 
 use crate::{
+    cache::{
+        address_space::{
+            AddressSpace,
+            InvalidateShared, //
+        },
+        folio::{
+            LockedFolio,
+            ZeroPage, //
+        }, //
+    },
     ffi,
-    file_ops::FileState,
-    folio::{
-        LockedFolio,
-        ZeroPage, //
-    },
-    page_cache::{
-        AddressSpace,
-        InvalidateShared, //
-    },
-    pages::PageBlock,
-    vm_ops::VmOperations,
-    vma::{
-        DriverVma,
-        Pfn,
-        Plain, //
+    file_state::FileState,
+    vm::{
+        ops::VmOperations,
+        pages::PageBlock,
+        vma::{
+            DriverVma,
+            Pfn,
+            Plain, //
+        }, //
     }, //
 };
 use core::marker::PhantomData;
@@ -44,7 +48,7 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 ///
 /// The per-VMA lock or the mmap lock is held for reading. The handler may sleep.
 ///
-/// `'a` stands for the life of the file that is mapped, as in [`NewVma`](crate::vma::NewVma).
+/// `'a` stands for the life of the file that is mapped, as in [`NewVma`](crate::vm::vma::NewVma).
 ///
 /// # Invariants
 ///
@@ -163,7 +167,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// `FAULT_FLAG_INTERRUPTIBLE`: for MAP_POPULATE, MAP_LOCKED, mlock(2) or MADV_POPULATE_*, but
     /// also for direct I/O and every other `get_user_pages()`. So this is no proof of a populate;
     /// see [`VmFault::is_populate`].
-    pub fn is_touch(&self) -> bool {
+    pub fn is_access(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_USER)
             || self.has(bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE)
     }
@@ -232,7 +236,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// gets `SIGBUS`: the core repeats a touch that is answered with `VM_FAULT_OOM` for ever
     /// (`pagefault_out_of_memory()` frees nothing when the handler's own limit is the cause).
     pub fn no_memory(self) -> Answer<'a> {
-        if self.is_touch() {
+        if self.is_access() {
             self.sigbus()
         } else {
             self.answer(bindings::vm_fault_reason_VM_FAULT_OOM)
@@ -240,12 +244,13 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Answers with what `error` stands for, as `vmf_error()` does in include/linux/mm_types.h:
-    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EINTR`, since the process is
-    /// being killed; [`VmFault::sigbus`] for all others, `ENXIO` past EOF among them.
+    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EEXIST`, since the page is there
+    /// by now, and for `EINTR`, since the process is being killed; [`VmFault::sigbus`] for all others,
+    /// `ENXIO` past EOF among them.
     pub fn error(self, error: Error) -> Answer<'a> {
         if error == ENOMEM {
             self.no_memory()
-        } else if error == EINTR {
+        } else if error == EEXIST || error == EINTR {
             self.nopage()
         } else {
             self.sigbus()

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page cache: inodes whose pages exist in memory only, and the folios that hold them.
+
+pub mod address_space;
+pub mod folio;
+pub mod inode;
+pub mod insert;
+mod poison;

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files: their operations, and how userspace comes to them.
+
+pub mod anon_inode;
+pub mod miscdevice;
+pub mod ops;
+pub mod pseudo_fs;
+pub mod rw;
+pub(crate) mod table;
