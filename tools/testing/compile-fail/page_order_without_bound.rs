@@ -62,5 +62,5 @@ impl FileOperations for Files {
 
 /// Makes a file, for which there must be a table.
 pub fn file() -> Result<ARef<File>> {
-    anon::create_file::<Files>(c"[case]", Hook::MmapPrepare, ())
+    anon_inode::create_file::<Files>(c"[case]", Hook::MmapPrepare, ())
 }

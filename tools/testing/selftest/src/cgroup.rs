@@ -84,10 +84,12 @@ fn top_folder() -> Result<PathBuf> {
 /// Runs `work` in a child in a cgroup and returns what it failed with.
 ///
 /// In a full cgroup every other page that is needed is the end: one of the stack, one of the
-/// program that was not read from its file yet. So all of the process is made resident before, and
-/// `work` must free what it took before it does anything that takes memory.
+/// program that was not read from its file yet. So all of the process is made resident before, with
+/// a stack as deep as the work may need, and `work` must free what it took before it does anything
+/// that takes memory.
 pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option<String>> {
     let mut child = fork(|channel| {
+        grow_stack();
         let ready = mlockall(MlockAllFlags::CURRENT).map_err(Stop::from);
         let ready = ready.and_then(|()| Ok(group.enter()?));
         let result = ready.and_then(|()| work());
@@ -102,4 +104,10 @@ pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option
     );
     let text = String::from_utf8_lossy(&text?).into_owned();
     Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Makes the stack grow by more than any work here needs.
+#[inline(never)]
+fn grow_stack() {
+    std::hint::black_box(&mut [0u8; 256 << 10]);
 }

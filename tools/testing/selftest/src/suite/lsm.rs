@@ -37,11 +37,14 @@ const HOOKS: [(&str, &str); 2] = [
 
 impl Probes {
     fn new() -> Result<Self> {
-        let modules = fs::read_to_string("/sys/kernel/security/lsm").or_else(|_| {
+        let path = Path::new("/sys/kernel/security");
+        if !path.exists() {
+            return Err(Stop::skip("this kernel has no securityfs"));
+        }
+        let modules = fs::read_to_string(path.join("lsm")).or_else(|_| {
             let options = rmmap_sys::rustix::mount::MountFlags::empty();
-            let path = "/sys/kernel/security";
             rmmap_sys::rustix::mount::mount("securityfs", path, "securityfs", options, None)?;
-            fs::read_to_string("/sys/kernel/security/lsm")
+            fs::read_to_string(path.join("lsm"))
         })?;
         if !modules.split(',').any(|module| module.trim() == "apparmor") {
             return Err(Stop::skip(format_args!("no AppArmor, only {modules}")));
