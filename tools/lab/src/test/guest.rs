@@ -16,7 +16,7 @@ use super::counters::ModuleCounters;
 use super::event::{Event, Sender};
 use super::kmsg::{KernelLog, Line};
 use super::ktap::Test;
-use super::leak::Snapshot;
+use super::leak::{self, Snapshot};
 use super::plan::{Part, Plan, Setting, Stage};
 use super::record::{Outcome, Record};
 use super::{debugfs, expected, insmod, kunit, selftest, taint, trace};
@@ -50,6 +50,7 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
     if let Some(counted) = &plan.counted {
         counted.reset()?;
     }
+    leak::map_program()?;
     let mut guest = Guest {
         plan,
         folder,

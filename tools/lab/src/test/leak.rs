@@ -3,12 +3,13 @@
 //! Whether the memory that the module took has come back: three counters of the page cache, before
 //! the first load and after each unload.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rmmap_procfs::Fields;
+use rmmap_procfs::{Fields, Process};
 
 /// By how many pages `Cached` and `nr_file_pages` may differ.
 ///
@@ -18,6 +19,26 @@ use rmmap_procfs::Fields;
 /// not at all from `Unevictable`: the module's pages are in it from their first moment, programs'
 /// are not.
 const TEXT_PAGES: u64 = 128;
+
+/// Maps all of this program, so that pages of its text that it maps while the tests run are not
+/// taken for a leak.
+pub fn map_program() -> Result<()> {
+    let program = std::env::current_exe()?;
+    let memory = File::open("/proc/self/mem")?;
+    let mut buffer = vec![0; 64 << 10];
+    for map in Process::Myself.maps()? {
+        let is_program = map.name.as_deref() == program.to_str();
+        if !is_program || !map.perms.starts_with('r') {
+            continue;
+        }
+        // The kernel reads it through this program's page tables.
+        for at in map.range.clone().step_by(buffer.len()) {
+            let len = buffer.len().min(map.range.end - at);
+            memory.read_exact_at(&mut buffer[..len], at as u64)?;
+        }
+    }
+    Ok(())
+}
 
 /// How often to look again: pages on their way through RCU or a deferred `fput` come back late.
 const TRIES: u32 = 10;
