@@ -19,7 +19,7 @@ const SHOWN: usize = 15;
 /// The column in which a part's name ends.
 const WIDTH: usize = 30;
 
-/// How often is told how far a part has come.
+/// How often the report says how far a part has come.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// The records of a run, shown as they come and kept in a file. Several threads may report, each for

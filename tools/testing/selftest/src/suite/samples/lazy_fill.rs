@@ -135,6 +135,9 @@ fn rust_mm_lazy_userfaultfd_fills_nothing(_: &Context) -> Result {
 }
 
 fn userfaultfd_fills_nothing(cx: &Context) -> Result {
+    if !Userfaultfd::new()?.offers(Mode::Stores) {
+        return Err(Stop::skip("needs CONFIG_PTE_MARKER_UFFD_WP"));
+    }
     let uffd = Userfaultfd::waiting_for_nobody()?;
     let answers = (&NO_OPS, &NO_OPS);
     let device = cx.device()?;
