@@ -2,9 +2,9 @@
 
 //! The guest's kernel log, read record by record as it grows.
 //!
-//! `/dev/kmsg` numbers its records, so that records after a certain moment can be distinguished from older
-//! ones: KUnit prints its report again at each load of the module, and an old report must
-//! not be taken for a new one.
+//! `/dev/kmsg` numbers its records, so that new records can be distinguished from old ones: KUnit
+//! prints its report again at each load of the module, and an old report must not be taken for a
+//! new one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};

@@ -194,7 +194,7 @@ mod tests {
         let tests = run_script("echo TAP version 13; echo 1..1; echo \"ok 1 $*\"");
         assert_eq!(
             tests[0].name,
-            "selftest --module rmmap.ko --param prepare=1 --param policy=1 --time-scale 10 --cycles 3 -t fork"
+            "selftest --module rmmap.ko --param prepare=1 --param policy=1 --kernel stock --time-scale 10 --cycles 3 -t fork"
         );
     }
 

@@ -92,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = flags::flag)]
     flags: Vec<flags::Word>,
 
-    /// Touch pages afterwards: read or write, then :seq, :random or :stride=N (every Nth page), then
+    /// Touch pages afterwards: read or write, then :seq, :random or :stride=N (each Nth page), then
     /// :PAGES for their number, as in write:random:100
     #[arg(long, value_name = "KIND[:ORDER][:PAGES]", value_parser = Touch::parse)]
     touch: Option<Touch>,

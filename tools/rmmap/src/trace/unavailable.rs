@@ -98,7 +98,7 @@ mod tests {
         for reason in reasons {
             let text = reason.to_string();
             assert!(!text.contains('\n'), "{text}");
-            let remedies = ["run ", "boot ", "needs CONFIG_"];
+            let remedies = ["run ", "boot ", "build it with CONFIG_"];
             assert!(remedies.iter().any(|word| text.contains(word)), "{text}");
         }
     }

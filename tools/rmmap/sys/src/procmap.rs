@@ -65,8 +65,8 @@ pub fn query(address: usize) -> Result<Vma> {
         vma_name_addr: name.as_mut_ptr().expose_provenance() as u64,
         ..Query::default()
     };
-    // SAFETY: The ioctl reads and writes a `struct procmap_query`, and at most `vma_name_size` bytes
-    // of `name`.
+    // SAFETY: The ioctl reads and writes a `struct procmap_query`, and at most `vma_name_size`
+    // bytes of `name`.
     unsafe {
         let call = Updater::<{ opcode::read_write::<Query>(b'f', 17) }, Query>::new(&mut query);
         ioctl::ioctl(&maps, call)

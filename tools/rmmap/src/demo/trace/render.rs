@@ -88,8 +88,8 @@ mod tests {
         let text = anstream::adapter::strip_str(&render(&Ok(trace()))).to_string();
         let expected = "\
 From the system call to the hook
-  do_mmap                                      seed: checks arguments and access, makes VmFlags
-   mmap_region                                 seed: checks what may still forbid it
+  do_mmap                                      seed: checks arguments and access, computes VmFlags
+   mmap_region                                 seed: last checks before anything changes
     B::mmap* [rmmap]                           seed: THE HOOK, the file's own mmap
 From the first store to the page
   __do_fault                                   calls vm_ops->fault
