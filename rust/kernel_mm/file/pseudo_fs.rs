@@ -384,9 +384,10 @@ impl<D> Drop for InternalMount<D> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the mount and its superblock are live.
         let sb = unsafe { (*self.mount.as_ptr()).mnt_sb };
-        // SAFETY: As above. One reference is the mount's, and each of the library's references to
-        // an inode has one.
-        if kernel::warn_on!(unsafe { ffi::sb_active(sb) } != 1) {
+        // One reference is the mount's, and each of the library's references to an inode has one.
+        // SAFETY: The superblock is live, as above.
+        let active = unsafe { ffi::sb_active(sb) };
+        if kernel::warn_on!(active != 1) {
             pr_err!("an inode outlives its mount: both are leaked\n");
             if let Some(ops) = self.leaked_ops.take() {
                 // SAFETY: As above. The kernel reads the pointer without a lock; both tables are

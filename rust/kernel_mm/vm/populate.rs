@@ -37,9 +37,9 @@ impl<V: VmOperations> VmFault<'_, V> {
         unsafe { ffi::current_syscall_arguments(args.as_mut_ptr()) };
         // SAFETY: As above.
         match unsafe { ffi::current_syscall() } as u32 {
-            bindings::__NR_mmap => args[3] as usize & ffi::MAP_POPULATE != 0,
+            bindings::__NR_mmap => args[3] & ffi::MAP_POPULATE != 0,
             bindings::__NR_madvise => {
-                [ffi::MADV_POPULATE_READ, ffi::MADV_POPULATE_WRITE].contains(&(args[2] as usize))
+                [ffi::MADV_POPULATE_READ, ffi::MADV_POPULATE_WRITE].contains(&args[2])
             }
             _ => false,
         }

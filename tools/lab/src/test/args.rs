@@ -31,6 +31,11 @@ pub struct Args {
     #[arg(short = 't', long = "test", value_name = "PATTERN")]
     pub patterns: Vec<String>,
 
+    /// Run the tests of the mmap path's rows on the stock kernel, in every setting: enough to record
+    /// their outcomes.
+    #[arg(long, conflicts_with_all = ["only", "kernel", "hook", "policy", "patterns"])]
+    rows: bool,
+
     /// Load, map and unload the module N times; a tenth of that in all boots of the stock kernel but
     /// the first, a fiftieth on the debug kernel.
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -89,6 +94,21 @@ pub const DEBUG_SETTINGS: &[Setting] = &[
 ];
 
 impl Args {
+    /// What `--rows` stands for, spelled out.
+    pub fn resolved(&self) -> Self {
+        if !self.rows {
+            return self.clone();
+        }
+        let groups = ["SC-", "KS-", "VM-", "DM-", "MR-", "MK-", "PO-"];
+        Self {
+            only: vec![Group::Selftest],
+            kernel: Some(KernelKind::Stock),
+            patterns: groups.map(str::to_owned).to_vec(),
+            cycles: 1,
+            ..self.clone()
+        }
+    }
+
     /// All device tests, or those that `patterns` pick, and no other group.
     pub fn device_tests(patterns: &[String], hook: Option<Hook>) -> Self {
         Self {
@@ -97,6 +117,7 @@ impl Args {
             hook,
             policy: None,
             patterns: patterns.to_vec(),
+            rows: false,
             cycles: 1,
         }
     }
@@ -113,6 +134,9 @@ impl Args {
 
     /// Whether nothing was chosen.
     pub fn is_all(&self) -> bool {
+        if self.rows {
+            return true;
+        }
         let is_every_group = self.only.is_empty() && self.wants_alone(Group::Host);
         is_every_group && self.patterns.is_empty()
     }
