@@ -78,8 +78,8 @@ impl<D> FileState<D> {
     ///
     /// `file` is open for all of `'a`, and its private data is a `FileState<D>`.
     pub(crate) unsafe fn borrow<'a>(file: *const bindings::file) -> &'a D {
-        // SAFETY: By the contract of this function it is a `FileState<D>`, which `release` frees when
-        // the file is closed. Nobody has a mutable reference to it after it was stored.
+        // SAFETY: By the contract of this function it is a `FileState<D>`, which `release` frees
+        // when the file is closed. Nobody has a mutable reference to it after it was stored.
         unsafe { &(*(*file).private_data.cast::<Self>()).data }
     }
 

@@ -3,8 +3,8 @@
 //! Memory mapping for Rust drivers: what the upstream `kernel` crate lacks to answer mmap(2) and
 //! page faults from a page cache, as safe abstractions.
 //!
-//! A driver implements [`file::ops::FileOperations`] for its files and [`vm::ops::VmOperations`] for
-//! their mappings, keeps its pages in the [`cache::address_space::AddressSpace`] of a
+//! A driver implements [`file::ops::FileOperations`] for its files and [`vm::ops::VmOperations`]
+//! for their mappings, keeps its pages in the [`cache::address_space::AddressSpace`] of a
 //! [`cache::inode::Inode`], and offers them through a [`file::miscdevice::MiscRegistration`] or as
 //! descriptors of a [`file::pseudo_fs::PseudoFs`]. None of this asks for `unsafe` in the driver.
 //!
@@ -12,12 +12,12 @@
 //!
 //! | module | mirrors | job |
 //! |---|---|---|
-//! | [`mod@file`] | fs.h, miscdevice.h, pseudo_fs.h, anon_inodes.h | files: open, mmap(2), read(2), write(2), ioctl(2) |
+//! | [`mod@file`] | fs.h, miscdevice.h, pseudo_fs.h | files: open, mmap(2), read(2), ioctl(2) |
 //! | [`vm`] | mm.h, mm_types.h | mappings: VMAs, page faults, pages put into page tables |
 //! | `file_state` | fs.h | the private data of a file, which both find |
 //! | [`cache`] | pagemap.h, filemap.c, fs.h | the pages: page cache, folios, inodes |
 //! | [`context`] | | who may take which lock |
-//! | [`capability`], [`percpu`], [`mem`], [`mod@tracepoint`] | capability.h, percpu.h, mm.h, tracepoint.h | rights, counters, sizes, events |
+//! | [`capability`], [`percpu`], [`mem`], [`mod@tracepoint`] | percpu.h, ... | small helpers |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 

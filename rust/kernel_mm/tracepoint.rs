@@ -20,8 +20,8 @@ mod sealed {
 
 /// A type that an argument of a tracepoint may have: C has one of the same name, size and values.
 ///
-/// (C's `char` has one byte, Rust's four; C's `bool` and Rust's agree, but an `int` in a C prototype
-/// would not.)
+/// (C's `char` has one byte, Rust's four; C's `bool` and Rust's agree, but an `int` in a C
+/// prototype would not.)
 #[diagnostic::on_unimplemented(
     message = "a tracepoint has no arguments of type `{Self}`",
     note = "use `u8`, `u16`, `u32` or `u64`"

@@ -138,8 +138,9 @@ impl Device {
         Ok(Arc::new(device, GFP_KERNEL)?)
     }
 
-    /// Takes `pages` off the quota, or returns `false` and changes nothing when so many are not left:
-    /// an attempt that fails must not take for a moment what another thread's page still fits into.
+    /// Takes `pages` off the quota, or returns `false` and changes nothing when so many are not
+    /// left: an attempt that fails must not take for a moment what another thread's page still fits
+    /// into.
     pub(crate) fn charge(&self, pages: usize) -> bool {
         let limit = self.limits.max_bytes / PAGE_SIZE as u64;
         add_within(&self.used, pages as u64, limit).is_ok()

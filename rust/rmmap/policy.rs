@@ -11,7 +11,7 @@
 //! | a page for a debugger (`FAULT_FLAG_REMOTE`) | the page, and no more |
 //! | populate, `VM_LOCKED`: all that follows is wanted | the largest that begins here |
 //! | `MADV_SEQUENTIAL` | the same |
-//! | one touch, or page for direct I/O, after the other, in order | they double, as readahead does ([`crate::streams`]) |
+//! | touches, or direct I/O, in order | they double, as readahead does ([`crate::streams`]) |
 //! | a write(2) of many pages | the largest that it fills |
 //! | `MADV_RANDOM`, or a touch that is none of these | the page, and no more |
 //!
@@ -23,9 +23,9 @@
 //! stream goes on behind it.
 //!
 //! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
-//! tried again smaller ([`kernel_mm::cache::insert`]), and remembered, so that the next one begins there
-//! ([`crate::reach`]). Where not even two pages are to be had together, touches in order add and
-//! map single ones, several per fault, as with policy `never`.
+//! tried again smaller ([`kernel_mm::cache::insert`]), and remembered, so that the next one begins
+//! there ([`crate::reach`]). Where not even two pages are to be had together, touches in order add
+//! and map single ones, several per fault, as with policy `never`.
 
 use crate::{
     region::Region,

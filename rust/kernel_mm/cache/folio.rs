@@ -105,7 +105,8 @@ impl Folio {
         unsafe { ffi::folio_test_uptodate(self.as_raw()) }
     }
 
-    /// Returns whether the memory of one of its pages has failed (`folio_contain_hwpoisoned_page()`).
+    /// Returns whether the memory of one of its pages has failed
+    /// (`folio_contain_hwpoisoned_page()`).
     pub fn has_hwpoisoned_page(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; its flags are atomic.
         unsafe { ffi::folio_contain_hwpoisoned_page(self.as_raw()) }
@@ -172,13 +173,13 @@ impl NewFolio {
         Some(Self(unsafe { ARef::from_raw(folio.cast()) }))
     }
 
-    /// Allocates a folio of 2^`order` pages whose bytes from `offset` on are copied from `iov`, up to
-    /// `len` of them, and whose other bytes are zero. Returns it with the number of bytes copied,
-    /// fewer than `len` when userspace's buffer ends; or `None` when there is no memory, with `iov`
-    /// as it was.
+    /// Allocates a folio of 2^`order` pages whose bytes from `offset` on are copied from `iov`, up
+    /// to `len` of them, and whose other bytes are zero. Returns it with the number of bytes
+    /// copied, fewer than `len` when userspace's buffer ends; or `None` when there is no memory,
+    /// with `iov` as it was.
     ///
-    /// Nobody else knows the folio while its bytes are copied: a page fault on userspace's buffer may
-    /// take any folio lock, and may sleep for as long as it likes.
+    /// Nobody else knows the folio while its bytes are copied: a page fault on userspace's buffer
+    /// may take any folio lock, and may sleep for as long as it likes.
     pub(crate) fn copy_from_iter(
         gfp: bindings::gfp_t,
         order: u32,

@@ -80,7 +80,8 @@ pub trait InodeData: Sized + Send + Sync + 'static {
 /// # Invariants
 ///
 /// A `&Inode<D>` points to a `struct inode` with a reference count that is not zero, made by
-/// [`PseudoFs`](crate::file::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is evicted.
+/// [`PseudoFs`](crate::file::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is
+/// evicted.
 #[repr(transparent)]
 pub struct Inode<D>(Opaque<bindings::inode>, PhantomData<D>);
 
@@ -319,8 +320,9 @@ impl<D: InodeData> InodeGuard<'_, D> {
                 whole = size >= from || self.remove_from(first);
             }
             if whole {
-                // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the rest
-                // of the last page, and unmaps what a fault on a resident page mapped meanwhile.
+                // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the
+                // rest of the last page, and unmaps what a fault on a resident page mapped
+                // meanwhile.
                 unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
             }
         });
@@ -333,8 +335,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(())
     }
 
-    /// Frees all pages from byte `first` on, the beginning of a page, with the invalidate lock held.
-    /// Returns whether no folio lies across `first`.
+    /// Frees all pages from byte `first` on, the beginning of a page, with the invalidate lock
+    /// held. Returns whether no folio lies across `first`.
     fn remove_from(&self, first: bindings::loff_t) -> bool {
         (0..SPLIT_TRIES).any(|_| {
             // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
@@ -344,7 +346,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         })
     }
 
-    /// Lets the file grow to `size` bytes, all of which were written; a smaller size changes nothing.
+    /// Lets the file grow to `size` bytes, all of which were written; a smaller size changes
+    /// nothing.
     pub(crate) fn extend(&self, size: u64) {
         if size > self.inode.mapping().size() {
             // SAFETY: The inode is locked.

@@ -109,8 +109,8 @@ impl FolioRange {
         }
     }
 
-    /// Tries no order above `order`, though there may be room for a larger folio: it was not available
-    /// last time.
+    /// Tries no order above `order`, though there may be room for a larger folio: it was not
+    /// available last time.
     pub fn with_start_order(self, order: u32) -> Self {
         Self {
             start_order: order,
@@ -218,7 +218,8 @@ impl AddressSpace {
     /// # Errors
     ///
     /// `ENXIO` when the page lies past EOF. `ENOMEM` when the quota, the memory or the memory
-    /// cgroup's limit is exhausted, even for a single page. `EINTR` when the process is being killed.
+    /// cgroup's limit is exhausted, even for a single page. `EINTR` when the process is being
+    /// killed.
     pub fn find_or_add<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
@@ -296,14 +297,14 @@ impl AddressSpace {
         added
     }
 
-    /// Fills a folio from `iov` and adds it to the hole that holds byte `pos`: the largest folio that
-    /// `room`, which may reach past EOF, and the pages that are there already leave room for. May
-    /// sleep.
+    /// Fills a folio from `iov` and adds it to the hole that holds byte `pos`: the largest folio
+    /// that `room`, which may reach past EOF, and the pages that are there already leave room for.
+    /// May sleep.
     ///
-    /// The folio is filled before others can see it. So a source that faults, be it on pages of this
-    /// very file, or that waits, blocks nobody; and the size, which grows while the folio is still
-    /// locked, never covers a byte that was not written. The part of the folio that the write does
-    /// not cover is zeroed; it lies before EOF.
+    /// The folio is filled before others can see it. So a source that faults, be it on pages of
+    /// this very file, or that waits, blocks nobody; and the size, which grows while the folio is
+    /// still locked, never covers a byte that was not written. The part of the folio that the write
+    /// does not cover is zeroed; it lies before EOF.
     ///
     /// # Errors
     ///
@@ -455,8 +456,8 @@ impl AddressSpace {
         self.first_page(first, end) < end
     }
 
-    /// Returns the first page from page `index` on that is there, or `end` when none before that is.
-    /// Does not sleep; others may add and remove pages meanwhile.
+    /// Returns the first page from page `index` on that is there, or `end` when none before that
+    /// is. Does not sleep; others may add and remove pages meanwhile.
     fn first_page(&self, index: usize, end: usize) -> usize {
         let mut at = index;
         if index >= end {

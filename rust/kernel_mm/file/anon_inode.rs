@@ -57,8 +57,8 @@ pub fn create_file<F: FileOperations>(
     let state = KBox::new(Opened::new(data).into_state::<F>(), GFP_KERNEL_ACCOUNT)?;
     let state = KBox::into_raw(state);
     let flags = (bindings::O_RDWR | bindings::O_CLOEXEC) as c_int;
-    // SAFETY: The name is a string, which is copied. The table is static and made for files with such
-    // a state, and its owner is a module that runs this code: `anon_inode_getfile()` takes the
+    // SAFETY: The name is a string, which is copied. The table is static and made for files with
+    // such a state, and its owner is a module that runs this code: `anon_inode_getfile()` takes the
     // reference that `__fput()` gives back.
     let file = from_err_ptr(unsafe {
         ffi::anon_inode_getfile(

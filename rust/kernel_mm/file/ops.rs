@@ -3,9 +3,10 @@
 //! What a driver does for its files: `struct file_operations`, beyond what upstream's
 //! [`MiscDevice`](kernel::miscdevice::MiscDevice) offers.
 //!
-//! The same implementation serves a misc device ([`crate::file::miscdevice`]), the descriptors of a pseudo file
-//! system ([`crate::file::pseudo_fs`]) and those of an anonymous inode ([`crate::file::anon_inode`]); how a file that
-//! is opened by path comes to its data is said by [`OpenMisc`] and [`OpenInode`].
+//! The same implementation serves a misc device ([`crate::file::miscdevice`]), the descriptors of a
+//! pseudo file system ([`crate::file::pseudo_fs`]) and those of an anonymous inode
+//! ([`crate::file::anon_inode`]); how a file that is opened by path comes to its data is said by
+//! [`OpenMisc`] and [`OpenInode`].
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 

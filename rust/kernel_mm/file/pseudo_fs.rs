@@ -242,8 +242,8 @@ impl<D: InodeData> PseudoFs<D> {
         }
         // SAFETY: We own a reference; this one is for the file.
         unsafe { bindings::ihold(inode.as_raw()) };
-        // SAFETY: The inode and the mount are live, the name is a string, and the table is static in
-        // a module that is held. The function takes over the inode's reference if it succeeds.
+        // SAFETY: The inode and the mount are live, the name is a string, and the table is static
+        // in a module that is held. The function takes over the inode's reference if it succeeds.
         let file = from_err_ptr(unsafe {
             bindings::alloc_file_pseudo(
                 inode.as_raw(),
@@ -313,8 +313,8 @@ impl<D> Drop for Pinned<D> {
 ///
 /// The mount must be dropped before the module is unloaded, and after all references to inodes made
 /// on it: keep it in a field of the module after theirs. Rust's types cannot ask for that, since a
-/// value may be forgotten or put into a `static`, and nothing can pin the module meanwhile: unloading
-/// drops the mount, and could not begin if the mount held the module.
+/// value may be forgotten or put into a `static`, and nothing can pin the module meanwhile:
+/// unloading drops the mount, and could not begin if the mount held the module.
 ///
 /// - A mount that is never dropped leaves its superblock on the kernel's list with operations that
 ///   are gone: the next sync(2) or reclaim after the unloading uses them.

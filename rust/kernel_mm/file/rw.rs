@@ -102,7 +102,8 @@ pub fn read_iter<T, D: InodeData>(
 /// with it: every byte before that is one of the folio's, or of a hole.
 ///
 /// Readers take no lock that keeps the size. Bytes that an append publishes after the lookup are
-/// not in what was found, and not part of what may be read; nor are those that a truncation removes.
+/// not in what was found, and not part of what may be read; nor are those that a truncation
+/// removes.
 fn look_up(mapping: &AddressSpace, index: usize) -> (Option<ARef<Folio>>, u64) {
     let before = mapping.size();
     if let Some(folio) = mapping.get_folio(index) {
@@ -146,8 +147,8 @@ pub trait WriteFolios: Quota {
 ///
 /// # Errors
 ///
-/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, `EIO` when
-/// the memory of the folio has failed, and what [`InodeData::may_resize`] says.
+/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, `EIO`
+/// when the memory of the folio has failed, and what [`InodeData::may_resize`] says.
 pub fn write_iter<T, D: InodeData>(
     inode: &Inode<D>,
     kiocb: &mut FileKiocb<'_, T>,
@@ -271,8 +272,8 @@ fn copy_into_hole<D: InodeData>(
     Ok(written.copied)
 }
 
-/// Returns `total` when read(2) or write(2) stopped after that many bytes, or `error` when it stopped
-/// before the first.
+/// Returns `total` when read(2) or write(2) stopped after that many bytes, or `error` when it
+/// stopped before the first.
 fn stopped_after(total: usize, error: Error) -> Result<usize> {
     if total > 0 {
         Ok(total)

@@ -62,12 +62,12 @@ pub(crate) unsafe trait Opener<F: FileOperations> {
 /// or mapping, and that is not between `fdget_pos()` and `fdput_pos()` of this file.
 unsafe fn file_of_call<'a>(file: *mut bindings::file) -> &'a File {
     // SAFETY: By the contract of this function the file is open. `File` asks besides for no
-    // `fdget_pos()` on it that left `f_pos_lock` out. On this thread there is none, by the contract.
-    // Another thread leaves it out in two cases (`file_needs_f_pos_lock()`). Either it had the only
-    // reference, in a descriptor table of its own: then this thread, with a descriptor or a
-    // mapping, is that thread. (pidfd_getfd(2) is the exception, as for upstream's `File::fget`.)
-    // Or the file is no regular one: then `f_pos` has no lock in C either, and `File` has no method
-    // that uses it.
+    // `fdget_pos()` on it that left `f_pos_lock` out. On this thread there is none, by the
+    // contract. Another thread leaves it out in two cases (`file_needs_f_pos_lock()`). Either it
+    // had the only reference, in a descriptor table of its own: then this thread, with a descriptor
+    // or a mapping, is that thread. (pidfd_getfd(2) is the exception, as for upstream's
+    // `File::fget`.) Or the file is no regular one: then `f_pos` has no lock in C either, and
+    // `File` has no method that uses it.
     unsafe { File::from_raw_file(file) }
 }
 

@@ -244,9 +244,9 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Answers with what `error` stands for, as `vmf_error()` does in include/linux/mm_types.h:
-    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EEXIST`, since the page is there
-    /// by now, and for `EINTR`, since the process is being killed; [`VmFault::sigbus`] for all others,
-    /// `ENXIO` past EOF among them.
+    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EEXIST`, since the page is
+    /// there by now, and for `EINTR`, since the process is being killed; [`VmFault::sigbus`] for
+    /// all others, `ENXIO` past EOF among them.
     pub fn error(self, error: Error) -> Answer<'a> {
         if error == ENOMEM {
             self.no_memory()

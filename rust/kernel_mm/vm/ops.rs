@@ -115,9 +115,9 @@ pub trait VmOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A mapping made by [`Hook::MmapPrepare`](crate::file::ops::Hook::MmapPrepare) got a VMA of its
-    /// own: this is where references are taken, and the data of the VMA is made. Not called when
-    /// the mapping merged with a neighbour.
+    /// A mapping made by [`Hook::MmapPrepare`](crate::file::ops::Hook::MmapPrepare) got a VMA of
+    /// its own: this is where references are taken, and the data of the VMA is made. Not called
+    /// when the mapping merged with a neighbour.
     ///
     /// # Errors
     ///
@@ -185,8 +185,8 @@ pub trait VmOperations: Sized + 'static {
     }
 
     /// A debugger, or `/proc/PID/mem`, wants to read or write at `address`, where
-    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::vm::vma::Pfn) VMAs. Returns the number
-    /// of bytes.
+    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::vm::vma::Pfn) VMAs. Returns the
+    /// number of bytes.
     ///
     /// # Errors
     ///

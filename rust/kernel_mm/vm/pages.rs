@@ -10,8 +10,8 @@
 //! Both are zeroed when they are made. The kernel and userspace may read and write them at the same
 //! time: the kernel's accesses are those of `READ_ONCE()` and `WRITE_ONCE()`, byte by byte, and see
 //! what they see. Words of a [`PageList`] are the kernel's atomics ([`Atomic`]), in whose memory
-//! model (LKMM) accesses of different sizes to the same bytes may meet, as they do in C: each is one
-//! instruction. (Rust's own atomics, `core::sync::atomic`, forbid it.)
+//! model (LKMM) accesses of different sizes to the same bytes may meet, as they do in C: each is
+//! one instruction. (Rust's own atomics, `core::sync::atomic`, forbid it.)
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
@@ -184,8 +184,8 @@ impl PageList {
         // SAFETY: `offset % PAGE_SIZE` is a multiple of 4 as `offset` is, so that the word lies
         // within the page.
         let word = unsafe { address.add(offset % PAGE_SIZE) }.cast();
-        // SAFETY: A page is aligned to its size, hence the word to its own; it was zeroed, and lives
-        // as long as `self`. All of the kernel's accesses to it are volatile or LKMM atomics.
+        // SAFETY: A page is aligned to its size, hence the word to its own; it was zeroed, and
+        // lives as long as `self`. All of the kernel's accesses to it are volatile or LKMM atomics.
         Ok(unsafe { Atomic::from_ptr(word) })
     }
 }

@@ -4,8 +4,9 @@
 //!
 //! A populate and `get_user_pages()` for direct I/O come with the same flags: `faultin_page()` in
 //! [`mm/gup.c`](srctree/mm/gup.c) makes `FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE` of
-//! `FOLL_UNLOCKABLE`, which both have, and `FOLL_MADV_POPULATE` is not passed on. One wants all of a
-//! range, the other maybe a single page. What tells them apart is the system call that is going on.
+//! `FOLL_UNLOCKABLE`, which both have, and `FOLL_MADV_POPULATE` is not passed on. One wants all of
+//! a range, the other maybe a single page. What tells them apart is the system call that is going
+//! on.
 
 use crate::{
     ffi,
@@ -33,7 +34,8 @@ impl<V: VmOperations> VmFault<'_, V> {
         }
         let mut args = [0; 6];
         // SAFETY: Reads the registers that the current task entered the kernel with; there is room
-        // for six arguments. Tasks that never were in userspace have zeroes there, or their maker's.
+        // for six arguments. Tasks that never were in userspace have zeroes there, or their
+        // maker's.
         unsafe { ffi::current_syscall_arguments(args.as_mut_ptr()) };
         // SAFETY: As above.
         match unsafe { ffi::current_syscall() } as u32 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What C programs read in `rmmap.h` is what Rust programs and the driver use: the C compiler is given
-//! each number, size and offset as Rust has it, and refuses when its own differs.
+//! What C programs read in `rmmap.h` is what Rust programs and the driver use: the C compiler is
+//! given each number, size and offset as Rust has it, and refuses when its own differs.
 
 #![forbid(unsafe_code)]
 

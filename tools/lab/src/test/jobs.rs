@@ -51,9 +51,12 @@ impl<'a> Jobs<'a> {
     }
 }
 
-/// What the threads share: the jobs, and the first error.
+/// The jobs, and the first error.
+type List<'a> = (Vec<(Option<usize>, State<'a>)>, Option<Error>);
+
+/// What the threads share.
 struct Shared<'a> {
-    jobs: Mutex<(Vec<(Option<usize>, State<'a>)>, Option<Error>)>,
+    jobs: Mutex<List<'a>>,
     changed: Condvar,
 }
 
@@ -97,7 +100,7 @@ impl<'a> Shared<'a> {
     }
 
     /// A job that panics does so outside of the lock; the scope passes its panic on.
-    fn lock(&self) -> MutexGuard<'_, (Vec<(Option<usize>, State<'a>)>, Option<Error>)> {
+    fn lock(&self) -> MutexGuard<'_, List<'a>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -46,7 +46,7 @@ impl Mask {
                 || (is_warned && letter == WARNED)
                 || (has_kunit && letter == TESTED)
         };
-        let bits = (0..u64::BITS).filter(|bit| new >> bit & 1 == 1);
+        let bits = (0..u64::BITS).filter(|bit| (new >> bit) & 1 == 1);
         let letters: String = bits.map(letter).filter(|new| !is_allowed(new)).collect();
         (!letters.is_empty()).then_some(letters)
     }
