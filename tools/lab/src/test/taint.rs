@@ -56,7 +56,7 @@ impl Mask {
 mod tests {
     use super::*;
 
-    const LOADED: u64 = 1 << 12 | 1 << 13;
+    const LOADED: u64 = (1 << 12) | (1 << 13);
 
     #[test]
     fn a_loaded_module_taints_nothing_that_matters() {
@@ -66,8 +66,8 @@ mod tests {
     #[test]
     fn new_bits_are_named_unless_they_are_asked_for() {
         let found = |bits, warned, kunit| Mask(bits).new_since(Mask(LOADED), warned, kunit);
-        assert_eq!(found(1 << 5 | 1 << 9, false, false), Some("BW".into()));
-        assert_eq!(found(1 << 5 | 1 << 9, true, false), Some("B".into()));
+        assert_eq!(found((1 << 5) | (1 << 9), false, false), Some("BW".into()));
+        assert_eq!(found((1 << 5) | (1 << 9), true, false), Some("B".into()));
         assert_eq!(found(1 << 18, false, false), Some("N".into()));
         assert_eq!(found(1 << 18, false, true), None);
         assert_eq!(found(1 << 16, false, false), None);

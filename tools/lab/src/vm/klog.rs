@@ -112,7 +112,7 @@ pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
 pub fn death(console: &str) -> Option<String> {
     let lines: Vec<&str> = console.lines().filter_map(kernel_text).collect();
     let is_panic = |line: &&str| line.contains("Kernel panic - not syncing");
-    let Some(panic) = lines.iter().position(|line| is_panic(line)) else {
+    let Some(panic) = lines.iter().position(is_panic) else {
         let report = lines.into_iter().find(|line| is_report(line));
         return report.map(str::to_owned);
     };
