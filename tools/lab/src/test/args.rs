@@ -132,13 +132,11 @@ impl Args {
         self.wants(group) && self.kernel.is_none() && self.hook.is_none() && self.policy.is_none()
     }
 
-    /// Whether nothing was chosen.
-    pub fn is_all(&self) -> bool {
-        if self.rows {
-            return true;
-        }
+    /// Whether the run has all tests whose outcomes are recorded, in every setting of the stock
+    /// kernel: with `--rows`, and when nothing was chosen.
+    pub fn has_all_rows(&self) -> bool {
         let is_every_group = self.only.is_empty() && self.wants_alone(Group::Host);
-        is_every_group && self.patterns.is_empty()
+        self.rows || (is_every_group && self.patterns.is_empty())
     }
 
     /// The kernels to boot.
@@ -194,7 +192,7 @@ mod tests {
     #[test]
     fn without_options_everything_runs() {
         let all = args("test");
-        assert!(all.wants_alone(Group::Host) && all.is_all());
+        assert!(all.wants_alone(Group::Host) && all.has_all_rows());
         assert_eq!(all.kernels(), [KernelKind::Stock, KernelKind::Debug]);
         assert_eq!(all.settings(KernelKind::Stock), STOCK_SETTINGS);
         assert_eq!(all.settings(KernelKind::Debug), DEBUG_SETTINGS);
@@ -204,7 +202,7 @@ mod tests {
     #[test]
     fn kunit_needs_one_boot_of_one_kernel() {
         let kunit = args("test --only kunit");
-        assert!(!kunit.wants_alone(Group::Host) && !kunit.is_all());
+        assert!(!kunit.wants_alone(Group::Host) && !kunit.has_all_rows());
         assert_eq!(kunit.kernels(), [KernelKind::Debug]);
         assert_eq!(kunit.settings(KernelKind::Debug), []);
     }
@@ -217,7 +215,7 @@ mod tests {
         assert_eq!(one.patterns, ["fork", "mlock"]);
         assert!(!args("test --kernel stock").wants_alone(Group::Host));
         assert!(args("test --only host").kernels().is_empty());
-        assert!(!args("test -t fork").is_all());
+        assert!(!args("test -t fork").has_all_rows());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Origin {
     pub kernel: String,
     /// Whether `rust/` was as in that commit.
     pub clean: bool,
-    /// Whether all tests were to run.
+    /// Whether all tests whose outcomes are recorded were to run.
     pub full: bool,
 }
 
@@ -38,7 +38,7 @@ impl Origin {
 
     /// Why nothing can be recorded of the run.
     pub fn is_fit(&self) -> Result<()> {
-        ensure!(self.full, "the last `make test` did not run all tests");
+        ensure!(self.full, "the last `make test` did not run all tests of the rows: run it without options, or with TESTS=--rows");
         ensure!(
             self.clean,
             "rust/ was not as in commit {} when `make test` began: commit, and test again",
@@ -48,7 +48,7 @@ impl Origin {
     }
 }
 
-/// Writes that of the run that begins, which runs all tests if `full`. A checkout without git has
+/// Writes that of the run that begins, which has all tests of the rows if `full`. A checkout without git has
 /// none.
 pub fn write(project: &Project, full: bool) -> Result<()> {
     let path = project.build(FILE);

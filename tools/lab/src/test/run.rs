@@ -85,7 +85,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         let ready = build::ready(project, &steps)?;
         stock = Some((target(ready, STOCK_APPEND), steps));
     }
-    origin::write(project, args.is_all())?;
+    origin::write(project, args.has_all_rows())?;
 
     let has_debug = args.kernels().contains(&KernelKind::Debug);
     let debug_ready = match &stock {
