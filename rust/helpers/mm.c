@@ -5,7 +5,7 @@
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
 
-/* Values that bindgen does not see; rust/kernel_mm/ffi.rs repeats them. */
+/* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
 static_assert(VM_LOCKED == 1UL << 13);
 static_assert(VM_SEQ_READ == 1UL << 15);
 static_assert(VM_RAND_READ == 1UL << 16);

@@ -4,9 +4,6 @@
 #include <linux/pagemap.h>
 #include <linux/uio.h>
 
-/* A value that bindgen does not see; rust/kernel_mm/ffi.rs repeats it. */
-static_assert((__force unsigned int)XA_PRESENT == 8);
-
 __rust_helper gfp_t rust_helper_mapping_gfp_mask(struct address_space *mapping)
 {
 	return mapping_gfp_mask(mapping);

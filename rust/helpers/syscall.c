@@ -4,7 +4,7 @@
 #include <linux/mman.h>
 #include <asm/syscall.h>
 
-/* Values that bindgen does not see; rust/kernel_mm/ffi.rs repeats them. */
+/* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
 static_assert(MADV_POPULATE_READ == 22);
 static_assert(MADV_POPULATE_WRITE == 23);
 

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/capability.h`](srctree/include/linux/capability.h)
 
-use kernel::bindings;
+use crate::bindings;
 
 /// A capability, as in `include/uapi/linux/capability.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

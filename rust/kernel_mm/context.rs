@@ -8,13 +8,12 @@
 //! an inode locked must not hold the invalidate lock, which truncation takes. Types say both:
 //!
 //! - An inode is locked with an [`Unlocked`], which the operations of files get that are called
-//!   without any of these locks, and which an [`InodeGuard`](crate::cache::inode::InodeGuard)
-//! borrows, so
-//!   that nobody locks a second inode, or the same one again.
+//!   without any of these locks, and which an [`InodeGuard`](crate::mm::cache::inode::InodeGuard)
+//!   borrows, so that nobody locks a second inode, or the same one again.
 //! - The invalidate lock is taken shared by a page fault
-//!   ([`VmFault::invalidate_lock_shared`](crate::vm::fault::VmFault::invalidate_lock_shared)).
+//!   ([`VmFault::invalidate_lock_shared`](crate::mm::vm::fault::VmFault::invalidate_lock_shared)).
 
-use kernel::types::NotThreadSafe;
+use crate::types::NotThreadSafe;
 
 /// Shows that this thread holds none of the locks that a mapping needs: no inode's, no mmap lock or
 /// VMA's lock, no invalidate lock, no folio's.

@@ -3,20 +3,20 @@
 //! The private data of a file: the driver's data, and the inode that the file maps.
 //!
 //! Mappings find the data of their file here, whatever made the file: that is why this stands below
-//! both [`crate::vm`] and [`crate::file`].
+//! both [`crate::mm::vm`] and [`crate::mm::file`].
 
-use crate::cache::inode::{
-    self,
-    Inode,
-    InodeData, //
+use crate::{
+    bindings,
+    mm::cache::inode::{
+        self,
+        Inode,
+        InodeData, //
+    },
+    sync::aref::ARef, //
 };
 use core::{
     any::TypeId,
     ops::Deref, //
-};
-use kernel::{
-    bindings,
-    sync::aref::ARef, //
 };
 
 /// An inode reference without the type of the inode's data.

@@ -21,19 +21,45 @@
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
-pub mod cache;
-pub mod capability;
-pub mod context;
-mod ffi;
-pub mod file;
-mod file_state;
+mod bindings;
+
+// The root and `mm` have what those of the `kernel` crate have, so that a file that says
+// `crate::page` or `crate::mm::virt` compiles in either tree.
+pub(crate) use kernel::*;
+
+/// `rust/kernel/mm.rs`, with the modules of this crate.
+#[doc(hidden)]
+#[path = "."]
+pub mod mm {
+    pub(crate) use kernel::mm::*;
+
+    pub mod cache;
+    pub mod capability;
+    pub mod context;
+    pub mod file;
+    pub(crate) mod file_state;
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub mod kunit;
+    pub mod mem;
+    pub mod percpu;
+    pub(crate) mod sched;
+    pub mod tracepoint;
+    pub(crate) mod values;
+    pub mod vm;
+}
+
 #[cfg(CONFIG_KUNIT = "y")]
-pub mod kunit;
-pub mod mem;
-pub mod percpu;
-mod sched;
-pub mod tracepoint;
-pub mod vm;
+pub use mm::kunit;
+pub use mm::{
+    cache,
+    capability,
+    context,
+    file,
+    mem,
+    percpu,
+    tracepoint,
+    vm, //
+};
 
 /// What `pr_*!` in this crate print before a message; the macros look it up in the crate's root.
 const __LOG_PREFIX: &[u8] = b"kernel_mm\0";

@@ -9,25 +9,25 @@
 //! C source: [`lib/kunit/user_alloc.c`](srctree/lib/kunit/user_alloc.c)
 
 use crate::{
-    cache::{
-        address_space::{
-            AddressSpace,
-            InvalidateShared, //
-        },
-        inode::{
-            Inode,
-            InodeData,
-            InodeGuard, //
-        }, //
-    },
-    ffi, //
-};
-use kernel::{
     bindings,
     current,
     error::to_result,
     fs::File,
-    mm::virt::VmaRef,
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                InvalidateShared, //
+            },
+            inode::{
+                Inode,
+                InodeData,
+                InodeGuard, //
+            }, //
+        },
+        values,
+        virt::VmaRef, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     types::NotThreadSafe,
@@ -80,9 +80,9 @@ impl UserMapping {
         // SAFETY: Gives this kernel thread an address space, unless it has one.
         to_result(unsafe { bindings::kunit_attach_mm() })?;
         let flags = match share {
-            Share::Shared => ffi::MAP_SHARED,
-            Share::Private => ffi::MAP_PRIVATE,
-            Share::SharedPopulate => ffi::MAP_SHARED | ffi::MAP_POPULATE,
+            Share::Shared => bindings::MAP_SHARED,
+            Share::Private => bindings::MAP_PRIVATE,
+            Share::SharedPopulate => bindings::MAP_SHARED | bindings::MAP_POPULATE,
         };
         let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
         let offset = pgoff.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
@@ -92,12 +92,12 @@ impl UserMapping {
                 file.as_ptr(),
                 0,
                 len,
-                ffi::PROT_READ | ffi::PROT_WRITE,
-                flags,
+                (bindings::PROT_READ | bindings::PROT_WRITE) as usize,
+                flags as usize,
                 offset,
             )
         };
-        let addr = ffi::from_err_value(addr)?;
+        let addr = values::from_err_value(addr)?;
         // INVARIANT: Just mapped.
         Ok(Self {
             addr,

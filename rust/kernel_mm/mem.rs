@@ -4,11 +4,13 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use crate::ffi;
-use kernel::page::PAGE_SIZE;
+use crate::{
+    bindings,
+    page::PAGE_SIZE, //
+};
 
 /// Returns the memory that the kernel manages, in bytes (`totalram_pages()`).
 pub fn total_ram_bytes() -> u64 {
     // SAFETY: Reads a counter.
-    unsafe { ffi::totalram_pages() as u64 * PAGE_SIZE as u64 }
+    unsafe { bindings::totalram_pages() as u64 * PAGE_SIZE as u64 }
 }

@@ -4,13 +4,12 @@
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
-use crate::ffi;
-use core::ptr::NonNull;
-use kernel::{
+use crate::{
     bindings,
     cpu::nr_cpu_ids,
     prelude::*, //
 };
+use core::ptr::NonNull;
 
 /// `N` counters, each kept once per CPU.
 ///
@@ -29,7 +28,7 @@ unsafe impl<const N: usize> Send for PerCpuCounters<N> {}
 unsafe impl<const N: usize> Sync for PerCpuCounters<N> {}
 
 /// The largest number of counters: `PCPU_MIN_UNIT_SIZE` is what every per-CPU allocation may have.
-const MAX: usize = ffi::PCPU_MIN_UNIT_SIZE / size_of::<u64>();
+const MAX: usize = bindings::PCPU_MIN_UNIT_SIZE / size_of::<u64>();
 
 impl<const N: usize> PerCpuCounters<N> {
     /// The number of counters, `N`. More than a per-CPU allocation may hold do not compile.
@@ -46,7 +45,8 @@ impl<const N: usize> PerCpuCounters<N> {
     pub fn new() -> Result<Self> {
         // SAFETY: `LEN` times eight is at most `PCPU_MIN_UNIT_SIZE`: the product does not overflow,
         // and pcpu_alloc_noprof() accepts the size. The answer is null when there is no memory.
-        let counters = NonNull::new(unsafe { ffi::alloc_percpu_u64(Self::LEN) }).ok_or(ENOMEM)?;
+        let counters = unsafe { bindings::alloc_percpu_u64(Self::LEN) };
+        let counters = NonNull::new(counters).ok_or(ENOMEM)?;
         // INVARIANT: `LEN` is `N`, and pcpu_alloc_noprof() clears the memory of each possible CPU.
         Ok(Self { counters })
     }
@@ -57,7 +57,7 @@ impl<const N: usize> PerCpuCounters<N> {
         if index < N {
             // SAFETY: By the type invariants, and since `index` was just checked, this is the
             // per-CPU address of a `u64`.
-            unsafe { ffi::this_cpu_add_u64(self.counters.as_ptr().wrapping_add(index), n) };
+            unsafe { bindings::this_cpu_add_u64(self.counters.as_ptr().wrapping_add(index), n) };
         }
     }
 
@@ -69,13 +69,13 @@ impl<const N: usize> PerCpuCounters<N> {
         let mut sum = 0u64;
         for cpu in 0..nr_cpu_ids() {
             // SAFETY: cpu_possible() takes any number below `nr_cpu_ids`.
-            if !unsafe { ffi::cpu_possible(cpu) } {
+            if !unsafe { bindings::cpu_possible(cpu) } {
                 continue;
             }
             let counter = self.counters.as_ptr().wrapping_add(index);
             // SAFETY: By the type invariants, and since `index` was checked, this is the per-CPU
             // address of a `u64`; the CPU is possible, and so has a copy.
-            let counter = unsafe { ffi::per_cpu_ptr_u64(counter, cpu) };
+            let counter = unsafe { bindings::per_cpu_ptr_u64(counter, cpu) };
             // SAFETY: The address is valid for reads; the word may change meanwhile, which a
             // volatile read of one word stands as well as C's `READ_ONCE()` does.
             sum = sum.wrapping_add(unsafe { counter.read_volatile() });

@@ -4,17 +4,17 @@
 //!
 //! C header: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h)
 
-use crate::ffi;
+use crate::bindings;
 
 /// Returns whether the current task is being killed, so that a long operation should end.
 pub(crate) fn fatal_signal_pending() -> bool {
     // SAFETY: Asks about the current task.
-    unsafe { ffi::fatal_signal_pending() }
+    unsafe { bindings::fatal_signal_pending() }
 }
 
 /// Lets other tasks run when it is time. The caller holds no spinlock and no RCU read lock.
 pub(crate) fn cond_resched() {
     // SAFETY: `cond_resched()` has no requirement but that the caller may sleep; one that may not
     // gets a warning from `CONFIG_DEBUG_ATOMIC_SLEEP`, and on other kernels a late grace period.
-    unsafe { ffi::cond_resched() };
+    unsafe { bindings::cond_resched() };
 }

@@ -69,7 +69,7 @@ macro_rules! tracepoints {
         $(#[$meta])*
         #[inline(always)]
         $vis fn $name(arguments: impl FnOnce() -> ($(::core::primitive::$ty,)*)) {
-            $(const _: () = $crate::tracepoint::check_argument::<::core::primitive::$ty>();)*
+            $(const _: () = $crate::mm::tracepoint::check_argument::<::core::primitive::$ty>();)*
             #[cfg(CONFIG_TRACEPOINTS)]
             ::kernel::macros::paste! {
                 unsafe extern "C" {

@@ -8,28 +8,24 @@
 //! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.
 //!
 //! Lock order: inode lock, mmap lock, invalidate lock, folio lock; see
-//! [`context`](crate::context).
+//! [`context`](crate::mm::context).
 //!
 //! C header: [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h); C source:
 //! [`mm/filemap.c`](srctree/mm/filemap.c)
 //!
-//! [`InodeGuard`]: crate::cache::inode::InodeGuard
+//! [`InodeGuard`]: crate::mm::cache::inode::InodeGuard
 
 use crate::{
-    cache::folio::{
-        gfp_of,
-        Folio,
-        LockedFolio,
-        NewFolio, //
-    },
-    ffi, //
-};
-use core::ptr::NonNull;
-use kernel::{
     bindings,
     error::{
         from_err_ptr,
         to_result, //
+    },
+    mm::cache::folio::{
+        gfp_of,
+        Folio,
+        LockedFolio,
+        NewFolio, //
     },
     prelude::*,
     sync::aref::ARef,
@@ -38,6 +34,7 @@ use kernel::{
         Opaque, //
     }, //
 };
+use core::ptr::NonNull;
 
 /// The page cache of a file.
 ///
@@ -102,7 +99,7 @@ impl AddressSpace {
     /// Returns the size of the file in bytes.
     pub fn size(&self) -> u64 {
         // SAFETY: The page cache is valid and so is its inode.
-        let size = unsafe { ffi::i_size_read((*self.as_raw()).host) };
+        let size = unsafe { bindings::i_size_read((*self.as_raw()).host) };
         // A file's size is never negative.
         size as u64
     }
@@ -110,7 +107,7 @@ impl AddressSpace {
     /// Returns the number of pages that the file's size spans, the last of them maybe in part.
     pub fn size_pages(&self) -> usize {
         // No overflow: the size is below 2^63, so the result is below 2^51.
-        self.size().div_ceil(kernel::page::PAGE_SIZE as u64) as usize
+        self.size().div_ceil(crate::page::PAGE_SIZE as u64) as usize
     }
 
     /// Finds the folio that holds page `index` without locking it, or returns `None`.
@@ -118,7 +115,8 @@ impl AddressSpace {
     /// The folio may be truncated at any time. Does not sleep.
     pub fn get_folio(&self, index: usize) -> Option<ARef<Folio>> {
         // SAFETY: The page cache is valid.
-        let folio = from_err_ptr(unsafe { ffi::filemap_get_folio(self.as_raw(), index) }).ok()?;
+        let folio = unsafe { bindings::filemap_get_folio(self.as_raw(), index) };
+        let folio = from_err_ptr(folio).ok()?;
         // SAFETY: `filemap_get_folio()` returned a folio and took a reference for us.
         Some(unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) })
     }
@@ -126,7 +124,7 @@ impl AddressSpace {
     /// Returns whether a folio would reach past EOF if that were at byte `end`: whether one holds
     /// the page before as well as the page after.
     pub(crate) fn has_folio_across(&self, end: u64) -> bool {
-        let after = end.div_ceil(kernel::page::PAGE_SIZE as u64) as usize;
+        let after = end.div_ceil(crate::page::PAGE_SIZE as u64) as usize;
         match (after.checked_sub(1), self.lock_folio(after)) {
             (Some(before), Some(folio)) => folio.contains(before),
             _ => false,
@@ -136,7 +134,8 @@ impl AddressSpace {
     /// Finds and locks the folio that holds page `index`, or returns `None`. May sleep.
     pub fn lock_folio(&self, index: usize) -> Option<LockedFolio<'_>> {
         // SAFETY: The page cache is valid.
-        let folio = from_err_ptr(unsafe { ffi::filemap_lock_folio(self.as_raw(), index) }).ok()?;
+        let folio = unsafe { bindings::filemap_lock_folio(self.as_raw(), index) };
+        let folio = from_err_ptr(folio).ok()?;
         // SAFETY: `filemap_lock_folio()` returned a folio and took a reference for us.
         let folio = unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) };
         // SAFETY: It also locked the folio for us.
@@ -202,7 +201,7 @@ impl AddressSpace {
         }
         // SAFETY: The folio is valid and nobody else knows it. Setting the flag before the folio
         // can be seen costs no lock; `noop_dirty_folio()` would do the same and no more.
-        unsafe { ffi::folio_set_dirty(folio.as_raw()) };
+        unsafe { bindings::folio_set_dirty(folio.as_raw()) };
         // A cgroup at its limit reclaims for what it is charged with, but not for a large folio.
         let gfp = gfp_of(self.gfp(), folio.order());
         // SAFETY: Both are valid, the folio is in no page cache, and truncation is held off.
@@ -230,10 +229,10 @@ impl AddressSpace {
 
     /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.
     ///
-    /// Page faults alone do so: see [`context`](crate::context).
+    /// Page faults alone do so: see [`context`](crate::mm::context).
     pub(crate) fn invalidate_lock_shared(&self) -> InvalidateShared<'_> {
         // SAFETY: The page cache is valid.
-        unsafe { ffi::filemap_invalidate_lock_shared(self.as_raw()) };
+        unsafe { bindings::filemap_invalidate_lock_shared(self.as_raw()) };
         // INVARIANT: Just locked.
         InvalidateShared {
             mapping: self,
@@ -244,7 +243,7 @@ impl AddressSpace {
     /// Takes the invalidate lock exclusively: nobody adds pages by a fault. May sleep.
     pub(crate) fn invalidate_lock(&self) -> InvalidateExclusive<'_> {
         // SAFETY: The page cache is valid.
-        unsafe { ffi::filemap_invalidate_lock(self.as_raw()) };
+        unsafe { bindings::filemap_invalidate_lock(self.as_raw()) };
         // INVARIANT: Just locked.
         InvalidateExclusive {
             mapping: self,
@@ -255,12 +254,12 @@ impl AddressSpace {
     /// Returns the order of the largest folios that the page cache takes.
     pub fn max_order(&self) -> u32 {
         // SAFETY: The page cache is valid.
-        unsafe { ffi::mapping_max_folio_order(self.as_raw()) }
+        unsafe { bindings::mapping_max_folio_order(self.as_raw()) }
     }
 
     pub(crate) fn gfp(&self) -> bindings::gfp_t {
         // SAFETY: The page cache is valid.
-        unsafe { ffi::mapping_gfp_mask(self.as_raw()) }
+        unsafe { bindings::mapping_gfp_mask(self.as_raw()) }
     }
 }
 
@@ -285,7 +284,7 @@ unsafe impl<'m> TruncateGuard<'m> for InvalidateShared<'m> {
 impl Drop for InvalidateShared<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this thread holds the lock.
-        unsafe { ffi::filemap_invalidate_unlock_shared(self.mapping.as_raw()) };
+        unsafe { bindings::filemap_invalidate_unlock_shared(self.mapping.as_raw()) };
     }
 }
 
@@ -311,6 +310,6 @@ impl InvalidateExclusive<'_> {
 impl Drop for InvalidateExclusive<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this thread holds the lock.
-        unsafe { ffi::filemap_invalidate_unlock(self.mapping.as_raw()) };
+        unsafe { bindings::filemap_invalidate_unlock(self.mapping.as_raw()) };
     }
 }

@@ -15,23 +15,18 @@
 //! lock. With a reference to a locked one somebody could copy its contents to a buffer that is a
 //! mapping of this very folio, and the page fault would wait for the lock for ever.
 //!
-//! [`AddressSpace::add_folio`]: crate::cache::address_space::AddressSpace::add_folio
+//! [`AddressSpace::add_folio`]: crate::mm::cache::address_space::AddressSpace::add_folio
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
 //! [`include/linux/pagemap.h`](srctree/include/linux/pagemap.h)
 
-use crate::ffi;
-use core::{
-    marker::PhantomData,
-    mem::ManuallyDrop,
-    ptr::NonNull, //
-};
-use kernel::{
+use crate::{
     bindings,
     iov::{
         IovIterDest,
         IovIterSource, //
     },
+    mm::values,
     prelude::*,
     sync::aref::{
         ARef,
@@ -41,6 +36,11 @@ use kernel::{
         NotThreadSafe,
         Opaque, //
     }, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::NonNull, //
 };
 
 /// A folio: 2^order contiguous pages with one reference count, one lock and one set of flags.
@@ -64,12 +64,12 @@ unsafe impl Sync for Folio {}
 unsafe impl AlwaysRefCounted for Folio {
     fn inc_ref(&self) {
         // SAFETY: By the type invariants the reference count is not zero.
-        unsafe { ffi::folio_get(self.as_raw()) };
+        unsafe { bindings::folio_get(self.as_raw()) };
     }
 
     unsafe fn dec_ref(obj: NonNull<Self>) {
         // SAFETY: The caller gives up a reference that it owns.
-        unsafe { ffi::folio_put(obj.cast().as_ptr()) };
+        unsafe { bindings::folio_put(obj.cast().as_ptr()) };
     }
 }
 
@@ -84,13 +84,13 @@ impl Folio {
         // SAFETY: By the type invariants a reference is held. A folio is split with its reference
         // count frozen at what the page cache and the splitter hold (`folio_ref_freeze()` in
         // mm/huge_memory.c), which fails while there is one more: its size stays as it is.
-        unsafe { ffi::folio_size(self.as_raw()) }
+        unsafe { bindings::folio_size(self.as_raw()) }
     }
 
     /// Returns the order of the folio: it has 2^order pages.
     pub fn order(&self) -> u32 {
         // SAFETY: As in `size`.
-        unsafe { ffi::folio_order(self.as_raw()) }
+        unsafe { bindings::folio_order(self.as_raw()) }
     }
 
     /// Returns the number of pages of the folio.
@@ -102,14 +102,14 @@ impl Folio {
     pub fn is_uptodate(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; the test is atomic and orders later
         // reads of the contents behind it.
-        unsafe { ffi::folio_test_uptodate(self.as_raw()) }
+        unsafe { bindings::folio_test_uptodate(self.as_raw()) }
     }
 
     /// Returns whether the memory of one of its pages has failed
     /// (`folio_contain_hwpoisoned_page()`).
     pub fn has_hwpoisoned_page(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; its flags are atomic.
-        unsafe { ffi::folio_contain_hwpoisoned_page(self.as_raw()) }
+        unsafe { bindings::folio_contain_hwpoisoned_page(self.as_raw()) }
     }
 
     /// Returns whether page `index` of its file is lost: its memory has failed, or it stands for a
@@ -117,9 +117,9 @@ impl Folio {
     pub fn is_lost(&self, index: usize) -> bool {
         // SAFETY: By the type invariants the folio is valid; the function takes `index` modulo the
         // folio's pages, so that the page exists.
-        let page = unsafe { ffi::folio_file_page(self.as_raw(), index) };
+        let page = unsafe { bindings::folio_file_page(self.as_raw(), index) };
         // SAFETY: The page lives as long as the folio.
-        !self.is_uptodate() || unsafe { ffi::is_page_hwpoison(page) }
+        !self.is_uptodate() || unsafe { bindings::is_page_hwpoison(page) }
     }
 
     /// Copies `len` bytes from `offset` (both in bytes, within the folio) to `iov`.
@@ -131,7 +131,7 @@ impl Folio {
         let offset = offset.min(size);
         let len = len.min(size - offset);
         // SAFETY: The range was just clipped to the folio, `iov` is a valid destination.
-        unsafe { ffi::copy_folio_to_iter(self.as_raw(), offset, len, iov.as_raw()) }
+        unsafe { bindings::copy_folio_to_iter(self.as_raw(), offset, len, iov.as_raw()) }
     }
 }
 
@@ -152,7 +152,8 @@ pub(crate) fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
     if order == 0 {
         gfp
     } else {
-        (gfp | ffi::GFP_SOFT | ffi::GFP_NOMEMALLOC) & !(ffi::GFP_RECLAIM | ffi::GFP_RETRY_MAYFAIL)
+        (gfp | values::GFP_SOFT | bindings::__GFP_NOMEMALLOC)
+            & !(bindings::__GFP_RECLAIM | bindings::__GFP_RETRY_MAYFAIL)
     }
 }
 
@@ -164,10 +165,11 @@ impl NewFolio {
     pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
         // SAFETY: The flags are those of an `address_space` or `GFP_KERNEL`, the order is one that
         // the page cache takes: at most `MAX_PAGECACHE_ORDER`. Without memory the answer is null.
-        let ptr = unsafe { ffi::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
+        let ptr =
+            unsafe { bindings::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
         let folio = NonNull::new(ptr)?;
         // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
-        unsafe { ffi::__folio_mark_uptodate(ptr) };
+        unsafe { bindings::__folio_mark_uptodate(ptr) };
         // INVARIANT: The folio is fresh and zeroed.
         // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
         Some(Self(unsafe { ARef::from_raw(folio.cast()) }))
@@ -188,7 +190,7 @@ impl NewFolio {
         iov: &mut IovIterSource<'_>,
     ) -> Option<(Self, usize)> {
         // SAFETY: Any flags and any order are fine; without memory the answer is null.
-        let ptr = unsafe { ffi::folio_alloc(gfp_of(gfp, order), order) };
+        let ptr = unsafe { bindings::folio_alloc(gfp_of(gfp, order), order) };
         let folio = NonNull::new(ptr)?;
         // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
         let folio: ARef<Folio> = unsafe { ARef::from_raw(folio.cast()) };
@@ -196,11 +198,11 @@ impl NewFolio {
         let offset = offset.min(size);
         let len = len.min(size - offset);
         // SAFETY: The range was just clipped to the folio, `iov` is a valid source.
-        let copied = unsafe { ffi::copy_folio_from_iter(ptr, offset, len, iov.as_raw()) };
+        let copied = unsafe { bindings::copy_folio_from_iter(ptr, offset, len, iov.as_raw()) };
         // SAFETY: Both ranges lie within the folio: `copied` is at most `len`.
-        unsafe { ffi::folio_zero_segments(ptr, 0, offset, offset + copied, size) };
+        unsafe { bindings::folio_zero_segments(ptr, 0, offset, offset + copied, size) };
         // SAFETY: Every byte was just copied or zeroed, and nobody else sees the folio yet.
-        unsafe { ffi::__folio_mark_uptodate(ptr) };
+        unsafe { bindings::__folio_mark_uptodate(ptr) };
         // INVARIANT: The folio is fresh, and its contents are initialised.
         Some((Self(folio), copied))
     }
@@ -249,7 +251,7 @@ impl ZeroPage {
     pub(crate) fn into_page(self) -> *mut bindings::page {
         let folio = ManuallyDrop::new(self.0);
         // SAFETY: A reference is held; every folio has a first page.
-        unsafe { ffi::folio_page0(folio.as_raw()) }
+        unsafe { bindings::folio_page0(folio.as_raw()) }
     }
 }
 
@@ -294,7 +296,7 @@ impl<'a> LockedFolio<'a> {
     /// Locks a folio. May sleep.
     pub fn lock(folio: &'a Folio) -> Self {
         // SAFETY: By the type invariants of `Folio` a reference is held.
-        unsafe { ffi::folio_lock(folio.as_raw()) };
+        unsafe { bindings::folio_lock(folio.as_raw()) };
         // SAFETY: Just locked. `folio_lock()` waits for every other owner of the lock; a folio
         // whose lock is not yet in use is a `NewFolio`, to which there is no reference.
         unsafe { Self::from_locked(ARef::from(folio)) }
@@ -343,7 +345,7 @@ impl<'a> LockedFolio<'a> {
     /// Returns whether the folio holds page `index` of its file.
     pub fn contains(&self, index: usize) -> bool {
         // SAFETY: The lock keeps `folio->index` as it is.
-        unsafe { ffi::folio_contains(self.as_raw(), index) }
+        unsafe { bindings::folio_contains(self.as_raw(), index) }
     }
 
     /// Returns the page of its file behind its last, given one of its pages, `index`.
@@ -383,7 +385,7 @@ impl<'a> LockedFolio<'a> {
             bindings::copy_folio_from_iter_atomic(self.as_raw(), offset, len, iov.as_raw())
         };
         // SAFETY: The reference that is held keeps the folio.
-        unsafe { ffi::flush_dcache_folio(self.as_raw()) };
+        unsafe { bindings::flush_dcache_folio(self.as_raw()) };
         // SAFETY: As above; the lock keeps the folio in its page cache, as the function asks.
         unsafe { bindings::folio_mark_dirty(self.as_raw()) };
         copied

@@ -12,30 +12,24 @@
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h); the model is
 //! [`mm/secretmem.c`](srctree/mm/secretmem.c)
 //!
-//! [`ARef<Inode<D>>`]: kernel::sync::aref::ARef
-//! [`PseudoFs`]: crate::file::pseudo_fs::PseudoFs
+//! [`ARef<Inode<D>>`]: crate::sync::aref::ARef
+//! [`PseudoFs`]: crate::mm::file::pseudo_fs::PseudoFs
 
 use crate::{
-    cache::{
-        address_space::{
-            AddressSpace,
-            TruncateGuard, //
-        },
-        poison, //
-    },
-    context::Unlocked,
-    ffi, //
-};
-use core::{
-    marker::PhantomData,
-    ops::Deref,
-    ptr::NonNull, //
-};
-use kernel::{
     bindings,
     error::{
         from_result,
         to_result, //
+    },
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                TruncateGuard, //
+            },
+            poison, //
+        },
+        context::Unlocked, //
     },
     page::PAGE_SIZE,
     prelude::*,
@@ -44,6 +38,11 @@ use kernel::{
         NotThreadSafe,
         Opaque, //
     }, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref,
+    ptr::NonNull, //
 };
 
 /// What a driver keeps with each of its inodes, and what it is asked and told about them.
@@ -73,14 +72,14 @@ pub trait InodeData: Sized + Send + Sync + 'static {
     }
 }
 
-/// An inode of a [`PseudoFs`](crate::file::pseudo_fs::PseudoFs) with data of type `D`.
+/// An inode of a [`PseudoFs`](crate::mm::file::pseudo_fs::PseudoFs) with data of type `D`.
 ///
 /// It derefs to its data.
 ///
 /// # Invariants
 ///
 /// A `&Inode<D>` points to a `struct inode` with a reference count that is not zero, made by
-/// [`PseudoFs`](crate::file::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is
+/// [`PseudoFs`](crate::mm::file::pseudo_fs::PseudoFs), whose `i_private` is a `KBox<D>` until it is
 /// evicted.
 #[repr(transparent)]
 pub struct Inode<D>(Opaque<bindings::inode>, PhantomData<D>);
@@ -113,7 +112,7 @@ pub(crate) unsafe fn hold(inode: *mut bindings::inode) {
     // SAFETY: By the contract of this function.
     unsafe { bindings::ihold(inode) };
     // SAFETY: As above; the count of a live superblock is not zero.
-    unsafe { ffi::sb_hold_active((*inode).i_sb) };
+    unsafe { bindings::sb_hold_active((*inode).i_sb) };
 }
 
 /// Gives back what [`hold`] took. May sleep.
@@ -194,7 +193,7 @@ impl<D: InodeData> Inode<D> {
     /// Takes the inode's lock (`i_rwsem`), as writers and truncation do. May sleep.
     ///
     /// It is for operations of files, which show by `unlocked` that they hold nothing that has to
-    /// be taken after it. See [`context`](crate::context).
+    /// be taken after it. See [`context`](crate::mm::context).
     pub fn lock<'a>(&'a self, unlocked: &'a mut Unlocked) -> InodeGuard<'a, D> {
         // That it is there says what is to be known.
         let _ = unlocked;
@@ -204,7 +203,7 @@ impl<D: InodeData> Inode<D> {
     /// As [`Inode::lock`], where the library knows that no such lock is held.
     pub(crate) fn lock_now(&self) -> InodeGuard<'_, D> {
         // SAFETY: The inode is valid.
-        unsafe { ffi::inode_lock(self.as_raw()) };
+        unsafe { bindings::inode_lock(self.as_raw()) };
         // INVARIANT: Just locked.
         InodeGuard {
             inode: self,
@@ -351,7 +350,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
     pub(crate) fn extend(&self, size: u64) {
         if size > self.inode.mapping().size() {
             // SAFETY: The inode is locked.
-            unsafe { ffi::i_size_write(self.inode.as_raw(), size as bindings::loff_t) };
+            unsafe { bindings::i_size_write(self.inode.as_raw(), size as bindings::loff_t) };
         }
     }
 
@@ -419,6 +418,6 @@ unsafe impl<'m, D: InodeData> TruncateGuard<'m> for InodeGuard<'m, D> {
 impl<D: InodeData> Drop for InodeGuard<'_, D> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this thread holds the lock.
-        unsafe { ffi::inode_unlock(self.inode.as_raw()) };
+        unsafe { bindings::inode_unlock(self.inode.as_raw()) };
     }
 }

@@ -8,31 +8,30 @@
 //! which also looks for pages in the way before it allocates.
 
 use crate::{
-    cache::{
-        address_space::{
-            AddressSpace,
-            TruncateGuard, //
-        },
-        folio::{
-            LockedFolio,
-            NewFolio, //
-        },
-        inode::{
-            InodeData,
-            InodeGuard, //
-        }, //
-    },
-    ffi,
-    sched::fatal_signal_pending, //
-};
-use core::ops::Range;
-use kernel::{
     bindings,
     iov::IovIterSource,
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                TruncateGuard, //
+            },
+            folio::{
+                LockedFolio,
+                NewFolio, //
+            },
+            inode::{
+                InodeData,
+                InodeGuard, //
+            }, //
+        },
+        sched::fatal_signal_pending, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     sync::rcu, //
 };
+use core::ops::Range;
 
 /// What limits the number of pages that a driver's files may have.
 pub trait Quota {
@@ -470,7 +469,7 @@ impl AddressSpace {
                 &raw mut (*self.as_raw()).i_pages,
                 &mut at,
                 end - 1,
-                ffi::XA_PRESENT,
+                bindings::XA_PRESENT,
             )
         };
         if found.is_null() {

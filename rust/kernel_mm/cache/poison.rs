@@ -18,19 +18,18 @@
 //! [`mm/shmem.c`](srctree/mm/shmem.c)
 
 use crate::{
-    cache::folio::{
-        Folio,
-        LockedFolio, //
-    },
-    ffi, //
-};
-use core::ptr::NonNull;
-use kernel::{
     bindings,
     error::{
         from_err_ptr,
         from_result,
         to_result, //
+    },
+    mm::{
+        cache::folio::{
+            Folio,
+            LockedFolio, //
+        },
+        values, //
     },
     prelude::*,
     sync::{
@@ -38,6 +37,7 @@ use kernel::{
         rcu, //
     }, //
 };
+use core::ptr::NonNull;
 
 /// `address_space_operations.error_remove_folio`: puts a page that is not up to date in the place
 /// of `folio`. May sleep.
@@ -52,7 +52,7 @@ pub(crate) unsafe extern "C" fn error_remove_folio(
 ) -> c_int {
     from_result(|| {
         // SAFETY: The caller's reference keeps the folio; its lock keeps it in one piece.
-        if unsafe { ffi::folio_order(folio) } != 0 {
+        if unsafe { bindings::folio_order(folio) } != 0 {
             // memory_failure() splits large folios before, and does not come here if it cannot.
             return Err(EBUSY);
         }
@@ -86,9 +86,9 @@ unsafe fn charged(
     mapping: *mut bindings::address_space,
 ) -> Result<LockedFolio<'static>> {
     // SAFETY: The page cache is valid.
-    let gfp = unsafe { ffi::mapping_gfp_mask(mapping) } | ffi::GFP_SOFT;
+    let gfp = unsafe { bindings::mapping_gfp_mask(mapping) } | values::GFP_SOFT;
     // SAFETY: Any flags are fine; without memory the answer is null.
-    let folio = NonNull::new(unsafe { ffi::folio_alloc(gfp, 0) }).ok_or(ENOMEM)?;
+    let folio = NonNull::new(unsafe { bindings::folio_alloc(gfp, 0) }).ok_or(ENOMEM)?;
     // SAFETY: The reference of a new folio is ours.
     let folio = unsafe { ARef::<Folio>::from_raw(folio.cast()) };
     // A module can charge a page only by adding it to a page cache: to that of a file which exists
@@ -109,7 +109,7 @@ unsafe fn charged(
         // SAFETY: The folio is locked and in this page cache. It stays charged until it is freed.
         to_result(unsafe { bindings::generic_error_remove_folio(scratch, folio.as_raw()) })?;
         // SAFETY: The folio is locked; removal cleared the flag, if it was set.
-        unsafe { ffi::folio_set_dirty(folio.as_raw()) };
+        unsafe { bindings::folio_set_dirty(folio.as_raw()) };
         Ok(folio)
     });
     // SAFETY: The reference is the one of `alloc_anon_inode()`.

@@ -4,13 +4,15 @@
 //!
 //! They have no page cache of their own (the inode is shared by all of the kernel), so that what
 //! they map is the driver's own pages or frames. For files with a page cache see
-//! [`crate::file::pseudo_fs`].
+//! [`crate::mm::file::pseudo_fs`].
 //!
 //! C source: [`fs/anon_inodes.c`](srctree/fs/anon_inodes.c)
 
 use crate::{
-    ffi,
-    file::{
+    bindings,
+    error::from_err_ptr,
+    fs::File,
+    mm::file::{
         ops::{
             FileOperations,
             Hook,
@@ -20,16 +22,11 @@ use crate::{
             FileTable,
             Opener, //
         }, //
-    }, //
-};
-use core::ptr::NonNull;
-use kernel::{
-    bindings,
-    error::from_err_ptr,
-    fs::File,
+    },
     prelude::*,
     sync::aref::ARef, //
 };
+use core::ptr::NonNull;
 
 /// Files are made with their data, and opened by nobody.
 struct FromNobody;
@@ -61,7 +58,7 @@ pub fn create_file<F: FileOperations>(
     // such a state, and its owner is a module that runs this code: `anon_inode_getfile()` takes the
     // reference that `__fput()` gives back.
     let file = from_err_ptr(unsafe {
-        ffi::anon_inode_getfile(
+        bindings::anon_inode_getfile(
             name.as_char_ptr(),
             FileTable::<F, FromNobody>::get(hook),
             state.cast(),

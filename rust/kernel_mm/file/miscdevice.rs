@@ -2,29 +2,29 @@
 
 //! Misc devices whose files offer everything that [`FileOperations`] does.
 //!
-//! Upstream's [`MiscDeviceRegistration`](kernel::miscdevice::MiscDeviceRegistration) builds a table
+//! Upstream's [`MiscDeviceRegistration`](crate::miscdevice::MiscDeviceRegistration) builds a table
 //! without `mmap_prepare`, `llseek`, `splice_*` and `get_unmapped_area`, and gives the files no
-//! data of the device's. This one registers a table of [`crate::file::ops`] with a context.
+//! data of the device's. This one registers a table of [`crate::mm::file::ops`] with a context.
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 //!
-//! [`FileOperations`]: crate::file::ops::FileOperations
+//! [`FileOperations`]: crate::mm::file::ops::FileOperations
 
-use crate::file::{
-    ops::{
-        Hook,
-        OpenMisc, //
-    },
-    table::{
-        FileTable,
-        Opener, //
-    }, //
-};
-use kernel::{
+use crate::{
     bindings,
     error::{
         from_result,
         to_result, //
+    },
+    mm::file::{
+        ops::{
+            Hook,
+            OpenMisc, //
+        },
+        table::{
+            FileTable,
+            Opener, //
+        }, //
     },
     prelude::*,
     types::Opaque, //

@@ -1,33 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a driver does for its files: `struct file_operations`, beyond what upstream's
-//! [`MiscDevice`](kernel::miscdevice::MiscDevice) offers.
+//! [`MiscDevice`](crate::miscdevice::MiscDevice) offers.
 //!
-//! The same implementation serves a misc device ([`crate::file::miscdevice`]), the descriptors of a
-//! pseudo file system ([`crate::file::pseudo_fs`]) and those of an anonymous inode
-//! ([`crate::file::anon_inode`]); how a file that is opened by path comes to its data is said by
-//! [`OpenMisc`] and [`OpenInode`].
+//! The same implementation serves a misc device ([`miscdevice`]), the descriptors of a pseudo file
+//! system ([`pseudo_fs`]) and those of an anonymous inode ([`anon_inode`]); how a file that is
+//! opened by path comes to its data is said by [`OpenMisc`] and [`OpenInode`].
+//!
+//! [`miscdevice`]: crate::mm::file::miscdevice
+//! [`pseudo_fs`]: crate::mm::file::pseudo_fs
+//! [`anon_inode`]: crate::mm::file::anon_inode
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
 use crate::{
-    cache::inode::{
-        Inode,
-        InodeData, //
-    },
-    context::Unlocked,
-    ffi,
-    file_state::{
-        FileState,
-        MappedInode, //
-    },
-    vm::{
-        ops::VmOperations,
-        vm_area_desc::VmAreaDesc,
-        vma::NewVma, //
-    }, //
-};
-use kernel::{
     bindings,
     build_error,
     error::VTABLE_DEFAULT_ERROR,
@@ -38,6 +24,23 @@ use kernel::{
     iov::{
         IovIterDest,
         IovIterSource, //
+    },
+    mm::{
+        cache::inode::{
+            Inode,
+            InodeData, //
+        },
+        context::Unlocked,
+        file_state::{
+            FileState,
+            MappedInode, //
+        },
+        values,
+        vm::{
+            ops::VmOperations,
+            vm_area_desc::VmAreaDesc,
+            vma::NewVma, //
+        }, //
     },
     prelude::*,
     seq_file::SeqFile,
@@ -279,7 +282,7 @@ impl Placement<'_> {
                 self.flags,
             )
         };
-        ffi::from_err_value(address)
+        values::from_err_value(address)
     }
 }
 

@@ -19,29 +19,6 @@
 //! [`fs/libfs.c`](srctree/fs/libfs.c)
 
 use crate::{
-    cache::inode::{
-        Inode,
-        InodeData, //
-    },
-    ffi,
-    file::{
-        ops::{
-            Hook,
-            OpenInode,
-            Opened, //
-        },
-        table::{
-            FileTable,
-            Opener, //
-        }, //
-    }, //
-};
-use core::{
-    cell::UnsafeCell,
-    marker::PhantomData,
-    ptr::NonNull, //
-};
-use kernel::{
     bindings,
     error::{
         from_err_ptr,
@@ -49,6 +26,24 @@ use kernel::{
         to_result, //
     },
     fs::File,
+    mm::{
+        cache::inode::{
+            Inode,
+            InodeData, //
+        },
+        file::{
+            ops::{
+                Hook,
+                OpenInode,
+                Opened, //
+            },
+            table::{
+                FileTable,
+                Opener, //
+            }, //
+        },
+        values, //
+    },
     module::{
         this_module,
         ModuleMetadata, //
@@ -57,6 +52,11 @@ use kernel::{
     str::as_char_ptr_in_const_context,
     sync::aref::ARef,
     types::Opaque, //
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ptr::NonNull, //
 };
 
 /// The type of a pseudo file system; a `static` of the driver.
@@ -116,7 +116,7 @@ impl<D: InodeData> PseudoFs<D> {
     /// `fc` is a new file system context.
     unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
         // SAFETY: The context is valid, the table lives for ever.
-        unsafe { ffi::init_pseudo(fc, Self::MAGIC, &Inode::<D>::SUPER_OPS) }
+        unsafe { bindings::init_pseudo(fc, Self::MAGIC, &Inode::<D>::SUPER_OPS) }
     }
 
     /// Makes an inode of `size` bytes on superblock `sb`. `fops` is for those who open it.
@@ -154,11 +154,11 @@ impl<D: InodeData> PseudoFs<D> {
         // anywhere, so that reclaim must leave them alone.
         unsafe {
             (*mapping).a_ops = &Inode::<D>::ADDRESS_SPACE_OPS;
-            let gfp = ffi::mapping_gfp_mask(mapping);
-            ffi::mapping_set_gfp_mask(mapping, gfp | ffi::GFP_MAYFAIL);
-            ffi::mapping_set_unevictable(mapping);
-            ffi::mapping_set_large_folios(mapping);
-            ffi::i_size_write(inode, size);
+            let gfp = bindings::mapping_gfp_mask(mapping);
+            bindings::mapping_set_gfp_mask(mapping, gfp | values::GFP_MAYFAIL);
+            bindings::mapping_set_unevictable(mapping);
+            bindings::mapping_set_large_folios(mapping);
+            bindings::i_size_write(inode, size);
         }
         if fops.is_some() {
             // SAFETY: The inode is new, nobody else uses it; the superblock is live.
@@ -169,7 +169,7 @@ impl<D: InodeData> PseudoFs<D> {
             }
         }
         // SAFETY: The superblock is live, and stays so by this reference.
-        unsafe { ffi::sb_hold_active(sb) };
+        unsafe { bindings::sb_hold_active(sb) };
         // SAFETY: We own the only references, and the inode is as the type's invariants say.
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
     }
@@ -188,7 +188,7 @@ impl<D: InodeData> PseudoFs<D> {
         let root = unsafe { (*(*sb).s_root).d_inode };
         // SAFETY: Both inodes are valid. There is no name, as for O_TMPFILE, and without a callback
         // the label is stored in the inode's own blob alone.
-        to_result(unsafe { ffi::security_inode_init_nameless(inode, root) })
+        to_result(unsafe { bindings::security_inode_init_nameless(inode, root) })
     }
 
     /// Makes a region of `size` bytes and a file of it, open for reading and writing.
@@ -237,7 +237,7 @@ impl<D: InodeData> PseudoFs<D> {
 
         // SAFETY: `fput()` will drop this reference of the owner; `alloc_file_pseudo()`, other than
         // open(2), does not take it. The calling code belongs to the module, which is alive.
-        if !unsafe { ffi::try_module_get(fops.owner) } {
+        if !unsafe { bindings::try_module_get(fops.owner) } {
             return Err(ENODEV);
         }
         // SAFETY: We own a reference; this one is for the file.
@@ -259,14 +259,15 @@ impl<D: InodeData> PseudoFs<D> {
                 // SAFETY: Taken above, and not used up by a call that failed.
                 unsafe { bindings::iput(inode.as_raw()) };
                 // SAFETY: Taken above.
-                unsafe { ffi::module_put(fops.owner) };
+                unsafe { bindings::module_put(fops.owner) };
                 return Err(e);
             }
         };
         // SAFETY: Nobody else knows the file yet. Without these bits pread(2) and lseek(2) fail, as
         // `__shmem_file_setup()`'s callers know, too.
         unsafe {
-            (*file).f_mode |= ffi::FMODE_LSEEK | ffi::FMODE_PREAD | ffi::FMODE_PWRITE;
+            (*file).f_mode |=
+                bindings::FMODE_LSEEK | bindings::FMODE_PREAD | bindings::FMODE_PWRITE;
             (*file).private_data = KBox::into_raw(state).cast();
         }
         // SAFETY: A new file with one reference, which is ours.
@@ -386,8 +387,8 @@ impl<D> Drop for InternalMount<D> {
         let sb = unsafe { (*self.mount.as_ptr()).mnt_sb };
         // One reference is the mount's, and each of the library's references to an inode has one.
         // SAFETY: The superblock is live, as above.
-        let active = unsafe { ffi::sb_active(sb) };
-        if kernel::warn_on!(active != 1) {
+        let active = unsafe { bindings::sb_active(sb) };
+        if crate::warn_on!(active != 1) {
             pr_err!("an inode outlives its mount: both are leaked\n");
             if let Some(ops) = self.leaked_ops.take() {
                 // SAFETY: As above. The kernel reads the pointer without a lock; both tables are

@@ -9,41 +9,40 @@
 //! [`mm/filemap.c`](srctree/mm/filemap.c) (`generic_perform_write()`)
 
 use crate::{
-    cache::{
-        address_space::{
-            AddressSpace,
-            TruncateGuard, //
-        },
-        folio::Folio,
-        inode::{
-            Inode,
-            InodeData,
-            InodeGuard, //
-        },
-        insert::{
-            FolioRange, //
-            Quota,
-        }, //
-    },
-    ffi,
-    file::ops::FileKiocb,
-    sched::{
-        cond_resched,
-        fatal_signal_pending, //
-    }, //
-};
-use core::ops::Range;
-use kernel::{
     bindings,
     error::to_result,
     iov::{
         IovIterDest,
         IovIterSource, //
     },
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                TruncateGuard, //
+            },
+            folio::Folio,
+            inode::{
+                Inode,
+                InodeData,
+                InodeGuard, //
+            },
+            insert::{
+                FolioRange,
+                Quota, //
+            }, //
+        },
+        file::ops::FileKiocb,
+        sched::{
+            cond_resched,
+            fatal_signal_pending, //
+        }, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef, //
 };
+use core::ops::Range;
 
 /// Reads from `inode` at the position of `kiocb`, and advances it. May sleep.
 ///
@@ -171,7 +170,7 @@ pub fn write_iter<T, D: InodeData>(
             return Err(ENOSPC);
         }
         // SAFETY: A valid source.
-        unsafe { ffi::iov_iter_truncate(iov.as_raw(), size - pos) };
+        unsafe { bindings::iov_iter_truncate(iov.as_raw(), size - pos) };
     }
     let clipped = wanted - iov.len();
     let end = pos.checked_add(iov.len() as u64).ok_or(EFBIG)?;
@@ -185,7 +184,7 @@ pub fn write_iter<T, D: InodeData>(
     if clipped > 0 {
         let left = iov.len();
         // SAFETY: Undoes the clipping above, for callers that look at what is left.
-        unsafe { ffi::iov_iter_reexpand(iov.as_raw(), left + clipped) };
+        unsafe { bindings::iov_iter_reexpand(iov.as_raw(), left + clipped) };
     }
     result
 }

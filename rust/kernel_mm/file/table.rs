@@ -3,27 +3,6 @@
 //! The `struct file_operations` made of a [`FileOperations`]: callbacks that only translate.
 
 use crate::{
-    context::Unlocked,
-    ffi,
-    file::ops::{
-        FileOperations,
-        Hook,
-        Placement, //
-    },
-    file_state::FileState,
-    vm::{
-        ops::VmOperations,
-        table::VmTable,
-        vm_area_desc::VmAreaDesc,
-        vm_private,
-        vma::{
-            Kind,
-            NewVma, //
-        }, //
-    }, //
-};
-use core::marker::PhantomData;
-use kernel::{
     bindings,
     error::from_result,
     fs::{
@@ -34,11 +13,31 @@ use kernel::{
         IovIterDest,
         IovIterSource, //
     },
+    mm::{
+        context::Unlocked,
+        file::ops::{
+            FileOperations,
+            Hook,
+            Placement, //
+        },
+        file_state::FileState,
+        vm::{
+            ops::VmOperations,
+            table::VmTable,
+            vm_area_desc::VmAreaDesc,
+            vm_private,
+            vma::{
+                Kind,
+                NewVma, //
+            }, //
+        }, //
+    },
     module::this_module,
     prelude::*,
     seq_file::SeqFile,
     sync::poll::PollTable, //
 };
+use core::marker::PhantomData;
 
 /// How a file that is being opened comes to its data.
 ///
@@ -106,8 +105,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         ..Self::PREPARE
     };
 
-    const FLAGS: bindings::fop_flags_t =
-        flag(F::MMAP_SYNC, ffi::FOP_MMAP_SYNC) | flag(F::UNSIGNED_OFFSET, ffi::FOP_UNSIGNED_OFFSET);
+    const FLAGS: bindings::fop_flags_t = flag(F::MMAP_SYNC, bindings::FOP_MMAP_SYNC)
+        | flag(F::UNSIGNED_OFFSET, bindings::FOP_UNSIGNED_OFFSET);
 
     const COMMON: bindings::file_operations = bindings::file_operations {
         fop_flags: Self::FLAGS,
@@ -213,7 +212,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ) -> c_int {
         from_result(|| {
             // SAFETY: The VMA is being set up, so that its flags may be changed.
-            unsafe { ffi::vm_flags_set(vma, KindOf::<F>::FLAGS) };
+            unsafe { bindings::vm_flags_set(vma, KindOf::<F>::FLAGS) };
             if VmTable::<F::Vm>::HAS_ANY {
                 // SAFETY: The VMA is not visible to anybody else yet. Its file carries `F::Data`,
                 // which is what `F::Vm` expects. The core takes the table away when this hook
@@ -374,7 +373,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         offset: bindings::loff_t,
         len: bindings::loff_t,
     ) -> c_long {
-        if mode != ffi::FALLOC_FL_PUNCH_HOLE | ffi::FALLOC_FL_KEEP_SIZE {
+        if mode as u32 != bindings::FALLOC_FL_PUNCH_HOLE | bindings::FALLOC_FL_KEEP_SIZE {
             return EOPNOTSUPP.to_errno() as c_long;
         }
         // SAFETY: The file is open, and `O::open` stored its data.

@@ -10,36 +10,35 @@
 //! `vm_fault_t`); C source: [`mm/memory.c`](srctree/mm/memory.c)
 
 use crate::{
-    cache::{
-        address_space::{
-            AddressSpace,
-            InvalidateShared, //
-        },
-        folio::{
-            LockedFolio,
-            ZeroPage, //
-        }, //
-    },
-    ffi,
-    file_state::FileState,
-    vm::{
-        ops::VmOperations,
-        pages::PageBlock,
-        vma::{
-            DriverVma,
-            Pfn,
-            Plain, //
-        }, //
-    }, //
-};
-use core::marker::PhantomData;
-use kernel::{
     bindings,
     current,
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                InvalidateShared, //
+            },
+            folio::{
+                LockedFolio,
+                ZeroPage, //
+            }, //
+        },
+        file_state::FileState,
+        vm::{
+            ops::VmOperations,
+            pages::PageBlock,
+            vma::{
+                DriverVma,
+                Pfn,
+                Plain, //
+            }, //
+        }, //
+    },
     pr_warn_once,
     prelude::*,
     types::NotThreadSafe, //
 };
+use core::marker::PhantomData;
 
 /// Makes a type that holds it invariant in `'a`.
 pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
@@ -48,7 +47,8 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 ///
 /// The per-VMA lock or the mmap lock is held for reading. The handler may sleep.
 ///
-/// `'a` stands for the life of the file that is mapped, as in [`NewVma`](crate::vm::vma::NewVma).
+/// `'a` stands for the life of the file that is mapped, as in
+/// [`NewVma`](crate::mm::vm::vma::NewVma).
 ///
 /// # Invariants
 ///
@@ -289,7 +289,7 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
         }
         let folio = folio.into_raw();
         // SAFETY: `contains()` has just said, under the lock, that the folio holds that page.
-        let page = unsafe { ffi::folio_file_page(folio, pgoff) };
+        let page = unsafe { bindings::folio_file_page(folio, pgoff) };
         // SAFETY: By the type invariants. Lock and reference go to the core with the answer.
         unsafe { (*self.vmf).page = page };
         self.answer(bindings::vm_fault_reason_VM_FAULT_LOCKED)
@@ -341,11 +341,11 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
     pub fn done_without_copy(self) -> Answer<'a> {
         let vmf = self.0.as_raw();
         // SAFETY: By the type invariants it is the first page of a folio.
-        let folio = unsafe { ffi::page_folio((*vmf).cow_page) };
+        let folio = unsafe { bindings::page_folio((*vmf).cow_page) };
         // SAFETY: `do_cow_fault()` in mm/memory.c returns at once for this answer, without the
         // `folio_put()` of its other ways out. It has just allocated the folio, which nobody else
         // knows.
-        unsafe { ffi::folio_put(folio) };
+        unsafe { bindings::folio_put(folio) };
         // SAFETY: By the type invariants of the fault.
         unsafe { (*vmf).cow_page = core::ptr::null_mut() };
         self.0.answer(bindings::vm_fault_reason_VM_FAULT_DONE_COW)
@@ -377,7 +377,7 @@ pub(crate) unsafe fn give_lock_back(vmf: *mut bindings::vm_fault) {
     // SAFETY: The VMA holds its file.
     unsafe { bindings::get_file(file) };
     // SAFETY: By the contract of this function the fault holds the lock.
-    unsafe { ffi::release_fault_lock(vmf) };
+    unsafe { bindings::release_fault_lock(vmf) };
     // If this is the last reference, the file goes by the task work of this thread, on its way to
     // userspace, when the handler has long returned: `__fput_deferred()` in fs/file_table.c. That
     // would leave the file of a kernel thread (PF_KTHREAD), or of one that has run its last task

@@ -10,25 +10,24 @@
 //! `filemap_map_pages()` in [`mm/filemap.c`](srctree/mm/filemap.c)
 
 use crate::{
-    cache::insert::FolioRange,
-    ffi,
-    vm::{
-        fault::{
-            Answer,
-            VmFault, //
-        },
-        ops::VmOperations,
-        vma::Plain, //
-    }, //
-};
-use core::ops::Range;
-use kernel::{
     bindings,
+    mm::{
+        cache::insert::FolioRange,
+        vm::{
+            fault::{
+                Answer,
+                VmFault, //
+            },
+            ops::VmOperations,
+            vma::Plain, //
+        }, //
+    },
     page::PAGE_SIZE, //
 };
+use core::ops::Range;
 
 /// Pages that one page table of the lowest level maps.
-const PAGES_PER_TABLE: usize = 1 << ffi::PMD_ORDER;
+const PAGES_PER_TABLE: usize = 1 << bindings::PMD_ORDER;
 
 impl<'a, V: VmOperations> VmFault<'a, V> {
     /// Returns the pages of the file that the VMA shows, with the order of the largest folio that
@@ -42,7 +41,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         let apart = (self.address() / PAGE_SIZE).wrapping_sub(self.pgoff());
         FolioRange::new(
             first..first.saturating_add(vma.pages()),
-            apart.trailing_zeros().min(ffi::PMD_ORDER),
+            apart.trailing_zeros().min(bindings::PMD_ORDER),
         )
     }
 
@@ -79,7 +78,7 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
             return Err(self);
         }
         // SAFETY: A lock that allows to read the VMA is held while the fault is open.
-        if unsafe { ffi::uffd_disable_fault_around(self.vma().as_raw()) } {
+        if unsafe { bindings::uffd_disable_fault_around(self.vma().as_raw()) } {
             return Err(self);
         }
         // SAFETY: The fault is valid and the window within the VMA and one page table. The core has

@@ -9,28 +9,27 @@
 //! `vmf_insert_folio_pmd()` in [`mm/huge_memory.c`](srctree/mm/huge_memory.c)
 
 use crate::{
-    cache::{
-        address_space::{
-            AddressSpace,
-            InvalidateShared, //
-        },
-        folio::LockedFolio, //
-    },
-    ffi,
-    vm::{
-        fault::{
-            Answer,
-            VmFault, //
-        },
-        ops::VmOperations,
-        vma::{
-            DriverVma,
-            Plain, //
-        }, //
-    }, //
-};
-use kernel::{
     bindings,
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                InvalidateShared, //
+            },
+            folio::LockedFolio, //
+        },
+        vm::{
+            fault::{
+                Answer,
+                VmFault, //
+            },
+            ops::VmOperations,
+            vma::{
+                DriverVma,
+                Plain, //
+            }, //
+        }, //
+    },
     page::PAGE_SIZE, //
 };
 
@@ -105,7 +104,7 @@ impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
         let span = PAGE_SIZE << self.order;
         let start = self.fault.address() & !(span - 1);
         let fits = folio.order() == self.order
-            && self.order == ffi::PMD_ORDER
+            && self.order == bindings::PMD_ORDER
             && folio.is_uptodate()
             && !folio.has_hwpoisoned_page()
             && folio.mapping() == self.fault.mapping().as_raw()

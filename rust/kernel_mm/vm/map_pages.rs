@@ -10,15 +10,17 @@
 //! C source: `do_fault_around()` in [`mm/memory.c`](srctree/mm/memory.c), `filemap_map_pages()` in
 //! [`mm/filemap.c`](srctree/mm/filemap.c)
 
-use crate::vm::{
-    fault::{
-        Answer,
-        VmFault, //
-    },
-    ops::VmOperations,
-    vma::Plain, //
+use crate::{
+    bindings,
+    mm::vm::{
+        fault::{
+            Answer,
+            VmFault, //
+        },
+        ops::VmOperations,
+        vma::Plain, //
+    }, //
 };
-use kernel::bindings;
 
 /// The chance to map pages before the fault handler is asked.
 ///

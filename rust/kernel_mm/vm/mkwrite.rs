@@ -5,24 +5,24 @@
 //! C source: `do_page_mkwrite()`, `wp_pfn_shared()` in [`mm/memory.c`](srctree/mm/memory.c)
 
 use crate::{
-    cache::folio::{
-        Folio,
-        LockedFolio, //
-    },
-    vm::{
-        fault::{
-            Answer,
-            VmFault, //
-        },
-        ops::VmOperations,
-        vma::DriverVma, //
-    }, //
-};
-use core::ptr::NonNull;
-use kernel::{
     bindings,
+    mm::{
+        cache::folio::{
+            Folio,
+            LockedFolio, //
+        },
+        vm::{
+            fault::{
+                Answer,
+                VmFault, //
+            },
+            ops::VmOperations,
+            vma::DriverVma, //
+        }, //
+    },
     sync::aref::ARef, //
 };
+use core::ptr::NonNull;
 
 /// A page of a shared mapping that was read-only so far is about to be written.
 ///
@@ -66,7 +66,7 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
     /// be repeated, when the folio is no longer part of the file. May sleep.
     pub fn lock(self) -> core::result::Result<LockedMkwrite<'a>, Answer<'a>> {
         // SAFETY: By the type invariants the page is valid.
-        let folio = unsafe { crate::ffi::page_folio((*self.0.as_raw()).page) };
+        let folio = unsafe { bindings::page_folio((*self.0.as_raw()).page) };
         // SAFETY: The core holds a reference until this fault is answered (`folio_get()` before
         // `do_page_mkwrite()` in mm/memory.c), which no answer outlives. Hence the folio is valid
         // for 'a, and nobody else's before its lock is in use: it is mapped.

@@ -49,36 +49,38 @@
 //!
 //! C source: `__access_remote_vm()` in [`mm/memory.c`](srctree/mm/memory.c)
 
-use crate::vm::{
-    fault::{
-        Answer,
-        VmFault, //
-    },
-    huge_fault::HugeFault,
-    map_pages::MapPages,
-    mkwrite::{
-        MkwriteFault,
-        PfnMkwriteFault, //
-    },
-    vma::{
-        DriverVma,
-        Kind,
-        OwnVma, //
-    }, //
-};
-use core::ops::Range;
-use kernel::{
+use crate::{
     build_error,
     error::VTABLE_DEFAULT_ERROR,
-    mm::virt::vm_flags_t,
+    mm::{
+        virt::vm_flags_t,
+        vm::{
+            fault::{
+                Answer,
+                VmFault, //
+            },
+            huge_fault::HugeFault,
+            map_pages::MapPages,
+            mkwrite::{
+                MkwriteFault,
+                PfnMkwriteFault, //
+            },
+            vma::{
+                DriverVma,
+                Kind,
+                OwnVma, //
+            }, //
+        }, //
+    },
     prelude::*, //
 };
+use core::ops::Range;
 
 /// What happens in a mapping of a driver's file.
 ///
 /// The table made of an implementation is put into a VMA by the hooks of a
-/// [`FileOperations`](crate::file::ops::FileOperations) whose `Vm` it is, and by nothing else. So
-/// every call comes from a file that carries `Data`.
+/// [`FileOperations`](crate::mm::file::ops::FileOperations) whose `Vm` it is, and by nothing else.
+/// So every call comes from a file that carries `Data`.
 #[vtable]
 pub trait VmOperations: Sized + 'static {
     /// The data of the files whose mappings these are.
@@ -115,8 +117,8 @@ pub trait VmOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A mapping made by [`Hook::MmapPrepare`](crate::file::ops::Hook::MmapPrepare) got a VMA of
-    /// its own: this is where references are taken, and the data of the VMA is made. Not called
+    /// A mapping made by [`Hook::MmapPrepare`](crate::mm::file::ops::Hook::MmapPrepare) got a VMA
+    /// of its own: this is where references are taken, and the data of the VMA is made. Not called
     /// when the mapping merged with a neighbour.
     ///
     /// # Errors
@@ -185,7 +187,7 @@ pub trait VmOperations: Sized + 'static {
     }
 
     /// A debugger, or `/proc/PID/mem`, wants to read or write at `address`, where
-    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::vm::vma::Pfn) VMAs. Returns the
+    /// `get_user_pages()` failed, as it does for [`Pfn`](crate::mm::vm::vma::Pfn) VMAs. Returns the
     /// number of bytes.
     ///
     /// # Errors

@@ -15,12 +15,7 @@
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
-use crate::ffi;
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
-use kernel::{
+use crate::{
     bindings,
     page::{
         Page,
@@ -28,6 +23,10 @@ use kernel::{
     },
     prelude::*,
     sync::atomic::Atomic, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
 };
 
 /// Bytes that userspace may use at the same time.
@@ -120,7 +119,7 @@ impl PageList {
     pub fn references(&self, index: usize) -> Option<usize> {
         let page = self.page(index)?;
         // SAFETY: The list owns the page.
-        usize::try_from(unsafe { ffi::page_count(page) }).ok()
+        usize::try_from(unsafe { bindings::page_count(page) }).ok()
     }
 
     /// Runs `f` for each piece of `len` bytes at `offset` that lies within one page, in order, with
@@ -136,7 +135,7 @@ impl PageList {
             let piece = (PAGE_SIZE - within).min(end - at);
             let page = self.page(at / PAGE_SIZE).ok_or(EINVAL)?;
             // SAFETY: `GFP_KERNEL` pages have an address, which is valid while `self` owns them.
-            let address = unsafe { ffi::page_address(page) }.cast::<u8>();
+            let address = unsafe { bindings::page_address(page) }.cast::<u8>();
             // SAFETY: `within` is less than a page.
             let first = unsafe { address.add(within) };
             // INVARIANT: The piece ends with the page at the latest, and `self` is borrowed.
@@ -180,7 +179,7 @@ impl PageList {
         }
         let page = self.page(offset / PAGE_SIZE).ok_or(EINVAL)?;
         // SAFETY: `GFP_KERNEL` pages have an address, which is valid while `self` owns them.
-        let address = unsafe { ffi::page_address(page) }.cast::<u8>();
+        let address = unsafe { bindings::page_address(page) }.cast::<u8>();
         // SAFETY: `offset % PAGE_SIZE` is a multiple of 4 as `offset` is, so that the word lies
         // within the page.
         let word = unsafe { address.add(offset % PAGE_SIZE) }.cast();
@@ -222,7 +221,7 @@ impl PageBlock {
         }
         // SAFETY: The order is at most `MAX_PAGE_ORDER`; without memory the answer is null.
         let address =
-            unsafe { ffi::get_free_pages(bindings::GFP_KERNEL | bindings::__GFP_ZERO, order) };
+            unsafe { bindings::get_free_pages(bindings::GFP_KERNEL | bindings::__GFP_ZERO, order) };
         // INVARIANT: Just allocated.
         Ok(Self {
             address: NonNull::new(address as *mut u8).ok_or(ENOMEM)?,
@@ -241,7 +240,7 @@ impl PageBlock {
             return None;
         }
         // SAFETY: `__get_free_pages()` returns addresses in the kernel's linear mapping only.
-        let base = unsafe { ffi::virt_to_pfn(self.address.as_ptr().cast()) };
+        let base = unsafe { bindings::virt_to_pfn(self.address.as_ptr().cast()) };
         Some(base + first)
     }
 

@@ -9,13 +9,12 @@
 //! on.
 
 use crate::{
-    ffi,
-    vm::{
+    bindings,
+    mm::vm::{
         fault::VmFault,
         ops::VmOperations, //
     }, //
 };
-use kernel::bindings;
 
 impl<V: VmOperations> VmFault<'_, V> {
     /// Checks whether all of a range is populated, so that the pages after this one are wanted,
@@ -23,26 +22,26 @@ impl<V: VmOperations> VmFault<'_, V> {
     ///
     /// It is a hint for how much to allocate, and errs on the side of less: system calls of 32-bit
     /// programs and those that io_uring carries out are not recognised. For mlock(2) and
-    /// `MAP_LOCKED` see [`Vma::is_locked`](crate::vm::vma::Vma::is_locked).
+    /// `MAP_LOCKED` see [`Vma::is_locked`](crate::mm::vm::vma::Vma::is_locked).
     pub fn is_populate(&self) -> bool {
         if self.is_access() || self.is_remote() {
             return false;
         }
         // SAFETY: Asks about the current task.
-        if unsafe { ffi::in_compat_syscall() } {
+        if unsafe { bindings::in_compat_syscall() } {
             return false;
         }
         let mut args = [0; 6];
         // SAFETY: Reads the registers that the current task entered the kernel with; there is room
         // for six arguments. Tasks that never were in userspace have zeroes there, or their
         // maker's.
-        unsafe { ffi::current_syscall_arguments(args.as_mut_ptr()) };
+        unsafe { bindings::current_syscall_arguments(args.as_mut_ptr()) };
         // SAFETY: As above.
-        match unsafe { ffi::current_syscall() } as u32 {
-            bindings::__NR_mmap => args[3] & ffi::MAP_POPULATE != 0,
-            bindings::__NR_madvise => {
-                [ffi::MADV_POPULATE_READ, ffi::MADV_POPULATE_WRITE].contains(&args[2])
-            }
+        match unsafe { bindings::current_syscall() } as u32 {
+            bindings::__NR_mmap => args[3] & bindings::MAP_POPULATE as usize != 0,
+            bindings::__NR_madvise => [bindings::MADV_POPULATE_READ, bindings::MADV_POPULATE_WRITE]
+                .map(|advice| advice as usize)
+                .contains(&args[2]),
             _ => false,
         }
     }

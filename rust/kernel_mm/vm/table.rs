@@ -3,47 +3,55 @@
 //! The `struct vm_operations_struct` made of a [`VmOperations`]: callbacks that only translate.
 
 use crate::{
-    ffi,
-    file_state::FileState,
-    vm::{
-        fault::{
-            self,
-            VmFault, //
-        },
-        huge_fault::HugeFault,
-        map_pages::MapPages,
-        mkwrite::{
-            MkwriteFault,
-            PfnMkwriteFault, //
-        },
-        ops::{
-            Access,
-            Mapped,
-            VmOperations, //
-        },
-        vm_private,
-        vma::{
-            DriverVma,
-            OwnVma, //
-        }, //
-    }, //
-};
-use core::marker::PhantomData;
-use kernel::{
     bindings,
     error::from_result,
+    mm::{
+        file_state::FileState,
+        vm::{
+            fault::{
+                self,
+                VmFault, //
+            },
+            huge_fault::HugeFault,
+            map_pages::MapPages,
+            mkwrite::{
+                MkwriteFault,
+                PfnMkwriteFault, //
+            },
+            ops::{
+                Access,
+                Mapped,
+                VmOperations, //
+            },
+            vm_private,
+            vma::{
+                DriverVma,
+                OwnVma, //
+            }, //
+        }, //
+    },
     page::PAGE_SIZE,
     prelude::*, //
 };
+use core::marker::PhantomData;
 
 /// The table made of an implementation.
 ///
 /// The core calls these functions by `vma->vm_ops` alone, and a VMA gets this table from the hooks
 /// of `FileTable<F, _>` with `F::Vm = V` alone (`file_table.rs`). Those run for a file that has one
 /// of its tables, whose `open` stores a `FileState<F::Data>`, and `F::Data` is `V::Data` by the
-/// bound of [`FileOperations::Vm`](crate::file::ops::FileOperations::Vm). The VMA holds that file
-/// until `close` has returned. The `unsafe` blocks below rest on this where they say "this table".
+/// bound of [`FileOperations::Vm`](crate::mm::file::ops::FileOperations::Vm). The VMA holds that
+/// file until `close` has returned. The `unsafe` blocks below rest on this where they say "this
+/// table".
 pub(crate) struct VmTable<V>(PhantomData<V>);
+
+#[cfg(CONFIG_USERFAULTFD)]
+unsafe extern "C" {
+    /// A `struct vm_uffd_ops` that consents to write protection (`rust/helpers/userfaultfd.c`);
+    /// bindgen declares the functions of that folder alone.
+    #[link_name = "rust_helper_uffd_write_protect_ops"]
+    static UFFD_WRITE_PROTECT_OPS: bindings::vm_uffd_ops;
+}
 
 /// `$f` if `$has`.
 macro_rules! optional {
@@ -59,7 +67,7 @@ macro_rules! optional {
 impl<V: VmOperations> VmTable<V> {
     /// Is [`VmOperations::PAGE_ORDER`] one of a page that a page table can map?
     const PAGE_ORDER_IS_VALID: () = assert!(
-        V::PAGE_ORDER <= ffi::PUD_ORDER,
+        V::PAGE_ORDER <= bindings::PUD_ORDER,
         "PAGE_ORDER is larger than any page of a page table"
     );
 
@@ -83,7 +91,7 @@ impl<V: VmOperations> VmTable<V> {
         name: optional!(V::HAS_NAME, Self::name),
         #[cfg(CONFIG_USERFAULTFD)]
         uffd_ops: if V::USERFAULTFD {
-            (&raw const ffi::uffd_write_protect_ops).cast()
+            (&raw const UFFD_WRITE_PROTECT_OPS).cast()
         } else {
             core::ptr::null()
         },

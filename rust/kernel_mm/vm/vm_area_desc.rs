@@ -10,34 +10,34 @@
 //! [`filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
 
 use crate::{
-    file_state::FileState,
-    vm::{
-        fault::Invariant,
-        ops::VmOperations,
-        pages::{
-            PageBlock,
-            PageList, //
-        },
-        vma::{
-            Mixed,
-            Pfn, //
-        }, //
-    }, //
-};
-use core::marker::PhantomData;
-use kernel::{
     bindings,
-    mm::virt::{
-        flags as vm,
-        vm_flags_t, //
+    mm::{
+        file_state::FileState,
+        virt::{
+            flags as vm,
+            vm_flags_t, //
+        },
+        vm::{
+            fault::Invariant,
+            ops::VmOperations,
+            pages::{
+                PageBlock,
+                PageList, //
+            },
+            vma::{
+                Mixed,
+                Pfn, //
+            }, //
+        }, //
     },
     page::PAGE_SIZE,
     prelude::*, //
 };
+use core::marker::PhantomData;
 
 /// A mapping that mmap(2) is about to make. The mmap write lock is held.
 ///
-/// `'f` stands for the life of the file, as in [`NewVma`](crate::vm::vma::NewVma).
+/// `'f` stands for the life of the file, as in [`NewVma`](crate::mm::vm::vma::NewVma).
 ///
 /// # Invariants
 ///
@@ -90,7 +90,7 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
         unsafe { (*self.desc).pgoff }
     }
 
-    /// Returns the `VM_*` flags, as in [`kernel::mm::virt::flags`].
+    /// Returns the `VM_*` flags, as in [`crate::mm::virt::flags`].
     pub fn flags(&self) -> vm_flags_t {
         // SAFETY: By the type invariants. The first word of the map has the bits of `VM_*`
         // (`DECLARE_VMA_BIT()` in include/linux/mm.h).

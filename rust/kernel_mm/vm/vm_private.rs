@@ -5,9 +5,9 @@
 //! A VMA comes into being in the hook, and by fork, split and mremap, which copy the pointer and
 //! call `open`; it goes by `close`. `vm_table.rs` calls these functions there.
 
-use crate::vm::ops::VmOperations;
-use kernel::{
+use crate::{
     bindings,
+    mm::vm::ops::VmOperations,
     prelude::*,
     sync::Arc,
     types::ForeignOwnable, //

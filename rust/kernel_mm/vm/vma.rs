@@ -25,34 +25,33 @@
 //! source: `madvise_vma_behavior()` in [`mm/madvise.c`](srctree/mm/madvise.c)
 
 use crate::{
-    ffi,
-    file_state::FileState,
-    vm::{
-        ops::VmOperations,
-        pages::{
-            PageBlock,
-            PageList, //
+    bindings,
+    error::to_result,
+    mm::{
+        file_state::FileState,
+        virt::{
+            flags as vm,
+            vm_flags_t,
+            VmaRef, //
         },
-        table::VmTable,
-        vm_private, //
-    }, //
+        vm::{
+            ops::VmOperations,
+            pages::{
+                PageBlock,
+                PageList, //
+            },
+            table::VmTable,
+            vm_private, //
+        }, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    types::Opaque, //
 };
 use core::{
     cell::Cell,
     marker::PhantomData,
     ops::Deref, //
-};
-use kernel::{
-    bindings,
-    error::to_result,
-    mm::virt::{
-        flags as vm,
-        vm_flags_t,
-        VmaRef, //
-    },
-    page::PAGE_SIZE,
-    prelude::*,
-    types::Opaque, //
 };
 
 mod private {
@@ -142,7 +141,7 @@ impl Vma {
         unsafe { (*self.as_raw()).vm_pgoff }
     }
 
-    /// Returns the `VM_*` flags, as in [`kernel::mm::virt::flags`].
+    /// Returns the `VM_*` flags, as in [`crate::mm::virt::flags`].
     pub fn flags(&self) -> vm_flags_t {
         self.as_upstream().flags()
     }
@@ -356,7 +355,7 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
     fn set(&self, flags: vm_flags_t) {
         // SAFETY: By the type invariants the mmap write lock is held and the VMA is in no tree yet,
         // which `vm_flags_set()` asks for.
-        unsafe { ffi::vm_flags_set(self.as_raw(), flags) };
+        unsafe { bindings::vm_flags_set(self.as_raw(), flags) };
     }
 
     /// The VMA is left out of core dumps.
@@ -390,7 +389,7 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
             return Err(EPERM);
         }
         // SAFETY: As in `set`.
-        unsafe { ffi::vm_flags_clear(self.as_raw(), vm::MAYWRITE) };
+        unsafe { bindings::vm_flags_clear(self.as_raw(), vm::MAYWRITE) };
         Ok(())
     }
 }
@@ -453,9 +452,9 @@ impl Vma {
     /// Returns in which order the pages are going to be touched.
     pub fn pattern(&self) -> Pattern {
         // madvise(2) sets at most one of the two.
-        if self.flags() & ffi::VM_RAND_READ != 0 {
+        if self.flags() & bindings::VM_RAND_READ != 0 {
             Pattern::Random
-        } else if self.flags() & ffi::VM_SEQ_READ != 0 {
+        } else if self.flags() & bindings::VM_SEQ_READ != 0 {
             Pattern::Sequential
         } else {
             Pattern::Unknown
@@ -475,6 +474,6 @@ impl Vma {
 
     /// Is all of it kept in memory: locked, and not only page by page as touched (`MLOCK_ONFAULT`)?
     pub fn is_locked(&self) -> bool {
-        self.flags() & ffi::VM_LOCKED != 0 && self.flags() & vm::LOCKONFAULT == 0
+        self.flags() & bindings::VM_LOCKED != 0 && self.flags() & vm::LOCKONFAULT == 0
     }
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C wrappers of `rust/helpers/`, and values that the kernel's bindings lack.
+//! The kernel's bindings, with what this crate adds to them: C wrappers of `rust/helpers/`, and
+//! values that bindgen does not see.
 //!
+//! This is the one file of the library that the kernel's tree does not get. There,
+//! `rust/bindings/bindings_helper.h` and `rust/helpers/` make the same names with the same types.
 //! The values are checked against the C headers by `static_assert()` in `rust/helpers/`.
 
 // Not `expect`: the type in question, `struct lock_class_key`, has fields when lockdep is on.
@@ -12,78 +15,58 @@
 
 use kernel::{
     bindings,
-    ffi,
-    prelude::*, //
+    ffi, //
 };
 
+pub(crate) use kernel::bindings::*;
+
 /// `FMODE_LSEEK` of `include/linux/fs.h`.
-pub(crate) const FMODE_LSEEK: u32 = 1 << 2;
+pub(crate) const FMODE_LSEEK: bindings::fmode_t = 1 << 2;
 /// `FMODE_PREAD` of `include/linux/fs.h`.
-pub(crate) const FMODE_PREAD: u32 = 1 << 3;
+pub(crate) const FMODE_PREAD: bindings::fmode_t = 1 << 3;
 /// `FMODE_PWRITE` of `include/linux/fs.h`.
-pub(crate) const FMODE_PWRITE: u32 = 1 << 4;
+pub(crate) const FMODE_PWRITE: bindings::fmode_t = 1 << 4;
 /// `FOP_MMAP_SYNC` of `include/linux/fs.h`.
 pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
-/// `FOP_UNSIGNED_OFFSET` of `include/linux/fs.h`.
-pub(crate) const FOP_UNSIGNED_OFFSET: bindings::fop_flags_t = 1 << 5;
 /// `PCPU_MIN_UNIT_SIZE` of `include/linux/percpu.h`.
 pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
 /// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
-pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
+pub(crate) const FALLOC_FL_KEEP_SIZE: u32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
-pub(crate) const FALLOC_FL_PUNCH_HOLE: i32 = 2;
-
-/// `__GFP_RETRY_MAYFAIL | __GFP_NOWARN` of `include/linux/gfp_types.h`: reclaim as long as that
-/// gets anywhere, but fail rather than kill or warn.
-pub(crate) const GFP_MAYFAIL: bindings::gfp_t = GFP_RETRY_MAYFAIL | GFP_NOWARN;
-
-/// `__GFP_NORETRY | __GFP_NOWARN` of `include/linux/gfp_types.h`: give up at once.
-pub(crate) const GFP_SOFT: bindings::gfp_t = 1 << bindings::___GFP_NORETRY_BIT | GFP_NOWARN;
-
+pub(crate) const FALLOC_FL_PUNCH_HOLE: u32 = 2;
 /// `__GFP_RETRY_MAYFAIL` of `include/linux/gfp_types.h`.
-pub(crate) const GFP_RETRY_MAYFAIL: bindings::gfp_t = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
-
-/// `__GFP_NOWARN` of `include/linux/gfp_types.h`.
-const GFP_NOWARN: bindings::gfp_t = 1 << bindings::___GFP_NOWARN_BIT;
-
+pub(crate) const __GFP_RETRY_MAYFAIL: bindings::gfp_t = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
+/// `__GFP_NORETRY` of `include/linux/gfp_types.h`.
+pub(crate) const __GFP_NORETRY: bindings::gfp_t = 1 << bindings::___GFP_NORETRY_BIT;
+/// `__GFP_NOMEMALLOC` of `include/linux/gfp_types.h`.
+pub(crate) const __GFP_NOMEMALLOC: bindings::gfp_t = 1 << bindings::___GFP_NOMEMALLOC_BIT;
 /// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
-pub(crate) const GFP_RECLAIM: bindings::gfp_t =
+pub(crate) const __GFP_RECLAIM: bindings::gfp_t =
     1 << bindings::___GFP_DIRECT_RECLAIM_BIT | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
-
-/// `__GFP_NOMEMALLOC` of `include/linux/gfp_types.h`: leave the reserves alone.
-pub(crate) const GFP_NOMEMALLOC: bindings::gfp_t = 1 << bindings::___GFP_NOMEMALLOC_BIT;
-
-/// The order of a huge page, which covers what one page table of the lowest level maps.
-pub(crate) const PMD_ORDER: u32 = bindings::PMD_SHIFT - bindings::PAGE_SHIFT;
-/// The order of the largest page that a page table maps.
-pub(crate) const PUD_ORDER: u32 = bindings::PUD_SHIFT - bindings::PAGE_SHIFT;
-/// `XA_PRESENT` of `include/linux/xarray.h`.
-pub(crate) const XA_PRESENT: bindings::xa_mark_t = 8;
 /// `VM_LOCKED` of `include/linux/mm.h`.
 pub(crate) const VM_LOCKED: bindings::vm_flags_t = 1 << 13;
 /// `VM_SEQ_READ` of `include/linux/mm.h`.
 pub(crate) const VM_SEQ_READ: bindings::vm_flags_t = 1 << 15;
 /// `VM_RAND_READ` of `include/linux/mm.h`.
 pub(crate) const VM_RAND_READ: bindings::vm_flags_t = 1 << 16;
-
 /// `PROT_READ` of `include/uapi/asm-generic/mman-common.h`.
 #[cfg(CONFIG_KUNIT = "y")]
-pub(crate) const PROT_READ: usize = 1;
+pub(crate) const PROT_READ: u32 = 1;
 /// `PROT_WRITE` of `include/uapi/asm-generic/mman-common.h`.
 #[cfg(CONFIG_KUNIT = "y")]
-pub(crate) const PROT_WRITE: usize = 2;
+pub(crate) const PROT_WRITE: u32 = 2;
 /// `MAP_SHARED` of `include/uapi/linux/mman.h`.
 #[cfg(CONFIG_KUNIT = "y")]
-pub(crate) const MAP_SHARED: usize = 1;
+pub(crate) const MAP_SHARED: u32 = 1;
 /// `MAP_PRIVATE` of `include/uapi/linux/mman.h`.
 #[cfg(CONFIG_KUNIT = "y")]
-pub(crate) const MAP_PRIVATE: usize = 2;
+pub(crate) const MAP_PRIVATE: u32 = 2;
 /// `MAP_POPULATE` of `include/uapi/asm-generic/mman-common.h`.
-pub(crate) const MAP_POPULATE: usize = 0x8000;
+pub(crate) const MAP_POPULATE: u32 = 0x8000;
 /// `MADV_POPULATE_READ` of `include/uapi/asm-generic/mman-common.h`.
-pub(crate) const MADV_POPULATE_READ: usize = 22;
+pub(crate) const MADV_POPULATE_READ: u32 = 22;
 /// `MADV_POPULATE_WRITE` of `include/uapi/asm-generic/mman-common.h`.
-pub(crate) const MADV_POPULATE_WRITE: usize = 23;
+pub(crate) const MADV_POPULATE_WRITE: u32 = 23;
 
 macro_rules! helpers {
     ($(
@@ -224,20 +207,4 @@ helpers! {
     fn "rust_helper_uffd_disable_fault_around" uffd_disable_fault_around(
         vma: *mut bindings::vm_area_struct,
     ) -> bool;
-}
-
-#[cfg(CONFIG_USERFAULTFD)]
-unsafe extern "C" {
-    /// A `struct vm_uffd_ops` that consents to write protection; see userfaultfd.c.
-    #[link_name = "rust_helper_uffd_write_protect_ops"]
-    pub(crate) static uffd_write_protect_ops: bindings::vm_uffd_ops;
-}
-
-/// Tells an address from an error, as `IS_ERR_VALUE()` does: the last page of the address space
-/// stands for errors.
-pub(crate) fn from_err_value(address: usize) -> Result<usize> {
-    if address > usize::MAX - bindings::MAX_ERRNO as usize {
-        return Err(Error::from_errno(address as isize as ffi::c_int));
-    }
-    Ok(address)
 }
