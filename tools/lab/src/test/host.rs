@@ -188,8 +188,8 @@ mod tests {
     use super::*;
 
     const MESSAGE: &str = r#"{"reason":"compiler-artifact",
-        "package_id":"path+file:///w/tools/rmmap/sys#rmmap-sys@0.1.0",
-        "manifest_path":"/w/tools/rmmap/sys/Cargo.toml",
+        "package_id":"path+file:///w/tools/sys#rmmap-sys@0.1.0",
+        "manifest_path":"/w/tools/sys/Cargo.toml",
         "target":{"kind":["KIND"],"name":"child"},
         "profile":{"test":TEST},"executable":"/w/build/child-1"}"#;
 
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(message("test", "true").unwrap().name, "rmmap-sys/child");
         let unit = message("lib", "true").unwrap();
         assert_eq!(unit.name, "rmmap-sys");
-        assert_eq!(unit.folder, Path::new("/w/tools/rmmap/sys"));
+        assert_eq!(unit.folder, Path::new("/w/tools/sys"));
         assert_eq!(message("bin", "false"), None);
         assert_eq!(
             program(r#"{"reason":"build-finished","success":true}"#),
