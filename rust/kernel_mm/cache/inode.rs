@@ -178,6 +178,12 @@ impl<D: InodeData> Inode<D> {
         self.0.get()
     }
 
+    /// Returns the driver's data, to which the inode dereferences, as a generic argument such as
+    /// [`Quota`](crate::cache::insert::Quota) needs it.
+    pub fn inode_data(&self) -> &D {
+        self
+    }
+
     /// Returns the inode's number, as fstat(2) tells it.
     pub fn ino(&self) -> u64 {
         // SAFETY: The inode is valid, and its number does not change.

@@ -351,6 +351,11 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
         self.0.answer(bindings::vm_fault_reason_VM_FAULT_DONE_COW)
     }
 
+    /// Returns the fault, to look at.
+    pub fn as_fault(&self) -> &VmFault<'a, V> {
+        &self.0
+    }
+
     /// Gives the fault back, to be answered like any other.
     pub fn into_fault(self) -> VmFault<'a, V> {
         self.0
