@@ -70,13 +70,15 @@ impl FileOperations for RegionFile {
     };
 
     fn mmap(_file: &File, vma: NewVma<'_, RegionVm>) -> Result {
-        let answer = may_map(vma.file_data(), vma.pgoff(), vma.pages());
-        trace::mmap(&vma, answer)
+        let region = vma.file_data();
+        let result = may_map(region, vma.pgoff(), vma.pages());
+        trace::mmap(region.ino(), &vma, result)
     }
 
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RegionVm>) -> Result {
-        let answer = may_map(desc.file_data(), desc.pgoff(), desc.pages());
-        trace::mmap_prepare(desc, answer)
+        let region = desc.file_data();
+        let result = may_map(region, desc.pgoff(), desc.pages());
+        trace::mmap_prepare(region.ino(), desc, result)
     }
 
     fn read_iter(mut kiocb: FileKiocb<'_, RegionRef>, iov: &mut IovIterDest<'_>) -> Result<usize> {
@@ -94,7 +96,7 @@ impl FileOperations for RegionFile {
             Kind::Device => Growth::Fixed,
             Kind::Created => Growth::Grows,
         };
-        rw::write_iter(region, &mut kiocb, iov, growth, &***region)
+        rw::write_iter(region, &mut kiocb, iov, growth, region.inode_data())
     }
 
     fn ioctl(
@@ -104,7 +106,7 @@ impl FileOperations for RegionFile {
         cmd: u32,
         arg: usize,
     ) -> Result<isize> {
-        ioctl::ioctl(region, file, unlocked, cmd, arg)
+        ioctl::ioctl::<Self>(region, file, unlocked, cmd, arg)
     }
 
     fn punch_hole(
@@ -156,11 +158,11 @@ impl OpenInode for RegionFile {
     }
 }
 
-/// May `pages` pages of `region` be mapped from page `pgoff` on?
+/// Checks whether `pages` pages of `region` may be mapped from page `pgoff` on.
 ///
-/// The device has an end that never moves: a range beyond it is invalid for the object (`ENXIO`).
-/// A created region may grow yet; touching what it does not have is `SIGBUS`, as with every file.
-/// The core lets offsets up to 2^64 bytes through, so the sum may overflow.
+/// The device's own region never grows: a range past its end is invalid (`ENXIO`). A created region
+/// may grow after it is mapped; an access past EOF is `SIGBUS`, as with every file. The core lets
+/// offsets up to 2^64 bytes through, so the sum may overflow.
 fn may_map(region: &Region, pgoff: usize, pages: usize) -> Result {
     region.count(Event::Mmap);
     let capacity = region.device.limits.capacity / PAGE_SIZE as u64;

@@ -4,7 +4,6 @@
 
 use crate::{
     device::REGION_FS,
-    file::RegionFile,
     policy::Policy,
     region::{
         Kind,
@@ -35,7 +34,10 @@ use kernel_mm::{
         Capability, //
     },
     context::Unlocked,
-    file::ops::Hook, //
+    file::ops::{
+        Hook,
+        OpenInode, //
+    }, //
 };
 use rmmap_uapi::*;
 use zerocopy::{
@@ -44,8 +46,8 @@ use zerocopy::{
     IntoBytes, //
 };
 
-/// Dispatches an ioctl of a file that shows `region`.
-pub(crate) fn ioctl(
+/// Dispatches an ioctl of a file that shows `region`. `F` opens the regions that it creates.
+pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
     region: &RegionRef,
     file: &File,
     unlocked: &mut Unlocked,
@@ -54,7 +56,7 @@ pub(crate) fn ioctl(
 ) -> Result<isize> {
     match cmd {
         RMMAP_IOC_INFO => put(arg, &info(region)),
-        RMMAP_IOC_CREATE => create(region, &get(arg)?),
+        RMMAP_IOC_CREATE => create::<F>(region, &get(arg)?),
         RMMAP_IOC_DISCARD => discard(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
         // Zeroes would say that nothing had happened.
@@ -112,8 +114,8 @@ fn info(region: &RegionRef) -> RmmapInfo {
     }
 }
 
-/// Makes a region; the answer is its descriptor.
-fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
+/// Makes a region and returns its descriptor.
+fn create<F: OpenInode<Inode = Region>>(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
     if arg.flags & !RMMAP_CREATE_ALL != 0 || arg.pad != 0 {
         return Err(EINVAL);
     }
@@ -136,8 +138,8 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
     let data = Region::new(device.clone(), Kind::Created, policy)?;
     let (file, inode) =
-        REGION_FS.create_file_and_inode::<RegionFile>(c"rmmap", device.hook, arg.size, data)?;
-    trace::create(&inode, arg.size, arg.flags);
+        REGION_FS.create_file_and_inode::<F>(c"rmmap", device.hook, arg.size, data)?;
+    trace::create(inode.ino(), arg.size, arg.flags);
     let number = fd.reserved_fd();
     fd.fd_install(file);
     Ok(number as isize)

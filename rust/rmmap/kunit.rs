@@ -125,7 +125,7 @@ mod region {
             find_or_add(&a, &held, 0)?;
             find_or_add(&a, &held, 0)?;
             // Not charged either: it is there.
-            let again = AddressSpace::add_largest(&held, 0, &FolioRange::page(0), &**a);
+            let again = AddressSpace::add_largest(&held, 0, &FolioRange::page(0), a.inode_data());
             assert_eq!(again.err(), Some(EEXIST));
             find_or_add(&a, &held, 7)?;
         }

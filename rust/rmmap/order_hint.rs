@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Remembers which folios could be had last, so that others are not asked for in vain.
+//! Remembers the largest order that was available, so that orders that recently failed are not
+//! retried.
 //!
-//! Where memory is in pieces, or a limit is near, each order that is tried costs as much as half a
-//! page fault, and there are nine. So what could be had is where the next one begins, and each
-//! success puts it up by one order. While nothing is scarce it is never written.
+//! Where memory is fragmented, or a limit is near, each failed order costs as much as half a page
+//! fault, and there are nine. So the next allocation starts at the order that was available last,
+//! and each success raises the hint by one order. While nothing is scarce the hint is not written.
 
 use kernel::sync::atomic::{
     Atomic,
@@ -13,10 +14,15 @@ use kernel::sync::atomic::{
 
 /// The largest order that is worth trying, in one region.
 ///
-/// Threads race for it; what is lost is a guess.
-pub(crate) struct Reach(Atomic<u32>);
+/// Updates race benignly; a lost one only makes the hint stale.
+///
+/// The hint has a cache line to itself: where memory is scarce each fault writes it, and every
+/// fault reads the fields beside it.
+#[repr(align(64))]
+pub(crate) struct OrderHint(Atomic<u32>);
 
-impl Reach {
+impl OrderHint {
+    /// Makes a hint that sets no limit.
     pub(crate) fn new() -> Self {
         Self(Atomic::new(u32::MAX))
     }
@@ -26,10 +32,12 @@ impl Reach {
         self.0.load(Relaxed)
     }
 
-    /// A folio of `order` was had; `fell_back` tells that there was room for a larger one.
+    /// Records that a folio of `order` was allocated; `fell_back` tells that there was room for a
+    /// larger one.
     pub(crate) fn record(&self, order: u32, fell_back: bool) {
         if fell_back {
-            // What was tried is what could be had, or more.
+            // Only orders up to the hint were tried: one that failed lowers it, and a success at
+            // the hint raises it.
             let next = if order < self.order() {
                 order
             } else {

@@ -24,36 +24,29 @@
 //!
 //! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
 //! tried again smaller ([`kernel_mm::cache::insert`]), and remembered, so that the next one begins
-//! there ([`crate::reach`]). Where not even two pages are to be had together, touches in order add
+//! there ([`crate::order_hint`]). Where not even two pages are to be had together, touches in order add
 //! and map single ones, several per fault, as with policy `never`.
 
 use crate::{
+    policy::Policy,
     region::Region,
-    streams::Streams,
-    vm::RegionVm, //
+    streams::Streams, //
 };
 use core::ops::Range;
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
-};
 use kernel_mm::{
-    cache::insert::FolioRange,
+    cache::{
+        address_space::AddressSpace,
+        insert::FolioRange, //
+    },
+    file::rw::WriteFolios,
     vm::{
         fault::VmFault,
+        ops::VmOperations,
         vma::{
             Huge,
             Pattern, //
         }, //
     }, //
-};
-use rmmap_uapi::{
-    RMMAP_POLICY_ADAPTIVE,
-    RMMAP_POLICY_ALWAYS,
-    RMMAP_POLICY_NEVER, //
 };
 
 /// Pages that one fault adds at most where each is a folio of its own.
@@ -65,74 +58,22 @@ const BATCH: usize = 64;
 /// The order of a folio for which only the alignment sets a limit.
 const LARGEST: u32 = usize::BITS - 1;
 
-/// What a region does of its own accord.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Policy {
-    /// Every folio is one page.
-    Never,
-    /// As the table above says.
-    Adaptive,
-    /// The largest folios there is room for.
-    Always,
-}
-
-impl Policy {
-    /// The policy with this number of the ABI.
-    pub(crate) fn from_abi(number: u32) -> Result<Self> {
-        match number {
-            RMMAP_POLICY_NEVER => Ok(Self::Never),
-            RMMAP_POLICY_ADAPTIVE => Ok(Self::Adaptive),
-            RMMAP_POLICY_ALWAYS => Ok(Self::Always),
-            _ => Err(EINVAL),
-        }
-    }
-
-    /// Its number in the ABI.
-    pub(crate) fn to_abi(self) -> u32 {
-        match self {
-            Self::Never => RMMAP_POLICY_NEVER,
-            Self::Adaptive => RMMAP_POLICY_ADAPTIVE,
-            Self::Always => RMMAP_POLICY_ALWAYS,
-        }
-    }
-}
-
-/// A policy that may be changed while it is used; whoever reads it sees the old or the new one.
-pub(crate) struct PolicyCell(Atomic<u32>);
-
-impl PolicyCell {
-    pub(crate) fn new(policy: Policy) -> Self {
-        Self(Atomic::new(policy.to_abi()))
-    }
-
-    pub(crate) fn get(&self) -> Policy {
-        // Only `set` writes it, so that the number is always one of the ABI.
-        Policy::from_abi(self.0.load(Relaxed)).unwrap_or(Policy::Adaptive)
-    }
-
-    pub(crate) fn set(&self, policy: Policy) {
-        self.0.store(policy.to_abi(), Relaxed);
-    }
-}
-
-/// How a page that is missing is brought.
-pub(crate) struct Plan {
-    pub(crate) how: How,
-    /// The level of the stream that the fault is part of, to be recorded; [`None`] for faults that
-    /// say nothing about the next.
-    pub(crate) level: Option<u32>,
-}
-
-/// In what a page is brought.
-pub(crate) enum How {
-    /// In a folio that has this room.
+/// The folios that a fault on a missing page adds.
+pub(crate) enum Plan {
+    /// The largest folio that fits in this range.
     Folio(FolioRange),
-    /// Together with these pages, each in a folio of its own, all mapped by this fault.
-    Batch(Range<usize>),
+    /// A folio of one page for each of these pages. The fault maps them all.
+    SinglePages(Range<usize>),
 }
 
-/// Decides how the page that `vmf` asks for is brought to `region`, whose last page is `end - 1`.
-pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize) -> Plan {
+/// Plans a fault on a missing page of `region`, whose last page is `end - 1`. Returns also the
+/// level of the stream that the fault is part of, to be recorded; [`None`] for faults that say
+/// nothing about the next.
+pub(crate) fn for_fault<V: VmOperations>(
+    region: &Region,
+    vmf: &VmFault<'_, V>,
+    end: usize,
+) -> (Plan, Option<u32>) {
     let index = vmf.pgoff();
     let vma = vmf.vma();
     let pattern = vma.pattern();
@@ -140,10 +81,7 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
     // debugger no more than its page.
     let up_front = vma.is_locked() || vmf.is_populate();
     if vmf.is_remote() || pattern == Pattern::Random && !up_front {
-        return Plan {
-            how: How::Folio(FolioRange::page(index)),
-            level: None,
-        };
+        return (Plan::Folio(FolioRange::page(index)), None);
     }
     let room = vmf.folio_range().within(0..end);
     let policy = match vma.huge() {
@@ -159,42 +97,49 @@ pub(crate) fn for_fault(region: &Region, vmf: &VmFault<'_, RegionVm>, end: usize
         let level = region.streams.level(index);
         (Some(level), Streams::order(level))
     };
-    let reach = region.reach.order();
-    let batch = || {
+    let hint = region.order_hint.order();
+    let single_pages = || {
         let pages = 1usize.checked_shl(wanted).unwrap_or(BATCH).min(BATCH);
-        How::Batch(index..index.saturating_add(pages).min(end))
+        Plan::SinglePages(index..index.saturating_add(pages).min(end))
     };
-    let how = match policy {
-        Policy::Never if wanted == 0 || up_front => How::Folio(FolioRange::page(index)),
-        Policy::Never => batch(),
-        Policy::Always => How::Folio(room.with_start_order(reach)),
-        Policy::Adaptive if reach == 0 && wanted > 0 && !up_front => {
+    let plan = match policy {
+        Policy::Never if wanted == 0 || up_front => Plan::Folio(FolioRange::page(index)),
+        Policy::Never => single_pages(),
+        Policy::Always => Plan::Folio(room.with_start_order(hint)),
+        Policy::Adaptive if hint == 0 && wanted > 0 && !up_front => {
             // The next fault tries a larger one again.
-            region.reach.record(0, true);
-            batch()
+            region.order_hint.record(0, true);
+            single_pages()
         }
         // What comes before has been skipped, or is not asked for.
-        Policy::Adaptive => How::Folio(
+        Policy::Adaptive => Plan::Folio(
             room.within(index..end)
                 .with_max_order(wanted)
-                .with_start_order(reach),
+                .with_start_order(hint),
         ),
     };
-    Plan { how, level }
+    (plan, level)
 }
 
-/// Decides what room a folio has that a write(2) of `pages` needs for the first of them; `end` is
-/// the page behind the region's last, or behind the write's.
-pub(crate) fn for_write(region: &Region, pages: Range<usize>, end: usize) -> FolioRange {
-    let index = pages.start;
-    let room = match region.policy() {
-        Policy::Never => FolioRange::page(index),
-        Policy::Always => FolioRange::new(0..end, LARGEST),
-        Policy::Adaptive => {
-            let filled = pages.len().max(1).ilog2();
-            let order = filled.max(Streams::order(region.streams.level(index)));
-            FolioRange::new(index..end, order)
-        }
-    };
-    room.with_start_order(region.reach.order())
+impl WriteFolios for Region {
+    fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange {
+        let index = pages.start;
+        let room = match self.policy() {
+            Policy::Never => FolioRange::page(index),
+            Policy::Always => FolioRange::new(0..end, LARGEST),
+            Policy::Adaptive => {
+                let filled = pages.len().max(1).ilog2();
+                let order = filled.max(Streams::order(self.streams.level(index)));
+                FolioRange::new(index..end, order)
+            }
+        };
+        room.with_start_order(self.order_hint.order())
+    }
+
+    fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
+        // A stream of writes is one as well as a stream of touches.
+        let level = self.streams.level(end - (1 << order));
+        self.streams.record(mapping, end, level);
+        self.count_new(order, fell_back);
+    }
 }

@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region: memory of a size, shared by all who open or map it.
+//! A region: memory of a size, shared by all files and mappings of it.
 //!
 //! Its pages are in the page cache of its inode and nowhere else. Each page there is charged to the
-//! device's quota once: by [`Quota::charge`] before it is added, and given back by
-//! [`Region::pages_removed`], which the library calls for each page that leaves. Pages are dirty
-//! from the start, so that none leaves but by truncation, hole punching and the region's end.
+//! device's quota once: [`Quota::charge`] charges it before it is added, and
+//! [`Region::pages_removed`], which the library calls for each page that leaves, uncharges it. Pages
+//! are dirty from the start, so that only truncation, hole punching and the region's end remove
+//! them.
 
 use crate::{
     device::Device,
+    order_hint::OrderHint,
     policy::{
-        self,
         Policy,
         PolicyCell, //
     },
-    reach::Reach,
     stats::{
-        Asked,
         Counters,
         Event,
-        Given, //
+        FaultKind,
+        Outcome, //
     },
     streams::Streams,
     trace, //
 };
-use core::ops::Range;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
@@ -33,42 +32,35 @@ use kernel::{
         Arc, //
     }, //
 };
-use kernel_mm::{
-    cache::{
-        address_space::AddressSpace,
-        inode::{
-            Inode,
-            InodeData, //
-        },
-        insert::{
-            FolioRange, //
-            Quota,
-        }, //
+use kernel_mm::cache::{
+    inode::{
+        Inode,
+        InodeData, //
     },
-    file::rw::WriteFolios, //
+    insert::Quota, //
 };
 
 /// A reference to a region.
 pub(crate) type RegionRef = ARef<Inode<Region>>;
 
-/// Whose a region is.
+/// The owner of a region.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The device's own, of fixed size: what `/dev/rmmap` shows.
+    /// The device's own, of fixed size: `/dev/rmmap` shows it.
     Device,
     /// Made by userspace; as a memfd it grows by writing and ftruncate(2).
     Created,
 }
 
-/// What is known of a region besides its pages.
+/// The data of a region, its pages aside.
 pub(crate) struct Region {
     pub(crate) device: Arc<Device>,
     pub(crate) kind: Kind,
     pub(crate) counters: Counters,
     /// Where it is being touched page after page.
     pub(crate) streams: Streams,
-    /// What folios there is memory for.
-    pub(crate) reach: Reach,
+    /// The largest order that there is memory for.
+    pub(crate) order_hint: OrderHint,
     /// A created region's policy. The device's own region has the device's.
     policy: PolicyCell,
 }
@@ -85,12 +77,12 @@ impl Region {
         let region = Self {
             counters,
             streams: Streams::new(),
-            reach: Reach::new(),
+            order_hint: OrderHint::new(),
             policy: PolicyCell::new(policy),
             kind,
             device,
         };
-        // Where there is no memory for the box, the region is dropped and counted no more.
+        // Where there is no memory for the box, dropping the region uncounts it.
         Ok(KBox::new(region, GFP_KERNEL_ACCOUNT)?)
     }
 
@@ -115,37 +107,37 @@ impl Region {
 
     /// Counts `n` folios of `order` that were added.
     pub(crate) fn count_folios(&self, order: u32, n: usize) {
-        self.counters.add_folios(order, n as u64);
-        self.device.counters.add_folios(order, n as u64);
+        self.counters.count_folios(order, n as u64);
+        self.device.counters.count_folios(order, n as u64);
     }
 
     /// Counts a folio of `order` that was added; `fell_back` tells that a larger one had room.
     pub(crate) fn count_new(&self, order: u32, fell_back: bool) {
         self.count_folios(order, 1);
-        self.reach.record(order, fell_back);
+        self.order_hint.record(order, fell_back);
         if fell_back {
             self.count(Event::OrderFallback);
         }
     }
 
-    /// Counts `n` of `event`, for the region and for the device.
+    /// Counts a fault with its outcome, for the region and for the device.
     #[inline(always)]
-    pub(crate) fn add(&self, event: Event, n: u64) {
-        self.counters.add(event, n);
-        self.device.counters.add(event, n);
+    pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome) {
+        self.counters.count_fault(kind, outcome);
+        self.device.counters.count_fault(kind, outcome);
     }
 
-    /// Counts a fault with its answer, for the region and for the device.
-    #[inline(always)]
-    pub(crate) fn count_fault(&self, asked: Asked, given: Given) {
-        self.counters.add_fault(asked, given);
-        self.device.counters.add_fault(asked, given);
-    }
-
-    /// Counts one `event`.
+    /// Counts one `event`, for the region and for the device.
     #[inline(always)]
     pub(crate) fn count(&self, event: Event) {
-        self.add(event, 1);
+        self.count_n(event, 1);
+    }
+
+    /// Counts `n` of `event`, for the region and for the device.
+    #[inline(always)]
+    pub(crate) fn count_n(&self, event: Event, n: u64) {
+        self.counters.count_n(event, n);
+        self.device.counters.count_n(event, n);
     }
 }
 
@@ -166,15 +158,15 @@ impl InodeData for Region {
 
     fn pages_removed(&self, pages: usize) {
         self.device.uncharge(pages);
-        self.add(Event::Discarded, pages as u64 * PAGE_SIZE as u64);
+        self.count_n(Event::Discarded, pages as u64 * PAGE_SIZE as u64);
     }
 
     fn resized(inode: &Inode<Self>, from: u64, to: u64, removed: usize) {
-        trace::truncate(inode, from, to, removed);
+        trace::truncate(inode.ino(), from, to, removed);
     }
 
     fn punched(inode: &Inode<Self>, offset: u64, len: u64, removed: usize) {
-        trace::discard(inode, offset, len, removed);
+        trace::discard(inode.ino(), offset, len, removed);
     }
 }
 
@@ -185,18 +177,5 @@ impl Quota for Region {
 
     fn uncharge(&self, pages: usize) {
         self.device.uncharge(pages);
-    }
-}
-
-impl WriteFolios for Region {
-    fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange {
-        policy::for_write(self, pages, end)
-    }
-
-    fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
-        // A stream of writes is one as well as a stream of touches.
-        let level = self.streams.level(end - (1 << order));
-        self.streams.record(mapping, end, level);
-        self.count_new(order, fell_back);
     }
 }

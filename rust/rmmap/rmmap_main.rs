@@ -5,9 +5,10 @@
 //! | file | job |
 //! |---|---|
 //! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` shows |
-//! | `region.rs` | a region: its quota and how it comes to a page |
+//! | `region.rs` | a region: its quota and its counters |
 //! | `vm.rs` | page faults |
-//! | `policy.rs`, `streams.rs`, `reach.rs` | how much memory a fault brings, and in which folios |
+//! | `policy.rs` | the folio policies |
+//! | `plan.rs`, `streams.rs`, `order_hint.rs` | how much a fault or a write allocates, in which folios |
 //! | `debugfs.rs` | the policy, to be changed at run time; whether there are counters |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
@@ -23,8 +24,9 @@ mod file;
 mod ioctl;
 #[cfg(CONFIG_KUNIT = "y")]
 mod kunit;
+mod order_hint;
+mod plan;
 mod policy;
-mod reach;
 mod region;
 mod stats;
 mod streams;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted, per region and for the device.
+//! The counters, per region and for the device.
 //!
 //! Counters are per CPU, so that counting costs two instructions a fault and shares no cache line.
-//! A module that is built with `STATS=n` has none at all: what they cost is the difference. It says
-//! so ([`COUNTED`]) instead of showing zeroes to programs.
+//! A module that is built with `STATS=n` has none at all: the difference is what they cost. It
+//! reports that ([`COUNTED`]) instead of showing zeroes to programs.
 
 use kernel::prelude::*;
 #[cfg(not(rmmap_without_statistics))]
@@ -18,21 +18,21 @@ use rmmap_uapi::{
     RMMAP_NR_ORDERS, //
 };
 
-/// What a fault asks for, and whether a program touches the page or a range is populated.
+/// The kind of a fault: read, write or copy on write, by an access or by `get_user_pages()`.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked(usize);
+pub(crate) struct FaultKind(usize);
 
-/// How many differ.
-const ASKED: usize = 2 * COW + 2;
+/// The number of kinds.
+const KINDS: usize = 2 * COW + 2;
 
 const READ: usize = 0;
 const WRITE: usize = 1;
 const COW: usize = 2;
 
-impl Asked {
-    /// Of a fault.
+impl FaultKind {
+    /// Returns the kind of a fault.
     #[inline(always)]
-    pub(crate) fn of<T: VmOperations>(vmf: &VmFault<'_, T>) -> Self {
+    pub(crate) fn of<V: VmOperations>(vmf: &VmFault<'_, V>) -> Self {
         let kind = if vmf.is_cow() {
             COW
         } else if vmf.is_write() {
@@ -44,20 +44,35 @@ impl Asked {
     }
 }
 
-/// How a fault is answered.
+/// The outcome of a fault, with the number that it has in `rmmap_trace.h`.
 #[derive(Clone, Copy)]
-pub(crate) enum Given {
-    Cached,
-    New,
-    Zero,
-    Sigbus,
-    Oom,
+pub(crate) enum Outcome {
+    /// The page was in the page cache.
+    Cached = 0,
+    /// The fault added the page.
+    New = 1,
+    /// A private write to a hole copies the page of zeroes.
+    Zero = 2,
+    /// `SIGBUS`: the page lies past EOF, or an access finds no memory.
+    Sigbus = 3,
+    /// `get_user_pages()` finds no memory.
+    Oom = 4,
 }
 
-/// How many differ.
-const GIVEN: usize = Given::Oom as usize + 1;
+/// The number of outcomes.
+const OUTCOMES: usize = Outcome::Oom as usize + 1;
 
-/// What else is counted.
+impl Outcome {
+    /// Returns the outcome of a fault that is answered with [`VmFault::no_memory`].
+    pub(crate) fn no_memory<V: VmOperations>(vmf: &VmFault<'_, V>) -> Self {
+        match vmf.is_access() {
+            true => Self::Sigbus,
+            false => Self::Oom,
+        }
+    }
+}
+
+/// What is counted besides faults and folios.
 #[derive(Clone, Copy)]
 pub(crate) enum Event {
     Mmap,
@@ -69,8 +84,8 @@ pub(crate) enum Event {
 /// Whether this module counts.
 pub(crate) const COUNTED: bool = !cfg!(rmmap_without_statistics);
 
-/// Where the counters of events begin, behind those of faults.
-const EVENTS: usize = ASKED * GIVEN;
+/// Where the counters of events begin, after those of faults.
+const EVENTS: usize = KINDS * OUTCOMES;
 /// Where the counters of folios by order begin.
 const FOLIOS: usize = EVENTS + Event::Discarded as usize + 1;
 
@@ -78,32 +93,33 @@ const FOLIOS: usize = EVENTS + Event::Discarded as usize + 1;
 pub(crate) struct Counters(Counts<{ FOLIOS + RMMAP_NR_ORDERS }>);
 
 impl Counters {
-    /// What they take on each processor, bytes.
+    /// The memory that they take on each processor, bytes.
     pub(crate) const BYTES: usize = if COUNTED {
         (FOLIOS + RMMAP_NR_ORDERS) * size_of::<u64>()
     } else {
         0
     };
 
+    /// Makes counters that are all zero, or fails with `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(Counts::new()?))
     }
 
-    /// Counts a fault with its answer: one addition for both.
+    /// Counts a fault by kind and outcome: one addition for both.
     #[inline(always)]
-    pub(crate) fn add_fault(&self, asked: Asked, given: Given) {
-        self.0.add(asked.0 * GIVEN + given as usize, 1);
+    pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome) {
+        self.0.add(kind.0 * OUTCOMES + outcome as usize, 1);
     }
 
     /// Counts `n` of `event`.
     #[inline(always)]
-    pub(crate) fn add(&self, event: Event, n: u64) {
+    pub(crate) fn count_n(&self, event: Event, n: u64) {
         self.0.add(EVENTS + event as usize, n);
     }
 
     /// Counts `n` folios of `order` that were added.
     #[inline(always)]
-    pub(crate) fn add_folios(&self, order: u32, n: u64) {
+    pub(crate) fn count_folios(&self, order: u32, n: u64) {
         let order = (order as usize).min(RMMAP_NR_ORDERS - 1);
         self.0.add(FOLIOS + order, n);
     }
@@ -111,25 +127,25 @@ impl Counters {
     /// Returns the sums over all CPUs; zeroes where nothing is [`COUNTED`].
     pub(crate) fn read(&self) -> RmmapCounters {
         let event = |event: Event| self.0.sum(EVENTS + event as usize);
-        let fault = |asked: usize, given: usize| self.0.sum(asked * GIVEN + given);
-        let asked = |asked: usize| (0..GIVEN).map(|given| fault(asked, given)).sum::<u64>();
-        let given = |given: Given| {
-            let faults = (0..ASKED).map(|asked| fault(asked, given as usize));
+        let fault = |kind: usize, outcome: usize| self.0.sum(kind * OUTCOMES + outcome);
+        let kind = |kind: usize| (0..OUTCOMES).map(|o| fault(kind, o)).sum::<u64>();
+        let outcome = |outcome: Outcome| {
+            let faults = (0..KINDS).map(|kind| fault(kind, outcome as usize));
             faults.sum::<u64>()
         };
-        let of = |kind: usize| asked(2 * kind) + asked(2 * kind + 1);
+        let both = |access: usize| kind(2 * access) + kind(2 * access + 1);
         RmmapCounters {
             mmap: event(Event::Mmap),
-            fault_read: of(READ),
-            fault_write: of(WRITE),
-            fault_cow: of(COW),
-            fault_populate: (READ..=COW).map(|kind| asked(2 * kind + 1)).sum(),
-            answer_cached: given(Given::Cached),
-            answer_new: given(Given::New),
-            answer_zero: given(Given::Zero),
-            answer_sigbus: given(Given::Sigbus),
-            answer_oom: given(Given::Oom),
-            // The driver gives none; the core retries by itself where it must.
+            fault_read: both(READ),
+            fault_write: both(WRITE),
+            fault_cow: both(COW),
+            fault_populate: (READ..=COW).map(|access| kind(2 * access + 1)).sum(),
+            answer_cached: outcome(Outcome::Cached),
+            answer_new: outcome(Outcome::New),
+            answer_zero: outcome(Outcome::Zero),
+            answer_sigbus: outcome(Outcome::Sigbus),
+            answer_oom: outcome(Outcome::Oom),
+            // The driver never answers so; the core retries by itself where it must.
             answer_retry: 0,
             map_pages: event(Event::MapPages),
             folios: core::array::from_fn(|order| self.0.sum(FOLIOS + order)),

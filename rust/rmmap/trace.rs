@@ -2,29 +2,25 @@
 
 //! The tracepoints `rmmap:*`, which `rmmap_trace.h` describes.
 //!
-//! Each costs a `nop` while nobody traces; what it carries is put together only when somebody does.
+//! Each costs a `nop` while nobody traces; its arguments are computed only when somebody does. A
+//! region is named by its inode number `ino`.
 
-use crate::{
-    region::{
-        Region,
-        RegionRef, //
-    },
-    vm::RegionVm, //
-};
+use crate::stats::Outcome;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
-use kernel_mm::{
-    cache::inode::Inode,
-    vm::{
-        fault::{
-            self,
-            VmFault, //
-        },
-        map_pages::MapPages,
-        vm_area_desc::VmAreaDesc,
-        vma::NewVma, //
+use kernel_mm::vm::{
+    fault::{
+        Answer,
+        VmFault, //
+    },
+    map_pages::MapPages,
+    ops::VmOperations,
+    vm_area_desc::VmAreaDesc,
+    vma::{
+        NewVma,
+        Plain, //
     }, //
 };
 
@@ -34,92 +30,76 @@ mod event {
         pub(super) fn mmap(
             ino: u64, address: u64, len: u64, pgoff: u64, vm_flags: u64, prepare: u32, ret: u32,
         );
-        /// A touch has its answer.
+        /// The handler answers an access.
         pub(super) fn fault(
             ino: u64, address: u64, pgoff: u64, flags: u32, cow: u32, answer: u32, order: u32,
         );
-        /// A populating fault has its answer.
+        /// The handler answers a fault of `get_user_pages()`.
         pub(super) fn populate(
             ino: u64, address: u64, pgoff: u64, flags: u32, cow: u32, answer: u32, order: u32,
         );
-        /// Resident neighbours were looked for.
+        /// The core asked for resident neighbours.
         pub(super) fn map_pages(address: u64, first: u64, last: u64, mapped: u32);
         /// The size of a region was set.
         pub(super) fn truncate(ino: u64, from: u64, to: u64, freed: u64);
-        /// A range was given back.
+        /// A range was freed.
         pub(super) fn discard(ino: u64, offset: u64, len: u64, freed: u64);
         /// A region was made.
         pub(super) fn create(ino: u64, size: u64, flags: u32);
     }
 }
 
-/// How a fault was answered; `rmmap_trace.h` names the numbers.
-#[derive(Clone, Copy)]
-pub(crate) enum Answer {
-    Cached = 0,
-    New = 1,
-    Zero = 2,
-    Sigbus = 3,
-    Oom = 4,
-}
-
-impl Answer {
-    /// What [`VmFault::no_memory`] says to this fault.
-    pub(crate) fn no_memory(vmf: &VmFault<'_, RegionVm>) -> Self {
-        match vmf.is_access() {
-            true => Self::Sigbus,
-            false => Self::Oom,
-        }
-    }
-}
-
-/// The `mmap` hook said `answer`, which is returned.
-pub(crate) fn mmap(vma: &NewVma<'_, RegionVm>, answer: Result) -> Result {
+/// Traces that the `mmap` hook returns `result`, and returns it.
+pub(crate) fn mmap<V: VmOperations>(ino: u64, vma: &NewVma<'_, V>, result: Result) -> Result {
     event::mmap(|| {
         (
-            vma.file_data().ino(),
+            ino,
             vma.start() as u64,
             (vma.pages() * PAGE_SIZE) as u64,
             vma.pgoff() as u64,
             vma.flags() as u64,
             0,
-            errno(answer),
+            errno(result),
         )
     });
-    answer
+    result
 }
 
-/// The `mmap_prepare` hook said `answer`, which is returned.
-pub(crate) fn mmap_prepare(desc: &VmAreaDesc<'_, RegionVm>, answer: Result) -> Result {
+/// Traces that the `mmap_prepare` hook returns `result`, and returns it.
+pub(crate) fn mmap_prepare<V: VmOperations>(
+    ino: u64,
+    desc: &VmAreaDesc<'_, V>,
+    result: Result,
+) -> Result {
     event::mmap(|| {
         (
-            desc.file_data().ino(),
+            ino,
             desc.start() as u64,
             (desc.pages() * PAGE_SIZE) as u64,
             desc.pgoff() as u64,
             desc.flags() as u64,
             1,
-            errno(answer),
+            errno(result),
         )
     });
-    answer
+    result
 }
 
-fn errno(answer: Result) -> u32 {
-    answer.map_or_else(Error::to_errno, |()| 0) as u32
+fn errno(result: Result) -> u32 {
+    result.map_or_else(Error::to_errno, |()| 0) as u32
 }
 
-/// The fault handler gives `answer`, with a folio of 2^`order` pages if with any.
+/// Traces the outcome of a fault, with the order of the folio that answers it, or 0.
 #[inline(always)]
-pub(crate) fn fault(region: &RegionRef, vmf: &VmFault<'_, RegionVm>, answer: Answer, order: u32) {
+pub(crate) fn fault<V: VmOperations>(ino: u64, vmf: &VmFault<'_, V>, outcome: Outcome, order: u32) {
     let arguments = || {
         (
-            region.ino(),
+            ino,
             vmf.address() as u64,
             vmf.pgoff() as u64,
             vmf.flags(),
             u32::from(vmf.is_cow()),
-            answer as u32,
+            outcome as u32,
             order,
         )
     };
@@ -130,17 +110,9 @@ pub(crate) fn fault(region: &RegionRef, vmf: &VmFault<'_, RegionVm>, answer: Ans
     }
 }
 
-/// The page is not there: a private write is going to be given the page of zeroes.
+/// Maps the resident neighbours of a page, and traces it.
 #[inline(always)]
-pub(crate) fn zero_page(region: &RegionRef, vmf: &VmFault<'_, RegionVm>) {
-    if vmf.is_cow() {
-        fault(region, vmf, Answer::Zero, 0);
-    }
-}
-
-/// Maps the neighbours that are resident, and tells of it.
-#[inline(always)]
-pub(crate) fn map_pages<'a>(pages: MapPages<'a, RegionVm>) -> fault::Answer<'a> {
+pub(crate) fn map_pages<'a, V: VmOperations<Kind = Plain>>(pages: MapPages<'a, V>) -> Answer<'a> {
     let address = pages.address() as u64;
     let (first, last) = pages.window();
     let answer = pages.map_resident();
@@ -155,17 +127,17 @@ pub(crate) fn map_pages<'a>(pages: MapPages<'a, RegionVm>) -> fault::Answer<'a> 
     answer
 }
 
-/// The size of a region was set.
-pub(crate) fn truncate(inode: &Inode<Region>, from: u64, to: u64, freed: usize) {
-    event::truncate(|| (inode.ino(), from, to, freed as u64));
+/// Traces that the size of a region was set from `from` to `to` bytes, which freed `freed` pages.
+pub(crate) fn truncate(ino: u64, from: u64, to: u64, freed: usize) {
+    event::truncate(|| (ino, from, to, freed as u64));
 }
 
-/// A range of a region was given back.
-pub(crate) fn discard(inode: &Inode<Region>, offset: u64, len: u64, freed: usize) {
-    event::discard(|| (inode.ino(), offset, len, freed as u64));
+/// Traces that a hole of `len` bytes was punched at byte `offset`, which freed `freed` pages.
+pub(crate) fn discard(ino: u64, offset: u64, len: u64, freed: usize) {
+    event::discard(|| (ino, offset, len, freed as u64));
 }
 
-/// A region was made.
-pub(crate) fn create(inode: &Inode<Region>, size: u64, flags: u32) {
-    event::create(|| (inode.ino(), size, flags));
+/// Traces that a region of `size` bytes was made.
+pub(crate) fn create(ino: u64, size: u64, flags: u32) {
+    event::create(|| (ino, size, flags));
 }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults: where the memory of a region comes from.
+//! Page faults: how a mapping of a region gets its memory.
 //!
-//! 1. Beyond the end: `SIGBUS`, before anything is looked up. The invalidate lock keeps the end
-//!    where it is, as in mm/secretmem.c.
-//! 2. A page that is there is given.
-//! 3. A private write to a hole gets a page of zeroes to copy, so that no memory is spent on a page
-//!    that nobody shares.
-//! 4. Otherwise zeroed memory is added, as much and in such folios as the policy says.
+//! 1. Past EOF the answer is `SIGBUS`, before any lookup. The invalidate lock keeps EOF where it
+//!    is, as in mm/secretmem.c.
+//! 2. A page in the page cache is mapped.
+//! 3. A private write to a hole copies the page of zeroes: nobody shares the page, so the region
+//!    allocates none.
+//! 4. Otherwise the handler adds zeroed folios, as [`crate::plan`] says.
 
 use crate::{
-    policy::{
+    plan::{
         self,
-        How, //
+        Plan, //
     },
     region::{
         Region,
         RegionRef, //
     },
     stats::{
-        Asked,
         Event,
-        Given, //
+        FaultKind,
+        Outcome, //
     },
     trace, //
 };
@@ -65,29 +65,25 @@ impl VmOperations for RegionVm {
     fn fault(mut vmf: VmFault<'_, Self>) -> Answer<'_> {
         let region = vmf.data();
         let index = vmf.pgoff();
-        let asked = Asked::of(&vmf);
 
         let held = vmf.invalidate_lock_shared(region.mapping());
         let end = region.mapping().size_pages();
         if index >= end {
-            region.count_fault(asked, Given::Sigbus);
-            trace::fault(region, &vmf, trace::Answer::Sigbus, 0);
+            record_fault(&vmf, Outcome::Sigbus, 0);
             return vmf.sigbus();
         }
         if let Some(folio) = region.mapping().lock_folio(index) {
-            region.count_fault(asked, Given::Cached);
-            trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
+            record_fault(&vmf, Outcome::Cached, folio.order());
             return vmf.locked(folio);
         }
-        trace::zero_page(region, &vmf);
         vmf = match vmf.into_cow() {
             Ok(cow) => {
-                region.count_fault(asked, Given::Zero);
+                record_fault(cow.as_fault(), Outcome::Zero, 0);
                 return cow.copy_of(region.device.zero_page());
             }
             Err(vmf) => vmf,
         };
-        add(region, &held, vmf, asked, end)
+        fault_in_missing(region, &held, vmf, end)
     }
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {
@@ -96,66 +92,76 @@ impl VmOperations for RegionVm {
     }
 }
 
-/// Answers a fault on a page that is missing, in a region of `end` pages.
-fn add<'a>(
+/// Answers a fault on a missing page of a region of `end` pages.
+fn fault_in_missing<'a>(
     region: &RegionRef,
     held: &InvalidateShared<'_>,
-    mut vmf: VmFault<'a, RegionVm>,
-    asked: Asked,
+    vmf: VmFault<'a, RegionVm>,
     end: usize,
 ) -> Answer<'a> {
     let index = vmf.pgoff();
-    let plan = policy::for_fault(region, &vmf, end);
-    let record = |end| {
-        if let Some(level) = plan.level {
+    let quota = region.inode_data();
+    let (plan, level) = plan::for_fault(region, &vmf, end);
+    let record_stream = |end| {
+        if let Some(level) = level {
             region.streams.record(region.mapping(), end, level);
         }
     };
-    let found = match plan.how {
-        // The caller has just looked; one more look is needed only if somebody else was faster.
-        How::Folio(room) => match AddressSpace::add_largest(held, index, &room, &***region) {
-            Err(e) if e == EEXIST => AddressSpace::find_or_add(held, index, &room, &***region),
+    let found = match plan {
+        // The caller has just looked the page up: only after a race is another lookup needed.
+        Plan::Folio(range) => match AddressSpace::add_largest(held, index, &range, quota) {
+            Err(e) if e == EEXIST => AddressSpace::find_or_add(held, index, &range, quota),
             added => added,
         },
-        How::Batch(pages) => {
+        Plan::SinglePages(pages) => {
             let end = pages.end.min(vmf.table().end);
-            let added = AddressSpace::add_single_pages(held, index..end, &***region);
+            let added = AddressSpace::add_single_pages(held, index..end, quota);
             region.count_folios(0, added);
-            record(index + added);
-            trace::fault(region, &vmf, trace::Answer::New, 0);
-            vmf = match vmf.map_resident(index..end) {
-                Ok(answer) => {
-                    region.count_fault(asked, Given::New);
-                    return answer;
-                }
-                // It could not be had, or somebody holds its lock.
-                Err(vmf) => vmf,
-            };
-            AddressSpace::find_or_add(held, index, &FolioRange::page(index), &***region)
+            record_stream(index + added);
+            if added > 0 {
+                record_fault(&vmf, Outcome::New, 0);
+                return match vmf.map_resident(index..end) {
+                    Ok(answer) => answer,
+                    Err(vmf) => map_one(region, vmf),
+                };
+            }
+            AddressSpace::find_or_add(held, index, &FolioRange::page(index), quota)
         }
     };
     match found {
         Ok(Found::Added { folio, fell_back }) => {
-            record(folio.end_of(index));
-            region.count_fault(asked, Given::New);
-            trace::fault(region, &vmf, trace::Answer::New, folio.order());
+            record_stream(folio.end_of(index));
+            record_fault(&vmf, Outcome::New, folio.order());
             region.count_new(folio.order(), fell_back);
             vmf.locked(folio)
         }
         // Another thread added it.
         Ok(Found::Cached(folio)) => {
-            region.count_fault(asked, Given::Cached);
-            trace::fault(region, &vmf, trace::Answer::Cached, folio.order());
+            record_fault(&vmf, Outcome::Cached, folio.order());
             vmf.locked(folio)
         }
         Err(_) => {
-            let given = match vmf.is_access() {
-                true => Given::Sigbus,
-                false => Given::Oom,
-            };
-            region.count_fault(asked, given);
-            trace::fault(region, &vmf, trace::Answer::no_memory(&vmf), 0);
+            record_fault(&vmf, Outcome::no_memory(&vmf), 0);
             vmf.no_memory()
         }
     }
+}
+
+/// Answers a fault whose page was added and could not be mapped together with its neighbours:
+/// another thread holds its lock, or userfaultfd wants each page by itself.
+#[cold]
+fn map_one<'a>(region: &RegionRef, vmf: VmFault<'a, RegionVm>) -> Answer<'a> {
+    match region.mapping().lock_folio(vmf.pgoff()) {
+        Some(folio) => vmf.locked(folio),
+        // Its memory failed just now. The access repeats the fault.
+        None => vmf.nopage(),
+    }
+}
+
+/// Counts a fault and traces it: its outcome, and the order of the folio that answers it, or 0.
+#[inline(always)]
+fn record_fault(vmf: &VmFault<'_, RegionVm>, outcome: Outcome, order: u32) {
+    let region = vmf.data();
+    region.count_fault(FaultKind::of(vmf), outcome);
+    trace::fault(region.ino(), vmf, outcome, order);
 }
