@@ -25,6 +25,7 @@
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //! | [`ptrace`] | a look into a child, as a debugger has it |
 //! | [`walk`] | touches of many pages in few instructions, for benchmarks |
+//! | [`secret`] | `memfd_secret(2)` |
 //! | [`udmabuf`] | a memfd's pages as a dma-buf |
 //! | [`userfaultfd`] | accesses to protected pages, told to the program itself |
 //!
@@ -59,6 +60,7 @@ pub mod ptrace;
 mod ranges;
 pub mod remap;
 mod remote;
+pub mod secret;
 pub mod udmabuf;
 pub mod userfaultfd;
 pub mod walk;

@@ -1,252 +1,307 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Performance targets: ratios within one run, and whether rmmap meets them.
+//! Performance targets, and whether rmmap meets them.
+//!
+//! A target compares figures of one run, exactly: they are rounded to be printed, and not before. A
+//! target whose figures are missing is inconclusive, which is no success.
 
 use super::results::Results;
-use rmmap_bench::object::Object::{Memfd, MemfdHuge, Rmmap, RmmapNever};
-use rmmap_bench::plan::{COMPARED, ENDS, JUDGED, LARGE};
+use rmmap_bench::object::Object::{Memfd, Rmmap, RmmapNever};
+use rmmap_bench::plan::{set, Set, COMPARED, ENDS, JUDGED, MIB};
 use rmmap_bench::workload::Workload::{
-    Fork, Free, Locked, Munmap, Populate, PrivateHole, RandomWrite, SecondMap, SeqWrite,
+    AdvisePopulate, Bursts, Fallocate, Fork, Free, Locked, Mremap, Munmap, Populate, PrivateHole,
+    RandomWrite, SecondMap, SeqWrite, Stride16, Stride2, Tiny, WriteCall,
 };
-use rmmap_bench::{threads, Object, Record, Unit, Workload};
+use rmmap_bench::{threads, Object, Record, Workload};
 use serde::{Deserialize, Serialize};
 
-/// What the names of objects end in where the module has no statistics.
+/// What the names of objects end in where the module has no statistics, and where it has them.
 pub const BARE: &str = "-bare";
+pub const COUNTED: &str = "-counted";
 
-/// From here on a machine has two whole processors.
-const WHOLE: f64 = 1.9;
+/// Both settings of `init_on_alloc`.
+pub const SETTINGS: [bool; 2] = [false, true];
 
-/// A performance target.
-pub struct Bar {
-    /// What is compared.
-    name: &'static str,
-    /// The ratio, if it was measured.
-    ratio: fn(&Results) -> Option<f64>,
-    limit: Limit,
+/// What is compared of a record.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Figure {
+    /// Instructions per page.
+    Cost,
+    /// The same without what zeroing the page costs.
+    Above,
+    /// Bytes of memory used per byte touched.
+    Memory,
+    /// Page faults per page touched.
+    Faults,
+    /// The cost of the 99th fault of 100.
+    Slow,
+    /// The cost of the slowest fault.
+    Slowest,
 }
 
-/// How the ratio has to be. The limits have two decimals, and so have the ratios that are compared.
-enum Limit {
-    Most(f64),
-    Least(f64),
+/// What an object is compared with.
+#[derive(Clone, Copy)]
+enum Peer {
+    /// The best of all kinds of files.
+    Best,
+    /// This object.
+    One(Object),
+    /// Itself, at this size.
+    Size(usize),
+    /// Nothing: the figure itself is the target's.
+    Nothing,
 }
 
-/// What came of it.
+/// A performance target of one thread.
+struct Bar {
+    figure: Figure,
+    ours: Object,
+    workload: Workload,
+    size: usize,
+    peer: Peer,
+    most: f64,
+}
+
+/// Whether a target is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It is not: these come first.
+    Missed,
+    /// A figure is missing, or too much else ran beside the measurement.
+    Inconclusive,
+    /// It is.
+    Met,
+}
+
+/// What came of a target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// What is compared.
     pub name: String,
-    /// The ratio.
-    pub ratio: f64,
+    /// The setting of `init_on_alloc` under which it was measured, if that matters.
+    pub init_on_alloc: Option<bool>,
+    /// Our figure, the peer's figure and its name.
+    pub figures: Option<(f64, f64, String)>,
+    /// What is compared with the limit.
+    pub ratio: Option<f64>,
     /// How it has to be.
     pub limit: String,
     /// Whether it is.
-    pub met: bool,
+    pub verdict: Verdict,
 }
 
-use Limit::{Least, Most};
+impl Figure {
+    /// The figure of a record.
+    pub fn of(self, record: &Record) -> Option<f64> {
+        match self {
+            Figure::Cost => Some(record.per_page),
+            Figure::Above => Some(record.per_page - record.zeroing),
+            Figure::Memory => record.memory,
+            Figure::Faults => record.faults,
+            Figure::Slow => record.latency.map(|[_, slow, _]| slow as f64),
+            Figure::Slowest => record.latency.map(|[_, _, slowest]| slowest as f64),
+        }
+    }
 
-/// All targets.
-pub const BARS: &[Bar] = &[
-    bar(
-        "MAP_POPULATE, 256 MiB / zeroing",
-        |r| over_zeroing(r, Populate),
-        Most(1.02),
-    ),
-    bar(
-        "MAP_LOCKED, 256 MiB / zeroing",
-        |r| over_zeroing(r, Locked),
-        Most(1.02),
-    ),
-    bar(
-        "sequential first write, 256 MiB / zeroing",
-        |r| over_zeroing(r, SeqWrite),
-        Most(1.02),
-    ),
-    bar(
-        "MAP_POPULATE, 256 MiB / huge memfd",
-        |r| over_huge(r, Populate, JUDGED),
-        Most(1.0),
-    ),
-    bar(
-        "MAP_LOCKED, 256 MiB / huge memfd",
-        |r| over_huge(r, Locked, JUDGED),
-        Most(1.0),
-    ),
-    bar(
-        "sequential first write, 256 MiB / huge memfd",
-        |r| over_huge(r, SeqWrite, JUDGED),
-        Most(1.0),
-    ),
-    bar(
-        "sequential first write, policy never / memfd, both above zeroing",
-        above_zeroing,
-        Most(0.55),
-    ),
-    bar(
-        "random first touch / memfd",
-        |r| over_memfd(r, Rmmap, RandomWrite, cost),
-        Most(0.95),
-    ),
-    bar(
-        "random first touch: memory / memfd's",
-        |r| over_memfd(r, Rmmap, RandomWrite, memory),
-        Most(1.0),
-    ),
-    bar(
-        "second mapping / memfd",
-        |r| over_memfd(r, Rmmap, SecondMap, cost),
-        Most(0.1),
-    ),
-    bar(
-        "private write to holes / memfd",
-        |r| over_memfd(r, Rmmap, PrivateHole, cost),
-        Most(0.7),
-    ),
-    bar(
-        "private write to holes: memory / memfd's",
-        |r| over_memfd(r, Rmmap, PrivateHole, memory),
-        Most(0.5),
-    ),
-    bar(
-        "fork, 1 GiB / huge memfd",
-        |r| over_huge(r, Fork, LARGE),
-        Most(1.0),
-    ),
-    bar(
-        "munmap, 1 GiB / huge memfd",
-        |r| over_huge(r, Munmap, LARGE),
-        Most(1.0),
-    ),
-    bar(
-        "free, 1 GiB / huge memfd",
-        |r| over_huge(r, Free, LARGE),
-        Most(1.0),
-    ),
-    bar(
-        "MAP_POPULATE, 4 GiB / 4 MiB",
-        |r| over_small(r, Populate),
-        Most(1.05),
-    ),
-    bar(
-        "sequential first write, 4 GiB / 4 MiB",
-        |r| over_small(r, SeqWrite),
-        Most(1.05),
-    ),
-    bar(
-        "two threads, random touch, one region / one thread",
-        |r| speedup(r, "random-write"),
-        Least(1.8),
-    ),
-    bar(
-        "two threads, random touch, own regions / one thread",
-        |r| speedup(r, "random-write-own"),
-        Least(1.8),
-    ),
-    bar(
-        "two threads, random touch, one region / the machine's speedup",
-        |r| share(r, "random-write"),
-        Least(0.9),
-    ),
-    bar(
-        "two threads, random touch, own regions / the machine's speedup",
-        |r| share(r, "random-write-own"),
-        Least(0.9),
-    ),
-    bar(
-        "statistics / compiled out, the worst of eight",
-        statistics,
-        Most(1.01),
-    ),
-];
-
-const fn bar(name: &'static str, ratio: fn(&Results) -> Option<f64>, limit: Limit) -> Bar {
-    Bar { name, ratio, limit }
+    /// What it is, after what it is of.
+    pub fn name(self) -> &'static str {
+        match self {
+            Figure::Cost => "",
+            Figure::Above => " above zeroing",
+            Figure::Memory => ": memory",
+            Figure::Faults => ": faults",
+            Figure::Slow => ": 99th of 100 faults",
+            Figure::Slowest => ": slowest fault",
+        }
+    }
 }
 
-/// Judges what was measured.
-pub fn judge(results: &Results) -> Vec<Judged> {
-    let judged = BARS.iter().filter_map(|bar| {
-        let ratio = (bar.ratio)(results)?;
-        let rounded = (ratio * 100.0).round() / 100.0;
-        let (limit, met) = match bar.limit {
-            Most(limit) => (format!("at most {limit:.2}"), rounded <= limit),
-            Least(limit) => (format!("at least {limit:.2}"), rounded >= limit),
+/// All targets of one thread, and the settings of `init_on_alloc` under which they hold.
+fn bars() -> Vec<(Bar, &'static [bool])> {
+    use Figure::{Above, Cost, Faults, Memory};
+    use Peer::{Best, Nothing, One, Size};
+    let both: &[bool] = &SETTINGS;
+    let (off, on): (&[bool], &[bool]) = (&[false], &[true]);
+    let mut bars = Vec::new();
+    let mut add = |figure, workload: Workload, size, peer, most, settings| {
+        let bar = Bar {
+            figure,
+            ours: Rmmap,
+            workload,
+            size,
+            peer,
+            most,
         };
-        Some(Judged {
-            name: bar.name.to_owned(),
-            ratio,
-            limit,
-            met,
+        bars.push((bar, settings));
+    };
+    for size in [COMPARED, JUDGED] {
+        for workload in [Populate, Locked, SeqWrite] {
+            add(Above, workload, size, Best, 1.0, both);
+        }
+        add(Above, Populate, size, Nothing, 50.0, both);
+    }
+    add(Above, RandomWrite, COMPARED, One(Memfd), 0.8, off);
+    add(Cost, WriteCall, COMPARED, Best, 0.7, off);
+    add(Cost, WriteCall, COMPARED, Best, 0.8, on);
+    add(Above, PrivateHole, COMPARED, One(Memfd), 0.36, off);
+    add(Memory, PrivateHole, COMPARED, One(Memfd), 0.5, both);
+    for workload in [SecondMap, Fork, Mremap, Munmap, Free] {
+        add(Cost, workload, COMPARED, Best, 1.0, both);
+    }
+    add(Cost, Tiny, Tiny.size(), One(Memfd), 1.0, both);
+    // Faults and memory are the same under both settings: the tables have both.
+    for &workload in Workload::PATTERNS {
+        add(Faults, workload, workload.size(), One(Memfd), 1.0, off);
+        let (peer, most) = match workload {
+            RandomWrite | Stride2 | Stride16 | Bursts => (One(Memfd), 1.0),
+            _ => (Nothing, 2.0),
+        };
+        add(Memory, workload, workload.size(), peer, most, off);
+    }
+    for workload in [Populate, SeqWrite] {
+        add(Cost, workload, ENDS[1], Size(ENDS[0]), 1.05, both);
+    }
+    add(Above, SeqWrite, COMPARED, One(Memfd), 0.55, off);
+    if let Some((bar, _)) = bars.last_mut() {
+        bar.ours = RmmapNever;
+    }
+    bars
+}
+
+/// Judges what was measured: what is missed first, then what is inconclusive. A short run is judged
+/// by what it has to measure.
+pub fn judge(results: &Results) -> Vec<Judged> {
+    let cases = set(if results.quick { Set::Quick } else { Set::Full });
+    let mut judged = Vec::new();
+    for (bar, settings) in bars() {
+        let is_planned = cases.iter().any(|case| {
+            (case.object, case.workload, case.size) == (bar.ours, bar.workload, bar.size)
+        });
+        if is_planned {
+            judged.extend(settings.iter().map(|&on| bar.judge(results, on)));
+        }
+    }
+    judged.push(ratio(
+        "statistics / compiled out, the worst of eight".into(),
+        statistics(results),
+        ("at most", 1.01),
+    ));
+    for (name, workload) in [
+        ("one region", "random-write"),
+        ("own regions", "random-write-own"),
+    ] {
+        judged.push(ratio(
+            format!("two threads, random touch, {name} / the machine's speedup"),
+            share(results, workload),
+            ("at least", 0.9),
+        ));
+    }
+    judged.sort_by_key(|bar| bar.verdict as u8);
+    judged
+}
+
+impl Bar {
+    fn judge(&self, results: &Results, on: bool) -> Judged {
+        let find = |object: Object, size| {
+            let record = results.find(on, object, self.workload, size)?;
+            Some((self.figure.of(record)?, object.name()))
+        };
+        let ours = find(self.ours, self.size).map(|(figure, _)| figure);
+        let peer = match self.peer {
+            Peer::Best => best(results, on, self.workload, self.size, self.figure),
+            Peer::One(object) => find(object, self.size),
+            Peer::Size(size) => find(self.ours, size).map(|(figure, _)| (figure, size_name(size))),
+            Peer::Nothing => Some((1.0, String::new())),
+        };
+        let against = match self.peer {
+            Peer::Best => " / best peer".to_owned(),
+            Peer::One(object) => format!(" / {}", object.name()),
+            Peer::Size(size) => format!(" / {}", size_name(size)),
+            Peer::Nothing => String::new(),
+        };
+        let name = format!(
+            "{} {}, {}{}{against}",
+            self.ours.name(),
+            self.workload.name(),
+            size_name(self.size),
+            self.figure.name()
+        );
+        let figures = ours
+            .zip(peer)
+            .map(|(ours, (peer, name))| (ours, peer, name));
+        let compared = figures.as_ref().map(|(ours, peer, _)| ours / peer);
+        Judged {
+            init_on_alloc: Some(on),
+            figures,
+            ..ratio(name, compared, ("at most", self.most))
+        }
+    }
+}
+
+/// The least figure of all kinds of files, and whose it is. To populate, there are several ways.
+pub fn best(
+    results: &Results,
+    on: bool,
+    workload: Workload,
+    size: usize,
+    figure: Figure,
+) -> Option<(f64, String)> {
+    let ways: &[Workload] = match workload {
+        Populate => &[Populate, AdvisePopulate, Fallocate],
+        _ => &[workload],
+    };
+    let figures = ways.iter().flat_map(|&way| {
+        Object::peers(way).filter_map(move |object| {
+            let record = results.find(on, object, way, size)?;
+            let by = if way == workload {
+                object.name()
+            } else {
+                format!("{} {}", object.name(), way.name())
+            };
+            Some((figure.of(record)?, by))
         })
     });
-    judged.collect()
+    figures.min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-fn cost(record: &Record) -> Option<f64> {
-    Some(record.per_page)
+fn ratio(name: String, ratio: Option<f64>, (word, limit): (&str, f64)) -> Judged {
+    let met = ratio.map(|ratio| match word {
+        "at most" => ratio <= limit,
+        _ => ratio >= limit,
+    });
+    Judged {
+        name,
+        init_on_alloc: None,
+        figures: None,
+        ratio,
+        limit: format!("{word} {limit:.2}"),
+        verdict: match met {
+            Some(true) => Verdict::Met,
+            Some(false) => Verdict::Missed,
+            None => Verdict::Inconclusive,
+        },
+    }
 }
 
-fn memory(record: &Record) -> Option<f64> {
-    record.memory
+/// `16 MiB`.
+pub fn size_name(size: usize) -> String {
+    match size {
+        0..MIB => format!("{} KiB", size >> 10),
+        _ if size < 1024 * MIB => format!("{} MiB", size >> 20),
+        _ => format!("{} GiB", size >> 30),
+    }
 }
 
-fn over_zeroing(results: &Results, workload: Workload) -> Option<f64> {
-    let ours = results.find(Rmmap, workload, JUDGED)?;
-    Some(ours.per_page / ours.zeroing)
-}
-
-fn over_huge(results: &Results, workload: Workload, size: usize) -> Option<f64> {
-    let ours = results.find(Rmmap, workload, size)?.per_page;
-    Some(ours / results.find(MemfdHuge, workload, size)?.per_page)
-}
-
-fn over_memfd(
-    results: &Results,
-    ours: Object,
-    workload: Workload,
-    of: fn(&Record) -> Option<f64>,
-) -> Option<f64> {
-    let ours = of(results.find(ours, workload, COMPARED)?)?;
-    Some(ours / of(results.find(Memfd, workload, COMPARED)?)?)
-}
-
-fn above_zeroing(results: &Results) -> Option<f64> {
-    let above = |object| {
-        let record = results.find(object, SeqWrite, COMPARED)?;
-        Some(record.per_page - record.zeroing)
-    };
-    Some(above(RmmapNever)? / above(Memfd)?)
-}
-
-fn over_small(results: &Results, workload: Workload) -> Option<f64> {
-    let [small, large] = ENDS.map(|size| results.find(Rmmap, workload, size));
-    Some(large?.per_page / small?.per_page)
-}
-
-/// How much faster two threads are, where the machine has two whole processors for them.
-fn speedup(results: &Results, workload: &str) -> Option<f64> {
-    (machine(results)? >= WHOLE).then(|| faster(results, &Rmmap.name(), workload))?
-}
-
-/// The same as a part of what the machine gives two threads that fault nothing.
+/// How much faster two threads are, as a part of what the machine gives two threads that zero memory
+/// which is there.
 fn share(results: &Results, workload: &str) -> Option<f64> {
-    Some(faster(results, &Rmmap.name(), workload)? / machine(results)?)
-}
-
-/// How much faster two threads zero memory that is there.
-fn machine(results: &Results) -> Option<f64> {
-    faster(results, threads::NONE, threads::ZEROING)
+    let machine = faster(results, threads::NONE, threads::ZEROING)?;
+    Some(faster(results, &Rmmap.name(), workload)? / machine)
 }
 
 /// How much faster two threads are by the clock.
 fn faster(results: &Results, object: &str, workload: &str) -> Option<f64> {
     let of = |threads| {
-        let mut timed = results
-            .records
-            .iter()
-            .filter(|r| r.unit == Unit::Nanoseconds);
-        timed.find(|record| {
+        results.timed().find(|record| {
             record.object == object && record.workload == workload && record.threads == threads
         })
     };
@@ -258,10 +313,10 @@ fn faster(results: &Results, object: &str, workload: &str) -> Option<f64> {
 fn statistics(results: &Results) -> Option<f64> {
     let ratios = results.records.iter().filter_map(|bare| {
         let object = bare.object.strip_suffix(BARE)?;
-        let workload = &bare.workload;
-        // The last one: it was measured next to the other, and not in the middle of all objects.
-        let with = results.records.iter().rev().find(|record| {
-            record.object == object && record.workload == *workload && record.size == bare.size
+        let with = results.records.iter().find(|record| {
+            record.object.strip_suffix(COUNTED) == Some(object)
+                && record.workload == bare.workload
+                && record.size == bare.size
         })?;
         Some(with.per_page / bare.per_page)
     });
@@ -270,24 +325,79 @@ fn statistics(results: &Results) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::tests::record;
+    use super::super::results::tests::{record, results};
     use super::*;
+    use rmmap_bench::Unit;
 
-    fn judged(records: Vec<Record>) -> Vec<Judged> {
-        judge(&Results::new("7.3".into(), false, records))
+    /// The judgement of the target with this name, at init_on_alloc=0 where that matters.
+    fn judged(records: Vec<Record>, name: &str) -> Judged {
+        let all = judge(&results(records));
+        let found = all
+            .into_iter()
+            .find(|bar| bar.name == name && bar.init_on_alloc != Some(true));
+        found.unwrap()
+    }
+
+    const POPULATE: &str = "rmmap populate, 256 MiB above zeroing / best peer";
+
+    #[test]
+    fn what_was_not_measured_is_inconclusive() {
+        let all = judge(&results(vec![]));
+        assert!(all.len() > 60);
+        assert!(all.iter().all(|bar| bar.verdict == Verdict::Inconclusive));
+        let alone = judged(vec![record("rmmap", "populate", JUDGED, 4040.0)], POPULATE);
+        assert_eq!(alone.verdict, Verdict::Inconclusive);
     }
 
     #[test]
-    fn what_was_not_measured_is_not_judged() {
-        assert_eq!(judged(vec![]), []);
+    fn ratios_are_compared_with_the_best_peer_and_not_rounded() {
+        let against = |ours| {
+            let records = vec![
+                record("rmmap", "populate", JUDGED, ours),
+                record("memfd", "populate", JUDGED, 9000.0),
+                record("memfd-huge", "populate", JUDGED, 4040.0),
+                record("anon-huge", "populate", JUDGED, 4001.0),
+                record("hugetlb", "populate", JUDGED, 4001.0),
+            ];
+            judged(records, POPULATE)
+        };
+        let equal = against(4040.0);
+        assert_eq!(equal.figures, Some((40.0, 40.0, "memfd-huge".into())));
+        assert_eq!(equal.verdict, Verdict::Met);
+        assert_eq!(against(4040.1).verdict, Verdict::Missed, "it is 1.0025");
+        let allocated = judged(
+            vec![
+                record("rmmap", "populate", COMPARED, 4045.0),
+                record("memfd-huge", "populate", COMPARED, 4050.0),
+                record("tmpfs", "fallocate", COMPARED, 4040.0),
+            ],
+            "rmmap populate, 16 MiB above zeroing / best peer",
+        );
+        let by = "tmpfs fallocate".to_owned();
+        assert_eq!(allocated.figures, Some((45.0, 40.0, by)));
     }
 
     #[test]
-    fn a_bar_is_met_or_missed_at_two_decimals() {
-        let populate = |cost| judged(vec![record("rmmap", "populate", JUDGED, cost)]);
-        let met = &populate(4099.0)[0];
-        assert!(met.met && met.limit == "at most 1.02", "{met:?}");
-        assert!(!populate(4121.0)[0].met);
+    fn a_short_run_is_judged_by_what_it_measures() {
+        let mut short = results(vec![]);
+        short.quick = true;
+        let names: Vec<_> = judge(&short).into_iter().map(|bar| bar.name).collect();
+        assert!(names.iter().all(|name| !name.contains("256 MiB")));
+        assert!(names.iter().any(|name| name.contains("short-runs")));
+    }
+
+    #[test]
+    fn what_is_missed_comes_first() {
+        let all = judge(&results(vec![
+            record("rmmap", "random-write", COMPARED, 4900.0),
+            record("memfd", "random-write", COMPARED, 5000.0),
+        ]));
+        assert_eq!(all[0].verdict, Verdict::Missed);
+        assert_eq!(
+            all[0].name,
+            "rmmap random-write, 16 MiB above zeroing / memfd"
+        );
+        assert_eq!(all.last().unwrap().verdict, Verdict::Met, "its memory");
     }
 
     #[test]
@@ -302,34 +412,28 @@ mod tests {
             vec![
                 record("rmmap", "random-write", COMPARED, 10.0),
                 timed("rmmap", "random-write", 1, 20.0),
-                timed("rmmap", "random-write", 2, 11.0),
+                timed("rmmap", "random-write", 2, 12.0),
                 timed(threads::NONE, threads::ZEROING, 1, machine),
                 timed(threads::NONE, threads::ZEROING, 2, 10.0),
             ]
         };
-        let whole = judged(with(20.0));
-        assert_eq!(whole.len(), 2);
-        assert!(whole.iter().all(|bar| bar.met), "{whole:?}");
-        let part = judged(with(17.0));
-        assert_eq!(
-            part.len(),
-            1,
-            "that machine has no two processors: {part:?}"
-        );
-        let mut noisy = with(20.0);
+        let name = "two threads, random touch, one region / the machine's speedup";
+        assert_eq!(judged(with(20.0), name).verdict, Verdict::Missed);
+        assert_eq!(judged(with(17.0), name).verdict, Verdict::Met);
+        let mut noisy = with(17.0);
         noisy[1].samples = vec![20.0, 30.0];
-        assert_eq!(judged(noisy), []);
+        assert_eq!(judged(noisy, name).verdict, Verdict::Inconclusive);
     }
 
     #[test]
     fn the_worst_workload_stands_for_the_statistics() {
-        let judged = judged(vec![
-            record("rmmap", "seq-write", COMPARED, 100.0),
-            record("rmmap", "seq-read", COMPARED, 102.0),
+        let records = vec![
+            record("rmmap-counted", "seq-write", COMPARED, 100.0),
+            record("rmmap-counted", "seq-read", COMPARED, 102.0),
             record("rmmap-bare", "seq-write", COMPARED, 100.0),
             record("rmmap-bare", "seq-read", COMPARED, 100.0),
-        ]);
-        assert_eq!(judged.len(), 1);
-        assert_eq!((judged[0].ratio, judged[0].met), (1.02, false));
+        ];
+        let bar = judged(records, "statistics / compiled out, the worst of eight");
+        assert_eq!((bar.ratio, bar.verdict), (Some(1.02), Verdict::Missed));
     }
 }

@@ -15,16 +15,22 @@ use std::fs;
 const PAGE: &str = "Documentation/benchmark.rst";
 /// Its head, which is written by hand.
 const HEAD: &str = "tools/lab/src/bench/head.rst";
+/// Where the head has the table of what rmmap loses.
+const LOSSES: &str = ".. losses";
 
 /// Writes the page, and lays the pictures beside it.
 pub fn record(project: &Project, results: &Results) -> Result<()> {
+    let commit = results
+        .commit
+        .as_ref()
+        .context("cannot record: rust/ or tools/ had changes that are not committed")?;
     ensure!(
         !results.quick,
         "cannot record a run with QUICK=1: run `make bench` without QUICK first"
     );
     let head = fs::read_to_string(project.root().join(HEAD))
         .with_context(|| format!("cannot read {HEAD}"))?;
-    fs::write(project.root().join(PAGE), page(&head, results))
+    fs::write(project.root().join(PAGE), page(&head, commit, results))
         .with_context(|| format!("cannot write {PAGE}"))?;
     for name in PICTURES {
         let from = project.build(FOLDER).join(name);
@@ -40,11 +46,15 @@ fn picture(name: &str) -> String {
     format!("benchmark-{name}")
 }
 
-fn page(head: &str, results: &Results) -> String {
-    let mut text = head.trim_end().to_owned();
+fn page(head: &str, commit: &str, results: &Results) -> String {
+    let mut grids = tables::all(results);
+    let kept = grids.split_off(grids.len().min(1));
+    let first: String = grids.iter().map(Grid::rst).collect();
+    let mut text = head.trim_end().replacen(LOSSES, &first, 1);
     text.push_str(&format!(
-        "\n\nThe figures below were measured on Linux {}.\n",
-        results.kernel
+        "\n\nThe figures on this page were measured on Linux {}, at commit {commit:.12} of rmmap, in the order \
+         of ``--seed {}``.\n",
+        results.kernel, results.seed
     ));
     for name in PICTURES {
         text.push_str(&format!("\n.. image:: {}\n", picture(name)));
@@ -57,7 +67,7 @@ fn page(head: &str, results: &Results) -> String {
             (w.name(), w.text())
         }),
     ];
-    for grid in tables::all(results).iter().chain(&names) {
+    for grid in kept.iter().chain(&names) {
         text.push('\n');
         text.push_str(&grid.rst());
     }
@@ -83,16 +93,20 @@ fn names<T: Copy>(title: &str, all: &[T], of: fn(T) -> (String, String)) -> Grid
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::tests::record;
+    use super::super::results::tests::{record, results};
     use super::*;
     use rmmap_bench::plan::COMPARED;
 
     #[test]
     fn the_page_has_figures_and_explains_names() {
-        let records = vec![record("rmmap", "populate", COMPARED, 4163.2)];
-        let text = page("Head\n", &Results::new("7.3.4".into(), false, records));
+        let records = vec![
+            record("rmmap", "populate", COMPARED, 4163.2),
+            record("memfd", "populate", COMPARED, 4161.0),
+        ];
+        let text = page("Head\n\n.. losses\n\nMore\n", "c0ffee", &results(records));
         for part in [
-            "Head\n\nThe figures below were measured on Linux 7.3.4.",
+            "Head\n\nWhere rmmap loses\n====",
+            "\n\nMore\n\nThe figures on this page were measured on Linux 7.3.4, at commit c0ffee of rmmap",
             "\"4163\"",
             "A memfd",
             "image:: benchmark-sizes.svg",
@@ -102,14 +116,16 @@ mod tests {
     }
 
     #[test]
-    fn a_short_run_is_not_recorded() {
+    fn a_short_run_or_an_unnamed_one_is_not_recorded() {
         let dir = tempfile::tempdir().unwrap();
-        let results = Results::new("7.3".into(), true, vec![]);
-        let error = record_error(&Project::at(dir.path()), &results);
-        assert!(error.contains("without QUICK"), "{error}");
-    }
-
-    fn record_error(project: &Project, results: &Results) -> String {
-        super::record(project, results).unwrap_err().to_string()
+        let error = |results: &Results| {
+            let project = Project::at(dir.path());
+            super::record(&project, results).unwrap_err().to_string()
+        };
+        let mut short = results(vec![]);
+        short.quick = true;
+        assert!(error(&short).contains("without QUICK"));
+        short.commit = None;
+        assert!(error(&short).contains("not committed"));
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The tables as pictures: `build/bench/workloads.svg`, `sizes.svg`.
 
+use super::bars::{size_name, SETTINGS};
 use super::results::Results;
 use super::tables::measured_sizes;
 use anyhow::{anyhow, Context, Result};
+use plotters::coord::Shift;
 use plotters::prelude::*;
-use rmmap_bench::plan::{COMPARED, MIB};
+use rmmap_bench::plan::COMPARED;
 use rmmap_bench::{Object, Workload};
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,6 +36,9 @@ const ALLOCATING: &[Workload] = &[
     Workload::WriteCall,
 ];
 
+/// A part of a picture.
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
 /// Draws what there are figures of.
 pub fn draw(folder: &Path, results: &Results) -> Result<()> {
     let pictures = [workloads(results), sizes(results)];
@@ -49,8 +54,21 @@ fn marked(svg: &str) -> String {
     format!("<!-- SPDX\x2dLicense-Identifier: GPL-2.0 -->\n{svg}")
 }
 
-/// Cost by workload, a bar per object.
+/// Cost by workload, a bar per object, for each setting of init_on_alloc.
 fn workloads(results: &Results) -> Result<String> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (960, 760)).into_drawing_area();
+        area.fill(&WHITE).map_err(failed)?;
+        for (area, on) in area.split_evenly((2, 1)).into_iter().zip(SETTINGS) {
+            workloads_on(&area, results, on)?;
+        }
+        area.present().map_err(failed)?;
+    }
+    Ok(svg)
+}
+
+fn workloads_on(area: &Area, results: &Results, on: bool) -> Result<()> {
     let mut bars = Vec::new();
     let mut at: f64 = 0.0;
     let mut shown = BTreeSet::new();
@@ -58,7 +76,7 @@ fn workloads(results: &Results) -> Result<String> {
     for &workload in ALLOCATING {
         let begin = at;
         for &(object, colour) in SHOWN {
-            if let Some(record) = results.find(object, workload, COMPARED) {
+            if let Some(record) = results.find(on, object, workload, COMPARED) {
                 bars.push((at, record.per_page, colour));
                 shown.insert(object);
                 at += 1.0;
@@ -69,64 +87,55 @@ fn workloads(results: &Results) -> Result<String> {
             at += 1.0;
         }
     }
-    let zeroing = results.records.first().map_or(0.0, |record| record.zeroing);
+    let zeroing = results.counted(on).next().map_or(0.0, |r| r.zeroing);
     let top = bars.iter().map(|bar| bar.1).fold(1.0, f64::max) * 1.1;
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, (960, 480)).into_drawing_area();
-        area.fill(&WHITE).map_err(failed)?;
-        let caption = format!(
-            "Instructions per page of 4 KiB, {} MiB, Linux {}",
-            COMPARED / MIB,
-            results.kernel
-        );
-        let mut chart = ChartBuilder::on(&area)
-            .caption(caption, ("sans-serif", 20))
-            .margin(10)
-            .x_label_area_size(30)
-            .y_label_area_size(60)
-            .build_cartesian_2d(-0.5..at.max(1.0), 0.0..top)
-            .map_err(failed)?;
+    let caption = format!(
+        "Instructions per page of 4 KiB, {}, Linux {}, init_on_alloc={}",
+        size_name(COMPARED),
+        results.kernel,
+        u8::from(on)
+    );
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 20))
+        .margin(10)
+        .x_label_area_size(30)
+        .y_label_area_size(60)
+        .build_cartesian_2d(-0.5..at.max(1.0), 0.0..top)
+        .map_err(failed)?;
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .disable_x_mesh()
+        .disable_x_axis()
+        .y_label_formatter(&|cost| format!("{cost:.0}"))
+        .draw()
+        .map_err(failed)?;
+    let columns = bars
+        .iter()
+        .map(|&(x, cost, colour)| Rectangle::new([(x, 0.0), (x + 0.9, cost)], colour.filled()));
+    chart.draw_series(columns).map_err(failed)?;
+    let line = [(-0.5, zeroing), (at, zeroing)];
+    chart
+        .draw_series(LineSeries::new(line, BLACK.stroke_width(1)))
+        .map_err(failed)?;
+    let labels = names
+        .iter()
+        .map(|(x, name)| Text::new(name.clone(), (*x - 1.5, -top * 0.02), ("sans-serif", 14)));
+    chart.draw_series(labels).map_err(failed)?;
+    let none = || -> [Rectangle<(f64, f64)>; 0] { [] };
+    for &(object, colour) in SHOWN.iter().filter(|(object, _)| shown.contains(object)) {
         chart
-            .configure_mesh()
-            .max_light_lines(0)
-            .disable_x_mesh()
-            .disable_x_axis()
-            .y_label_formatter(&|cost| format!("{cost:.0}"))
-            .draw()
-            .map_err(failed)?;
-        let columns = bars
-            .iter()
-            .map(|&(x, cost, colour)| Rectangle::new([(x, 0.0), (x + 0.9, cost)], colour.filled()));
-        chart.draw_series(columns).map_err(failed)?;
-        let line = [(-0.5, zeroing), (at, zeroing)];
-        chart
-            .draw_series(LineSeries::new(line, BLACK.stroke_width(1)))
-            .map_err(failed)?;
-        let labels = names
-            .iter()
-            .map(|(x, name)| Text::new(name.clone(), (*x - 1.5, -top * 0.02), ("sans-serif", 14)));
-        chart.draw_series(labels).map_err(failed)?;
-        for &(object, colour) in SHOWN.iter().filter(|(object, _)| shown.contains(object)) {
-            let none: [Rectangle<(f64, f64)>; 0] = [];
-            chart
-                .draw_series(none)
-                .map_err(failed)?
-                .label(object.name())
-                .legend(move |(x, y)| {
-                    Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled())
-                });
-        }
-        let none: [Rectangle<(f64, f64)>; 0] = [];
-        chart
-            .draw_series(none)
+            .draw_series(none())
             .map_err(failed)?
-            .label("zeroing")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 12, y)], BLACK));
-        legend(&mut chart)?;
-        area.present().map_err(failed)?;
+            .label(object.name())
+            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
     }
-    Ok(svg)
+    chart
+        .draw_series(none())
+        .map_err(failed)?
+        .label("zeroing")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 12, y)], BLACK));
+    legend(&mut chart)
 }
 
 /// Cost of a populate by the size of the object, a line per object.
@@ -142,7 +151,7 @@ fn sizes(results: &Results) -> Result<String> {
         let points: Vec<_> = sizes
             .iter()
             .filter_map(|&size| {
-                let record = results.find(object, Workload::Populate, size as usize)?;
+                let record = results.find(false, object, Workload::Populate, size as usize)?;
                 Some((exponent(size), record.per_page))
             })
             .collect();
@@ -159,7 +168,7 @@ fn sizes(results: &Results) -> Result<String> {
         let area = SVGBackend::with_string(&mut svg, (960, 400)).into_drawing_area();
         area.fill(&WHITE).map_err(failed)?;
         let caption = format!(
-            "MAP_POPULATE: instructions per page by size, Linux {}",
+            "MAP_POPULATE: instructions per page by size, Linux {}, init_on_alloc=0",
             results.kernel
         );
         let mut chart = ChartBuilder::on(&area)
@@ -172,7 +181,7 @@ fn sizes(results: &Results) -> Result<String> {
         chart
             .configure_mesh()
             .max_light_lines(0)
-            .x_label_formatter(&|power| size_name(*power))
+            .x_label_formatter(&|power| size_name(power.exp2() as usize))
             .y_label_formatter(&|cost| format!("{cost:.0}"))
             .draw()
             .map_err(failed)?;
@@ -203,23 +212,15 @@ where
         .map_err(failed)
 }
 
-/// `16 MiB` of 24.0.
-fn size_name(power: f64) -> String {
-    let mib = power.exp2() / MIB as f64;
-    match mib >= 1024.0 {
-        true => format!("{:.0} GiB", mib / 1024.0),
-        false => format!("{mib:.0} MiB"),
-    }
-}
-
 fn failed<E: std::fmt::Display>(error: E) -> anyhow::Error {
     anyhow!("{error}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::tests::record;
+    use super::super::results::tests::{record, results};
     use super::*;
+    use rmmap_bench::plan::MIB;
 
     #[test]
     fn pictures_show_what_there_is() {
@@ -229,8 +230,7 @@ mod tests {
             record("memfd", "populate", COMPARED, 15776.5),
         ];
         let dir = tempfile::tempdir().unwrap();
-        let results = Results::new("7.3.4".into(), true, records);
-        draw(dir.path(), &results).unwrap();
+        draw(dir.path(), &results(records)).unwrap();
         let read = |name| fs::read_to_string(dir.path().join(name)).unwrap();
         let workloads = read(PICTURES[0]);
         assert!(workloads.contains("Linux 7.3.4") && workloads.contains("populate"));
@@ -244,14 +244,6 @@ mod tests {
     #[test]
     fn nothing_measured_is_no_error() {
         let dir = tempfile::tempdir().unwrap();
-        draw(dir.path(), &Results::new("7.3".into(), true, vec![])).unwrap();
-    }
-
-    #[test]
-    fn sizes_have_names() {
-        assert_eq!(
-            [22.0, 28.0, 32.0].map(size_name),
-            ["4 MiB", "256 MiB", "4 GiB"]
-        );
+        draw(dir.path(), &results(vec![])).unwrap();
     }
 }

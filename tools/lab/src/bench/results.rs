@@ -3,7 +3,7 @@
 
 use super::bars::{self, Judged};
 use anyhow::{Context, Result};
-use rmmap_bench::{Object, Record, Workload};
+use rmmap_bench::{Object, Record, Unit, Workload};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -16,6 +16,10 @@ const FILE: &str = "results.json";
 pub struct Results {
     /// Version of the kernel.
     pub kernel: String,
+    /// The commit that was measured; nothing if something was changed and not committed.
+    pub commit: Option<String>,
+    /// The number that gives the order in which it measured.
+    pub seed: u64,
     /// Whether it was the short form.
     pub quick: bool,
     /// Every measurement.
@@ -25,16 +29,6 @@ pub struct Results {
 }
 
 impl Results {
-    /// Results that are not judged yet.
-    pub fn new(kernel: String, quick: bool, records: Vec<Record>) -> Self {
-        Self {
-            kernel,
-            quick,
-            records,
-            bars: Vec::new(),
-        }
-    }
-
     /// Judges them.
     pub fn judged(mut self) -> Self {
         self.bars = bars::judge(&self);
@@ -57,33 +51,53 @@ impl Results {
         Ok(fs::rename(part, folder.join(FILE))?)
     }
 
-    /// What a workload of one thread costs on an object.
-    pub fn find(&self, object: Object, workload: Workload, size: usize) -> Option<&Record> {
-        self.find_named(&object.name(), &workload.name(), size, 1)
+    /// Takes those records of an earlier run that this one did not measure, if that run measured the
+    /// same commit in the same way.
+    pub fn complete(&mut self, earlier: Results, unit: Unit) -> bool {
+        let same = self.commit.is_some()
+            && (&self.commit, &self.kernel, self.quick)
+                == (&earlier.commit, &earlier.kernel, earlier.quick);
+        if same {
+            let others = earlier.records.into_iter();
+            self.records
+                .extend(others.filter(|record| record.unit != unit));
+        }
+        same
     }
 
-    /// The same by names, of any number of threads.
-    pub fn find_named(
+    /// What a workload of one thread costs on an object under a setting of `init_on_alloc`.
+    pub fn find(
         &self,
-        object: &str,
-        workload: &str,
+        on: bool,
+        object: Object,
+        workload: Workload,
         size: usize,
-        threads: u32,
     ) -> Option<&Record> {
-        self.records.iter().find(|record| {
-            record.object == object
-                && record.workload == workload
-                && record.size == size as u64
-                && record.threads == threads
+        let (object, workload) = (object.name(), workload.name());
+        self.counted(on).find(|record| {
+            record.object == object && record.workload == workload && record.size == size as u64
         })
+    }
+
+    /// All records in instructions under a setting of `init_on_alloc`.
+    pub fn counted(&self, on: bool) -> impl Iterator<Item = &Record> {
+        let counted = |record: &&Record| record.unit == Unit::Instructions;
+        let records = self.records.iter().filter(counted);
+        records.filter(move |record| record.init_on_alloc == Some(on))
+    }
+
+    /// All records in time.
+    pub fn timed(&self) -> impl Iterator<Item = &Record> {
+        let records = self.records.iter();
+        records.filter(|record| record.unit == Unit::Nanoseconds)
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use rmmap_bench::Unit;
 
+    /// A record with `init_on_alloc=0`, whose zeroing costs 4000.
     pub fn record(object: &str, workload: &str, size: usize, per_page: f64) -> Record {
         Record {
             object: object.into(),
@@ -94,22 +108,36 @@ pub(super) mod tests {
             pages: size as u64 / 4096,
             per_page,
             zeroing: 4000.0,
+            init_on_alloc: Some(false),
             memory: Some(1.0),
+            faults: Some(1.0),
+            latency: None,
             samples: vec![per_page],
+        }
+    }
+
+    /// Results of a full run, not judged.
+    pub fn results(records: Vec<Record>) -> Results {
+        Results {
+            kernel: "7.3.4".into(),
+            commit: Some("c0ffee".into()),
+            seed: 7,
+            quick: false,
+            records,
+            bars: Vec::new(),
         }
     }
 
     #[test]
     fn results_survive_a_file() {
         let dir = tempfile::tempdir().unwrap();
-        let record = record("memfd", "populate", 4096, 5.0);
-        let results = Results::new("7.3".into(), true, vec![record]);
+        let results = results(vec![record("memfd", "populate", 4096, 5.0)]);
         results.write(dir.path()).unwrap();
         let read = Results::read(dir.path()).unwrap();
         assert_eq!(read.records, results.records);
-        let found = read.find(Object::Memfd, Workload::Populate, 4096);
-        assert_eq!(found.unwrap().per_page, 5.0);
-        assert!(read.find(Object::Memfd, Workload::Populate, 8192).is_none());
+        let find = |on, size| read.find(on, Object::Memfd, Workload::Populate, size);
+        assert_eq!(find(false, 4096).unwrap().per_page, 5.0);
+        assert!(find(false, 8192).is_none() && find(true, 4096).is_none());
     }
 
     #[test]
@@ -117,5 +145,31 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = Results::read(dir.path()).unwrap_err().to_string();
         assert!(error.contains("run `make bench` first"), "{error}");
+    }
+
+    #[test]
+    fn records_of_different_commits_are_not_mixed() {
+        let earlier = || {
+            let timed = Record {
+                unit: Unit::Nanoseconds,
+                ..record("rmmap", "seq-write", 4096, 1.0)
+            };
+            results(vec![timed, record("rmmap", "seq-write", 4096, 9.0)])
+        };
+        let mut same = results(vec![record("rmmap", "seq-write", 4096, 5.0)]);
+        assert!(same.complete(earlier(), Unit::Instructions));
+        assert_eq!(same.records.len(), 2);
+        assert_eq!(same.timed().count(), 1);
+        for commit in [Some("other".to_owned()), None] {
+            let mut other = results(vec![]);
+            let mut earlier = earlier();
+            other.commit = commit.clone();
+            // What is not committed has no name, so two such runs need not be the same.
+            if commit.is_none() {
+                earlier.commit = None;
+            }
+            assert!(!other.complete(earlier, Unit::Instructions));
+            assert!(other.records.is_empty());
+        }
     }
 }

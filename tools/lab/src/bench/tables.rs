@@ -1,142 +1,286 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Which tables there are of a run.
 
-use super::bars::BARS;
+use super::bars::{best, size_name, Figure, Verdict, SETTINGS};
 use super::grid::Grid;
 use super::results::Results;
 use clap::ValueEnum;
-use rmmap_bench::plan::{COMPARED, MIB};
-use rmmap_bench::record::Unit;
+use rmmap_bench::plan::COMPARED;
 use rmmap_bench::{Object, Record, Workload};
 use std::collections::BTreeSet;
 
-/// All that have anything in them.
+/// All that have anything in them: first what speaks against rmmap.
 pub fn all(results: &Results) -> Vec<Grid> {
-    let grids = [
-        bars(results),
-        costs(results),
-        memory(results),
-        sizes(results),
-        threads(results),
-    ];
+    let mut grids = vec![losses(results), bars(results)];
+    for on in SETTINGS {
+        grids.extend(compared(results, on));
+        grids.push(latencies(results, on));
+        grids.push(sizes(results, on));
+    }
+    grids.push(threads(results));
+    grids.retain(|grid| !grid.rows.is_empty());
     grids
-        .into_iter()
-        .filter(|grid| !grid.rows.is_empty())
-        .collect()
+}
+
+/// What of a workload is compared.
+fn figures(workload: Workload) -> &'static [Figure] {
+    use Figure::{Above, Cost, Faults, Memory, Slow, Slowest};
+    match workload {
+        _ if workload.is_latency() => &[Slow, Slowest],
+        _ if workload.zeroes() => &[Above, Memory, Faults],
+        _ => &[Cost, Memory, Faults],
+    }
+}
+
+/// Where another kind of file, or anonymous memory, is better than a region of the default policy.
+pub fn losses(results: &Results) -> Grid {
+    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
+    for on in SETTINGS {
+        for &workload in Workload::value_variants() {
+            let size = workload.size();
+            for &figure in figures(workload) {
+                let find = |object| figure.of(results.find(on, object, workload, size)?);
+                let Some(ours) = find(Object::Rmmap) else {
+                    continue;
+                };
+                let anonymous = [Object::Anon, Object::AnonHuge]
+                    .into_iter()
+                    .filter_map(|object| Some((find(object)?, object.name())))
+                    .min_by(|a, b| a.0.total_cmp(&b.0));
+                let best = best(results, on, workload, size, figure);
+                // Nothing at all is infinitely better.
+                let over = |peer: &Option<(f64, String)>| match peer {
+                    Some((peer, _)) if *peer > 0.0 => ours / peer,
+                    Some(_) if ours > 0.0 => f64::INFINITY,
+                    _ => 0.0,
+                };
+                let worst = over(&best).max(over(&anonymous));
+                if worst < 1.0005 {
+                    continue;
+                }
+                let mut row = vec![
+                    format!("{}{}", workload.name(), figure.name()),
+                    u8::from(on).to_string(),
+                    number(ours),
+                ];
+                for peer in [best, anonymous] {
+                    let ratio = over(&peer);
+                    row.push(
+                        peer.map_or("-".into(), |(peer, by)| format!("{} ({by})", number(peer))),
+                    );
+                    row.push(format!("{ratio:.3}"));
+                }
+                rows.push((worst, row));
+            }
+        }
+    }
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    Grid {
+        title: "Where rmmap loses".into(),
+        text: "Each figure in which a region of the default policy is worse than the best other kind of \
+               file, or than anonymous memory; the worst first. Costs are instructions per page; those of \
+               workloads that zero memory are without one zeroing. Ratios over 1 are losses."
+            .into(),
+        head: [
+            "workload",
+            "init_on_alloc",
+            "rmmap",
+            "best file",
+            "ratio",
+            "best anonymous",
+            "ratio",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows: rows.into_iter().map(|(_, row)| row).collect(),
+    }
+}
+
+/// A figure as a reader needs it.
+fn number(figure: f64) -> String {
+    match figure {
+        _ if figure < 10.0 => format!("{figure:.3}"),
+        _ if figure < 100.0 => format!("{figure:.1}"),
+        _ => format!("{figure:.0}"),
+    }
+}
+
+/// `(init_on_alloc=0)`.
+fn setting(on: bool) -> String {
+    format!("(init_on_alloc={})", u8::from(on))
 }
 
 fn bars(results: &Results) -> Grid {
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for bar in &results.bars {
-        let met = if bar.met { "yes" } else { "NO" };
-        rows.push(vec![
+    let rows = results.bars.iter().map(|bar| {
+        let (ours, peer, of) = match &bar.figures {
+            Some((ours, _, of)) if of.is_empty() => (number(*ours), "-".into(), String::new()),
+            Some((ours, peer, of)) => (number(*ours), number(*peer), format!(" ({of})")),
+            None => ("-".into(), "-".into(), String::new()),
+        };
+        vec![
             bar.name.clone(),
-            format!("{:.3}", bar.ratio),
+            bar.init_on_alloc
+                .map_or("-".into(), |on| u8::from(on).to_string()),
+            ours,
+            format!("{peer}{of}"),
+            bar.ratio.map_or("-".into(), |ratio| format!("{ratio:.3}")),
             bar.limit.clone(),
-            met.into(),
-        ]);
-    }
+            match bar.verdict {
+                Verdict::Met => "yes",
+                Verdict::Missed => "NO",
+                Verdict::Inconclusive => "inconclusive",
+            }
+            .into(),
+        ]
+    });
     Grid {
         title: "Performance targets".into(),
         text: format!(
-            "Ratios within one run, which measured {} of {}. Under init_on_alloc=1, Debian's default, \
-             shmem zeroes each page twice: that is about half of a huge memfd's cost.",
-            results.bars.len(),
-            BARS.len()
+            "{}. Figures above zeroing are instructions per page less those that zero it once. The best \
+             peer is the best of all kinds of files; hugetlb is none where memory is allocated or freed, \
+             because its pool has the pages. Ratios are compared before they are rounded.",
+            summary(results)
         ),
-        head: ["ratio of", "ratio", "target", "met"]
-            .map(str::to_owned)
-            .to_vec(),
-        rows,
+        head: [
+            "target",
+            "init_on_alloc",
+            "rmmap",
+            "peer",
+            "ratio",
+            "limit",
+            "met",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows: rows.collect(),
     }
 }
 
-fn costs(results: &Results) -> Grid {
-    let zeroing = results.records.first().map_or(0.0, |record| record.zeroing);
-    compared(
-        results,
-        format!("Instructions per page, {} MiB", COMPARED / MIB),
-        format!(
-            "Workloads that allocate include the zeroing of each page, {zeroing:.0} instructions. \
-             Under init_on_alloc=1, Debian's default, shmem zeroes each page twice."
-        ),
-        |record| Some(format!("{:.0}", record.per_page)),
-    )
-}
-
-fn memory(results: &Results) -> Grid {
-    compared(
-        results,
-        format!("Memory used per byte touched, {} MiB", COMPARED / MIB),
-        "Page tables count. A private mapping counts what it adds to the object.".into(),
-        |record| record.memory.map(|memory| format!("{memory:.2}")),
-    )
-}
-
-/// Workloads by objects at the size of the comparison.
-fn compared(
-    results: &Results,
-    title: String,
-    text: String,
-    cell: fn(&Record) -> Option<String>,
-) -> Grid {
-    let of = |object: Object, workload| {
-        results
-            .find(object, workload, COMPARED)
-            .filter(|r| r.unit == Unit::Instructions)
-            .and_then(cell)
+/// How many targets are met, missed, inconclusive.
+pub fn summary(results: &Results) -> String {
+    let count = |verdict| {
+        let bars = results.bars.iter();
+        bars.filter(|bar| bar.verdict == verdict).count()
     };
-    let objects: Vec<Object> = Object::value_variants()
-        .iter()
-        .copied()
-        .filter(|&object| {
-            Workload::value_variants()
-                .iter()
-                .any(|&w| of(object, w).is_some())
-        })
-        .collect();
-    let mut head = vec!["workload".to_owned()];
-    head.extend(objects.iter().map(|object| object.name()));
-    let mut rows = Vec::new();
-    for &workload in Workload::value_variants() {
-        let cells: Vec<_> = objects.iter().map(|&object| of(object, workload)).collect();
-        if cells.iter().any(Option::is_some) {
-            let mut row = vec![workload.name()];
-            row.extend(
-                cells
-                    .into_iter()
-                    .map(|cell| cell.unwrap_or_else(|| "-".into())),
-            );
-            rows.push(row);
+    format!(
+        "{} performance targets: {} missed, {} inconclusive, {} met",
+        results.bars.len(),
+        count(Verdict::Missed),
+        count(Verdict::Inconclusive),
+        count(Verdict::Met)
+    )
+}
+
+/// Workloads by objects: what they cost, the memory they use, the faults they take.
+fn compared(results: &Results, on: bool) -> Vec<Grid> {
+    let zeroing = results.counted(on).next().map_or(0.0, |r| r.zeroing);
+    let mut grids = Vec::new();
+    for (figure, title, text) in [
+        (
+            Figure::Cost,
+            "Instructions per page",
+            format!(
+                "Where memory is allocated, {zeroing:.0} of them zero the page; with init_on_alloc=1 shmem \
+                 zeroes each page twice. A tiny object is a page. Objects have {} where nothing else is said.",
+                size_name(COMPARED)
+            ),
+        ),
+        (
+            Figure::Memory,
+            "Memory used per byte touched",
+            "Page tables count. A private mapping counts what it adds to the object.".into(),
+        ),
+        (
+            Figure::Faults,
+            "Page faults per page touched",
+            "Those that system calls take count, too.".into(),
+        ),
+    ] {
+        let of = |object: Object, workload: Workload| {
+            figure.of(results.find(on, object, workload, workload.size())?)
+        };
+        let all = Workload::value_variants();
+        let objects: Vec<Object> = Object::value_variants()
+            .iter()
+            .copied()
+            .filter(|&object| all.iter().any(|&w| of(object, w).is_some()))
+            .collect();
+        let mut head = vec!["workload".to_owned()];
+        head.extend(objects.iter().map(|object| object.name()));
+        let mut rows = Vec::new();
+        for &workload in all.iter().filter(|workload| !workload.is_latency()) {
+            let cells: Vec<_> = objects.iter().map(|&object| of(object, workload)).collect();
+            if cells.iter().any(Option::is_some) {
+                let mut row = vec![match workload.size() {
+                    COMPARED => workload.name(),
+                    size => format!("{}, {}", workload.name(), size_name(size)),
+                }];
+                let text = |cell: Option<f64>| match cell {
+                    None => "-".to_owned(),
+                    Some(figure) if figure < 100.0 => format!("{figure:.2}"),
+                    Some(figure) => format!("{figure:.0}"),
+                };
+                row.extend(cells.into_iter().map(text));
+                rows.push(row);
+            }
         }
+        grids.push(Grid {
+            title: format!("{title} {}", setting(on)),
+            text,
+            head,
+            rows,
+        });
     }
+    grids
+}
+
+/// What single faults cost.
+fn latencies(results: &Results, on: bool) -> Grid {
+    let of = |object, workload: Workload| {
+        let record = results.find(on, object, workload, workload.size());
+        record.and_then(|record| record.latency)
+    };
+    let ways = [Workload::SeqLatency, Workload::RandomLatency];
+    let rows = Object::value_variants().iter().filter_map(|&object| {
+        let figures = ways.map(|workload| of(object, workload));
+        figures.iter().any(Option::is_some).then(|| {
+            let cells = figures.into_iter().flat_map(|figures| match figures {
+                Some(figures) => figures.map(|figure| figure.to_string()),
+                None => ["-"; 3].map(str::to_owned),
+            });
+            std::iter::once(object.name()).chain(cells).collect()
+        })
+    });
+    let head = ways.iter().flat_map(|way| {
+        let name = way.name().replace("-latency", "");
+        ["median", "99 %", "most"].map(|part| format!("{name}: {part}"))
+    });
     Grid {
-        title,
-        text,
-        head,
-        rows,
+        title: format!("Instructions of a fault {}", setting(on)),
+        text: "Only touches that were faults count. A fault that maps a huge page zeroes all of it; what \
+               the timer's interrupt costs is in some of the highest."
+            .into(),
+        head: std::iter::once("object".to_owned()).chain(head).collect(),
+        rows: rows.collect(),
     }
 }
 
 /// The sizes at which a single thread was measured.
 pub fn measured_sizes(results: &Results) -> BTreeSet<u64> {
-    let serial = results
-        .records
-        .iter()
-        .filter(|r| r.unit == Unit::Instructions);
+    let serial = SETTINGS.into_iter().flat_map(|on| results.counted(on));
     serial.map(|record| record.size).collect()
 }
 
-fn sizes(results: &Results) -> Grid {
+fn sizes(results: &Results, on: bool) -> Grid {
     let sizes = measured_sizes(results);
     let mut head = vec!["object, workload".to_owned()];
-    head.extend(sizes.iter().map(|size| format!("{} MiB", size >> 20)));
+    head.extend(sizes.iter().map(|&size| size_name(size as usize)));
     let mut rows = Vec::new();
     for &workload in Workload::value_variants() {
         for &object in Object::value_variants() {
             let cells: Vec<_> = sizes
                 .iter()
-                .map(|&size| results.find(object, workload, size as usize))
+                .map(|&size| results.find(on, object, workload, size as usize))
                 .map(|record| record.map(|record| record.per_page))
                 .collect();
             // What was measured at one size only stands in the other table.
@@ -153,7 +297,7 @@ fn sizes(results: &Results) -> Grid {
         }
     }
     Grid {
-        title: "Instructions per page by size".into(),
+        title: format!("Instructions per page by size {}", setting(on)),
         text: "Costs of one workload on objects of different sizes.".into(),
         head,
         rows,
@@ -162,16 +306,14 @@ fn sizes(results: &Results) -> Grid {
 
 fn threads(results: &Results) -> Grid {
     let mut rows = Vec::new();
-    let timed = || {
-        results
-            .records
-            .iter()
-            .filter(|r| r.unit == Unit::Nanoseconds)
-    };
-    for one in timed().filter(|record| record.threads == 1) {
+    for one in results.timed().filter(|record| record.threads == 1) {
         let same =
             |record: &&Record| record.object == one.object && record.workload == one.workload;
-        for many in timed().filter(same).filter(|record| record.threads > 1) {
+        for many in results
+            .timed()
+            .filter(same)
+            .filter(|record| record.threads > 1)
+        {
             rows.push(vec![
                 one.object.clone(),
                 one.workload.clone(),
@@ -199,24 +341,63 @@ fn threads(results: &Results) -> Grid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::tests::record;
+    use super::super::results::tests::{record, results};
     use super::*;
+    use rmmap_bench::plan::MIB;
 
     #[test]
     fn empty_tables_are_left_out() {
-        assert!(all(&Results::new("7.3".into(), true, vec![])).is_empty());
+        assert!(all(&results(vec![])).is_empty());
+    }
+
+    /// The first table whose title begins so.
+    fn grid(records: Vec<Record>, title: &str) -> Grid {
+        let grids = all(&results(records).judged()).into_iter();
+        grids
+            .into_iter()
+            .find(|grid| grid.title.starts_with(title))
+            .unwrap()
+    }
+
+    fn populates() -> Vec<Record> {
+        vec![
+            record("rmmap", "populate", COMPARED, 4063.2),
+            record("memfd", "populate", COMPARED, 4060.0),
+            record("memfd", "populate", 4 * MIB, 4100.0),
+            record("anon-huge", "populate", COMPARED, 4100.0),
+            Record {
+                init_on_alloc: Some(true),
+                ..record("memfd", "populate", COMPARED, 15776.5)
+            },
+        ]
     }
 
     #[test]
-    fn objects_stand_side_by_side() {
-        let records = vec![
-            record("rmmap", "populate", COMPARED, 4163.2),
-            record("memfd", "populate", COMPARED, 15776.5),
-            record("memfd", "populate", 4 * MIB, 15000.0),
-        ];
-        let grids = all(&Results::new("7.3".into(), true, records));
-        assert_eq!(grids[0].head, ["workload", "rmmap", "memfd"]);
-        assert_eq!(grids[0].rows, [["populate", "4163", "15776"]]);
-        assert_eq!(grids[2].rows, [["memfd populate", "15000", "15776"]]);
+    fn objects_stand_side_by_side_under_each_setting() {
+        let off = grid(populates(), "Instructions per page (init_on_alloc=0)");
+        assert_eq!(off.head, ["workload", "rmmap", "memfd", "anon-huge"]);
+        assert_eq!(off.rows, [["populate", "4063", "4060", "4100"]]);
+        let on = grid(populates(), "Instructions per page (init_on_alloc=1)");
+        assert_eq!(on.rows, [["populate", "15776"]]);
+        let sizes = grid(populates(), "Instructions per page by size");
+        assert_eq!(sizes.rows, [["memfd populate", "4100", "4060"]]);
+    }
+
+    #[test]
+    fn losses_come_first() {
+        let grids = all(&results(populates()).judged());
+        assert_eq!(grids[0].title, "Where rmmap loses");
+        let row = "populate above zeroing|0|63.2|60.0 (memfd)|1.053|100 (anon-huge)|0.632";
+        assert_eq!(grids[0].rows.len(), 1);
+        assert_eq!(grids[0].rows[0].join("|"), row);
+    }
+
+    #[test]
+    fn a_target_tells_its_figures() {
+        let grid = grid(populates(), "Performance targets");
+        let row = &grid.rows[0];
+        assert_eq!(row[2..5], ["63.2", "60.0 (memfd)", "1.053"]);
+        assert_eq!(row.last().unwrap(), "NO");
+        assert!(grid.text.contains("targets: 2 missed"), "{}", grid.text);
     }
 }

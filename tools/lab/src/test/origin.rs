@@ -78,6 +78,13 @@ pub fn rust_tree(project: &Project) -> Result<String> {
     git(project, &["rev-parse", "HEAD:rust"])
 }
 
+/// The commit that is checked out, if `rust/` and `tools/` are as in it.
+pub fn commit(project: &Project) -> Option<String> {
+    let changed = git(project, &["status", "--porcelain", "--", "rust", "tools"]).ok()?;
+    let commit = git(project, &["rev-parse", "HEAD"]).ok()?;
+    changed.is_empty().then_some(commit)
+}
+
 /// Asks git, also for a checkout whose owner is another user than the root's.
 fn git(project: &Project, args: &[&str]) -> Result<String> {
     let output = Command::new("git")

@@ -31,6 +31,10 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: Option<u32>,
 
+    /// Measure in the random order that this number gives, not in another one each time
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+
     /// Compare workloads of 1 and of N threads, in time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub threads: Option<u32>,

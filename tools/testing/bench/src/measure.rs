@@ -3,13 +3,20 @@
 //! How each workload is done, and what is counted of it.
 
 use crate::object::{Made, Object, Prepared, HUGE};
+use crate::plan::COMPARED;
 use crate::usage;
 use crate::workload::Workload;
-use anyhow::{ensure, Context, Result};
-use rmmap_sys::rustix::fs::{seek, SeekFrom};
+use anyhow::{bail, ensure, Context, Result};
+use rmmap_sys::mounts::Loop;
+use rmmap_sys::process::{self, Faults};
+use rmmap_sys::rustix::fs::{
+    fallocate, ftruncate, memfd_create, open, seek, FallocateFlags, MemfdFlags, Mode, OFlags,
+    SeekFrom,
+};
 use rmmap_sys::rustix::io::{read, write};
 use rmmap_sys::rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
 use rmmap_sys::{fork, End, MapOptions, Mapping, Walk, PAGE_SIZE};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Bytes of one read(2) or write(2).
@@ -19,7 +26,7 @@ const CHUNK: usize = 1 << 20;
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// What one execution of a workload cost.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Nanoseconds, or instructions.
     pub cost: u64,
@@ -27,19 +34,31 @@ pub struct Sample {
     pub pages: usize,
     /// Bytes that the system uses more than before, where the workload allocates.
     pub memory: Option<i64>,
+    /// Page faults that it took, those of system calls included.
+    pub faults: Option<u64>,
+    /// The cost of each touch that was a fault, if each was counted.
+    pub latencies: Vec<u64>,
 }
 
 /// Whether an object can do that: what is private has no second mapping, what has no descriptor
-/// cannot be read, and memory that lies in a device's buffer is not populated by mmap(2).
+/// cannot be read, memory of a device's buffer is not populated by mmap(2), the kernel does not reach
+/// secret memory, and a pool of huge pages for the patterns would be larger than the guest.
 pub fn is_possible(object: Object, workload: Workload) -> bool {
     use Workload::*;
+    let needs_file = matches!(
+        workload,
+        SecondMap | PrivateHole | PrivateData | WriteCall | ReadCall | Free | Fallocate
+    );
     match object {
-        Object::Anon | Object::AnonHuge | Object::DevZero => !matches!(
-            workload,
-            SecondMap | PrivateHole | PrivateData | WriteCall | ReadCall | Free
-        ),
-        Object::Hugetlb => workload != WriteCall,
+        Object::Anon | Object::AnonHuge => !needs_file,
+        Object::SharedAnon => !needs_file && workload != CopyOnWrite,
+        Object::Hugetlb => workload.size() == COMPARED && !matches!(workload, WriteCall | Direct),
         Object::Udmabuf => matches!(workload, SeqWrite | SecondMap | Munmap | Free),
+        Object::MemfdSecret => {
+            workload.walk(1).is_some() && !matches!(workload, Remote | Direct)
+                || matches!(workload, SecondMap | Fork | Mremap | Munmap | Free | Tiny)
+        }
+        Object::Ramfs => workload != Fallocate,
         _ => true,
     }
 }
@@ -51,18 +70,20 @@ pub fn once(workload: Workload, on: &Prepared) -> Result<Sample> {
     let pages = on.size() / PAGE_SIZE;
     let all = || Walk::new((0..pages as u32).collect());
     use Workload::*;
+    if let Some(walk) = workload.walk(pages) {
+        return match workload {
+            SeqLatency | RandomLatency => latency(on, walk),
+            Remote => remote(on, &walk),
+            Direct => direct(on, &walk),
+            SeqRead => first_touch(on, &Walk::new(walk), Mapping::walk_read),
+            _ => first_touch(on, &Walk::new(walk), Mapping::walk_write),
+        };
+    }
     match workload {
-        SeqWrite => first_touch(on, &all(), Mapping::walk_write),
-        SeqRead => first_touch(on, &all(), Mapping::walk_read),
-        RandomWrite => first_touch(on, &random(pages), Mapping::walk_write),
-        StrideWrite => first_touch(
-            on,
-            &Walk::new((0..pages as u32).step_by(16).collect()),
-            Mapping::walk_write,
-        ),
         Populate => populate(on, MapFlags::POPULATE, None),
         Locked => populate(on, MapFlags::LOCKED, None),
         AdvisePopulate => populate(on, MapFlags::empty(), Some(Advice::LinuxPopulateWrite)),
+        Fallocate => allocated(on),
         SecondMap => second_map(on, &all()),
         PrivateHole => private(on, &all(), false),
         PrivateData => private(on, &all(), true),
@@ -73,15 +94,9 @@ pub fn once(workload: Workload, on: &Prepared) -> Result<Sample> {
         Mremap => move_it(on),
         Munmap => unmap(on),
         Free => free(on),
+        Tiny => tiny(on),
+        _ => bail!("{workload:?} has no pages"),
     }
-}
-
-/// A quarter of the pages, each once, in an order that is the same in each run.
-fn random(pages: usize) -> Walk {
-    let mut order: Vec<u32> = (0..pages as u32).collect();
-    fastrand::Rng::with_seed(1).shuffle(&mut order);
-    order.truncate((pages / 4).max(1));
-    Walk::new(order)
 }
 
 /// Counts `work`; what it returns lives on.
@@ -94,14 +109,22 @@ fn count<T>(work: impl FnOnce() -> Result<T>) -> Result<(u64, T)> {
 /// Counts `work` that allocates; memory is compared while what it returns is alive.
 fn allocate<T>(on: &Prepared, pages: usize, work: impl FnOnce() -> Result<T>) -> Result<Sample> {
     let before = usage::used()?;
+    let faults_before = faults();
     let (cost, alive) = count(work)?;
+    let faults = faults() - faults_before;
     let memory = usage::used()? as i64 - before as i64;
     drop(alive);
     Ok(Sample {
-        cost,
-        pages,
         memory: on.is_counted().then_some(memory),
+        faults: Some(faults),
+        ..plain(cost, pages)
     })
+}
+
+/// Page faults of this thread.
+fn faults() -> u64 {
+    let Faults { minor, major } = process::faults();
+    minor + major
 }
 
 /// A sample of work that allocates nothing to speak of.
@@ -110,6 +133,8 @@ fn plain(cost: u64, pages: usize) -> Sample {
         cost,
         pages,
         memory: None,
+        faults: None,
+        latencies: Vec::new(),
     }
 }
 
@@ -118,6 +143,80 @@ fn first_touch(on: &Prepared, walk: &Walk, touch: fn(&Mapping, &Walk)) -> Result
         let made = on.make()?;
         let mapping = on.map(&made, MapFlags::empty())?;
         touch(&mapping, walk);
+        Ok((mapping, made))
+    })
+}
+
+/// Writes to pages and counts each fault alone.
+fn latency(on: &Prepared, order: Vec<u32>) -> Result<Sample> {
+    let pages = order.len();
+    let walks: Vec<_> = order
+        .into_iter()
+        .map(|page| Walk::new(vec![page]))
+        .collect();
+    // Written once, so that they are no faults of their own later.
+    let mut costs = vec![1; pages];
+    let mut latencies = vec![1; pages];
+    latencies.clear();
+    // What counting itself costs: of touches that are no faults.
+    let local = MapOptions::new(PAGE_SIZE).private().map_anonymous()?;
+    let touch = |mapping: &Mapping, walk: &Walk| {
+        let begun = Instant::now();
+        mapping.walk_write(walk);
+        begun.elapsed().as_nanos() as u64
+    };
+    let first = Walk::new(vec![0]);
+    let mut counting: Vec<_> = (0..101).map(|_| touch(&local, &first)).collect();
+    counting.sort_unstable();
+    let sample = allocate(on, pages, || {
+        let made = on.make()?;
+        let mapping = on.map(&made, MapFlags::empty())?;
+        let mut before = faults();
+        for (walk, cost) in walks.iter().zip(&mut costs) {
+            *cost = touch(&mapping, walk).saturating_sub(counting[50]);
+            let after = faults();
+            if after > before {
+                latencies.push(*cost);
+            }
+            before = after;
+        }
+        Ok((mapping, made))
+    })?;
+    Ok(Sample {
+        cost: costs.iter().sum(),
+        latencies,
+        ..sample
+    })
+}
+
+/// Writes to pages as a debugger does.
+fn remote(on: &Prepared, order: &[u32]) -> Result<Sample> {
+    allocate(on, order.len(), || {
+        let made = on.make()?;
+        let mapping = on.map(&made, MapFlags::empty())?;
+        for &page in order {
+            mapping.write_remotely(page as usize * PAGE_SIZE, &[1])?;
+        }
+        Ok((mapping, made))
+    })
+}
+
+/// Reads a disk, which is a file in memory, into pages without the page cache between.
+fn direct(on: &Prepared, order: &[u32]) -> Result<Sample> {
+    let file = memfd_create("rmmap-bench-disk", MemfdFlags::CLOEXEC)?;
+    ftruncate(&file, 1 << 20)?;
+    // Where it is built in, there is no such module; where there is none, the next line says so.
+    let _ = Command::new("modprobe").arg("loop").output();
+    let disk = Loop::new(&file).context("no loop device: is the module loop there?")?;
+    let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+    let disk = open(disk.path(), flags, Mode::empty())?;
+    allocate(on, order.len(), || {
+        let made = on.make()?;
+        let mapping = on.map(&made, MapFlags::empty())?;
+        for &page in order {
+            let read = mapping.pread_into(page as usize * PAGE_SIZE, PAGE_SIZE, &disk, 0)?;
+            ensure!(read == PAGE_SIZE, "the disk ends early");
+        }
         Ok((mapping, made))
     })
 }
@@ -134,14 +233,31 @@ fn populate(on: &Prepared, flags: MapFlags, advice: Option<Advice>) -> Result<Sa
         mapping = Some(mapped);
         Ok(made)
     })?;
-    // MAP_POPULATE does not tell that it failed.
-    let resident = mapping
-        .context("nothing was mapped")?
-        .mincore(0, on.size())?;
+    is_resident(&mapping.context("nothing was mapped")?)?;
+    Ok(sample)
+}
+
+/// MAP_POPULATE does not tell that it failed.
+fn is_resident(mapping: &Mapping) -> Result<()> {
+    let resident = mapping.mincore(0, mapping.len())?;
     ensure!(
         resident.into_iter().all(|page| page),
         "not all of it was populated"
     );
+    Ok(())
+}
+
+fn allocated(on: &Prepared) -> Result<Sample> {
+    let mut mapping = None;
+    let sample = allocate(on, on.size() / PAGE_SIZE, || {
+        let made = on.make()?;
+        let file = made.file().context("it has no descriptor")?;
+        fallocate(&file, FallocateFlags::empty(), 0, on.size() as u64)?;
+        drop(file);
+        mapping = Some(on.map(&made, MapFlags::POPULATE)?);
+        Ok(made)
+    })?;
+    is_resident(&mapping.context("nothing was mapped")?)?;
     Ok(sample)
 }
 
@@ -262,6 +378,20 @@ fn free(on: &Prepared) -> Result<Sample> {
     Ok(plain(cost, on.size() / PAGE_SIZE))
 }
 
+/// The whole life of objects of one page.
+fn tiny(on: &Prepared) -> Result<Sample> {
+    const TIMES: usize = 256;
+    let first = Walk::new(vec![0]);
+    let (cost, ()) = count(|| {
+        for _ in 0..TIMES {
+            let made = on.make()?;
+            on.map(&made, MapFlags::empty())?.walk_write(&first);
+        }
+        Ok(())
+    })?;
+    Ok(plain(cost, TIMES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,28 +399,30 @@ mod tests {
 
     #[test]
     fn every_workload_runs_on_what_every_system_has() {
-        for object in [Object::Memfd] {
-            let on = object.prepare(64 * PAGE_SIZE).unwrap();
-            for &workload in Workload::value_variants() {
-                // There are other threads in a test.
-                if matches!(workload, Workload::Fork | Workload::CopyOnWrite) {
-                    continue;
-                }
-                let sample = once(workload, &on).unwrap();
-                let pages = match workload {
-                    Workload::RandomWrite => 16,
-                    Workload::StrideWrite => 4,
-                    _ => 64,
-                };
-                assert_eq!(sample.pages, pages, "{workload:?}");
-                assert!(sample.cost > 0, "{workload:?}");
+        let on = Object::Memfd.prepare(64 * PAGE_SIZE).unwrap();
+        for &workload in Workload::value_variants() {
+            // There are other threads in a test, and loop devices are root's.
+            if matches!(
+                workload,
+                Workload::Fork | Workload::CopyOnWrite | Workload::Direct
+            ) {
+                continue;
             }
+            let sample = once(workload, &on).unwrap();
+            let pages = match workload {
+                Workload::Tiny => 256,
+                _ => workload.walk(64).map_or(64, |walk| walk.len()),
+            };
+            assert_eq!(sample.pages, pages, "{workload:?}");
+            assert!(sample.cost > 0, "{workload:?}");
         }
     }
 
     #[test]
-    fn random_walks_repeat_and_take_a_page_once() {
-        assert_eq!(format!("{:?}", random(64)), format!("{:?}", random(64)));
-        assert_eq!(random(64).len(), 16);
+    fn each_fault_has_a_latency() {
+        let on = Object::Memfd.prepare(64 * PAGE_SIZE).unwrap();
+        let sample = once(Workload::RandomLatency, &on).unwrap();
+        assert_eq!(sample.latencies.len(), 16);
+        assert!(sample.faults >= Some(16));
     }
 }

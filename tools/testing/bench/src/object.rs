@@ -3,13 +3,15 @@
 //! What is mapped.
 
 use crate::setting::Setting;
+use crate::workload::Workload;
 use anyhow::{bail, Context, Result};
 use clap::ValueEnum;
 use rmmap_sys::rustix::fs::{
     fcntl_add_seals, ftruncate, memfd_create, open, unlink, MemfdFlags, Mode, OFlags, SealFlags,
 };
-use rmmap_sys::rustix::mm::MapFlags;
+use rmmap_sys::rustix::mm::{Advice, MapFlags, ProtFlags};
 use rmmap_sys::rustix::mount::{mount, unmount, MountFlags, UnmountFlags};
+use rmmap_sys::secret::memfd_secret;
 use rmmap_sys::{uapi, udmabuf, Device, MapOptions, Mapping};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,6 +35,17 @@ pub enum Object {
     Memfd,
     /// A memfd with shmem_enabled=always
     MemfdHuge,
+    /// A memfd with shmem_enabled=within_size
+    MemfdWithin,
+    /// A memfd with shmem_enabled=advise and MADV_HUGEPAGE
+    MemfdAdvise,
+    /// A memfd with hugepages-64kB/shmem_enabled=always, mapped where such folios fit
+    #[value(name = "memfd-64k")]
+    Memfd64k,
+    /// A memfd_secret(2): the kernel itself does not map its pages
+    MemfdSecret,
+    /// Shared anonymous memory
+    SharedAnon,
     /// A memfd of huge pages (MFD_HUGETLB)
     Hugetlb,
     /// A file on tmpfs
@@ -43,8 +56,6 @@ pub enum Object {
     Anon,
     /// Private anonymous memory with transparent huge pages
     AnonHuge,
-    /// /dev/zero, mapped privately
-    DevZero,
     /// A dma-buf of a memfd (/dev/udmabuf)
     Udmabuf,
 }
@@ -56,6 +67,8 @@ pub struct Prepared {
     size: usize,
     device: Option<Device>,
     mounted: Option<Mounted>,
+    /// Where its mappings are asked for.
+    hint: usize,
     _settings: Vec<Setting>,
 }
 
@@ -91,9 +104,20 @@ impl Object {
         self.flags().is_some()
     }
 
-    /// Whether it can be mapped shared, and more than once.
+    /// Whether it is mapped shared.
     pub fn is_file(self) -> bool {
-        !matches!(self, Self::Anon | Self::AnonHuge | Self::DevZero)
+        !matches!(self, Self::Anon | Self::AnonHuge)
+    }
+
+    /// The kinds of files that rmmap is compared with. The pages of hugetlb lie in a pool, so that it
+    /// is none where memory is allocated or freed.
+    pub fn peers(workload: Workload) -> impl Iterator<Item = Self> {
+        use Workload::{Fork, Mremap, Munmap, ReadCall, SecondMap};
+        let pool = matches!(workload, Fork | Mremap | Munmap | ReadCall | SecondMap);
+        let all = Self::value_variants().iter().copied();
+        all.filter(move |object| {
+            object.is_file() && !object.is_ours() && (pool || *object != Self::Hugetlb)
+        })
     }
 
     /// Flags that make such a region.
@@ -110,13 +134,16 @@ impl Object {
     pub fn prepare(self, size: usize) -> Result<Prepared> {
         const THP: &str = "/sys/kernel/mm/transparent_hugepage";
         let mut settings = Vec::new();
+        let shmem = |value| Setting::set(format!("{THP}/shmem_enabled"), value);
         match self {
-            Self::MemfdHuge => {
-                settings.push(Setting::set(format!("{THP}/shmem_enabled"), "always")?)
-            }
-            Self::Anon | Self::DevZero => {
-                settings.push(Setting::set(format!("{THP}/enabled"), "never")?)
-            }
+            Self::MemfdHuge => settings.push(shmem("always")?),
+            Self::MemfdWithin => settings.push(shmem("within_size")?),
+            Self::MemfdAdvise => settings.push(shmem("advise")?),
+            Self::Memfd64k => settings.push(Setting::set(
+                format!("{THP}/hugepages-64kB/shmem_enabled"),
+                "always",
+            )?),
+            Self::Anon => settings.push(Setting::set(format!("{THP}/enabled"), "never")?),
             Self::AnonHuge => settings.push(Setting::set(format!("{THP}/enabled"), "always")?),
             Self::Hugetlb => settings.push(pool(2 * size)?),
             Self::Udmabuf => {
@@ -130,6 +157,16 @@ impl Object {
             Self::Ramfs => Some(Mounted::new("ramfs", "")?),
             _ => None,
         };
+        // A memfd is not mapped where folios of 64 KiB would fit (mm/shmem.c, shmem_get_unmapped_area(),
+        // looks at them for what is shared and anonymous only).
+        let hint = match self {
+            Self::Memfd64k => {
+                let room = MapOptions::new(size + HUGE).private();
+                let room = room.prot(ProtFlags::empty()).map_anonymous()?;
+                room.address().next_multiple_of(HUGE)
+            }
+            _ => 0,
+        };
         let device = self.is_ours().then(Device::open).transpose();
         Ok(Prepared {
             object: self,
@@ -141,6 +178,7 @@ impl Object {
                 )
             })?,
             mounted,
+            hint,
             _settings: settings,
         })
     }
@@ -154,10 +192,14 @@ impl Prepared {
         let memfd =
             |flags| memfd_create("rmmap-bench", MemfdFlags::CLOEXEC | flags).and_then(sized);
         Ok(Made::File(match self.object {
-            Object::Anon | Object::AnonHuge => return Ok(Made::Anonymous),
-            Object::Memfd | Object::MemfdHuge => memfd(MemfdFlags::empty())?,
+            Object::Anon | Object::AnonHuge | Object::SharedAnon => return Ok(Made::Anonymous),
+            Object::Memfd
+            | Object::MemfdHuge
+            | Object::MemfdWithin
+            | Object::MemfdAdvise
+            | Object::Memfd64k => memfd(MemfdFlags::empty())?,
+            Object::MemfdSecret => memfd_secret().and_then(sized)?,
             Object::Hugetlb => memfd(MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB)?,
-            Object::DevZero => open("/dev/zero", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?,
             Object::Tmpfs | Object::Ramfs => sized(
                 self.mounted
                     .as_ref()
@@ -197,7 +239,18 @@ impl Prepared {
         if !self.object.is_file() {
             return self.map_privately(made, flags);
         }
-        made.map(MapOptions::new(self.size).flags(flags))
+        if self.object != Object::MemfdAdvise {
+            return made.map(MapOptions::new(self.size).hint(self.hint).flags(flags));
+        }
+        // The advice is for a mapping that is there, so that what mmap(2) would do comes after it.
+        let mapping = made.map(MapOptions::new(self.size))?;
+        mapping.advise(0, self.size, Advice::LinuxHugepage)?;
+        if flags.contains(MapFlags::LOCKED) {
+            mapping.lock(0, self.size)?;
+        } else if flags.contains(MapFlags::POPULATE) {
+            mapping.advise(0, self.size, Advice::LinuxPopulateWrite)?;
+        }
+        Ok(mapping)
     }
 
     /// Maps an object with `MAP_PRIVATE`.

@@ -15,8 +15,6 @@ pub const MIB: usize = 1 << 20;
 pub const COMPARED: usize = 16 * MIB;
 /// Size at which rmmap's bulk workloads are judged, bytes.
 pub const JUDGED: usize = 256 * MIB;
-/// Size at which the ends of an object are judged, bytes.
-pub const LARGE: usize = 1024 * MIB;
 /// The smallest and the largest size of the comparison of sizes, bytes.
 pub const ENDS: [usize; 2] = [4 * MIB, 4096 * MIB];
 
@@ -25,7 +23,7 @@ pub const ENDS: [usize; 2] = [4 * MIB, 4096 * MIB];
 pub enum Set {
     /// What rmmap is judged by, at small sizes
     Quick,
-    /// Everything: all objects, all workloads, sizes from 4 MiB to 4 GiB
+    /// Everything: all objects, all workloads, bulk sizes from 4 MiB to 4 GiB
     Full,
     /// What shows the cost of statistics
     Statistics,
@@ -67,51 +65,65 @@ pub fn plan(args: &Args) -> Vec<Case> {
     cases
 }
 
-fn set(set: Set) -> Vec<Case> {
-    use Object::{AnonHuge, Memfd, MemfdHuge, Rmmap, RmmapNever};
-    use Workload::{
-        Fork, Free, Locked, Munmap, Populate, PrivateHole, RandomWrite, SecondMap, SeqWrite,
+/// The measurements of a set; some may be in it twice.
+pub fn set(set: Set) -> Vec<Case> {
+    use Object::{
+        AnonHuge, Hugetlb, Memfd, MemfdAdvise, MemfdHuge, MemfdWithin, Ramfs, Rmmap, RmmapNever,
     };
-    let all = (Object::value_variants(), Workload::value_variants());
-    let judged = [
+    use Workload::{
+        Bursts, Fork, Free, Locked, Mremap, Munmap, Populate, PrivateHole, RandomLatency,
+        RandomWrite, SecondMap, SeqWrite, ShortRuns, Streams16, Tiny, WriteCall,
+    };
+    let quick = [
         Populate,
         Locked,
         SeqWrite,
         RandomWrite,
+        WriteCall,
         SecondMap,
         PrivateHole,
         Fork,
+        Mremap,
         Munmap,
         Free,
+        Tiny,
+        Bursts,
+        ShortRuns,
+        Streams16,
+        RandomLatency,
     ];
-    let ours_and_memfd = [Rmmap, RmmapNever, Memfd, MemfdHuge];
-    let bulk = [Rmmap, RmmapNever, Memfd, MemfdHuge, AnonHuge];
+    let bulk = [Rmmap, Memfd, MemfdHuge, AnonHuge];
+    let close = [Rmmap, MemfdHuge, MemfdWithin, MemfdAdvise, AnonHuge];
+    let own = |objects: &[Object], workloads: &[Workload], times| {
+        let of = |&workload: &Workload| each(objects, &[workload], &[workload.size()], times);
+        workloads.iter().flat_map(of).collect::<Vec<_>>()
+    };
     match set {
         Set::Quick => [
-            each(&ours_and_memfd, &judged, &[COMPARED], 1),
-            each(&[Rmmap], &[Populate, SeqWrite], &[ENDS[0]], 1),
-            each(&[Rmmap, MemfdHuge], &[Populate], &[JUDGED], 1),
+            own(&[Rmmap, Memfd, MemfdHuge], &quick, 3),
+            own(&[Ramfs], &[WriteCall], 1),
+            own(&[Hugetlb], &[SecondMap, Fork, Mremap, Munmap], 3),
+            own(&[RmmapNever], &[SeqWrite], 1),
         ]
         .concat(),
         Set::Full => [
-            each(all.0, all.1, &[COMPARED], 2),
-            each(&bulk, &[Populate, Locked, SeqWrite], &[JUDGED], 2),
-            each(&bulk, &[Populate, SeqWrite], &[ENDS[0]], 3),
-            each(&[Rmmap, MemfdHuge], &[Fork, Munmap, Free], &[LARGE], 2),
-            each(
-                &[Rmmap, MemfdHuge, AnonHuge],
-                &[Populate],
-                &[LARGE, ENDS[1]],
-                1,
+            // Of what differs by less than a timer's interrupt, the median of several.
+            own(&close, &[Populate, Locked, SeqWrite], 5),
+            own(
+                &[Rmmap, Hugetlb, MemfdHuge, Memfd],
+                &[SecondMap, Fork, Mremap, Munmap, Free, Tiny],
+                5,
             ),
-            each(&[Rmmap], &[SeqWrite], &[LARGE, ENDS[1]], 1),
+            own(Object::value_variants(), Workload::value_variants(), 1),
+            each(&bulk, &[Populate, Locked, SeqWrite], &[JUDGED], 1),
+            each(&bulk, &[Populate, SeqWrite], &[ENDS[0]], 1),
+            each(&[Rmmap], &[Populate, SeqWrite], &[ENDS[1]], 1),
         ]
         .concat(),
-        Set::Statistics => each(
+        Set::Statistics => own(
             &[Rmmap, RmmapNever],
             &[SeqWrite, RandomWrite, Populate, SecondMap],
-            &[COMPARED],
-            2,
+            1,
         ),
     }
 }

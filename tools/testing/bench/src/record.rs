@@ -33,11 +33,29 @@ pub struct Record {
     pub per_page: f64,
     /// What zeroing a page costs in this run, which is in the costs wherever memory is new.
     pub zeroing: f64,
+    /// Whether the kernel was told to zero pages when it allocates them (`init_on_alloc=`), if it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_on_alloc: Option<bool>,
     /// Bytes of memory, page tables included, that the workload left used, per byte it dealt with.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<f64>,
+    /// Page faults per page that the workload dealt with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<f64>,
+    /// What a fault costs: the median, the 99th of 100, the most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<[u64; 3]>,
     /// Every measurement in its order, per page.
     pub samples: Vec<f64>,
+}
+
+/// What this kernel's command line says of `init_on_alloc`.
+pub fn init_on_alloc() -> Option<bool> {
+    let line = std::fs::read_to_string("/proc/cmdline").ok()?;
+    let mut told = line
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("init_on_alloc="));
+    told.next_back().map(|value| value == "1")
 }
 
 impl Record {
@@ -70,6 +88,13 @@ pub fn median(samples: &[f64]) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
+/// The median, the 99th percentile and the most of them.
+pub fn percentiles(mut costs: Vec<u64>) -> Option<[u64; 3]> {
+    costs.sort_unstable();
+    let last = costs.len().checked_sub(1)?;
+    Some([last / 2, last * 99 / 100, last].map(|at| costs[at]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +104,12 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.0);
         assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn percentiles_were_measured() {
+        assert_eq!(percentiles((1..=101).rev().collect()), Some([51, 100, 101]));
+        assert_eq!(percentiles(vec![]), None);
     }
 
     fn record() -> Record {
@@ -91,7 +122,10 @@ mod tests {
             pages: 1,
             per_page: 100.0,
             zeroing: 0.0,
+            init_on_alloc: None,
             memory: None,
+            faults: None,
+            latency: None,
             samples: vec![103.0, 100.0, 99.0],
         }
     }

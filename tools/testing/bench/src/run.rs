@@ -5,21 +5,24 @@
 use crate::args::Args;
 use crate::measure;
 use crate::plan::{plan, Case, MIB};
-use crate::record::{median, Record};
+use crate::record::{init_on_alloc, median, percentiles, Record};
 use crate::threads;
-use anyhow::{Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use rmmap_sys::rustix::mm::MapFlags;
-use rmmap_sys::{module, mounts, MapOptions, PAGE_SIZE};
+use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
+use rmmap_sys::{module, mounts, run_in_child, End, Errno, MapOptions, PAGE_SIZE};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-/// Pages that are zeroed for the price of it.
-const ZEROED: usize = 1024;
+/// Pages that are zeroed again and again for the price of it, and how often. A timer's interrupts are in
+/// all that is counted: this counts so many that their share is the same.
+const ZEROED: usize = 64;
+const ROUNDS: usize = 512;
 
 /// Bytes of an execution that is not counted, before those that are: it fills caches of the kernel,
 /// which matters less the larger the object is.
-const WARMED: usize = 64 * MIB;
+const WARMED: usize = 16 * MIB;
 
 /// Measures what the command line says; gives each record out when it is made.
 pub fn run(args: &Args) -> Result<()> {
@@ -52,72 +55,88 @@ type Give<'a> = dyn FnMut(Record, bool) -> Result<()> + 'a;
 fn serial(args: &Args, give: &mut Give) -> Result<()> {
     // In mounts of our own: they go when we go, whatever happens.
     mounts::unshare_mounts().context("cannot have mounts of its own: run it as root")?;
+    // Secret memory counts as locked memory, also of root (mm/secretmem.c, secretmem_account_folio()).
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    setrlimit(Resource::Memlock, unlimited).context("cannot lift the limit of locked memory")?;
     let zeroing = zeroing()?;
-    let cases = plan(args);
-    let mut prepared = None;
+    let mut cases = plan(args);
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    eprintln!(
+        "rmmap: {} cases in random order, --seed {seed}",
+        cases.len()
+    );
+    fastrand::Rng::with_seed(seed).shuffle(&mut cases);
     for (number, case) in cases.iter().enumerate() {
-        let Case {
-            object,
-            size,
-            workload,
-            times,
-        } = *case;
-        eprintln!(
-            "rmmap: {}/{} {} {} {} MiB",
-            number + 1,
-            cases.len(),
-            object.name(),
-            workload.name(),
-            size / MIB
+        let name = format!(
+            "{} {} of {} KiB",
+            case.object.name(),
+            case.workload.name(),
+            case.size >> 10
         );
-        let name = || {
-            format!(
-                "{} {} of {} MiB",
-                object.name(),
-                workload.name(),
-                size / MIB
-            )
-        };
-        if prepared
-            .as_ref()
-            .is_none_or(|(of, _)| *of != (object, size))
-        {
-            // What was prepared for another is put back before this one's is set.
-            drop(prepared.take());
-            prepared = Some(((object, size), object.prepare(size).with_context(name)?));
+        eprintln!("rmmap: {}/{} {name}", number + 1, cases.len());
+        // A process of its own: none finds what another one left in this one's memory.
+        let (end, answer) = run_in_child(|| {
+            let answer = match measured(args, *case, zeroing) {
+                Err(error) if error.root_cause().downcast_ref() == Some(&Errno::OPNOTSUPP) => {
+                    Ok(None)
+                }
+                answer => answer.map(Some).map_err(|error| format!("{error:#}")),
+            };
+            serde_json::to_vec(&answer).unwrap_or_default()
+        })?;
+        ensure!(end == End::Exited(0), "{name}: the process ended: {end:?}");
+        let answer: Result<Option<Record>, String> = serde_json::from_slice(&answer)?;
+        match answer {
+            Ok(Some(record)) => give(record, case.object.is_ours())?,
+            Ok(None) => eprintln!("rmmap: {name}: the kernel does not support that"),
+            Err(reason) => bail!("{name}: {reason}"),
         }
-        let (_, on) = prepared.as_mut().context("nothing is prepared")?;
-        let mut samples = Vec::new();
-        let mut memory = Vec::new();
-        let mut pages = 0;
-        on.resize(size.min(WARMED));
-        measure::once(workload, on).with_context(name)?;
-        on.resize(size);
-        for _ in 0..times {
-            let sample = measure::once(workload, on).with_context(name)?;
-            pages = sample.pages;
-            samples.push(sample.cost as f64 / pages as f64);
-            memory.extend(
-                sample
-                    .memory
-                    .map(|bytes| bytes as f64 / (pages * PAGE_SIZE) as f64),
-            );
-        }
-        let record = Record {
-            object: object.name(),
-            workload: workload.name(),
-            size: size as u64,
-            threads: 1,
-            unit: args.unit(),
-            pages: pages as u64,
-            per_page: median(&samples),
-            zeroing,
-            memory: (!memory.is_empty()).then(|| median(&memory)),
-            samples,
-        };
-        give(record, object.is_ours())?;
     }
     Ok(())
+}
+
+/// Measures a case.
+fn measured(args: &Args, case: Case, zeroing: f64) -> Result<Record> {
+    let Case {
+        object,
+        size,
+        workload,
+        times,
+    } = case;
+    let mut on = object.prepare(size)?;
+    on.resize(size.min(WARMED.max(workload.size())));
+    measure::once(workload, &on)?;
+    on.resize(size);
+    let (mut samples, mut memory, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut pages, mut latencies) = (0, Vec::new());
+    for _ in 0..times {
+        let sample = measure::once(workload, &on)?;
+        pages = sample.pages;
+        let per_page = |total: f64| total / pages as f64;
+        samples.push(per_page(sample.cost as f64));
+        faults.extend(sample.faults.map(|faults| per_page(faults as f64)));
+        let bytes = sample.memory.map(|bytes| bytes as f64 / PAGE_SIZE as f64);
+        memory.extend(bytes.map(per_page));
+        latencies.extend(sample.latencies);
+    }
+    Ok(Record {
+        object: object.name(),
+        workload: workload.name(),
+        size: size as u64,
+        threads: 1,
+        unit: args.unit(),
+        pages: pages as u64,
+        per_page: median(&samples),
+        zeroing,
+        init_on_alloc: init_on_alloc(),
+        memory: (!memory.is_empty()).then(|| median(&memory)),
+        faults: (!faults.is_empty()).then(|| median(&faults)),
+        latency: percentiles(latencies),
+        samples,
+    })
 }
 
 fn parallel(args: &Args, threads: u32, give: &mut Give) -> Result<()> {
@@ -146,13 +165,11 @@ fn zeroing() -> Result<f64> {
         .flags(MapFlags::LOCKED)
         .map_anonymous()
         .context("no memory to zero")?;
-    let mut samples = Vec::new();
-    for _ in 0..5 {
-        let begun = Instant::now();
+    let begun = Instant::now();
+    for _ in 0..ROUNDS {
         mapping.zero_pages(ZEROED);
-        samples.push(begun.elapsed().as_nanos() as f64 / ZEROED as f64);
     }
-    Ok(median(&samples))
+    Ok(begun.elapsed().as_nanos() as f64 / (ZEROED * ROUNDS) as f64)
 }
 
 /// Unloads the module and loads the one in the file `path`.
@@ -167,7 +184,7 @@ fn replace_module(path: &Path) -> Result<()> {
 fn header(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "{:<14} {:<16} {:>9} {:>3} {:>12} {:>12} {:>8} {:>8}",
+        "{:<14} {:<16} {:>11} {:>3} {:>12} {:>12} {:>8} {:>8}",
         "object", "workload", "size", "thr", "per page", "but zeroing", "memory", "spread"
     )
 }
@@ -178,10 +195,10 @@ fn row(out: &mut impl Write, record: &Record) -> Result<()> {
         .map_or("-".to_owned(), |memory| format!("{memory:.2}"));
     writeln!(
         out,
-        "{:<14} {:<16} {:>5} MiB {:>3} {:>12.1} {:>12.1} {:>8} {:>7.2}%",
+        "{:<14} {:<16} {:>7} KiB {:>3} {:>12.1} {:>12.1} {:>8} {:>7.2}%",
         record.object,
         record.workload,
-        record.size as usize / MIB,
+        record.size >> 10,
         record.threads,
         record.per_page,
         record.per_page - record.zeroing,

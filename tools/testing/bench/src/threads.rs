@@ -4,7 +4,7 @@
 
 use crate::object::{Object, Prepared};
 use crate::plan::COMPARED;
-use crate::record::{median, Record, Unit};
+use crate::record::{init_on_alloc, median, Record, Unit};
 use anyhow::{ensure, Context, Result};
 use rmmap_sys::rustix::mm::MapFlags;
 use rmmap_sys::{MapOptions, Walk, PAGE_SIZE};
@@ -111,7 +111,10 @@ fn in_turn(
             pages: (SIZE / PAGE_SIZE) as u64,
             per_page: median(&samples),
             zeroing,
+            init_on_alloc: init_on_alloc(),
             memory: None,
+            faults: None,
+            latency: None,
             samples,
         })?;
     }

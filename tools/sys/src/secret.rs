@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `memfd_secret(2)`: memory that the kernel itself does not map.
+
+use crate::mapping::last_error;
+use crate::Result;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// A file of secret memory, without any yet. It is closed on exec.
+///
+/// # Errors
+///
+/// `ENOSYS` where the kernel was told `secretmem.enable=0`.
+pub fn memfd_secret() -> Result<OwnedFd> {
+    // SAFETY: The system call takes flags only.
+    let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
+    match fd {
+        -1 => Err(last_error()),
+        // SAFETY: The call succeeded, so it returned a new descriptor that nobody else knows.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }),
+    }
+}
