@@ -43,8 +43,8 @@ shell: ## Open a shell in a virtual machine with the module loaded (one command:
 test: ## Run all tests; ends with `N passed, N failed, N skipped` (options: TESTS='--help')
 	@$(LAB) test $(TESTS)
 
-bench: ## Measure what memory costs, next to memfd, ramfs, huge pages (QUICK=1: in three minutes)
-	@$(LAB) bench $(if $(QUICK),--quick) $(BENCH)
+bench: ## Measure what memory costs, next to memfd, ramfs, huge pages (QUICK=1: in three minutes; PROFILE=CASE)
+	@$(LAB) bench $(if $(QUICK),--quick) $(if $(PROFILE),--profile $(PROFILE)) $(BENCH)
 
 coverage: ## Show which lines of the mmap path the tests run (options: COVERAGE='--help')
 	@$(LAB) coverage $(COVERAGE)

@@ -12,12 +12,14 @@
 //! | [`grid`] | tables, as text and for Sphinx |
 //! | [`tables`] | which tables there are |
 //! | [`plot`] | the same as pictures |
+//! | [`profile`] | in which functions a case spends its instructions |
 //! | [`page`] | `Documentation/benchmark.rst` |
 
 mod bars;
 mod grid;
 mod page;
 mod plot;
+mod profile;
 mod results;
 mod tables;
 
@@ -55,6 +57,10 @@ pub struct Args {
     /// Measure in the random order that this number gives, not in another one each time.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Measure nothing else: print in which functions a case spends its instructions, such as
+    /// `rmmap/random-write` (with init_on_alloc=0) or `memfd/populate/1`, and write its stacks.
+    #[arg(long, value_name = "CASE", conflicts_with_all = ["quick", "only", "record"])]
+    profile: Option<profile::Case>,
     /// Measure nothing: write the last results to Documentation/benchmark.rst.
     #[arg(long, conflicts_with_all = ["quick", "only"])]
     record: bool,
@@ -102,6 +108,10 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     fs::create_dir_all(&folder)?;
     let steps = Steps::begin(project)?;
     let ready = build::ready(project, &steps)?;
+    if let Some(case) = &args.profile {
+        drop(steps);
+        return profile::run(project, &ready, case).map(|()| 0);
+    }
     let bare = build::without_statistics(project, &steps)?;
     drop(steps);
     let commit = origin::commit(project);

@@ -61,6 +61,8 @@ pub struct Vm {
     pub env: Vec<(String, String)>,
     /// Let a guest's nanosecond be one instruction, the same in every run: one processor, emulated.
     pub icount: bool,
+    /// More words for QEMU.
+    pub qemu: Vec<String>,
 }
 
 /// What came of a run.
@@ -116,6 +118,7 @@ impl Vm {
             insmod: Vec::new(),
             env: Vec::new(),
             icount: false,
+            qemu: Vec::new(),
         }
     }
 

@@ -77,6 +77,7 @@ pub fn command(
         "--kopt=loglevel=6",
     ]);
     run.args(["--kopt=log_buf_len=8M", "--kopt=printk.devkmsg=on"]);
+    run.args(vm.qemu.iter().map(|word| format!("--qemu-opt={word}")));
     for word in &vm.append {
         run.arg(format!("--kopt={word}"));
     }

@@ -15,6 +15,7 @@ use rmmap_sys::rustix::fs::{
 };
 use rmmap_sys::rustix::io::{read, write};
 use rmmap_sys::rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags};
+use rmmap_sys::walk::{mark_begin, mark_end};
 use rmmap_sys::{fork, End, MapOptions, Mapping, Walk, PAGE_SIZE};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -102,7 +103,9 @@ pub fn once(workload: Workload, on: &Prepared) -> Result<Sample> {
 /// Counts `work`; what it returns lives on.
 fn count<T>(work: impl FnOnce() -> Result<T>) -> Result<(u64, T)> {
     let begun = Instant::now();
+    mark_begin();
     let value = work()?;
+    mark_end();
     Ok((begun.elapsed().as_nanos() as u64, value))
 }
 
