@@ -155,7 +155,7 @@ impl UserMapping {
     ///
     /// What munmap(2) says, `may_split` of the driver included.
     pub fn unmap_part(&self, first: usize, pages: usize) -> Result {
-        // SAFETY: This address space belongs to the test; nobody uses the range behind our back.
+        // SAFETY: This address space belongs to the test; nothing else uses the range.
         to_result(unsafe { bindings::vm_munmap(self.addr + first * PAGE_SIZE, pages * PAGE_SIZE) })
     }
 }

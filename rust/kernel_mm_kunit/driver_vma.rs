@@ -28,7 +28,7 @@ impl<const N: usize, const OPS: bool> VmOperations for Bare<N, OPS> {
     type Kind = Pfn;
     type Atomic = ();
 
-    // The library's own table of operations, whoever consents.
+    // The library's own table of operations, which consents to everything.
     const USERFAULTFD: bool = OPS;
 
     fn atomic(data: &()) -> &() {

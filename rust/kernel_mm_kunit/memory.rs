@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two drivers of memory with a page cache: one that is told of first stores, and one that answers
+//! Two drivers of memory with a page cache: one that sees first stores, and one that answers
 //! with huge pages.
 
 use kernel::{

@@ -77,7 +77,7 @@ pub(crate) struct Files {
     policy: File<DevicePolicy>,
     #[pin]
     statistics: File<Statistics>,
-    // Behind its files.
+    // Dropped after its files.
     dir: Dir,
 }
 

@@ -147,13 +147,13 @@ fn create<F: OpenInode<Inode = Region>>(region: &RegionRef, arg: &RmmapCreate) -
 
 /// Sets the folio policy of the region.
 fn set_policy(region: &RegionRef, file: &File, arg: &RmmapPolicy) -> Result<isize> {
-    // What memory a region takes is for those to say who may take it.
+    // Only those who may take a region's memory decide how much it takes.
     may_change(file)?;
     if arg.pad != 0 {
         return Err(EINVAL);
     }
     let policy = Policy::from_abi(arg.policy)?;
-    // The device's is that of regions to come, too, whoever creates them.
+    // The device's policy is also that of all later regions, of any user.
     if region.kind == Kind::Device && !capable(Capability::SysAdmin) {
         return Err(EPERM);
     }
@@ -183,7 +183,7 @@ fn discard(
         return Err(EINVAL);
     }
     let guard = region.lock(unlocked);
-    // With the inode locked, or the region might shrink behind the check.
+    // With the inode locked, or the region might shrink after the check.
     if end > region.mapping().size().next_multiple_of(page) {
         return Err(EINVAL);
     }

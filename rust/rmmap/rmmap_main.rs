@@ -84,12 +84,12 @@ module! {
 struct Rmmap {
     #[pin]
     misc: MiscRegistration<file::RegionFile>,
-    // Behind the registration: no file is open once that is gone, and the device's own region is
+    // Dropped after the registration: no file is open once that is gone, and the device's own region is
     // freed while the module is still there.
     device: Arc<Device>,
     #[pin]
     _debugfs: debugfs::Files,
-    // Behind the device: its region must be gone before the mount.
+    // Dropped after the device: its region must be gone before the mount.
     _mount: device::Mount,
 }
 

@@ -170,7 +170,7 @@ struct rmmap_counters {
 
 /**
  * struct rmmap_stats - Answer of %RMMAP_IOC_STATS.
- * @region: The region behind this descriptor.
+ * @region: The region of this descriptor.
  * @device: All regions together, those that are gone included.
  */
 struct rmmap_stats {
@@ -178,7 +178,7 @@ struct rmmap_stats {
 	struct rmmap_counters device;
 };
 
-/* Tells what the device and the region behind this descriptor are: &struct rmmap_info. */
+/* Tells what the device and the region of this descriptor are: &struct rmmap_info. */
 #define RMMAP_IOC_INFO _IOR(RMMAP_IOC_MAGIC, 0, struct rmmap_info)
 
 /* Creates a region and returns a descriptor of it: &struct rmmap_create. */
@@ -190,7 +190,7 @@ struct rmmap_stats {
 /* Reads the counters of this region and of the whole device: &struct rmmap_stats. */
 #define RMMAP_IOC_STATS _IOR(RMMAP_IOC_MAGIC, 3, struct rmmap_stats)
 
-/* Sets the folio policy of the region behind this descriptor: &struct rmmap_policy. */
+/* Sets the folio policy of the region of this descriptor: &struct rmmap_policy. */
 #define RMMAP_IOC_POLICY _IOW(RMMAP_IOC_MAGIC, 4, struct rmmap_policy)
 
 #endif /* _UAPI_RMMAP_H */

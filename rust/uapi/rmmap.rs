@@ -23,7 +23,7 @@ pub const RMMAP_NR_ORDERS: usize = 10;
 /// The ioctl type byte. It is not listed in `Documentation/userspace-api/ioctl/ioctl-number.rst`.
 pub const RMMAP_IOC_MAGIC: u32 = 0xBE;
 
-/// Tells what the device and the region behind this descriptor are: [`RmmapInfo`].
+/// Tells what the device and the region of this descriptor are: [`RmmapInfo`].
 pub const RMMAP_IOC_INFO: u32 = ioc::<RmmapInfo>(IOC_READ, 0);
 
 /// Creates a region and returns a descriptor of it: [`RmmapCreate`].
@@ -35,7 +35,7 @@ pub const RMMAP_IOC_DISCARD: u32 = ioc::<RmmapRange>(IOC_WRITE, 2);
 /// Reads the counters of this region and of the whole device: [`RmmapStats`].
 pub const RMMAP_IOC_STATS: u32 = ioc::<RmmapStats>(IOC_READ, 3);
 
-/// Sets the folio policy of the region behind this descriptor: [`RmmapPolicy`].
+/// Sets the folio policy of the region of this descriptor: [`RmmapPolicy`].
 pub const RMMAP_IOC_POLICY: u32 = ioc::<RmmapPolicy>(IOC_WRITE, 4);
 
 /// [`RmmapCreate::flags`]: close the new descriptor on `execve(2)`.
@@ -179,7 +179,7 @@ pub struct RmmapCounters {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapStats {
-    /// The region behind this descriptor.
+    /// The region of this descriptor.
     pub region: RmmapCounters,
     /// All regions together, those that are gone included.
     pub device: RmmapCounters,

@@ -103,7 +103,7 @@ impl Ring {
         self.pages.write(PAGE_SIZE + at, &bytes[..first])?;
         self.pages.write(PAGE_SIZE, &bytes[first..count])?;
         *head = head.wrapping_add(count as u32);
-        // The bytes are there before the reader is told.
+        // The bytes are there before the reader sees the new head.
         self.pages.word(HEAD)?.store(*head, Release);
         drop(head);
         self.wait.notify_all();

@@ -2,7 +2,7 @@
 
 //! The page cache of one file: `struct address_space`.
 //!
-//! Whoever adds a folio must keep truncation away meanwhile, or the folio may be added beyond the
+//! Code that adds a folio must exclude truncation meanwhile, or the folio may be added beyond the
 //! new end of the file and stay there. Two locks do that, and the type system asks for one of them
 //! ([`TruncateGuard`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
 //! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.

@@ -101,7 +101,7 @@ impl Folio {
     /// Returns whether the contents are valid; only such a folio may be shown to userspace.
     pub fn is_uptodate(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; the test is atomic and orders later
-        // reads of the contents behind it.
+        // reads of the contents after it.
         unsafe { bindings::folio_test_uptodate(self.as_raw()) }
     }
 
@@ -274,7 +274,7 @@ impl ZeroPage {
 pub struct LockedFolio<'a> {
     folio: ManuallyDrop<ARef<Folio>>,
     _life: PhantomData<&'a Folio>,
-    // Lockdep, and whoever reads a trace, take it that the thread that locks a folio unlocks it.
+    // Lockdep and readers of a trace expect the thread that locks a folio to unlock it.
     _nts: NotThreadSafe,
 }
 
@@ -348,7 +348,7 @@ impl<'a> LockedFolio<'a> {
         unsafe { bindings::folio_contains(self.as_raw(), index) }
     }
 
-    /// Returns the page of its file behind its last, given one of its pages, `index`.
+    /// Returns the page of its file after its last, given one of its pages, `index`.
     pub fn end_of(&self, index: usize) -> usize {
         // Folios lie at multiples of their size.
         (index | (self.nr_pages() - 1)) + 1

@@ -135,7 +135,7 @@ pub enum Found<'a> {
     Added {
         /// The folio.
         folio: LockedFolio<'a>,
-        /// Whether a larger one had room, but could not be had, or was not tried.
+        /// Whether a larger one had room, but its allocation failed or was not tried.
         fell_back: bool,
     },
 }
@@ -434,8 +434,8 @@ impl AddressSpace {
 
     /// Returns the order of the largest folio that has room around page `index`.
     ///
-    /// It is a guess, since others may add pages meanwhile, made before a folio is allocated and
-    /// zeroed in vain.
+    /// Another thread may add pages meanwhile: this only avoids allocating and zeroing folios that
+    /// are unlikely to fit.
     fn vacant_order(&self, index: usize, room: &FolioRange) -> u32 {
         // One more than is tried suffices to tell whether there is more room than that.
         let most = room.max_order.min(room.start_order.saturating_add(1));

@@ -197,7 +197,7 @@ pub trait FileOperations: Sized + 'static {
 
     /// The last descriptor and the last mapping are gone; the data is dropped next.
     ///
-    /// There is no [`File`] to be had any more: a reference taken now would be to a file that is
+    /// There is no [`File`] any more: a reference taken now would be to a file that is
     /// freed.
     fn release(_data: &Self::Data) {
         build_error!(VTABLE_DEFAULT_ERROR)
@@ -218,7 +218,7 @@ pub trait FileOperations: Sized + 'static {
 
     /// Prints lines of `/proc/PID/fdinfo/FD`.
     ///
-    /// There is no [`File`] to be had: the reader is another task than the file's owner, who may be
+    /// There is no [`File`]: the reader is another task than the file's owner, who may be
     /// in read(2) without `f_pos_lock`, since the descriptor was its alone.
     fn show_fdinfo(_data: &Self::Data, _m: &SeqFile) {
         build_error!(VTABLE_DEFAULT_ERROR)

@@ -148,10 +148,10 @@ impl<D: InodeData> PseudoFs<D> {
         }
         // SAFETY: As above.
         let mapping = unsafe { (*inode).i_mapping };
-        // SAFETY: As above, for its page cache. Allocations reclaim what there is, page cache
-        // above all, and then fail instead of calling the OOM killer: whoever asked for the memory
-        // is told (`__alloc_pages_may_oom()`, `try_charge_memcg()`). The pages cannot be written
-        // anywhere, so that reclaim must leave them alone.
+        // SAFETY: As above, for its page cache. Allocations reclaim other memory, page cache above
+        // all, and then fail instead of calling the OOM killer: the caller gets `ENOMEM`
+        // (`__alloc_pages_may_oom()`, `try_charge_memcg()`). The pages cannot be written anywhere,
+        // so reclaim must leave them alone.
         unsafe {
             (*mapping).a_ops = &Inode::<D>::ADDRESS_SPACE_OPS;
             let gfp = bindings::mapping_gfp_mask(mapping);
@@ -193,7 +193,7 @@ impl<D: InodeData> PseudoFs<D> {
 
     /// Makes a region of `size` bytes and a file of it, open for reading and writing.
     ///
-    /// `name` is what `/proc/PID/maps` shows, behind a `/` and before ` (deleted)`. May sleep.
+    /// `name` is what `/proc/PID/maps` shows, after a `/` and before ` (deleted)`. May sleep.
     ///
     /// # Errors
     ///

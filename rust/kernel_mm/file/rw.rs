@@ -70,7 +70,7 @@ pub fn read_iter<T, D: InodeData>(
             return stopped_after(total, EIO);
         }
         let unit = folio.as_ref().map_or(PAGE_SIZE, |folio| folio.size());
-        // A power of two; `%` would bring a check against zero.
+        // A power of two; `%` would add a check against zero.
         let offset = pos as usize & (unit - 1);
         // The pages after this one may be lost.
         let end = match &folio {
@@ -131,7 +131,7 @@ pub trait WriteFolios: Quota {
     /// `end`: room past that is ignored.
     fn write_room(&self, mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange;
 
-    /// Is told of each folio that was added to `mapping`: its order, the page after its last, and
+    /// Called for each folio that was added to `mapping`: its order, the page after its last, and
     /// whether a larger one had room but was not available.
     fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
         let _ = (mapping, order, end, fell_back);

@@ -232,7 +232,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Answers that there is no memory for the page.
     ///
-    /// A populate is told `VM_FAULT_OOM`, which its caller sees as `ENOMEM` or `EAGAIN`. A touch
+    /// A populate gets `VM_FAULT_OOM`, which its caller sees as `ENOMEM` or `EAGAIN`. A touch
     /// gets `SIGBUS`: the core repeats a touch that is answered with `VM_FAULT_OOM` for ever
     /// (`pagefault_out_of_memory()` frees nothing when the handler's own limit is the cause).
     pub fn no_memory(self) -> Answer<'a> {

@@ -213,7 +213,7 @@ pub trait VmOperations: Sized + 'static {
 pub struct Mapped {
     /// First address.
     pub start: usize,
-    /// Address behind the last.
+    /// Address after the last.
     pub end: usize,
     /// Offset of the first page within the file, in pages.
     pub pgoff: usize,

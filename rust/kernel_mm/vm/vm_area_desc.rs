@@ -73,7 +73,7 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
         unsafe { (*self.desc).start }
     }
 
-    /// Returns the address behind the mapping.
+    /// Returns the address after the mapping.
     pub fn end(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).end }

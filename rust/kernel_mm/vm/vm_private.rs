@@ -80,8 +80,8 @@ pub(crate) unsafe fn gone<V: VmOperations>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: By the contract of this function.
     let data = unsafe { (*vma).vm_private_data };
     if is_used::<V>() && !data.is_null() {
-        // SAFETY: As in `get`. The VMA owned a count, which nobody borrows any more: whoever has a
-        // `&V::Private` holds the VMA by a lock that its taker had to wait for.
+        // SAFETY: As in `get`. The VMA owned a count, which nobody borrows any more: a holder of
+        // `&V::Private` holds the VMA by a lock that the caller had to wait for.
         drop(unsafe { <Arc<V::Private> as ForeignOwnable>::from_foreign(data) });
     }
 }

@@ -125,7 +125,7 @@ impl Vma {
         self.as_upstream().start()
     }
 
-    /// Returns the address behind the last.
+    /// Returns the address after the last.
     pub fn end(&self) -> usize {
         self.as_upstream().end()
     }
