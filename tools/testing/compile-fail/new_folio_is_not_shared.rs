@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A folio that was just allocated has one owner: no reference to it can be had, to lock it with.
+//! A folio that was just allocated has one owner: nothing gives a second reference, to lock it with.
 
 //~ ERROR E0614
 //~ MESSAGE type `NewFolio` cannot be dereferenced

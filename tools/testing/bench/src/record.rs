@@ -33,7 +33,7 @@ pub struct Record {
     pub per_page: f64,
     /// What zeroing a page costs in this run, which is in the costs wherever memory is new.
     pub zeroing: f64,
-    /// Whether the kernel was told to zero pages when it allocates them (`init_on_alloc=`), if it was told.
+    /// Whether the command line has the kernel zero pages when it allocates them (`init_on_alloc=`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_on_alloc: Option<bool>,
     /// Bytes of memory, page tables included, that the workload left used, per byte it dealt with.

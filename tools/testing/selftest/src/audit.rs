@@ -22,7 +22,7 @@ const AUDIT_ADD_RULE: u16 = 1011;
 const AUDIT_DEL_RULE: u16 = 1012;
 /// A system call that a rule is of.
 pub const AUDIT_SYSCALL: u16 = 1300;
-/// The end of what is told of one system call.
+/// The last record of one system call.
 const AUDIT_EOE: u16 = 1320;
 /// The descriptor and the flags of an mmap.
 pub const AUDIT_MMAP: u16 = 1323;
@@ -73,7 +73,7 @@ impl Rule {
         // another namespace is ECONNREFUSED.
         let missing = [Errno::PROTONOSUPPORT, Errno::CONNREFUSED];
         let skip = |e| lacks("audit", e, &missing);
-        // Group AUDIT_NLGRP_READLOG: everything is told, whether there is an auditd or not.
+        // Group AUDIT_NLGRP_READLOG gets every record, whether an auditd runs or not.
         let records = socket(1).map_err(skip)?;
         let control = Control(socket(0).map_err(skip)?);
         let switch = match control.enabled().map_err(skip)? {

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Where the kernel is told what may fail.
+/// Where the kernel reads what may fail.
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// What is changed there: allocations that may sleep fail, too, and the log says nothing of any.

@@ -57,7 +57,7 @@ pub fn lacks(what: impl Display, e: impl Into<std::io::Error>, missing: &[Errno]
 }
 
 /// Returns how a test ended whose clean-up ended with `after`. A failed clean-up is a failure,
-/// also of a test that was skipped; two failures are told both.
+/// also of a test that was skipped; of two failures both are reported.
 pub fn both(test: Result, after: Result) -> Result {
     match (test, after) {
         (test, Ok(())) => test,

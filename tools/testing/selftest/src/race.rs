@@ -52,7 +52,7 @@ where
             if Instant::now() > last && !met() {
                 result = result.and(Err(Stop::fail("the two sides never met")));
             }
-            // A thread that ended before it was told to has failed: what, is told below.
+            // A thread that ended early has failed; the error is reported below.
             if threads.iter().any(|thread| thread.is_finished()) {
                 break;
             }

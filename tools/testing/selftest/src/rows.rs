@@ -42,7 +42,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
-    /// Whoever may open the device.
+    /// Any user who may open the device.
     Anyone,
     /// Who is root, or has a system prepared by root.
     Privileged,

@@ -34,7 +34,7 @@ impl Undo {
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        // If it cannot be told so, it is told when this process ends.
+        // If the message cannot be sent, the child sees the end of this process.
         if self.0.channel().send(b"now").is_ok() {
             let _ = self.0.wait();
         }

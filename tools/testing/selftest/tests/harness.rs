@@ -36,7 +36,7 @@ fn main() {
     );
     endless_test_is_ended();
     grandchild_is_ended();
-    println!("every end was told");
+    println!("every end was reported");
 }
 
 /// Runs a test with a limit that no machine needs.

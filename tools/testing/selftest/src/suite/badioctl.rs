@@ -219,7 +219,7 @@ fn discard_refuses_bad_ranges(_: &Context) -> Result {
             (size, 0, "no length at the end"),
             (base, size - base + page, "an end behind the object's"),
             (size, page, "a start at the end"),
-            (size + page, page, "a start behind the end"),
+            (size + page, page, "a start past the end"),
             (page, u64::MAX - page + 1, "a sum of 2^64"),
             (u64::MAX - page + 1, page, "the last page of 2^64"),
             (2 * page, u64::MAX - page + 1, "a sum beyond 2^64"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that is free in single pages only: large folios cannot be had, and nothing may wait for
+//! Memory that is free in single pages only: large folios cannot be allocated, and nothing may wait for
 //! them.
 
 use crate::context::{Context, P, PMD};

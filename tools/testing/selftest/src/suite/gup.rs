@@ -16,7 +16,7 @@ use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 cases! {
     Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each 2 MiB: these pages, whatever the policy";
     Rmmap gup_direct_io_takes_the_pages [] "O_DIRECT reads into scattered pages, and writes of scattered holes: these pages";
-    Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE are told from direct I/O: folios of 2 MiB";
+    Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE differ from direct I/O: folios of 2 MiB";
 }
 
 /// Regions of 2 MiB that are tried.

@@ -169,7 +169,7 @@ fn device_read_write_at_the_end(cx: &Context) -> Result {
     check_eq!(
         pread(&device, &mut back, end + (1 << 40))?,
         0,
-        "a read far behind the end"
+        "a read far past the end"
     );
     check_eq!(device.info()?.size, end, "the size after all that");
     Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The folio policy: in which folios memory is brought, and how much of it.
+//! The folio policy: in which folios memory is allocated, and how much of it.
 
 use crate::context::{Context, P, PMD};
 use crate::counting::stats;

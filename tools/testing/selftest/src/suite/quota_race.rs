@@ -47,7 +47,7 @@ fn quota_attempts_cost_others_nothing(cx: &Context) -> Result {
     let (touched, attempts) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let large = |_: usize, stop: &AtomicBool| -> Result {
         while !stop.load(Ordering::Relaxed) {
-            // A new region does not know yet what can be had, and tries all orders.
+            // A new region has no hint yet, and tries all orders.
             let region = region(RMMAP_CREATE_ALWAYS)?;
             // There is room for all orders up to 9, of which the quota has room for the last ones.
             let data = [1];

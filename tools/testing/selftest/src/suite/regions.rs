@@ -124,7 +124,7 @@ fn regions_policy_of_all_is_for_admins(cx: &Context) -> Result {
         let nobody = Uid::from_raw(65534);
         set_thread_res_uid(nobody, nobody, nobody)?;
         check_err!(device.set_policy(other), Errno::PERM);
-        // What is wrong in other ways is told first.
+        // Other errors are reported first.
         check_err!(device.set_policy(3), Errno::INVAL);
         region.set_policy(other)?;
         let own = device.create(0, 0)?;

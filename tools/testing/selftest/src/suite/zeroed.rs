@@ -184,7 +184,7 @@ fn truncated_part_is_zero(cx: &Context) -> Result {
     let (area, m) = filled(cx, 4, 0x55)?;
     ftruncate(&area, P as u64 + 100)?;
     check_eq!(area.held_pages()?, 2);
-    // Behind the end, within its page: zeroes, as POSIX wants it for what is mapped.
+    // Past EOF, within its page: zeroes, as POSIX wants it for what is mapped.
     check_eq!((m.read_u64(P + 104)?, m.read_u64(2 * P - 8)?), (0, 0));
     check_eq!(m.read_u64(P + 88)?, 0x5555_5555_5555_5555);
     // What is stored there is gone when the file grows over it.

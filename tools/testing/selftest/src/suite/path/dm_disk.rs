@@ -61,7 +61,7 @@ fn swap_file_is_not_mapped_writable(_: &Context) -> Result {
     check_err!(page.map(&file), Errno::TXTBSY);
     let validate = page.only_flags(MapFlags::SHARED_VALIDATE);
     check_err!(validate.map(&file), Errno::TXTBSY);
-    // Who opened it for reading is told another reason first.
+    // A descriptor opened for reading fails for another reason first.
     check_err!(page.map(File::open(&path)?), Errno::ACCESS);
     let shared = page.read_only().map(&file)?;
     check_eq!(smap(&shared)?.map.perms, "r--s");

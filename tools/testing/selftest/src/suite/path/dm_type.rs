@@ -25,7 +25,7 @@ cases! {
 /// A flag that no kernel knows.
 const UNKNOWN: MapFlags = MapFlags::from_bits_retain(0x0200_0000);
 
-/// Where the size of huge pages is told, in flags: the bits of the sizes that x86 has.
+/// The bits of the flags that hold the size of huge pages: the bits of the sizes that x86 has.
 const HUGE_SIZE: MapFlags = MapFlags::from_bits_retain(0x1f << 26);
 
 /// A flag by its number: `MAP_NONBLOCK`, `MAP_EXECUTABLE`, `MAP_32BIT`.
@@ -208,7 +208,7 @@ fn not_everything_can_be_mapped(_: &Context) -> Result {
         check_err!(options.map(&null_file), Errno::NODEV, "/dev/null");
         check_err!(options.map(&folder), Errno::NODEV, "a folder");
         check_err!(options.map(&reader), Errno::NODEV, "a pipe");
-        // Who may not read is told that first.
+        // The lack of read permission is reported first.
         check_err!(options.map(&writer), Errno::ACCESS, "a pipe's other end");
         check_err!(
             options.map(null(OFlags::WRONLY)?),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ksys_mmap_pgoff`: the auditor is told the descriptor.
+//! `ksys_mmap_pgoff`: the audit record has the descriptor.
 
 use crate::audit::{Record, Rule, AUDIT_MMAP};
 use crate::context::{Context, P};

@@ -116,7 +116,7 @@ fn record(body: &[u8]) -> Record {
 fn perf_is_told(cx: &Context) -> Result {
     let area = Area::new(Kind::Device, 16)?;
     let mut w = cx.window(16)?;
-    // The search for an address maps and would be told of, too.
+    // The search for an address maps and would be recorded, too.
     let (first, second) = (area.part(4, 4), area.part(8, 4));
     let private = area.part(1, 2).private().read_only();
     let mut ring = Ring::open()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `vm_mmap_pgoff`: who is asked before the mapping is made, and who is told afterwards.
+//! `vm_mmap_pgoff`: hooks before the mapping is made, and notifications after it.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 cases! {
     Rmmap unmap_event_is_waited_for ["VM-04"] "MAP_FIXED over memory of a userfaultfd: one event of just these pages, and mmap waits until it is read";
-    With("rmmap_ctl") unmap_event_of_a_failure ["VM-05"] "the same when the driver's hook fails: the pages are gone, and that is told and waited for";
+    With("rmmap_ctl") unmap_event_of_a_failure ["VM-05"] "the same when the driver's hook fails: the pages are gone, and that is reported and waited for";
     Rmmap userfaultfd_refuses_device ["VM-06"] "UFFDIO_REGISTER of a mapping of the device is EINVAL, which is answered as before";
 }
 
@@ -49,7 +49,7 @@ fn anonymous(cx: &Context) -> Result<Mapping> {
     Ok(m)
 }
 
-/// Maps something over the pages 4 to 8 of memory that a userfaultfd is told of. There has to be one
+/// Maps something over the pages 4 to 8 of memory that a userfaultfd watches. There has to be one
 /// event, of just these pages, and mmap has to wait until it is read. Returns how mmap ended.
 fn map_over_watched(
     cx: &Context,

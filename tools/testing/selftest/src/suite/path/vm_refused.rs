@@ -25,7 +25,7 @@ cases! {
     Rmmap storage_manager_is_asked ["VM-02"] "fanotify's pre-content event comes with the range, its refusal is EPERM";
 }
 
-/// Owner of the files that IMA is told to appraise: nobody else's are.
+/// Owner of the files that IMA's policy appraises: nobody else's are.
 const OWNER: u32 = 424_242;
 
 /// Makes a file of one page that belongs to somebody.
@@ -116,7 +116,7 @@ fn watch(path: &Path) -> Result<PreContent> {
     Ok(listener)
 }
 
-/// Maps pages 1 and 2 of a file as often as it is told to, and tells the error numbers.
+/// Maps pages 1 and 2 of a file as often as the parent asks, and sends the error numbers.
 fn map_when_told(channel: &Channel, path: &PathBuf) -> Result {
     let file = File::open(path)?;
     while channel.receive_u64()? > 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_dirty: the driver is told of first stores (`page_mkwrite`).
+//! rust_mm_dirty: the driver sees first stores (`page_mkwrite`).
 
 use super::sample::{faults_of, map, open, vmas_of};
 use crate::context::{Context, P};

@@ -29,7 +29,7 @@ fn comes(uffd: &Userfaultfd, seconds: i64) -> Result<bool> {
     Ok(ready == 1)
 }
 
-/// Stores to page 2 in another thread; returns what was told of it, what page 2 held meanwhile, and
+/// Stores to page 2 in another thread; returns the event, what page 2 held meanwhile, and
 /// how the store went after the page was released.
 fn store_and_release(
     cx: &Context,
@@ -71,14 +71,14 @@ fn rust_mm_lazy_userfaultfd_protects(cx: &Context) -> Result {
         }
         uffd.protect((&m, 2 * P, P), mode, true)?;
         m.touch_write(1, 0x11)?;
-        check!(!comes(&uffd, 0)?, "a page that is not protected is told");
+        check!(!comes(&uffd, 0)?, "a page that is not protected makes an event");
         let (event, meanwhile, stored) = store_and_release(cx, &uffd, mode, (&m, &other))?;
         let want = Event {
             address: m.address_of(2 * P),
             is_write: true,
             mode,
         };
-        check_eq!(event, Some(want), "what is told of {mode:?}");
+        check_eq!(event, Some(want), "the event of {mode:?}");
         check_eq!((meanwhile, stored), (0x22, Ok(())));
         check_eq!((other.touch_read(1)?, other.touch_read(2)?), (0x11, 0x99));
     }

@@ -16,7 +16,7 @@ cases! {
     With("rust_mm_ops") rust_mm_ops_mapped_and_close [] "mmap(2) calls mapped (with mmap_prepare only), munmap(2) calls close";
     With("rust_mm_ops") rust_mm_ops_may_split_and_open [] "munmap(2) of the middle asks may_split twice, opens both new VMAs, closes what goes";
     With("rust_mm_ops") rust_mm_ops_mremap [] "mremap(2) opens the new place, calls mremap, closes the old; of a part, may_split before";
-    With("rust_mm_ops") rust_mm_ops_mprotect [] "mprotect(2) is told before; of a part, may_split after";
+    With("rust_mm_ops") rust_mm_ops_mprotect [] "mprotect is called before mprotect(2) changes anything; may_split after it, for a part";
     With("rust_mm_ops") rust_mm_ops_fault_and_map_pages [] "a load asks map_pages, then fault; a store asks fault alone";
     With("rust_mm_ops") rust_mm_ops_pfn_mkwrite [] "the first store to a frame that is mapped is announced, the next is not";
     With("rust_mm_ops") rust_mm_ops_huge_fault [] "the first touch in each 2 MiB asks huge_fault first, also where the VMA does not fill them";
@@ -167,7 +167,7 @@ fn rust_mm_ops_mprotect(cx: &Context) -> Result {
     m.protect(0, 4 * P, MprotectFlags::READ)?;
     ops.check("mprotect of the whole", &[("mprotect", 1)])?;
     m.touch_read(2)?;
-    // The sample takes pages out when it is told.
+    // The sample takes pages out on request.
     ops.check("a load after it", &[("fault", 1), ("map_pages", 1)])?;
     m.protect(P, P, MprotectFlags::READ | MprotectFlags::WRITE)?;
     let part = [("open", 2), ("may_split", 2), ("mprotect", 1), ("vmas", 2)];
