@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::page::{Block, Folder, Kind, Page, Place};
+use super::page::{Block, Folder, Kind, Page};
 use super::test;
 use crate::project::Project;
 use crate::test::ktap::Test;
@@ -24,26 +24,25 @@ struct Step<'a> {
     shows: Vec<&'a Block>,
 }
 
-/// Boots `kernel` as `make shell` does and runs the commands: those of a checkout in `checkout`, the
+/// Boots `kernel` as `make shell` does and runs the commands: those of a checkout in this one, the
 /// others in `own`. Results go to `sink`.
 pub fn run(
     project: &Project,
     page: &Page,
     kernel: Kernel,
-    checkout: &Project,
     own: &Path,
     sink: &mut dyn FnMut(Test) -> Result<()>,
 ) -> Result<()> {
     let steps = steps(page);
     let mut vm = Vm::new("test-tutorial", kernel);
-    let module = checkout.module("stock").to_string_lossy().into_owned();
+    let module = project.module("stock").to_string_lossy().into_owned();
     vm.insmod.push(vec![module]);
-    let programs = checkout.program("");
+    let programs = project.program("");
     vm.env.push((
         "PATH".into(),
         format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", programs.display()),
     ));
-    let script = script(&steps, checkout.root(), own);
+    let script = script(&steps, project.root(), own);
     let begun = Instant::now();
     let mut said = Vec::new();
     let outcome = vm.run_with(project, &["bash", "-c", &script], &mut |stream, bytes| {
@@ -77,7 +76,7 @@ fn steps(page: &Page) -> Vec<Step<'_>> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     for block in page.blocks() {
         match block.kind {
-            Kind::Run(Place::Guest, folder) => {
+            Kind::Run(folder) => {
                 let same = |step: &&Step<'_>| step.block.section == block.section;
                 let nth = steps.iter().filter(same).count() + 1;
                 steps.push(Step {
@@ -191,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_the_page_shows_must_come_in_its_order() {
-        let run = block(Kind::Run(Place::Guest, Folder::Checkout), "true");
+        let run = block(Kind::Run(Folder::Checkout), "true");
         let shows = block(Kind::Shows, "one\ntwo");
         let step = Step {
             name: "n".into(),
@@ -206,10 +205,7 @@ mod tests {
 
     #[test]
     fn each_block_has_its_output_and_status() {
-        let run = block(
-            Kind::Run(Place::Guest, Folder::Own),
-            "echo a; false; echo b",
-        );
+        let run = block(Kind::Run(Folder::Own), "echo a; false; echo b");
         let step = Step {
             name: slug("9. Try it"),
             block: &run,

@@ -1,33 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tutorial, followed word by word: `Documentation/writing-a-driver.rst`.
+//! The commands of the tutorial, `Documentation/writing-a-driver.rst`, carried out. Its driver and its
+//! program are files that every run builds: `samples/tutorial`.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`page`] | takes the marked blocks out of the page |
-//! | [`lay`] | lays files out and builds them, in a checkout and in a folder of their own |
-//! | [`explain`] | says which block a compiler complains of |
 //! | [`guest`] | runs the commands in a virtual machine, and compares what they print |
 
-mod explain;
 mod guest;
-mod lay;
 mod page;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::ktap::Test;
 use super::record::Outcome;
 use crate::build;
 use crate::project::Project;
-use crate::steps::Steps;
-use page::Page;
+use crate::steps::{Inputs, Steps};
+use page::{Kind, Page};
 
 /// The page, relative to the checkout.
 const PAGE: &str = "Documentation/writing-a-driver.rst";
+
+/// What the page's commands copy and link, relative to the checkout.
+const SOURCES: [&str; 2] = ["samples/tutorial", "rust"];
+
+/// What the page calls the project's folder.
+const PLACEHOLDER: &str = "/path/to/rmmap";
 
 /// Whether one of `patterns` asks for these tests; they only make sense together.
 pub fn is_picked(patterns: &[String]) -> bool {
@@ -43,22 +49,69 @@ pub fn run(
     let page = Page::read(&project.root().join(PAGE))?;
     let stock = build::stock(project, &steps)?;
     build::virtme_ng(&steps)?;
+    build::module(project, &steps, "stock", &stock.kdir)?;
 
     let begun = Instant::now();
-    let (checkout, verdict) = lay::checkout(project, &steps, &page, &stock.kdir)?;
-    let checkout_builds = verdict.is_none();
-    sink(test("build-in-a-checkout", begun, verdict))?;
-
-    let begun = Instant::now();
-    let (own, verdict) = lay::own_folder(project, &steps, &page, &stock.kdir)?;
-    let own_builds = verdict.is_none();
+    let (own, verdict) = build_own(project, &steps, &page, &stock.kdir)?;
+    let builds = verdict.is_none();
     sink(test("build-in-an-own-folder", begun, verdict))?;
     drop(steps);
 
-    if checkout_builds && own_builds {
-        guest::run(project, &page, stock.kernel(), &checkout, &own, sink)?;
+    if builds {
+        guest::run(project, &page, stock.kernel(), &own, sink)?;
     }
     Ok(())
+}
+
+/// Builds the driver in a folder of its own, by the page's commands. Returns the folder, and why that
+/// failed if it did.
+fn build_own(
+    project: &Project,
+    steps: &Steps,
+    page: &Page,
+    kdir: &Path,
+) -> Result<(PathBuf, Option<String>)> {
+    let folder = project.build("tutorial/own");
+    let blocks = page.blocks().iter();
+    let builds: Vec<_> = blocks.filter(|block| block.kind == Kind::Build).collect();
+    let mut inputs = Inputs::new()
+        .text(&kdir.to_string_lossy())
+        .file(&kdir.join("Module.symvers"))?;
+    for name in SOURCES {
+        inputs = inputs.tree(&project.root().join(name))?;
+    }
+    for block in &builds {
+        inputs = inputs.text(&block.text);
+    }
+    let module = folder.join("build/rust_mm_tutorial.ko");
+    let mut why = None;
+    let done = steps.step(
+        "building the tutorial's module by its own commands",
+        &inputs,
+        &[&module],
+        |log| {
+            if folder.exists() {
+                fs::remove_dir_all(&folder)?;
+            }
+            fs::create_dir_all(&folder)?;
+            for block in &builds {
+                let commands = block
+                    .text
+                    .replace(PLACEHOLDER, &project.root().to_string_lossy());
+                let mut bash = Command::new("bash");
+                bash.args(["-e", "-c", &commands]).current_dir(&folder);
+                if let Err(error) = log.run(bash.env("KDIR", kdir)) {
+                    why = Some(format!("{block}: {error:#}\n{}", log.text()));
+                    return Err(error);
+                }
+            }
+            Ok(())
+        },
+    );
+    match (done, why) {
+        (Err(error), None) => Err(error).context("cannot prepare the tutorial's folder"),
+        (_, why) => Ok((folder, why)),
+    }
 }
 
 /// A result: passed, when there is no reason why not.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tutorial's page: which of its code blocks are files, commands, or what the reader will see.
+//! The tutorial's page: which of its code blocks are commands, or what the reader will see.
 //!
 //! The marks are explained in a comment at the top of the page.
 
@@ -12,19 +12,10 @@ use anyhow::{bail, Context, Result};
 /// What begins a mark: a comment of reStructuredText.
 const MARK: &str = ".. tutorial-";
 
-/// Where commands are run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On the reader's machine.
-    Host,
-    /// In the virtual machine.
-    Guest,
-}
-
 /// In which folder commands are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folder {
-    /// This project, with the reader's files added.
+    /// This project's.
     Checkout,
     /// The reader's own.
     Own,
@@ -33,10 +24,10 @@ pub enum Folder {
 /// What a code block is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A part of this file.
-    File(String),
-    /// Commands.
-    Run(Place, Folder),
+    /// Commands that build the driver in the reader's own folder.
+    Build,
+    /// Commands for the virtual machine.
+    Run(Folder),
     /// What the commands before it print.
     Shows,
 }
@@ -101,44 +92,6 @@ impl Page {
     pub fn blocks(&self) -> &[Block] {
         &self.0
     }
-
-    /// The names of the files.
-    pub fn files(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for block in &self.0 {
-            match &block.kind {
-                Kind::File(name) if !names.contains(&name.as_str()) => names.push(name),
-                _ => {}
-            }
-        }
-        names
-    }
-
-    /// The contents of the file `name`.
-    pub fn contents(&self, name: &str) -> String {
-        let parts = self.parts(name).into_iter();
-        let texts: Vec<&str> = parts.map(|block| block.text.as_str()).collect();
-        texts.join("\n\n") + "\n"
-    }
-
-    /// The block that line `line` (from 1) of the file `name` comes from, and its line there.
-    pub fn origin(&self, name: &str, line: usize) -> Option<(&Block, usize)> {
-        let mut first = 1;
-        for block in self.parts(name) {
-            let count = block.text.lines().count();
-            // The empty line after a block belongs to it: `expected ..., found end of file`.
-            if line <= first + count {
-                return Some((block, block.line + line.saturating_sub(first)));
-            }
-            first += count + 1;
-        }
-        None
-    }
-
-    fn parts(&self, name: &str) -> Vec<&Block> {
-        let is_part = |block: &&Block| matches!(&block.kind, Kind::File(of) if of == name);
-        self.0.iter().filter(is_part).collect()
-    }
 }
 
 /// Whether line `index` is underlined with `=`.
@@ -151,20 +104,10 @@ fn is_title(lines: &[&str], index: usize) -> bool {
 fn kind(mark: &str) -> Result<Kind> {
     let words: Vec<&str> = mark.split_whitespace().collect();
     Ok(match words.as_slice() {
-        ["file:", path] => Kind::File((*path).to_owned()),
+        ["build"] => Kind::Build,
         ["shows"] => Kind::Shows,
-        ["run:", place, folder] => Kind::Run(
-            match *place {
-                "host" => Place::Host,
-                "guest" => Place::Guest,
-                _ => bail!("`{place}` is neither `host` nor `guest`"),
-            },
-            match *folder {
-                "checkout" => Folder::Checkout,
-                "own" => Folder::Own,
-                _ => bail!("`{folder}` is neither `checkout` nor `own`"),
-            },
-        ),
+        ["run:", "checkout"] => Kind::Run(Folder::Checkout),
+        ["run:", "own"] => Kind::Run(Folder::Own),
         _ => bail!("the page does not explain the mark `{MARK}{mark}`"),
     })
 }
@@ -197,42 +140,26 @@ fn code_after(lines: &[&str], index: usize) -> Result<(usize, String)> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "=====\nTitle\n=====\n\nOne\n===\n\n.. tutorial-file: a.rs\n\n\
-        .. code-block:: rust\n\n   fn a() {\n       b();\n\n   }\n\nText.\n\n.. code-block:: rust\n\n   \
-        not this\n\nTwo\n===\n\n.. tutorial-file: a.rs\n\n.. code-block:: rust\n\n   fn b() {}\n\n\
-        .. tutorial-run: guest own\n\n.. code-block:: sh\n\n   true\n";
-
     #[test]
-    fn blocks_of_a_file_are_joined() {
-        let page = Page::parse(PAGE).unwrap();
-        assert_eq!(page.files(), ["a.rs"]);
-        assert_eq!(
-            page.contents("a.rs"),
-            "fn a() {\n    b();\n\n}\n\nfn b() {}\n"
-        );
-        let run = page.blocks().last().unwrap();
-        assert_eq!(run.kind, Kind::Run(Place::Guest, Folder::Own));
-        assert_eq!((run.text.as_str(), run.section.as_str()), ("true", "Two"));
-    }
-
-    #[test]
-    fn a_line_of_a_file_is_found_in_the_page() {
-        let page = Page::parse(PAGE).unwrap();
-        let origin = |line| {
-            let (block, at) = page.origin("a.rs", line).unwrap();
-            (block.section.as_str(), PAGE.lines().nth(at - 1).unwrap())
+    fn marked_blocks_are_taken_with_their_sections() {
+        let page =
+            "=====\nTitle\n=====\n\nOne\n===\n\n.. tutorial-build\n\n.. code-block:: sh\n\n   \
+            a\n\n   b\n\nText.\n\n.. code-block:: sh\n\n   not this\n\nTwo\n===\n\n\
+            .. tutorial-run: own\n\n.. code-block:: sh\n\n   true\n";
+        let page = Page::parse(page).unwrap();
+        let [build, run] = page.blocks() else {
+            panic!("{page:?}");
         };
-        assert_eq!(origin(2), ("One", "       b();"));
-        assert_eq!(origin(6), ("Two", "   fn b() {}"));
-        assert!(page.origin("a.rs", 99).is_none());
-        assert!(page.origin("b.rs", 1).is_none());
+        assert_eq!((&build.kind, build.text.as_str()), (&Kind::Build, "a\n\nb"));
+        assert_eq!(run.kind, Kind::Run(Folder::Own));
+        assert_eq!((run.text.as_str(), run.section.as_str()), ("true", "Two"));
     }
 
     #[test]
     fn what_is_no_mark_or_has_no_block_is_refused() {
         assert!(Page::parse("Text.\n").is_err());
-        assert!(Page::parse(".. tutorial-fiel: a\n\n.. code-block:: c\n\n   a\n").is_err());
+        assert!(Page::parse(".. tutorial-biuld\n\n.. code-block:: c\n\n   a\n").is_err());
         assert!(Page::parse(".. tutorial-shows\n\nText.\n").is_err());
-        assert!(Page::parse(".. tutorial-run: here own\n\n.. code-block:: sh\n\n   a\n").is_err());
+        assert!(Page::parse(".. tutorial-run: here\n\n.. code-block:: sh\n\n   a\n").is_err());
     }
 }
