@@ -32,7 +32,7 @@ lab: ## Make the lab: a Debian root, the stock kernel, modules and programs (KER
 	@$(LAB) lab
 
 tools: ## Build the userspace programs for this host
-	$(CARGO) build $(HOST) -p rmmap
+	$(CARGO) build $(HOST) -p rmmap -p rmmap-bench -p rmmap-selftest
 
 run: ## Run the demo on the stock kernel, in a virtual machine
 	@$(LAB) run

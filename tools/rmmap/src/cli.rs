@@ -4,13 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, map, stat, trace, watch};
-
-/// Exit status: what the kernel did differs from what is expected, or a test failed.
-pub const DIFFERS: u8 = 1;
-
-/// Exit status: the command could not run. Clap uses the same for a wrong command line.
-pub const CANNOT_RUN: u8 = 2;
+use crate::{demo, map, programs, stat, trace, watch};
 
 /// What the exit status means, for `--help`.
 const EXIT_STATUS: &str = "\
@@ -51,9 +45,11 @@ pub enum Command {
     /// Watch which pages of a mapping or an object are in memory
     Watch(watch::Args),
     /// Measure what memory of the device costs, next to memfd, ramfs and anonymous memory
-    Bench(rmmap_bench::Args),
+    #[command(disable_help_flag = true)]
+    Bench(programs::Args),
     /// Run the device tests, and print their results as KTAP
-    Selftest(rmmap_selftest::Args),
+    #[command(disable_help_flag = true)]
+    Selftest(programs::Args),
 }
 
 #[cfg(test)]
@@ -61,6 +57,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::status::{CANNOT_RUN, DIFFERS};
 
     #[test]
     fn the_command_line_is_consistent_and_every_option_has_help() {

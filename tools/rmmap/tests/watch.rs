@@ -12,14 +12,13 @@ use rmmap_sys::rustix::process::Signal;
 static ANYTHING: u8 = 1;
 
 /// `rmmap watch` of a mapping of this process, when it has begun.
-fn begun(more: &[&str]) -> OnTerminal {
+fn begun() -> OnTerminal {
     let here = &raw const ANYTHING as usize;
     let mut command = Command::new(env!("CARGO_BIN_EXE_rmmap"));
     command
         .args(["watch", "--interval", "0.1", "--pid"])
         .arg(std::process::id().to_string())
-        .args(["--address", &format!("{here:x}")])
-        .args(more);
+        .args(["--address", &format!("{here:x}")]);
     let mut terminal = OnTerminal::start(&mut command).unwrap();
     // Blanks are not written, the cursor moves over them.
     terminal.wait_for("zoom,").unwrap();
@@ -36,7 +35,7 @@ fn ended_well(mut terminal: OnTerminal) {
 
 #[test]
 fn q_ends_it_and_the_terminal_is_as_before() {
-    let mut terminal = begun(&[]);
+    let mut terminal = begun();
     assert!(terminal.is_raw().unwrap());
     terminal.press(b"+q").unwrap();
     ended_well(terminal);
@@ -44,7 +43,7 @@ fn q_ends_it_and_the_terminal_is_as_before() {
 
 #[test]
 fn control_c_ends_it() {
-    let mut terminal = begun(&[]);
+    let mut terminal = begun();
     terminal.press(b"\x03").unwrap();
     ended_well(terminal);
 }
@@ -52,19 +51,10 @@ fn control_c_ends_it() {
 #[test]
 fn signals_end_it() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-        let terminal = begun(&[]);
+        let terminal = begun();
         terminal.signal(signal).unwrap();
         ended_well(terminal);
     }
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back() {
-    let mut terminal = begun(&["--panic"]);
-    let status = terminal.wait().unwrap();
-    assert!(!status.success());
-    terminal.is_as_before().unwrap();
-    assert!(terminal.seen().contains("a panic, as --panic asks for"));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub fn failed(plan: &Plan, _: Hook) -> Verdict {
 pub fn interrupted(plan: &Plan, _: Hook) -> Verdict {
     let before = State::take()?;
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-        let (mut child, traced) = start(plan, &["--", "sleep", "1000"])?;
+        let (mut child, traced) = start("rmmap", plan, &["--", "sleep", "1000"])?;
         before.is_changed()?;
         send(&child, signal)?;
         let status = wait(&mut child)?;
@@ -68,7 +68,7 @@ pub fn interrupted(plan: &Plan, _: Hook) -> Verdict {
 /// A panic, which aborts the program: everything is restored.
 pub fn panicked(plan: &Plan, _: Hook) -> Verdict {
     let before = State::take()?;
-    let (mut child, traced) = start(plan, &["--panic", "--", "sleep", "5"])?;
+    let (mut child, traced) = start("rmmap-panics", plan, &["--", "sleep", "5"])?;
     before.is_changed()?;
     let status = wait(&mut child)?;
     if status.signal() != Some(Signal::ABORT.as_raw()) {
@@ -81,7 +81,7 @@ pub fn panicked(plan: &Plan, _: Hook) -> Verdict {
 /// Killed without a chance: the next run clears up.
 pub fn killed(plan: &Plan, _: Hook) -> Verdict {
     let before = State::take()?;
-    let (mut child, traced) = start(plan, &["--", "sleep", "1000"])?;
+    let (mut child, traced) = start("rmmap", plan, &["--", "sleep", "1000"])?;
     send(&child, Signal::KILL)?;
     wait(&mut child)?;
     is_gone(&traced)?;
@@ -107,11 +107,11 @@ fn leave_unmounted(plan: &Plan) -> Verdict {
     };
     run_json(plan, &["anon", "untouched"])?;
     stay()?;
-    let (mut child, _) = start(plan, &["--", "sleep", "1000"])?;
+    let (mut child, _) = start("rmmap", plan, &["--", "sleep", "1000"])?;
     send(&child, Signal::TERM)?;
     wait(&mut child)?;
     stay()?;
-    let (mut child, _) = start(plan, &["--panic", "--", "sleep", "5"])?;
+    let (mut child, _) = start("rmmap-panics", plan, &["--", "sleep", "5"])?;
     wait(&mut child)?;
     stay()
 }
@@ -134,14 +134,19 @@ pub fn unavailable(plan: &Plan, _: Hook) -> Verdict {
 }
 
 fn rmmap(plan: &Plan) -> Command {
-    let mut command = Command::new(&plan.rmmap);
+    trace("rmmap", plan)
+}
+
+/// `rmmap trace`, or that of the program which panics.
+fn trace(name: &str, plan: &Plan) -> Command {
+    let mut command = Command::new(plan.rmmap.with_file_name(name));
     command.arg("trace");
     command
 }
 
 /// Starts to trace a program that sleeps; returns when it is being recorded, with its pid.
-fn start(plan: &Plan, args: &[&str]) -> Result<(Child, String), String> {
-    let mut child = rmmap(plan)
+fn start(name: &str, plan: &Plan, args: &[&str]) -> Result<(Child, String), String> {
+    let mut child = trace(name, plan)
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -30,7 +30,7 @@ use serde_json::{json, Value};
 pub use run::prepare_process;
 pub use target::{Object as DeviceObject, Target};
 
-use crate::{cli::DIFFERS, device, output, stat::hook_name, style::HEAD};
+use crate::{device, output, stat::hook_name, status::DIFFERS, style::HEAD};
 use case::{Case, Kind};
 use facts::{Difference, Facts};
 use run::Observation;

@@ -30,7 +30,7 @@ use rmmap_procfs::Process;
 use rmmap_sys::process::{errno_name, faults};
 use rmmap_sys::Mapping;
 
-use crate::cli::DIFFERS;
+use crate::status::DIFFERS;
 use crate::{output, size};
 use object::{Access, Choice, Object};
 use report::{Report, TouchReport};

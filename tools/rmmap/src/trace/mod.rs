@@ -49,7 +49,7 @@ use anyhow::{bail, Context};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{device, output};
+use crate::{device, output, Moment};
 use record::Recorder;
 use spec::Spec;
 use subject::Outcome;
@@ -84,10 +84,6 @@ pub struct Args {
     /// Write one self-contained page with graph, trees and comparison to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-
-    /// Panic when something was recorded: what a test of the end by a panic asks for
-    #[arg(long, hide = true)]
-    panic: bool,
 
     /// Trace this program and its children instead of a mapping
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["words", "compare"])]
@@ -186,13 +182,13 @@ fn concerns(call: &Call, outcome: &Outcome) -> bool {
     }
 }
 
-/// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// Runs the command; calls `at` when something was recorded.
+pub fn run(args: &Args, at: fn(Moment)) -> anyhow::Result<ExitCode> {
     let subjects = subjects(args)?;
     for subject in &subjects {
         subject::check(subject)?;
     }
-    let mut recorder = Recorder::new(&args.also, args.panic)?;
+    let mut recorder = Recorder::new(&args.also, at)?;
     let traces: Vec<Trace> = subjects
         .iter()
         .map(|subject| recorder.record(subject))

@@ -21,6 +21,7 @@ use super::{
     tracefs::{self, Instance, Tracefs},
     Subject, Trace, Unavailable,
 };
+use crate::Moment;
 
 /// Tracepoints that are recorded besides the module's, where the kernel has them.
 const EVENTS: [&str; 2] = ["exceptions/page_fault_user", "mmap/vm_unmapped_area"];
@@ -42,13 +43,13 @@ pub struct Recorder {
     probes: Probes,
     functions: String,
     tracefs: Tracefs,
-    panic: bool,
+    at: fn(Moment),
 }
 
 impl Recorder {
-    /// Prepares everything; `also` are functions to record besides those of the mmap path, with
-    /// `panic` each recording ends in a panic.
-    pub fn new(also: &[String], panic: bool) -> anyhow::Result<Self> {
+    /// Prepares everything; `also` are functions to record besides those of the mmap path. Calls `at`
+    /// after each recording.
+    pub fn new(also: &[String], at: fn(Moment)) -> anyhow::Result<Self> {
         let tracefs = Tracefs::new()?;
         let tracers = tracefs::read(&tracefs.path("available_tracers"))?;
         if !tracers
@@ -64,7 +65,7 @@ impl Recorder {
             probes,
             functions,
             tracefs,
-            panic,
+            at,
         })
     }
 
@@ -81,8 +82,7 @@ impl Recorder {
         })
         .context("cannot fork")?;
         let end = self.wait(&mut child)?;
-        // No input leads to one, and what it would leave behind has to be tested.
-        assert!(!self.panic, "a panic, as --panic asks for");
+        (self.at)(Moment::Recorded);
         instance.set("tracing_on", "0")?;
         let outcome = outcome(subject, &child, end)?;
         let lost = lost(&instance);

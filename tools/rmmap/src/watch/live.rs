@@ -23,6 +23,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::draw::View;
 use super::source::Source;
+use crate::Moment;
 
 /// How long a signal may wait to be seen.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -83,9 +84,8 @@ fn show_cursor_at_panic() {
     });
 }
 
-/// Shows `source` every `interval` until somebody quits, or it is gone; with `panic` it panics
-/// instead, once it has shown it.
-pub fn run(source: &Source, interval: Duration, panic: bool) -> anyhow::Result<End> {
+/// Shows `source` every `interval` until somebody quits, or it is gone; calls `at` after each look.
+pub fn run(source: &Source, interval: Duration, at: fn(Moment)) -> anyhow::Result<End> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -98,8 +98,7 @@ pub fn run(source: &Source, interval: Duration, panic: bool) -> anyhow::Result<E
     let mut screen = Screen::open()?;
     loop {
         screen.0.draw(|frame| view.draw(frame))?;
-        // No input leads to one, and what it would leave behind has to be tested.
-        assert!(!panic, "a panic, as --panic asks for");
+        at(Moment::Drawn);
         if wait(&mut screen, &mut view, interval, &stop)? {
             return Ok(End::Quit);
         }

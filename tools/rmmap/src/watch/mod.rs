@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::{output, size};
+use crate::{output, size, Moment};
 use live::End;
 use source::Source;
 
@@ -54,10 +54,6 @@ pub struct Args {
     /// Look once and print JSON
     #[arg(long)]
     json: bool,
-
-    /// Panic after the first look: what a test of the end by a panic asks for
-    #[arg(long, hide = true)]
-    panic: bool,
 }
 
 /// Parses the time between two looks.
@@ -68,15 +64,15 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Shows.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// Shows; calls `at` whenever it has drawn.
+pub fn run(args: &Args, at: fn(Moment)) -> anyhow::Result<ExitCode> {
     let source = match (&args.path, args.pid) {
         (Some(path), _) => Source::object(path)?,
         (None, Some(pid)) => Source::process(pid, args.address)?,
         (None, None) => anyhow::bail!("give PATH or --pid"),
     };
     if !(args.once || args.json) {
-        if live::run(&source, args.interval, args.panic)? == End::Gone {
+        if live::run(&source, args.interval, at)? == End::Gone {
             output::line("what was watched is gone")?;
         }
         return Ok(ExitCode::SUCCESS);

@@ -34,16 +34,18 @@ pub fn run(args: &Args) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if entries.is_empty() {
-        eprintln!("no test matches: see the names with --list");
-        return ExitCode::from(2);
+        return fail("no test matches: see the names with --list");
     }
     match prepare(args) {
         Ok(context) => run_all(&entries, context, args.kernel),
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::from(2)
-        }
+        Err(why) => fail(&why),
     }
+}
+
+/// Tells why no test can run.
+fn fail(why: &str) -> ExitCode {
+    eprintln!("rmmap-selftest: {why}");
+    ExitCode::from(2)
 }
 
 /// Checks that the object is there, and loads the module if that was asked for.

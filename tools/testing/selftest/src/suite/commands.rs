@@ -61,13 +61,19 @@ impl Printed {
     }
 }
 
-/// The program with these arguments.
-pub fn rmmap(arguments: &str) -> Result<Command> {
-    let program = std::env::current_exe()?;
-    if program.file_name().is_none_or(|name| name != "rmmap") {
-        return Err(Stop::skip(
-            "runs the program rmmap, and this is another one",
-        ));
+/// The program `rmmap` with these arguments.
+fn rmmap(arguments: &str) -> Result<Command> {
+    program("rmmap", arguments)
+}
+
+/// A program that lies next to this one, with these arguments.
+pub fn program(name: &str, arguments: &str) -> Result<Command> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    if !program.is_file() {
+        let folder = program.parent().unwrap_or(&program).display();
+        return Err(Stop::skip(format_args!(
+            "there is no program {name} in {folder}"
+        )));
     }
     let mut command = Command::new(program);
     command

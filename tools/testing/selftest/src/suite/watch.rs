@@ -2,7 +2,7 @@
 
 //! The live view of `rmmap watch`: however it ends, the terminal is as it was before.
 
-use super::commands::{rmmap, Held};
+use super::commands::{program, Held};
 use crate::context::Context;
 use crate::outcome::Result;
 use crate::terminal::OnTerminal;
@@ -16,11 +16,12 @@ cases! {
     Rmmap watch_gives_the_terminal_back_after_a_panic [] "rmmap watch: a panic, which aborts the program: the same";
 }
 
-/// An `rmmap watch` that has taken its terminal over, and what it watches.
-fn begun(more: &str) -> Result<(OnTerminal, Held)> {
+/// A `watch` of `rmmap`, or of another program, that has taken its terminal over, and what it
+/// watches.
+fn begun(name: &str) -> Result<(OnTerminal, Held)> {
     let held = Held::start("16p --region 16p --touch write")?;
     let pid = held.pid();
-    let mut command = rmmap(&format!("watch --interval 0.1 --pid {pid} {more}"))?;
+    let mut command = program(name, &format!("watch --interval 0.1 --pid {pid}"))?;
     let mut terminal = OnTerminal::start(&mut command)?;
     // Blanks are not written, the cursor moves over them.
     terminal.wait_for("zoom,")?;
@@ -29,7 +30,7 @@ fn begun(more: &str) -> Result<(OnTerminal, Held)> {
 
 fn watch_gives_the_terminal_back_at_the_end(_: &Context) -> Result {
     for keys in [&b"q"[..], b"\x03", b""] {
-        let (mut terminal, held) = begun("")?;
+        let (mut terminal, held) = begun("rmmap")?;
         check!(terminal.is_raw()?, "keys do not get to the program");
         match keys {
             b"" => drop(held),
@@ -45,7 +46,7 @@ fn watch_gives_the_terminal_back_at_the_end(_: &Context) -> Result {
 
 fn watch_gives_the_terminal_back_after_signals(_: &Context) -> Result {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-        let (mut terminal, _held) = begun("")?;
+        let (mut terminal, _held) = begun("rmmap")?;
         terminal.signal(signal)?;
         check_eq!(terminal.wait()?.code(), Some(0), "after {signal:?}");
         terminal.is_as_before()?;
@@ -54,13 +55,13 @@ fn watch_gives_the_terminal_back_after_signals(_: &Context) -> Result {
 }
 
 fn watch_gives_the_terminal_back_after_a_panic(_: &Context) -> Result {
-    let (mut terminal, _held) = begun("--panic")?;
+    let (mut terminal, _held) = begun("rmmap-panics")?;
     check_eq!(terminal.wait()?.signal(), Some(Signal::ABORT.as_raw()));
     terminal.is_as_before()?;
     // What it says is on the screen that stays.
     let seen = terminal.seen();
     check!(
-        seen.rfind("a panic, as --panic asks for") > seen.rfind("\x1b[?1049l"),
+        seen.rfind("a panic on purpose: Drawn") > seen.rfind("\x1b[?1049l"),
         "{seen:?}"
     );
     Ok(())

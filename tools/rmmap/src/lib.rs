@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The program `rmmap`: shows, counts and measures what `/dev/rmmap` and the kernel's mmap path do.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`demo`] | maps in every way and shows what the kernel did |
+//! | [`map`] | mmap(2) as a command |
+//! | [`watch`] | pages of a mapping or an object as they come and go |
+//! | [`stat`] | the counters of a region and of the device |
+//! | [`trace`] | the way of a mapping through the kernel's functions |
+//! | [`programs`] | starts the device tests and the benchmark |
+//! | [`device`] | opens the device, and says what to do when that fails |
+//! | [`output`] | standard output |
+//! | [`size`], [`vmflags`] | sizes as people write them, flags of mappings in words |
+//! | [`style`], [`status`] | colours, exit statuses |
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod demo;
+mod device;
+mod map;
+mod output;
+mod programs;
+mod size;
+mod stat;
+mod status;
+mod style;
+mod trace;
+mod vmflags;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use status::CANNOT_RUN;
+
+/// A place in the program where something is to be put back, and no input makes it fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// `rmmap trace` has recorded, and tracing is still set up.
+    Recorded,
+    /// `rmmap watch` has drawn on the terminal that it took over.
+    Drawn,
+}
+
+/// Runs the command. `at` is called at each [`Moment`]: the tests' own program panics there.
+fn run(cli: Cli, at: fn(Moment)) -> anyhow::Result<ExitCode> {
+    cli.color.write_global();
+    match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Stat(args) => stat::run(&args),
+        Command::Trace(args) => trace::run(&args, at),
+        Command::Map(args) => map::run(&args),
+        Command::Watch(args) => watch::run(&args, at),
+        Command::Bench(args) => programs::run("rmmap-bench", &args),
+        Command::Selftest(args) => programs::run("rmmap-selftest", &args),
+    }
+}
+
+/// The program: reads the command line, runs the command, tells errors.
+pub fn main(at: fn(Moment)) -> ExitCode {
+    match run(Cli::parse(), at) {
+        Ok(status) => status,
+        Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}rmmap:{0:#} {error:#}", style::BAD);
+            ExitCode::from(CANNOT_RUN)
+        }
+    }
+}
