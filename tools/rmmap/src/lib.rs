@@ -12,6 +12,8 @@
 //! | [`trace`] | the way of a mapping through the kernel's functions |
 //! | [`programs`] | starts the device tests and the benchmark |
 //! | [`device`] | opens the device, and says what to do when that fails |
+//! | [`target`] | untouched memory of the device, or of a new region |
+//! | [`observe`] | what the kernel says of a mapping of this process |
 //! | [`output`] | standard output |
 //! | [`size`], [`vmflags`] | sizes as people write them, flags of mappings in words |
 //! | [`style`], [`status`] | colours, exit statuses |
@@ -22,12 +24,14 @@ mod cli;
 mod demo;
 mod device;
 mod map;
+mod observe;
 mod output;
 mod programs;
 mod size;
 mod stat;
 mod status;
 mod style;
+mod target;
 mod trace;
 mod vmflags;
 mod watch;

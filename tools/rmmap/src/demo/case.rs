@@ -5,9 +5,6 @@
 use rmmap_sys::rustix::mm::MapFlags;
 use serde::Serialize;
 
-/// Pages of each mapping.
-pub const PAGES: usize = 16;
-
 /// `MAP_NONBLOCK` of `asm-generic/mman.h`, which rustix does not name.
 const NONBLOCK: MapFlags = MapFlags::from_bits_retain(0x1_0000);
 

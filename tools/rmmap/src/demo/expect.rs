@@ -4,8 +4,10 @@
 //!
 //! The ids are those of the mmap path's table (MK, kinds of mapping; PO, `__mm_populate`).
 
+use crate::observe::PAGES;
+
 use super::{
-    case::{Case, Kind, Way, PAGES},
+    case::{Case, Kind, Way},
     facts::Facts,
 };
 

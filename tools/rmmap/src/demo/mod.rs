@@ -8,18 +8,16 @@
 //! | [`case`] | the kinds and the ways |
 //! | [`facts`] | what is known of a mapping, and how two sets of facts differ |
 //! | [`expect`] | the rules: what each case must show |
-//! | [`target`] | untouched memory of the device or of a fresh region |
 //! | [`mod@run`] | runs a case in a child and records what happened |
 //! | [`render`] | the table |
-//! | [`trace`] | the call path of one mapping, as the kernel's function graph shows it |
+//!
+//! Below the table it shows the way of one mapping, which [`trace`](crate::trace) records.
 
 mod case;
 mod expect;
 mod facts;
 mod render;
 mod run;
-mod target;
-mod trace;
 
 use std::process::ExitCode;
 
@@ -27,14 +25,13 @@ use anyhow::Context;
 use rmmap_uapi::RmmapInfo;
 use serde_json::{json, Value};
 
-pub use run::prepare_process;
-pub use target::{Object as DeviceObject, Target};
-
+use crate::observe::PAGES;
+use crate::target::Object;
+use crate::trace::{self, Trace, Unavailable};
 use crate::{device, output, stat::hook_name, status::DIFFERS, style::HEAD};
 use case::{Case, Kind};
 use facts::{Difference, Facts};
 use run::Observation;
-use target::Object;
 
 /// Options of `rmmap demo`.
 #[derive(Debug, clap::Args)]
@@ -136,13 +133,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let rows = run_cases(object, !args.json)?;
     let trace = match args.no_trace {
-        true => Err(trace::Unavailable::NotWanted),
-        false => trace::run(object),
+        true => Err(Unavailable::NotWanted.into()),
+        false => trace::of_lazy(object),
     };
     if args.json {
         output::line(json_of(&info, object, &rows, &trace)?)?;
     } else {
-        output::line(format!("\n{}\n", trace::render(&trace)))?;
+        output::line(format!("\n{}\n", call_path(&trace)))?;
         output::line(render::summary(&rows))?;
     }
     Ok(match rows.iter().all(Row::is_as_expected) {
@@ -182,24 +179,33 @@ fn title(info: &RmmapInfo, object: Object) -> String {
     )
 }
 
+/// The way of one mapping through the kernel, or why it is not shown.
+fn call_path(trace: &anyhow::Result<Trace>) -> String {
+    let what = match trace {
+        Ok(trace) => format!(" of one mapping\n{}", trace.text()),
+        Err(why) => format!(": not shown: {why:#}"),
+    };
+    format!("{HEAD}Call path{HEAD:#}{what}")
+}
+
 /// Everything for machines.
 fn json_of(
     info: &RmmapInfo,
     object: Object,
     rows: &[Row],
-    trace: &Result<trace::Trace, trace::Unavailable>,
+    trace: &anyhow::Result<Trace>,
 ) -> anyhow::Result<String> {
     let value = json!({
         "kernel": device::release(),
         "abi_version": info.abi_version,
         "hook": hook_name(info),
         "object": match object { Object::Device => "device", Object::Region => "region" },
-        "pages": case::PAGES,
+        "pages": PAGES,
         "as_expected": rows.iter().all(Row::is_as_expected),
         "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
         "trace": match trace {
             Ok(trace) => json!(trace),
-            Err(why) => json!({ "unavailable": why.to_string() }),
+            Err(why) => json!({ "unavailable": format!("{why:#}") }),
         },
     });
     serde_json::to_string_pretty(&value).context("cannot write JSON")

@@ -5,10 +5,11 @@
 use std::fmt::Write;
 
 use super::{
-    case::{Kind, PAGES},
+    case::Kind,
     facts::{Column, Facts},
     Outcome, Row,
 };
+use crate::observe::PAGES;
 use crate::style::{BAD, DIM, GOOD, HEAD};
 
 /// Explains the columns, a line for each.

@@ -27,14 +27,14 @@ mod decode;
 mod html;
 mod names;
 mod parse;
-pub mod path;
+mod path;
 mod probes;
 mod record;
 mod spec;
 mod subject;
 mod svg;
 mod text;
-pub mod tracefs;
+mod tracefs;
 mod tree;
 mod unavailable;
 
@@ -49,7 +49,7 @@ use anyhow::{bail, Context};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{device, output, Moment};
+use crate::{device, output, target, Moment};
 use record::Recorder;
 use spec::Spec;
 use subject::Outcome;
@@ -141,6 +141,11 @@ impl Trace {
         }
     }
 
+    /// The whole run for people.
+    pub fn text(&self) -> String {
+        text::trace(self)
+    }
+
     /// What came of it, in a line.
     pub fn summary(&self) -> String {
         let Outcome {
@@ -218,6 +223,19 @@ pub fn run(args: &Args, at: fn(Moment)) -> anyhow::Result<ExitCode> {
     };
     output::line(text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Records a lazy shared mapping of 16 pages of the device, which is written to.
+pub fn of_lazy(object: target::Object) -> anyhow::Result<Trace> {
+    let object = match object {
+        target::Object::Device => spec::Object::Rmmap,
+        target::Object::Region => spec::Object::Region,
+    };
+    let subject = Subject::Mapping(Spec {
+        object,
+        ..Spec::default()
+    });
+    Recorder::new(&[], |_| ())?.record(&subject)
 }
 
 /// What the command line asks for.

@@ -112,93 +112,17 @@ const EVENTS: &[(&str, &str)] = &[
     ("page fault", "the processor found no page"),
 ];
 
-/// The module's functions that the kernel calls, by the last part of their name.
-#[rustfmt::skip] // A table.
-const OWN: &[(&str, &str)] = &[
-    ("mmap", "seed: THE HOOK, the file's own mmap"),
-    ("mmap_prepare", "THE HOOK, in its newer form"),
-    ("mapped", "runs when the VMA exists"),
-    ("fault", "THE FAULT HANDLER: supplies the page"),
-    ("map_pages", "looks for resident neighbours"),
-    ("get_unmapped_area", "chooses the address"),
-];
-
-/// The crates that the module is made of.
-const CRATES: [&str; 2] = ["rmmap_main::", "kernel_mm::"];
-
-/// How the C functions begin that the module has for the kernel's inline functions.
-pub const HELPER: &str = "rust_helper_";
-
-/// Tells whether a demangled function is the module's own.
-pub fn is_own(demangled: &str) -> bool {
-    CRATES.iter().any(|name| demangled.contains(name))
-}
-
 /// What the function does, in a line; nothing if that is not worth a line.
-pub fn explanation(name: &str, own: bool) -> &'static str {
-    let (list, name) = match own {
-        true => (OWN, last_part(name)),
-        false => (FUNCTIONS, name),
-    };
-    list.iter()
-        .chain(EVENTS)
+pub fn explanation(name: &str) -> &'static str {
+    let mut known = FUNCTIONS.iter().chain(EVENTS);
+    known
         .find_map(|(key, text)| (*key == name).then_some(*text))
         .unwrap_or_default()
-}
-
-/// `fault` of `<rmmap::Region as kernel_mm::VmOperations>::fault`.
-fn last_part(demangled: &str) -> &str {
-    demangled.rsplit("::").next().unwrap_or(demangled)
-}
-
-/// A demangled name as people would say it: type and function, no generics, no paths.
-///
-/// `<kernel_mm::vm_ops::Table<rmmap::Region>>::fault` becomes `Table::fault`.
-pub fn short(demangled: &str) -> String {
-    let mut depth = 0usize;
-    let mut plain = String::new();
-    // `<A as B>::c` is a `c` of A: what follows ` as ` is left out as generics are.
-    let opened = demangled.strip_prefix('<');
-    let mut skipping_trait = false;
-    for c in opened.unwrap_or(demangled).chars() {
-        match c {
-            '<' => depth += 1,
-            '>' if depth > 0 => depth -= 1,
-            '>' => skipping_trait = false,
-            ' ' if depth == 0 => skipping_trait = true,
-            _ if depth == 0 && !skipping_trait => plain.push(c),
-            _ => {}
-        }
-    }
-    let parts: Vec<&str> = plain.split("::").filter(|part| !part.is_empty()).collect();
-    parts[parts.len().saturating_sub(2)..].join("::")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_shortened_to_type_and_function() {
-        for (long, expected) in [
-            ("rmmap::fault::fault", "fault::fault"),
-            (
-                "<kernel_mm::vm_ops::Table<rmmap::Region>>::fault",
-                "Table::fault",
-            ),
-            (
-                "<rmmap::region::Region as kernel_mm::file_ops::FileOps>::mmap",
-                "Region::mmap",
-            ),
-            (
-                "<kernel_mm::vm_ops::Table<<rmmap::A as b::C>::D>>::map_pages",
-                "Table::map_pages",
-            ),
-            ("fault", "fault"),
-        ] {
-            assert_eq!(short(long), expected);
-        }
-    }
 
     #[test]
     fn the_seeds_functions_are_explained() {
@@ -210,20 +134,16 @@ mod tests {
             "__mm_populate",
         ];
         for name in seed {
-            assert!(explanation(name, false).starts_with("seed: "), "{name}");
+            assert!(explanation(name).starts_with("seed: "), "{name}");
         }
-        assert!(is_own(
-            "<rmmap_main::vm::RegionVm as kernel_mm::VmOperations>::fault"
-        ));
-        assert!(!is_own("<kernel::page::Page>::fault") && !is_own("do_fault"));
-        assert!(explanation("<rmmap::Region as X>::mmap", true).contains("HOOK"));
-        assert!(explanation("rmmap::fault", true).contains("FAULT HANDLER"));
-        assert_eq!(explanation("rmmap::open", true), "");
+        assert!(explanation("rmmap:mmap").contains("HOOK"));
+        assert!(explanation("rmmap:fault").contains("FAULT HANDLER"));
+        assert_eq!(explanation("kfree"), "");
     }
 
     #[test]
     fn explanations_fit_beside_the_tree() {
-        for (name, text) in FUNCTIONS.iter().chain(OWN).chain(EVENTS) {
+        for (name, text) in FUNCTIONS.iter().chain(EVENTS) {
             assert!(text.len() <= 52, "{name}: {text}");
         }
     }

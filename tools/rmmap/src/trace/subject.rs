@@ -26,8 +26,9 @@ use super::{
     Subject,
 };
 use crate::{
-    demo::{prepare_process, DeviceObject, Target},
     device,
+    observe::rehearse,
+    target::{self, Target},
 };
 
 /// What came of it.
@@ -106,7 +107,7 @@ fn map(spec: &Spec, switch: &mut Switch) -> anyhow::Result<Outcome> {
     let options = MapOptions::new(length)
         .prot(spec.prot())
         .only_flags(spec.flags());
-    prepare_process()?;
+    rehearse()?;
 
     switch.turn(true)?;
     let mapping = match &held {
@@ -136,12 +137,12 @@ fn map(spec: &Spec, switch: &mut Switch) -> anyhow::Result<Outcome> {
 /// Opens or makes what is mapped.
 fn object(spec: &Spec) -> anyhow::Result<Held> {
     let target = |object| match spec.offset {
-        None => Target::of_length(object, spec.length),
+        None => Target::new(object, spec.length),
         Some(offset) => Target::at(object, spec.length, offset),
     };
     Ok(match spec.object {
-        Object::Rmmap => Held::Target(target(DeviceObject::Device)?),
-        Object::Region => Held::Target(target(DeviceObject::Region)?),
+        Object::Rmmap => Held::Target(target(target::Object::Device)?),
+        Object::Region => Held::Target(target(target::Object::Region)?),
         Object::Memfd => {
             let fd = memfd_create(c"rmmap-trace", MemfdFlags::CLOEXEC);
             let fd = fd.context("cannot create a memfd")?;

@@ -129,7 +129,7 @@ fn share(part: f64, whole: f64, width: f64) -> f64 {
 }
 
 fn colour(call: &Call) -> &'static str {
-    let is_seed = path::explanation(&call.name, false).starts_with("seed: ");
+    let is_seed = path::explanation(&call.name).starts_with("seed: ");
     match (call.ret.as_ref().is_some_and(|ret| ret.error), call.kind) {
         (true, _) => "#ef8a80",
         (_, Kind::Module) => "#6fd0d8",
@@ -159,7 +159,7 @@ pub fn hint(call: &Call, count: usize) -> String {
     if count > 1 {
         lines.push(format!("the first of {count}"));
     }
-    let explanation = path::explanation(&call.name, false);
+    let explanation = path::explanation(&call.name);
     if !explanation.is_empty() {
         lines.push(explanation.to_owned());
     }

@@ -69,7 +69,7 @@ fn tree(text: &mut String, call: &Call, parent: Option<&Call>, whole: Option<f64
     let args = arguments(call, parent);
     let ret = returned(call, parent);
     let plain = share.len() + name.len() + args.chars().count() + ret.chars().count() + 3;
-    let explanation = path::explanation(&call.name, false);
+    let explanation = path::explanation(&call.name);
     let explanation = match plain + explanation.len() + 3 <= WIDTH && !explanation.is_empty() {
         true => format!("  {DIM}{explanation}{DIM:#}"),
         false => String::new(),

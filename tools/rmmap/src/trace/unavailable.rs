@@ -35,11 +35,6 @@ pub enum Unavailable {
     /// What is traced did not come to its end.
     #[error("the traced mapping or program failed: {0:#}")]
     Subject(anyhow::Error),
-    /// Functions were loaded or unloaded meanwhile.
-    #[error(
-        "the kernel's list of functions changed during the trace (was a module loaded?): run it again"
-    )]
-    Moved,
     /// Somebody pressed Ctrl-C.
     #[error("interrupted; all tracing settings are restored")]
     Interrupted,
@@ -93,7 +88,6 @@ mod tests {
             Unavailable::Locked("lockdown is none [integrity]".into()),
             Unavailable::no_tracer("function_graph"),
             Unavailable::NotBuilt("tracefs", "CONFIG_FTRACE=y"),
-            Unavailable::Moved,
         ];
         for reason in reasons {
             let text = reason.to_string();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory of the device that a case maps: pages that nobody has touched yet.
+//! Memory of the device to map: pages that nobody has touched yet.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -8,11 +8,7 @@ use anyhow::{bail, Context};
 use rmmap_sys::{Device, MapOptions, PAGE_SIZE};
 use rmmap_uapi::{RMMAP_CREATE_CLOEXEC, RMMAP_CREATE_NEVER, RMMAP_POLICY_NEVER};
 
-use super::case::PAGES;
 use crate::device;
-
-/// Length of what is mapped, bytes.
-pub const LENGTH: u64 = (PAGES * PAGE_SIZE) as u64;
 
 /// How many places of the device's region are looked at for one that is free.
 const TRIES: u64 = 64;
@@ -44,17 +40,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// Finds or makes such a range, [`LENGTH`] bytes long.
-    pub fn new(object: Object) -> anyhow::Result<Self> {
-        Self::of_length(object, LENGTH)
-    }
-
     /// Finds or makes such a range of `length` bytes.
-    pub fn of_length(object: Object, length: u64) -> anyhow::Result<Self> {
+    pub fn new(object: Object, length: u64) -> anyhow::Result<Self> {
         // A mapping of nothing is refused, and of half a page gets a whole one.
         let whole = length.max(1).next_multiple_of(PAGE_SIZE as u64);
         let (device, info) = device::open()?;
-        // A row tells what one page costs: so a fault is to bring one page.
+        // What is shown is what one page costs: so a fault is to add one page.
         let mut policy = None;
         let (device, offset) = match object {
             Object::Device => {
