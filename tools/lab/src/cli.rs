@@ -37,7 +37,7 @@ enum Action {
     Patches(patches::Args),
     /// Generate the C header of the ABI, `rust/uapi/rmmap.h`.
     UapiHeader(uapi::Args),
-    /// Generate the page of the mmap path, `Documentation/mmap-path.rst`.
+    /// Generate the table of the mmap path in `Documentation/mmap-path.rst`.
     MmapPath(mmap_path::Args),
     /// Run a command in a virtual machine, and exit as it does.
     Vm(run::VmArgs),

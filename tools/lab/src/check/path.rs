@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `Documentation/mmap-path.rst` is the page that rows, tests and recorded outcomes make.
+//! The table in `Documentation/mmap-path.rst` is that of rows and tests, and outcomes are not old.
 
 use super::lab::Lab;
 use super::verdict::Verdict;

@@ -3,7 +3,6 @@
 
 use super::lab::Lab;
 use super::verdict::Verdict;
-use crate::mmap_path;
 use anyhow::Result;
 
 /// One idea takes about 300 lines; a longer file has two.
@@ -16,8 +15,6 @@ pub fn check(lab: &Lab<'_>) -> Result<Verdict> {
     let mut complaints = Vec::new();
     for file in &lab.files {
         let limit = match () {
-            // Made by a program, of sources that are small.
-            _ if file.path.ends_with(mmap_path::PAGE) => continue,
             _ if file.is_shell() => SHELL,
             _ if ["rs", "c", "h", "rst"].iter().any(|kind| file.is(kind)) => SOURCE,
             _ => continue,

@@ -2,6 +2,7 @@
 //! The guide: `Documentation/` by Sphinx, as the kernel's own documentation.
 
 use super::folder;
+use crate::mmap_path;
 use crate::project::Project;
 use crate::steps::Log;
 use anyhow::{Context, Result};
@@ -21,6 +22,7 @@ const SETTINGS: &[&str] = &[
 
 /// Makes the pages. A broken reference is an error.
 pub fn build(log: &mut Log, project: &Project) -> Result<()> {
+    mmap_path::write_rows(project)?;
     let mut sphinx = Command::new("sphinx-build");
     // -C: there is no conf.py; -W and -n: everything doubtful is an error; -E -a: and is not
     // forgotten because its page is up to date.

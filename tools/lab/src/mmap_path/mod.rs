@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `Documentation/mmap-path.rst`: the branches of the mmap path, the tests that prove them, and how
-//! these ended in the recorded run.
+//! The branches of the mmap path: the table in `Documentation/mmap-path.rst`, and the page that the
+//! guide includes in `Documentation/mmap-path-rows.rst`, with triggers and outcomes.
 //!
-//! All of it is known elsewhere: branches in `tools/testing/selftest/rows/*.toml`, tests by
-//! `rmmap selftest --list --json`, outcomes in `rows/outcomes.toml`, which is a summary of `build/test/results.json`.
+//! All of it is known elsewhere: branches in `tools/testing/rows/*.toml`, tests by
+//! `rmmap-selftest --list --json`, outcomes in `outcomes.toml`, a summary of `build/test/results.json`.
 
 mod outcomes;
 mod page;
@@ -18,27 +18,29 @@ use outcomes::Outcomes;
 use std::fs;
 use table::Table;
 
-/// The page, relative to the checkout.
-pub const PAGE: &str = "Documentation/mmap-path.rst";
-/// Its head, which is written by hand.
-const HEAD: &str = "tools/lab/src/mmap_path/head.rst";
+/// The page with the table, relative to the checkout.
+const PAGE: &str = "Documentation/mmap-path.rst";
+/// The line of the page after which the table begins; it goes on to the page's end.
+const MARK: &str = "\n.. The rest of this page is generated: tools/lab/lab mmap-path\n\n";
+/// What the guide includes, below `build/`.
+const ROWS: &str = "doc/mmap-path-rows.rst";
 /// How the tests ended, relative to the checkout.
-const OUTCOMES: &str = "tools/testing/selftest/rows/outcomes.toml";
+const OUTCOMES: &str = "tools/testing/rows/outcomes.toml";
 /// The results of the last run, below `build/`.
 const RESULTS: &str = "test/results.json";
 
 /// Arguments of `rmmap-lab mmap-path`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only check whether the page is up to date.
+    /// Only check whether table and outcomes are up to date.
     #[arg(long, conflicts_with = "record")]
     check: bool,
-    /// First store the outcomes of the last `make test` in the page.
+    /// First store the outcomes of the last `make test`.
     #[arg(long)]
     record: bool,
 }
 
-/// Writes the page, or looks whether that is needed. Returns the exit status.
+/// Writes the table, or looks whether that is needed. Returns the exit status.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.check {
         return Ok(generated::report(difference(project)?.as_deref()));
@@ -47,11 +49,11 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         record(project)?;
     }
     write(project, PAGE, &generate(project)?)?;
-    println!("generated {PAGE} from tools/testing/selftest");
+    println!("generated the table in {PAGE} from tools/testing");
     Ok(0)
 }
 
-/// What is wrong with the page or the outcomes on it, if anything is.
+/// What is wrong with the table or the outcomes, if anything is.
 pub fn difference(project: &Project) -> Result<Option<String>> {
     // A checkout without git has no later change to know of.
     if let Ok(rust) = origin::rust_tree(project) {
@@ -70,9 +72,22 @@ pub fn difference(project: &Project) -> Result<Option<String>> {
     Ok(generated::difference(project, PAGE, &wanted, remedy, say))
 }
 
+/// The page with the table as it is now.
 fn generate(project: &Project) -> Result<String> {
-    let head = read(project, HEAD)?;
-    page::render(&head, &Table::ask(project)?, &outcomes(project)?)
+    let page = read(project, PAGE)?;
+    let (head, _) = page
+        .split_once(MARK)
+        .with_context(|| format!("{PAGE} lacks the line `{}`", MARK.trim()))?;
+    let table = page::branches(&Table::ask(project)?)?;
+    Ok(format!("{head}{MARK}{}\n", table.trim_end()))
+}
+
+/// Writes what the guide includes.
+pub fn write_rows(project: &Project) -> Result<()> {
+    let rows = page::rows(&Table::ask(project)?, &outcomes(project)?)?;
+    let path = project.build(ROWS);
+    fs::create_dir_all(project.build("doc"))?;
+    fs::write(&path, rows).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The recorded outcomes.

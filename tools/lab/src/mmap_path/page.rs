@@ -1,16 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The page itself.
+//! The table of the branches, and the page with all that is known of each.
 
 use super::outcomes::Outcomes;
 use super::rst::{field, text, title};
-use super::table::{Group, Reach, Row, Table, Test};
+use super::table::Table;
 use anyhow::Result;
+use rmmap_rows::{Group, Reach, Row, Test};
 use std::fmt::Write;
 
-/// Writes the page: the head, then the sum, then each group with its rows.
-pub fn render(head: &str, table: &Table, outcomes: &Outcomes) -> Result<String> {
-    let mut page = head.trim_end().to_owned() + "\n\n";
-    page += &title("The rows in numbers", "=");
+/// Makes the table: for each function of the path a section, with a line for each of its branches.
+pub fn branches(table: &Table) -> Result<String> {
+    let mut out = String::new();
+    for group in &table.groups {
+        out += &title(&text(&group.title), "=");
+        out += "\n.. csv-table::\n   :header: Row, Branch and where it is, Result, Tests\n   \
+                :widths: 9 33 32 26\n\n";
+        for row in &group.rows {
+            let tests: Vec<_> = table
+                .of(row)
+                .map(|test| format!("``{}``", test.name))
+                .collect();
+            let tests = match row.reach {
+                Reach::No => format!("none: {}", text(&row.why)),
+                _ => tests.join(", "),
+            };
+            let branch = match row.kernel.as_str() {
+                "same" => text(&row.seed),
+                place => text(&format!("{}: {place}", row.seed)),
+            };
+            let cells = [&branch, &text(&row.expected), &tests].map(|cell| quoted(cell));
+            writeln!(out, "   {}, {}", row.id, cells.join(", "))?;
+        }
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+/// A cell of a CSV table.
+fn quoted(cell: &str) -> String {
+    format!("\"{}\"", cell.replace('"', "\"\""))
+}
+
+/// Writes what the guide includes: the sum, then each group with all that is known of its rows.
+pub fn rows(table: &Table, outcomes: &Outcomes) -> Result<String> {
+    let mut page = title("The rows in numbers", "=");
     page += &sum(table, outcomes)?;
     for group in &table.groups {
         page.push('\n');
@@ -176,10 +209,10 @@ mod tests {
     /// Outcomes of the tests of a row in two runs, both variants of the second alike.
     fn outcomes(perf: &str, kinds: &str) -> Outcomes {
         let runs = r#"runs = ["stock/mmap/never", "debug/mmap/never"]"#;
-        let tests =
-            format!("perf = {perf}\n'kinds/region' = ['pass', 'pass']\n'kinds/device' = {kinds}");
+        let head = format!("commit = 'c'\nrust = 'r'\nkernel = '7.3.4'\n{runs}");
+        let others = format!("perf = {perf}\n'kinds/device' = {kinds}");
         Outcomes::parse(&format!(
-            "commit = 'c'\nrust = 'r'\nkernel = '7.3.4'\n{runs}\n[tests]\n{tests}"
+            "{head}\npassed = ['kinds/region']\n[others]\n{others}"
         ))
         .unwrap()
     }
@@ -198,7 +231,6 @@ mod tests {
         );
         assert_eq!(stands(0, passed, skipped), Standing::Unknown);
         assert_eq!(stands(0, skipped, passed), Standing::Unknown);
-        assert_eq!(stands(0, r#"["", "pass"]"#, passed), Standing::Unknown);
         assert_eq!(stands(0, passed, r#"["pass", "fail"]"#), Standing::Failed);
         assert_eq!(stands(1, passed, passed), Standing::Unreachable);
     }
@@ -207,11 +239,7 @@ mod tests {
     fn every_row_is_on_the_page_with_what_its_tests_did() {
         let skipped = r#"["skip: no perf", "skip: no perf"]"#;
         let outcomes = outcomes(skipped, r#"["pass", "pass"]"#);
-        let page = render("Head", &example(), &outcomes).unwrap();
-        assert!(
-            page.starts_with("Head\n\nThe rows in numbers\n====="),
-            "{page}"
-        );
+        let page = rows(&example(), &outcomes).unwrap();
         for line in [
             ".. _MR-33:",
             ":Seed: ``mmap_region``: ``perf_event_mmap``",
@@ -224,5 +252,18 @@ mod tests {
         ] {
             assert!(page.lines().any(|found| found == line), "{line}: {page}");
         }
+    }
+
+    #[test]
+    fn a_branch_is_a_line_of_the_table() {
+        let page = branches(&example()).unwrap();
+        for line in [
+            "``mmap_region`` (``mm/vma.c``)",
+            "   MR-33, \"``perf_event_mmap``: ``vma.c:x``\", \"e\", \"``perf``, ``kinds``\"",
+            "   MR-03, \"``perf_event_mmap``: ``vma.c:x``\", \"e\", \"none: race only\"",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line}: {page}");
+        }
+        assert_eq!(quoted("a \"b\""), "\"a \"\"b\"\"\"");
     }
 }

@@ -13,7 +13,7 @@ pub struct Args {
     #[arg(short, long)]
     pub list: bool,
 
-    /// With --list: the rows of mmap-path and the tests of each, as JSON.
+    /// With --list: the tests that are of rows of mmap-path, and their rows, as JSON.
     #[arg(long, requires = "list")]
     pub json: bool,
 

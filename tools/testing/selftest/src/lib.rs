@@ -32,10 +32,10 @@
 //! | [`undo`] | what is undone even if a test is killed |
 //! | [`entry`] | what a report has a line for |
 //! | [`skips`] | the skips that are expected, by kernel |
-//! | [`rows`] | the branches of the mmap path that tests are of |
+//! | [`rows`](rmmap_rows) | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
 //! | [`waiting`] | waits for a state, not for a time |
-//! | [`table`] | rows and tests, for other programs |
+//! | [`table`] | the tests of the rows, for other programs |
 //! | `message` | a test's result on its way to the harness |
 //! | [`harness`] | runs one test in a child and prints what came of it |
 //! | [`suite`] | the tests, a file per topic |
@@ -65,7 +65,6 @@ pub mod mounts;
 pub mod outcome;
 pub mod race;
 pub mod rlimit;
-pub mod rows;
 pub mod skips;
 pub mod suite;
 pub mod sysctl;
@@ -78,4 +77,5 @@ pub mod waiting;
 
 pub use args::Args;
 pub use harness::run;
+pub use rmmap_rows as rows;
 pub use skips::expected_skips;

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     if !args.json {
         return rmmap_selftest::run(&args);
     }
-    match serde_json::to_string(&rmmap_selftest::table::table()) {
+    match serde_json::to_string(&rmmap_selftest::table::tests()) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS
