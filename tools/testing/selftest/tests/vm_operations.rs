@@ -31,7 +31,7 @@ fn literals(text: &str) -> impl Iterator<Item = String> + '_ {
 /// The rows of the table of the section about tests.
 fn rows() -> Vec<Row> {
     let page = read("Documentation/c-api.rst");
-    let (_, section) = page.split_once("Which test sees it called\n").unwrap();
+    let (_, section) = page.split_once("Tests of each operation\n").unwrap();
     let (section, _) = section.split_once("\nA page fault: vm_fault\n").unwrap();
     let rows = section.split("\n   * - ").skip(2);
     rows.map(|row| {
