@@ -17,7 +17,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell test bench coverage check patches doc clean distclean
+.PHONY: modules modules_install help lab tools run shell vm test bench coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (default)
 	@+$(KBUILD) modules
@@ -37,8 +37,11 @@ tools: ## Build the userspace programs for this host
 run: ## Run the demo on the stock kernel, in a virtual machine
 	@$(LAB) run
 
-shell: ## Open a shell in a virtual machine with the module loaded (one command: tools/lab/lab vm --help)
+shell: ## Open a shell in a virtual machine with the module loaded
 	@$(LAB) shell
+
+vm: ## Run a command in a virtual machine, and exit as it does: VM='-- COMMAND' (options: VM='--help')
+	@$(LAB) vm $(VM)
 
 test: ## Run all tests; ends with `N passed, N failed, N skipped` (options: TESTS='--help')
 	@$(LAB) test $(TESTS)

@@ -39,7 +39,6 @@ enum Action {
     UapiHeader(uapi::Args),
     /// Generate the table of the mmap path in `Documentation/mmap-path.rst`.
     MmapPath(mmap_path::Args),
-    /// Run a command in a virtual machine, and exit as it does.
     Vm(run::VmArgs),
     /// Serve as the agent inside a virtual machine.
     #[command(hide = true)]

@@ -23,6 +23,7 @@ pub fn serve() -> Result<i32> {
     fs::write(dir.join(STARTED), b"")?;
 
     let mut messages = append(&dir.join(STDERR))?;
+    mount_tmp(&mut messages);
     let status = run(dir, &request, &mut messages);
     let mut log = File::create(dir.join(DMESG))?;
     if let Err(error) = copy_kernel_log(&mut log) {
@@ -30,6 +31,24 @@ pub fn serve() -> Result<i32> {
     }
     report(dir, status)?;
     Ok(status)
+}
+
+/// Makes `/tmp` writable: the root file system is the host's and read-only. A checkout below `/tmp`
+/// must stay visible, and with it this program.
+fn mount_tmp(messages: &mut File) {
+    let is_in_use = std::env::current_exe().is_ok_and(|agent| agent.starts_with("/tmp"));
+    if !is_in_use {
+        let mut mount = Command::new("mount");
+        mount.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            "mode=1777,nosuid,nodev",
+            "tmpfs",
+            "/tmp",
+        ]);
+        succeeds(&mut mount, false, messages);
+    }
 }
 
 /// Loads the modules, runs the command, unloads the modules.
@@ -77,10 +96,6 @@ fn run_command(dir: &Path, request: &Request, messages: &mut File) -> i32 {
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        )
         .env("HOME", "/root")
         .envs(request.env.iter().map(|(name, value)| (name, value)));
     if !request.interactive {

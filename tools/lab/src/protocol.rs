@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Where the guest mounts the folder.
 pub const GUEST_DIR: &str = "/run/lab";
 
+/// Files that the guest's command leaves for the host, below [`GUEST_DIR`] and below the run's folder.
+pub const OUT: &str = "out";
+
 /// Host to guest: what to do ([`Request`] as JSON).
 pub const REQUEST: &str = "request.json";
 /// Guest to host: userspace is up and the agent runs.

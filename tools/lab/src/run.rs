@@ -6,13 +6,18 @@ use crate::project::Project;
 use crate::steps::Steps;
 use crate::vm::{Outcome, Vm};
 use anyhow::{Context, Result};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 /// The limit for the demo, boot included: ten times what it takes under TCG.
 const DEMO: Duration = Duration::from_secs(300);
 
-/// Runs a command in a virtual machine with the stock kernel.
+/// Runs a command in a virtual machine with the stock kernel, and exits as it does.
+///
+/// The root file system is the lab's root, read-only; the checkout is at the same path as here. `/tmp`
+/// is a tmpfs. The project's programs are on the PATH, and modprobe finds its modules. Files that the
+/// command writes to /run/lab/out are in build/vm/try/out afterwards.
 #[derive(Debug, clap::Args)]
 pub struct VmArgs {
     /// Time limit, seconds.
@@ -58,12 +63,7 @@ pub fn demo(project: &Project) -> Result<u8> {
 /// Gives the terminal to a shell in a guest with the module loaded.
 pub fn shell(project: &Project) -> Result<u8> {
     let ready = ready(project)?;
-    let mut vm = with_module("shell", &ready)?;
-    let programs = project.program("");
-    vm.env.push((
-        "PATH".into(),
-        format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", path(&programs)?),
-    ));
+    let vm = with_module("shell", &ready)?;
     eprintln!("lab: booting with the module loaded; `rmmap --help` lists commands, `exit` leaves");
     Ok(report(&vm.shell(project)?))
 }
@@ -114,6 +114,10 @@ fn report(outcome: &Outcome) -> u8 {
             outcome.ending,
             log.display()
         );
+    }
+    let files = outcome.files();
+    if fs::read_dir(&files).is_ok_and(|mut files| files.next().is_some()) {
+        eprintln!("lab: files of the guest: {}", files.display());
     }
     code
 }

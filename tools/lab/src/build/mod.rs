@@ -38,10 +38,8 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
     let stock = stock(project, steps)?;
     virtme_ng(steps)?;
     let module = module(project, steps, "stock", &stock.kdir)?;
-    Ok(Ready {
-        kernel: stock.kernel(),
-        module,
-    })
+    let kernel = module::with_ours(project, steps, stock.kernel(), &module)?;
+    Ok(Ready { kernel, module })
 }
 
 /// Makes the module for the stock kernel once more, without statistics (`STATS=n`), in

@@ -3,8 +3,10 @@
 
 use crate::project::Project;
 use crate::steps::{Inputs, Steps};
+use crate::vm::Kernel;
 use anyhow::{Context, Result};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,6 +61,48 @@ pub fn module_with(
         },
     )?;
     Ok(module)
+}
+
+/// `kernel`, whose guests find the modules beside `module` by modprobe, too: a `lib/modules/VERSION`
+/// made of links to the kernel's own files and to that folder.
+pub fn with_ours(
+    project: &Project,
+    steps: &Steps,
+    mut kernel: Kernel,
+    module: &Path,
+) -> Result<Kernel> {
+    let (Some(theirs), Some(ours)) = (&kernel.modules, module.parent()) else {
+        return Ok(kernel);
+    };
+    let version = theirs
+        .file_name()
+        .context("the modules' folder has no name")?;
+    let base = project.build("modules/installed");
+    let folder = base.join("lib/modules").join(version);
+    let mut inputs = Inputs::new().text(&folder.to_string_lossy());
+    // depmod reads thousands of modules. Ours depend on the kernel alone, so their names are enough.
+    for module in modules_in(ours)? {
+        inputs = inputs.text(&module.to_string_lossy());
+    }
+    let list = folder.join("modules.dep.bin");
+    steps.step("listing the modules", &inputs, &[&list], |log| {
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        for name in [
+            "kernel",
+            "modules.order",
+            "modules.builtin",
+            "modules.builtin.modinfo",
+        ] {
+            symlink(theirs.join(name), folder.join(name))?;
+        }
+        symlink(ours, folder.join("updates"))?;
+        log.run(Command::new("depmod").arg("-b").arg(&base).arg(version))
+    })?;
+    kernel.modules = Some(folder);
+    Ok(kernel)
 }
 
 /// Lists the modules in `folder`, sorted.

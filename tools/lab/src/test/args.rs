@@ -53,6 +53,8 @@ pub enum Group {
     Kunit,
     /// Misuses of the library, which must not compile for the stock kernel.
     CompileFail,
+    /// What commands in a guest of `make vm` find.
+    Vm,
     /// The tutorial: build its code, and run its commands on the stock kernel.
     Tutorial,
 }

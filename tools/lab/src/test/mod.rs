@@ -9,6 +9,7 @@
 //! | [`host`], [`libtest`] | the workspace's unit tests |
 //! | [`compile_fail`] | what the library's types must refuse |
 //! | [`tutorial`] | the tutorial's page, followed word by word |
+//! | [`vm`] | what guests of `make vm` have |
 //! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
 //! | [`plan`], [`event`] | what host and guest say to each other |
 //! | [`guest`], [`insmod`], [`selftest`], [`trace`], [`restore`], [`kunit`] | one boot, seen from the guest |
@@ -47,6 +48,7 @@ mod selftest;
 mod taint;
 mod trace;
 mod tutorial;
+mod vm;
 
 pub use args::Args;
 pub use guest::{run as run_in_guest, save_counters};

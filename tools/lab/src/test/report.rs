@@ -198,8 +198,8 @@ fn again(record: &Record) -> String {
     if group == "trace" {
         words.push(format!("--only selftest -t {name}"));
     }
-    if group == "tutorial" {
-        words.push("--only tutorial".to_owned());
+    if matches!(group, "tutorial" | "vm") {
+        words.push(format!("--only {group}"));
     }
     if matches!(group, "host" | "selftest" | "kunit" | "compile-fail") {
         words.push(format!("--only {group}"));

@@ -20,7 +20,7 @@ use super::ktap::Test;
 use super::plan::{Hook, Plan, Setting};
 use super::record::{Record, Tally};
 use super::report::Report;
-use super::{compile_fail, host, kunit, origin, tutorial};
+use super::{compile_fail, host, kunit, origin, tutorial, vm};
 use crate::build::{self, Ready};
 use crate::project::Project;
 use crate::steps::Steps;
@@ -78,8 +78,10 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let mut jobs = Jobs::default();
     let wants_compile_fail = args.wants_alone(Group::CompileFail);
     let wants_tutorial = args.wants_alone(Group::Tutorial) && tutorial::is_picked(&args.patterns);
+    // Its tests only make sense together.
+    let wants_vm = args.wants_alone(Group::Vm) && args.patterns.is_empty();
     let mut stock = None;
-    if wants_compile_fail || wants_tutorial || !args.kernels().is_empty() {
+    if wants_compile_fail || wants_vm || wants_tutorial || !args.kernels().is_empty() {
         // Other runs may build again once all jobs have dropped theirs.
         let steps = Arc::new(Steps::begin(project)?);
         let ready = build::ready(project, &steps)?;
@@ -116,6 +118,13 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
                 alone(report, "compile-fail", |sink| {
                     compile_fail::run(project, modules, &args.patterns, sink)
                 })
+            });
+        }
+        if wants_vm {
+            let kernel = target.kernel.clone();
+            let report = &report;
+            jobs.add(None, move || {
+                alone(report, "vm", |sink| vm::run(project, kernel, sink))
             });
         }
         if wants_tutorial {

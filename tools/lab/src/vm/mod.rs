@@ -29,6 +29,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Where a guest's commands are looked for after the project's own programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What to boot.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -79,6 +82,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The folder with the files that the command left in `/run/lab/out`.
+    pub fn files(&self) -> PathBuf {
+        self.dir.join(protocol::OUT)
+    }
+
     /// The file with the command's standard error.
     pub fn stderr(&self) -> PathBuf {
         self.dir.join(protocol::STDERR)
@@ -144,7 +152,7 @@ impl Vm {
             .iter()
             .map(|word| word.as_ref().to_owned())
             .collect();
-        self.start(project, self.request(command, false), sink)
+        self.start(project, self.request(project, command, false), sink)
     }
 
     /// Boots and gives the terminal to a shell, without time limits.
@@ -154,14 +162,18 @@ impl Vm {
             boot_timeout: Duration::MAX,
             ..self.clone()
         };
-        vm.start(project, vm.request(Vec::new(), true), &mut watch::pass_on)
+        let request = vm.request(project, Vec::new(), true);
+        vm.start(project, request, &mut watch::pass_on)
     }
 
-    fn request(&self, command: Vec<String>, interactive: bool) -> Request {
+    fn request(&self, project: &Project, command: Vec<String>, interactive: bool) -> Request {
+        let path = format!("{}:{PATH}", project.program("").display());
+        let mut env = vec![("PATH".to_owned(), path)];
+        env.extend_from_slice(&self.env);
         Request {
             insmod: self.insmod.clone(),
             command,
-            env: self.env.clone(),
+            env,
             interactive,
         }
     }
@@ -214,7 +226,7 @@ fn fresh_folder(dir: &Path) -> Result<File> {
     flock(&lock, FlockOperation::NonBlockingLockExclusive)
         .context("another run uses this folder: wait until it ends")?;
     fs::remove_dir_all(dir)?;
-    fs::create_dir_all(dir)?;
+    fs::create_dir_all(dir.join(protocol::OUT))?;
     Ok(lock)
 }
 
