@@ -2,14 +2,12 @@
 /*
  * The ABI of /dev/rmmap: ioctl numbers, their arguments and their flags.
  *
- * There is one definition, rmmap.rs: the crate rmmap_uapi, which the driver and userspace both use,
- * and the C header rmmap.h are made of it.
+ * The driver and Rust programs use the same in Rust, rmmap.rs. A test, tests/c_header.rs, has the C
+ * compiler compare each number, size and offset of both.
  *
  * Every struct has the same layout for 32- and 64-bit programs: fields are fixed-width, sorted so
  * that no implicit padding arises, and explicit padding must be zero on input. All lengths and
  * offsets are in bytes unless a name says otherwise.
- *
- * Made of rust/uapi/rmmap.rs by `tools/lab/lab uapi-header`: change it there.
  */
 #ifndef _UAPI_RMMAP_H
 #define _UAPI_RMMAP_H

@@ -107,19 +107,12 @@ fn layouts() -> Facts {
     facts
 }
 
-/// Compiles `facts` for a 64- or 32-bit program. Returns what the compiler says against them.
-fn refuted(facts: &Facts, bits: &str) -> String {
-    let mut program = format!("#include <stddef.h>\n#include \"{HEADER}\"\n");
-    for (expression, value) in facts {
-        writeln!(
-            program,
-            "_Static_assert({expression} == {value}ULL, \"{expression}\");"
-        )
-        .unwrap();
-    }
+/// Compiles a program for 64 or 32 bits, by the standard `std`. Returns what the compiler says
+/// against it.
+fn refusal(program: &str, bits: &str, std: &str) -> String {
     // The kernel's headers are the same for both kinds, but installed for one of them only.
     let mut cc = Command::new("cc")
-        .args([bits, "-std=c11", "-Wall", "-Wextra", "-Werror"])
+        .args([bits, std, "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
         .args(["-I/usr/include/x86_64-linux-gnu", "-fsyntax-only"])
         .args(["-x", "c", "-"])
         .stdin(Stdio::piped())
@@ -135,6 +128,27 @@ fn refuted(facts: &Facts, bits: &str) -> String {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.success(), errors.is_empty(), "{errors}");
     errors
+}
+
+/// Compiles `facts`. Returns what the compiler says against them.
+fn refuted(facts: &Facts, bits: &str) -> String {
+    let mut program = format!("#include <stddef.h>\n#include \"{HEADER}\"\n");
+    for (expression, value) in facts {
+        writeln!(
+            program,
+            "_Static_assert({expression} == {value}ULL, \"{expression}\");"
+        )
+        .unwrap();
+    }
+    refusal(&program, bits, "-std=c11")
+}
+
+#[test]
+fn the_header_alone_is_plain_c() {
+    let program = format!("#include \"{HEADER}\"\nextern int an_object;\n");
+    for bits in ["-m64", "-m32"] {
+        assert_eq!(refusal(&program, bits, "-std=c99"), "", "{bits}");
+    }
 }
 
 #[test]

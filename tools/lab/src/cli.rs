@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{bench, check, coverage, doc, guest, mmap_path, patches, run, test, uapi, vm};
+use crate::{bench, check, coverage, doc, guest, mmap_path, patches, run, test, vm};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -35,8 +35,6 @@ enum Action {
     Bench(bench::Args),
     /// Turn the library into patches for the kernel's tree, and test them.
     Patches(patches::Args),
-    /// Generate the C header of the ABI, `rust/uapi/rmmap.h`.
-    UapiHeader(uapi::Args),
     /// Generate the table of the mmap path in `Documentation/mmap-path.rst`.
     MmapPath(mmap_path::Args),
     Vm(run::VmArgs),
@@ -78,7 +76,6 @@ pub fn run() -> Result<u8> {
         Action::Check(args) => check::run(&Project::find()?, &args),
         Action::Doc => doc::run(&Project::find()?),
         Action::MmapPath(args) => mmap_path::run(&Project::find()?, &args),
-        Action::UapiHeader(args) => uapi::run(&Project::find()?, &args),
         Action::Vm(args) => run::command(&Project::find()?, &args),
         Action::Test(args) => test::run(&Project::find()?, &args),
         Action::Coverage(args) => coverage::run(&Project::find()?, &args),

@@ -20,7 +20,6 @@ mod protocol;
 mod run;
 mod steps;
 mod test;
-mod uapi;
 mod vm;
 
 use std::process::ExitCode;

@@ -82,7 +82,7 @@ const ALL: &[Check] = &[
     check("shellcheck", "shellcheck finds nothing", shell::check),
     check(
         "uapi-header",
-        "the C header is up to date and compiles",
+        "the C header compiles and means what the Rust definition does",
         header::check,
     ),
     check(
