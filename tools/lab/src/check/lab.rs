@@ -1,14 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What checks work with: the files, the kernel, and a way to run programs.
+//! What checks work with: the files that people wrote, the kernel, and a way to run programs.
 
-use super::files::{self, SourceFile};
-use super::verdict::Verdict;
+use super::Found;
 use crate::build::{self, Stock};
 use crate::project::Project;
 use crate::steps::Steps;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use walkdir::{DirEntry, WalkDir};
+
+/// Folders at the top that hold what was made.
+const MADE_FOLDERS: &[&str] = &[".git", "build", "target"];
+/// Names of what Kbuild leaves when it builds in the checkout itself.
+const MADE: &[&str] = &[".o", ".ko", ".mod", ".mod.c", ".cmd", ".rmeta", ".d"];
+
+/// A file of the checkout.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Relative to the checkout.
+    pub path: PathBuf,
+    /// Its text; empty for a file that is no UTF-8.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// Whether the name ends in `.extension`.
+    pub fn is(&self, extension: &str) -> bool {
+        self.path.extension().is_some_and(|own| own == extension)
+    }
+
+    /// Whether the file lies in or below the folder `folder`, or is it.
+    pub fn below(&self, folder: &str) -> bool {
+        self.path.starts_with(folder)
+    }
+
+    /// Its name without folders.
+    pub fn name(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+
+    /// Whether a shell runs it.
+    pub fn is_shell(&self) -> bool {
+        let first = self.text.lines().next().unwrap_or_default();
+        first.starts_with("#!") && (first.ends_with("/sh") || first.ends_with("bash"))
+    }
+
+    /// Whether it is part of the kernel's build: a description for make, or C.
+    pub fn is_kbuild_or_c(&self) -> bool {
+        self.is("c") || self.is("h") || ["Kbuild", "Makefile"].contains(&self.name())
+    }
+
+    /// A complaint for each line to which `find` has one.
+    pub fn complaints(&self, find: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        let lines = self.text.lines().enumerate();
+        let found = lines.filter_map(|(at, line)| Some((at + 1, find(line)?)));
+        let path = self.path.display();
+        found
+            .map(|(line, what)| format!("{path}:{line}: {what}"))
+            .collect()
+    }
+}
+
+/// All files of the checkout in `root`, sorted.
+fn files_in(root: &Path) -> Result<Vec<SourceFile>> {
+    let made = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        match entry.file_type().is_dir() {
+            true => entry.depth() == 1 && MADE_FOLDERS.contains(&&*name),
+            false => MADE.iter().any(|end| name.ends_with(end)),
+        }
+    };
+    let mut files = Vec::new();
+    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
+    for entry in entries.filter_entry(|entry| !made(entry)) {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            let bytes = fs::read(entry.path())
+                .with_context(|| format!("cannot read {}", entry.path().display()))?;
+            files.push(SourceFile {
+                path: entry.path().strip_prefix(root)?.to_owned(),
+                text: String::from_utf8(bytes).unwrap_or_default(),
+            });
+        }
+    }
+    Ok(files)
+}
 
 /// The surroundings of a check.
 pub struct Lab<'a> {
@@ -21,32 +100,13 @@ pub struct Lab<'a> {
     kernel: Option<Stock>,
 }
 
-/// What a program printed, and whether it was content.
-pub struct Captured {
-    /// Whether it exited with 0.
-    pub success: bool,
-    /// Standard output and standard error as they came.
-    pub text: String,
-}
-
-impl Captured {
-    /// Failed, with all that was printed, when the program was not content.
-    pub fn verdict(self) -> Verdict {
-        if self.success {
-            Verdict::Passed
-        } else {
-            Verdict::Failed(self.text)
-        }
-    }
-}
-
 impl<'a> Lab<'a> {
     /// Reads the checkout.
     pub fn new(project: &'a Project, steps: &'a Steps) -> Result<Self> {
         fs::create_dir_all(project.build("check"))?;
         Ok(Self {
             project,
-            files: files::all(project.root())?,
+            files: files_in(project.root())?,
             steps,
             kernel: None,
         })
@@ -66,8 +126,9 @@ impl<'a> Lab<'a> {
         kernel.context("this check is not listed as one that needs the kernel")
     }
 
-    /// Runs `command` in the checkout; the check `name` has a log of it in `build/check`.
-    pub fn capture(&self, name: &str, command: &mut Command) -> Result<Captured> {
+    /// Runs `command` in the checkout; the check `name` has a log of it in `build/check`. Returns
+    /// whether it succeeded and what it printed.
+    pub fn capture(&self, name: &str, command: &mut Command) -> Result<(bool, String)> {
         let log = self.project.build(format!("check/{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let status = command
@@ -77,14 +138,43 @@ impl<'a> Lab<'a> {
             .stderr(file)
             .status()
             .with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
-        Ok(Captured {
-            success: status.success(),
-            text: String::from_utf8_lossy(&fs::read(&log)?).into_owned(),
+        let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+        Ok((status.success(), text))
+    }
+
+    /// The check that is this command: all that it prints is a complaint when it fails.
+    pub fn run(&self, name: &str, command: &mut Command) -> Result<Found> {
+        Ok(match self.capture(name, command)? {
+            (true, _) => Found::nothing(),
+            (false, text) => Found::Complaints(vec![text]),
         })
     }
 
     /// The files that `wanted` says yes to.
     pub fn those(&self, wanted: impl Fn(&SourceFile) -> bool) -> Vec<&SourceFile> {
         self.files.iter().filter(|file| wanted(file)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["build/a", "b/build/c", "b/d.o", "b/.d.o.cmd", "b/d.c", "e"] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "#!/bin/sh\n").unwrap();
+        }
+        let files = files_in(dir.path()).unwrap();
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file.path.to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["b/build/c", "b/d.c", "e"]);
+        assert!(files.iter().all(SourceFile::is_shell));
+        assert!(files[0].below("b") && !files[2].below("b"));
     }
 }

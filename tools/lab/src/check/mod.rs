@@ -1,34 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `make check`: checks of the code that run no kernel.
 //!
-//! Each check is a function in a file of its own, tells its verdict in one line and, when it
-//! failed, why. [`ALL`] lists them.
+//! Each check is a function, tells what it found in one line and, when it failed, why. [`ALL`] lists
+//! them.
 
-mod checkpatch;
-mod clippy;
-mod commits;
-mod docs;
-mod files;
-mod header;
-mod hosts;
-mod kernel;
 mod lab;
-mod links;
-mod path;
-mod rustfmt;
+mod programs;
 mod safety;
-mod shell;
-mod size;
-mod spdx;
-mod verdict;
-mod words;
+mod texts;
 
+use crate::mmap_path;
 use crate::project::Project;
 use crate::steps::{Progress, Steps};
+use crate::test::record::{Outcome, Tally};
 use anyhow::{bail, Result};
 use lab::Lab;
 use std::time::Instant;
-use verdict::{Tally, Verdict};
 
 /// Arguments of `rmmap-lab check`.
 #[derive(Debug, clap::Args)]
@@ -41,128 +28,65 @@ pub struct Args {
     list: bool,
 }
 
-/// One check.
-struct Check {
-    name: &'static str,
-    about: &'static str,
-    /// Whether the stock kernel's build folder is needed.
-    kernel: bool,
-    run: fn(&Lab<'_>) -> Result<Verdict>,
+/// What a check found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// These complaints; none are well.
+    Complaints(Vec<String>),
+    /// Nothing: it was not made, for this reason.
+    Skipped(String),
 }
+
+impl Found {
+    /// All is well.
+    fn nothing() -> Self {
+        Self::Complaints(Vec::new())
+    }
+}
+
+/// Name, description, whether it needs the stock kernel's build folder, function.
+type Check = (
+    &'static str,
+    &'static str,
+    bool,
+    fn(&Lab<'_>) -> Result<Found>,
+);
 
 /// All checks, the quick ones first.
+#[rustfmt::skip]
 const ALL: &[Check] = &[
-    check("spdx", "each file names its licence", spdx::check),
-    check(
-        "hosts",
-        "no file names a registry, a mirror or an unknown host",
-        hosts::check,
-    ),
-    check(
-        "size",
-        "source files stay small, shell scripts tiny",
-        size::check,
-    ),
-    check(
-        "links",
-        "README.md and CONTRIBUTING.rst name files that exist",
-        links::check,
-    ),
-    check(
-        "words",
-        "pages, messages and comments avoid phrases that make readers stop",
-        words::check,
-    ),
-    check(
-        "unsafe",
-        "only the allowed folders contain unsafe code",
-        safety::check,
-    ),
-    check("rustfmt", "all Rust code is formatted", rustfmt::check),
-    check("shellcheck", "shellcheck finds nothing", shell::check),
-    check(
-        "uapi-header",
-        "the C header compiles and means what the Rust definition does",
-        header::check,
-    ),
-    check(
-        "mmap-path",
-        "the page of the mmap path is up to date",
-        path::check,
-    ),
-    check(
-        "clippy",
-        "clippy finds nothing in userspace code",
-        clippy::check,
-    ),
-    needs_kernel(
-        "checkpatch",
-        "the kernel's checkpatch.pl finds nothing in any file",
-        checkpatch::check,
-    ),
-    needs_kernel(
-        "commits",
-        "checkpatch.pl finds nothing in commits that are not upstream yet",
-        commits::check,
-    ),
-    needs_kernel(
-        "clippy-stock",
-        "the modules compile for the stock kernel without warnings",
-        kernel::stock,
-    ),
-    needs_kernel(
-        "clippy-debug",
-        "the same for the debug kernel, with the KUnit suites",
-        kernel::debug,
-    ),
-    check(
-        "doc-userspace",
-        "rustdoc of the programs, no broken links",
-        docs::userspace,
-    ),
-    needs_kernel(
-        "doc-kernel",
-        "rustdoc of the modules, no broken links",
-        docs::kernel,
-    ),
-    check(
-        "doc-guide",
-        "the guide in Documentation/, no broken references",
-        docs::guide,
-    ),
+    ("spdx", "each file names its licence", false, texts::spdx),
+    ("hosts", "no file names a registry, a mirror or an unknown host", false, texts::hosts),
+    ("size", "source files stay small, shell scripts tiny", false, texts::size),
+    ("links", "README.md and CONTRIBUTING.rst name files that exist", false, texts::links),
+    ("words", "pages, messages and comments avoid phrases that make readers stop", false, texts::words),
+    ("unsafe", "only the allowed folders contain unsafe code", false, safety::check),
+    ("rustfmt", "all Rust code is formatted", false, programs::rustfmt),
+    ("shellcheck", "shellcheck finds nothing", false, programs::shellcheck),
+    ("uapi-header", "the C header compiles and means what the Rust definition does", false, programs::uapi_header),
+    ("mmap-path", "the page of the mmap path is up to date", false, mmap_path),
+    ("clippy", "clippy finds nothing in userspace code", false, programs::clippy),
+    ("checkpatch", "the kernel's checkpatch.pl finds nothing in any file", true, programs::checkpatch),
+    ("commits", "checkpatch.pl finds nothing in commits that are not upstream yet", true, programs::commits),
+    ("clippy-stock", "the modules compile for the stock kernel without warnings", true, programs::clippy_stock),
+    ("clippy-debug", "the same for the debug kernel, with the KUnit suites", true, programs::clippy_debug),
+    ("doc-userspace", "rustdoc of the programs, no broken links", false, programs::doc_userspace),
+    ("doc-kernel", "rustdoc of the modules, no broken links", true, programs::doc_kernel),
+    ("doc-guide", "the guide in Documentation/, no broken references", false, programs::doc_guide),
 ];
 
-const fn check(
-    name: &'static str,
-    about: &'static str,
-    run: fn(&Lab<'_>) -> Result<Verdict>,
-) -> Check {
-    Check {
-        name,
-        about,
-        kernel: false,
-        run,
-    }
+/// `Documentation/mmap-path.rst` is the page that rows, tests and recorded outcomes make.
+fn mmap_path(lab: &Lab<'_>) -> Result<Found> {
+    let difference = mmap_path::difference(lab.project)?;
+    Ok(Found::Complaints(difference.into_iter().collect()))
 }
 
-const fn needs_kernel(
-    name: &'static str,
-    about: &'static str,
-    run: fn(&Lab<'_>) -> Result<Verdict>,
-) -> Check {
-    Check {
-        name,
-        about,
-        kernel: true,
-        run,
-    }
-}
-
-/// Runs the checks that were asked for, also after one failed. Returns the exit status.
+/// Runs the checks that were asked for, also after one failed. Returns the exit status; an error is a
+/// check that could not be made.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.list {
-        for check in ALL {
-            println!("{:14} {}", check.name, check.about);
+        for (name, about, ..) in ALL {
+            println!("{name:14} {about}");
         }
         return Ok(0);
     }
@@ -170,29 +94,61 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let steps = Steps::begin(project)?;
     let mut lab = Lab::new(project, &steps)?;
     let mut tally = Tally::default();
-    for check in chosen {
-        if check.kernel {
+    let mut broken = Ok(());
+    for (name, _, needs_kernel, check) in chosen {
+        if *needs_kernel {
             lab.prepare_kernel()?;
         }
         let begun = Instant::now();
-        let progress = Progress::begin(&format!("checking {}", check.name));
-        let verdict = (check.run)(&lab);
+        let progress = Progress::begin(&format!("checking {name}"));
+        let found = check(&lab);
         progress.end(false);
-        tally.add(check.name, begun.elapsed(), verdict);
+        let line = |word| println!("{word} {name:14} {:6.1} s", begun.elapsed().as_secs_f64());
+        tally.add(match found {
+            Ok(Found::Complaints(list)) if list.is_empty() => {
+                line("ok  ");
+                Outcome::Pass
+            }
+            Ok(Found::Skipped(why)) => {
+                println!("skip {name:14} {why}");
+                Outcome::Skip
+            }
+            Ok(Found::Complaints(list)) => {
+                line("FAIL");
+                print!("{}", indented(&list.join("\n")));
+                Outcome::Fail
+            }
+            Err(error) => {
+                line("FAIL");
+                broken = broken.and(Err(error.context(format!("cannot check {name}"))));
+                Outcome::Fail
+            }
+        });
     }
     println!("{tally}");
-    Ok(tally.exit_code())
+    broken.map(|()| u8::from(tally.failed > 0))
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Check>> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !ALL.iter().any(|check| check.name == name.as_str()))
-    {
+    let is_known = |name: &str| ALL.iter().any(|check| check.0 == name);
+    if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
         bail!("there is no check `{unknown}`: `make check CHECKS=--list` lists all");
     }
-    let wanted = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
+    let wanted = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.0);
     Ok(ALL.iter().filter(wanted).collect())
+}
+
+/// How many lines of a failed check's output are shown; the log has all.
+const SHOWN: usize = 60;
+
+fn indented(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let shown = lines.iter().take(SHOWN);
+    let mut shown: String = shown.map(|line| format!("     {line}\n")).collect();
+    if let Some(more) = lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        shown.push_str(&format!("     ... and {more} lines more\n"));
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -204,7 +160,7 @@ mod tests {
         let names = |only: &[&str]| -> Vec<_> {
             let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
             let chosen = choose(&only).unwrap();
-            chosen.iter().map(|check| check.name).collect()
+            chosen.iter().map(|check| check.0).collect()
         };
         assert_eq!(names(&["rustfmt", "spdx"]), ["spdx", "rustfmt"]);
         assert_eq!(names(&[]).len(), ALL.len());
@@ -214,5 +170,13 @@ mod tests {
     fn unknown_name_is_refused() {
         let error = choose(&["spelling".to_owned()]).err().unwrap().to_string();
         assert!(error.contains("`spelling`"), "{error}");
+    }
+
+    #[test]
+    fn long_output_is_cut_and_says_so() {
+        let text = indented(&"x\n".repeat(SHOWN + 5));
+        assert_eq!(text.lines().count(), SHOWN + 1);
+        assert!(text.ends_with("5 lines more\n"));
+        assert!(!indented("x\n").contains("more"));
     }
 }

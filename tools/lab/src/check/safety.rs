@@ -5,9 +5,8 @@
 //! says so, and at code that no crate root stands above, as tests. Where unsafe code may be, a lint
 //! asks each block for its `SAFETY` comment; this looks that the lint is on.
 
-use super::files::SourceFile;
-use super::lab::Lab;
-use super::verdict::Verdict;
+use super::lab::{Lab, SourceFile};
+use super::Found;
 use anyhow::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeSet;
@@ -33,16 +32,16 @@ const FORBID: &str = "#![forbid(unsafe_code)]";
 const INHERIT: &str = "[lints]\nworkspace = true";
 
 /// All Rust code.
-pub fn check(lab: &Lab<'_>) -> Result<Verdict> {
+pub fn check(lab: &Lab<'_>) -> Result<Found> {
     let mut complaints = Vec::new();
     for (_, path, line) in UNSAFE {
         let file = lab.files.iter().find(|file| file.path.as_os_str() == *path);
-        if !file.is_some_and(|file| file.text().contains(line)) {
+        if !file.is_some_and(|file| file.text.contains(line)) {
             complaints.push(format!("{path}: `{line}` is missing"));
         }
     }
     for manifest in lab.those(|file| file.name() == "Cargo.toml" && file.path.parent().is_some()) {
-        if manifest.text().contains("[package]") && !manifest.text().contains(INHERIT) {
+        if manifest.text.contains("[package]") && !manifest.text.contains(INHERIT) {
             let path = manifest.path.display();
             complaints.push(format!("{path}: does not take the workspace's lints over"));
         }
@@ -50,15 +49,15 @@ pub fn check(lab: &Lab<'_>) -> Result<Verdict> {
     let roots = roots(&lab.files);
     for file in lab.those(|file| file.is("rs") && !may_be_unsafe(file)) {
         let path = file.path.display();
-        if roots.contains(&file.path) && !file.text().lines().any(|line| line == FORBID) {
+        if roots.contains(&file.path) && !file.text.lines().any(|line| line == FORBID) {
             complaints.push(format!("{path}: the crate lacks `{FORBID}`"));
         }
-        let count = unsafe_words(file.text()).with_context(|| format!("cannot read {path}"))?;
+        let count = unsafe_words(&file.text).with_context(|| format!("cannot read {path}"))?;
         if count > 0 {
             complaints.push(format!("{path}: {count} times `unsafe`"));
         }
     }
-    Ok(Verdict::of(&complaints))
+    Ok(Found::Complaints(complaints))
 }
 
 fn may_be_unsafe(file: &SourceFile) -> bool {
@@ -75,14 +74,14 @@ fn roots(files: &[SourceFile]) -> BTreeSet<PathBuf> {
                 roots.insert(folder.join("src/lib.rs"));
                 roots.insert(folder.join("src/main.rs"));
                 let named = file
-                    .text()
+                    .text
                     .lines()
                     .filter_map(|line| line.strip_prefix("path = "));
                 roots.extend(named.map(|path| folder.join(path.trim_matches('"'))));
             }
             "Kbuild" | "Makefile" => {
                 let words = file
-                    .text()
+                    .text
                     .split(|c: char| c.is_whitespace() || ":)(".contains(c));
                 let objects = words.filter_map(|word| word.strip_suffix(".o"));
                 roots.extend(
@@ -121,7 +120,7 @@ mod tests {
     fn file(path: &str, text: &str) -> SourceFile {
         SourceFile {
             path: path.into(),
-            text: Some(text.to_owned()),
+            text: text.to_owned(),
         }
     }
 
