@@ -2,7 +2,7 @@
 //! The command line of `rmmap-lab`; what people type is `make TARGET`.
 
 use crate::project::Project;
-use crate::{bench, check, coverage, doc, guest, mmap_path, patches, run, test, vm};
+use crate::{bench, check, coverage, doc, mmap_path, patches, run, test};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -38,21 +38,6 @@ enum Action {
     /// Generate the table of the mmap path in `Documentation/mmap-path.rst`.
     MmapPath(mmap_path::Args),
     Vm(run::VmArgs),
-    /// Serve as the agent inside a virtual machine.
-    #[command(hide = true)]
-    Guest,
-    /// Carry out a test plan inside a virtual machine.
-    #[command(hide = true)]
-    GuestTest {
-        /// The plan, as JSON.
-        plan: String,
-    },
-    /// Write down what a module that counts has counted so far, inside a virtual machine.
-    #[command(hide = true)]
-    GuestCounters {
-        /// The module's file.
-        module: PathBuf,
-    },
     /// Try samples of a kernel that was built with the patches, inside a virtual machine.
     #[command(hide = true)]
     GuestSamples {
@@ -63,12 +48,6 @@ enum Action {
 
 /// Does what the command line says. Returns the exit status.
 pub fn run() -> Result<u8> {
-    if std::env::args()
-        .next()
-        .is_some_and(|name| name.ends_with(vm::GUEST_SHELL))
-    {
-        return guest();
-    }
     match Cli::parse().command {
         Action::Lab => run::lab(&Project::find()?),
         Action::Run => run::demo(&Project::find()?),
@@ -81,15 +60,8 @@ pub fn run() -> Result<u8> {
         Action::Coverage(args) => coverage::run(&Project::find()?, &args),
         Action::Bench(args) => bench::run(&Project::find()?, &args),
         Action::Patches(args) => patches::run(&Project::find()?, &args),
-        Action::Guest => guest(),
-        Action::GuestCounters { module } => test::save_counters(&module),
         Action::GuestSamples { files } => patches::try_samples(&files),
-        Action::GuestTest { plan } => test::run_in_guest(&plan),
     }
-}
-
-fn guest() -> Result<u8> {
-    Ok(u8::from(guest::serve()? != 0))
 }
 
 #[cfg(test)]

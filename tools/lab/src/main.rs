@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The lab of rmmap: makes kernels, build folders and tools, and runs them in virtual machines.
 //!
-//! It runs inside the Debian root that `tools/lab/lab` makes and enters, and, as `rmmap-lab guest`,
-//! inside the virtual machines that it starts.
+//! It runs inside the Debian root that `tools/lab/lab` makes and enters; in the virtual machines that it
+//! starts, `rmmap-guest` does its work.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -12,16 +12,15 @@ mod cli;
 mod coverage;
 mod doc;
 mod generated;
-mod guest;
 mod mmap_path;
 mod patches;
 mod project;
-mod protocol;
 mod run;
 mod steps;
 mod test;
 mod vm;
 
+use rmmap_guest::protocol;
 use std::process::ExitCode;
 
 /// Exit status when the lab itself could not do its work (EX_UNAVAILABLE of sysexits.h).

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Debian's archive, by the root's own apt.
 
-use crate::steps::Log;
+use crate::steps::{command, Log};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// Names of all packages that begin with `prefix`.
 pub fn names(log: &mut Log, prefix: &str) -> Result<Vec<String>> {
-    let text = log.output(Command::new("apt-cache").args(["pkgnames", prefix]))?;
+    let text = log.output(command("apt-cache pkgnames").arg(prefix))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
 
@@ -21,35 +20,27 @@ pub fn unpack(log: &mut Log, packages: &[String], target: &Path) -> Result<()> {
     fs::create_dir_all(&debs)?;
     if download(log, packages, &debs).is_err() {
         // Without a network this only warns, and the download tells.
-        log.run(Command::new("apt-get").args(["-q", "update"]))?;
+        log.run(&mut command("apt-get -q update"))?;
         download(log, packages, &debs)
             .context("cannot download packages from Debian's archive: is the network up?")?;
     }
     fs::create_dir_all(target)?;
     for entry in fs::read_dir(&debs)? {
-        log.run(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(entry?.path())
-                .arg(target),
-        )?;
+        log.run(command("dpkg-deb -x").arg(entry?.path()).arg(target))?;
     }
     fs::remove_dir_all(debs)?;
     Ok(())
 }
 
 fn download(log: &mut Log, packages: &[String], folder: &Path) -> Result<()> {
-    let mut apt = Command::new("apt-get");
     // As root: the folder is not the business of apt's own user.
-    apt.args(["-q", "-o", "APT::Sandbox::User=root", "download"])
-        .args(packages);
-    log.run(apt.current_dir(folder))
+    let mut apt = command("apt-get -q -o APT::Sandbox::User=root download");
+    log.run(apt.args(packages).current_dir(folder))
 }
 
 /// The version of a package that apt would take.
 pub fn version(log: &mut Log, package: &str) -> Result<String> {
-    let text =
-        log.output(Command::new("apt-cache").args(["show", "--no-all-versions", package]))?;
+    let text = log.output(command("apt-cache show --no-all-versions").arg(package))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Version: "));
     Ok(line
         .with_context(|| format!("Debian has no package {package}"))?

@@ -57,22 +57,16 @@ fn newest_with_rust(log: &mut Log, probe: &Path) -> Result<String> {
 
 /// Kernel versions of the series and flavour in these package names, the newest first.
 fn newest_first(packages: &[String]) -> Vec<String> {
-    let mut found: Vec<(Vec<u32>, String)> = packages
-        .iter()
-        .filter_map(|package| {
-            let version = package.strip_prefix(BASE)?;
-            let build = version.strip_suffix(FLAVOUR)?;
-            // What is left is "7.3.4+deb13": another flavour would have one more word.
-            let (numbers, distribution) = build.split_once('+')?;
-            let numbers: Vec<u32> = numbers
-                .split('.')
-                .map(str::parse)
-                .collect::<Result<_, _>>()
-                .ok()?;
-            (numbers.first() == Some(&SERIES) && !distribution.contains('-'))
-                .then(|| (numbers, version.to_owned()))
-        })
-        .collect();
+    let parsed = packages.iter().filter_map(|package| {
+        let version = package.strip_prefix(BASE)?;
+        // What is left is "7.3.4+deb13": another flavour would have one more word.
+        let (numbers, distribution) = version.strip_suffix(FLAVOUR)?.split_once('+')?;
+        let numbers = numbers.split('.').map(str::parse);
+        let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().ok()?;
+        let is_wanted = numbers.first() == Some(&SERIES) && !distribution.contains('-');
+        is_wanted.then(|| (numbers, version.to_owned()))
+    });
+    let mut found: Vec<_> = parsed.collect();
     found.sort();
     found
         .into_iter()

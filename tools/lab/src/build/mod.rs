@@ -19,11 +19,10 @@ pub use module::{module, modules_in};
 pub use stock::{stock, Stock};
 
 use crate::project::Project;
-use crate::steps::{Inputs, Steps};
+use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// A kernel, ready to boot, and the module built for it.
 pub struct Ready {
@@ -54,11 +53,9 @@ pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     let stock = stock(project, steps)?;
     virtme_ng(steps)?;
     let debug = debug().build(project, steps, &stock)?;
-    let module = module(project, steps, "debug", &debug.kdir)?;
-    Ok(Ready {
-        kernel: debug.kernel(),
-        module,
-    })
+    let (kernel, kdir) = (debug.kernel(), debug.kdir);
+    let module = module(project, steps, "debug", &kdir)?;
+    Ok(Ready { kernel, module })
 }
 
 /// Makes everything that a run on the kernel needs whose `files` count what runs of them; the
@@ -72,13 +69,10 @@ pub fn ready_coverage(
     virtme_ng(steps)?;
     pip::install(steps, &pip::GCOVR)?;
     let own = coverage(files).build(project, steps, &stock)?;
+    let (kernel, kdir) = (own.kernel(), own.kdir);
     let words = coverage::module_words();
-    let module = module::module_with(project, steps, "coverage", &own.kdir, &words)?;
-    let ready = Ready {
-        kernel: own.kernel(),
-        module,
-    };
-    Ok((ready, stock, own.kdir))
+    let module = module::module_with(project, steps, "coverage", &kdir, &words)?;
+    Ok((Ready { kernel, module }, stock, kdir))
 }
 
 /// Installs virtme-ng, which boots kernels.
@@ -96,12 +90,8 @@ fn root_inputs() -> Result<Inputs> {
 
 /// Inputs of what takes minutes to compile: the compilers, which another root may have, too.
 pub fn compiler_inputs() -> Result<Inputs> {
-    let output = Command::new("dpkg-query")
-        .args([
-            "--show", "gcc-14", "clang", "lld", "binutils", "rustc", "rust-src", "bindgen",
-        ])
-        .output()
-        .context("cannot run dpkg-query")?;
+    let words = "dpkg-query --show gcc-14 clang lld binutils rustc rust-src bindgen";
+    let output = command(words).output().context("cannot run dpkg-query")?;
     anyhow::ensure!(
         output.status.success(),
         "the root lacks a compiler: run `make distclean`"

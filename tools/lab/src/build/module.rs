@@ -2,7 +2,7 @@
 //! The module, built for one kernel.
 
 use crate::project::Project;
-use crate::steps::{Inputs, Steps};
+use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{Context, Result};
 use std::fs;
@@ -32,34 +32,25 @@ pub fn module_with(
         .file(&kdir.join("Module.symvers"))
         .context("the kernel's build folder is not complete")?
         .file(&root.join("Kbuild"))?;
-    for folder in SOURCES
-        .iter()
-        .map(|name| root.join(name))
-        .filter(|path| path.exists())
-    {
-        inputs = inputs.tree(&folder)?;
+    for folder in SOURCES {
+        inputs = inputs.tree(&root.join(folder))?;
     }
     for word in words {
         inputs = inputs.text(word);
     }
     let module = project.module(name);
-    steps.step(
-        &format!("building the module ({name})"),
-        &inputs,
-        &[&module],
-        |log| {
-            let out = module.parent().context("the module has no folder")?;
-            fs::create_dir_all(out)?;
-            let mut make = Command::new("make");
-            make.arg("-C").arg(kdir).arg(format!("--jobs={}", jobs()));
-            make.arg(format!("M={}", root.display()))
-                .arg(format!("MO={}", out.display()));
-            log.run(make.args(words).arg("modules"))?;
-            // Debug information makes loading take twice as long, and some tests load often.
-            let mut strip = Command::new("strip");
-            log.run(strip.arg("--strip-debug").args(modules_in(out)?))
-        },
-    )?;
+    let step = format!("building the module ({name})");
+    steps.step(&step, &inputs, &[&module], |log| {
+        let out = module.parent().context("the module has no folder")?;
+        fs::create_dir_all(out)?;
+        let mut make = Command::new("make");
+        make.arg("-C").arg(kdir).arg(jobs()).args(words);
+        make.arg(format!("M={}", root.display()));
+        make.arg(format!("MO={}", out.display()));
+        log.run(make.arg("modules"))?;
+        // Debug information makes loading take twice as long, and some tests load often.
+        log.run(command("strip --strip-debug").args(modules_in(out)?))
+    })?;
     Ok(module)
 }
 
@@ -107,18 +98,15 @@ pub fn with_ours(
 
 /// Lists the modules in `folder`, sorted.
 pub fn modules_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut modules = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "ko") {
-            modules.push(path);
-        }
-    }
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut modules = paths.collect::<Result<Vec<PathBuf>>>()?;
+    modules.retain(|path| path.extension().is_some_and(|extension| extension == "ko"));
     modules.sort();
     Ok(modules)
 }
 
-/// One job per processor.
-fn jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// make's word for one job per processor.
+pub fn jobs() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("--jobs={processors}")
 }

@@ -3,7 +3,7 @@
 
 use super::Stock;
 use crate::project::Project;
-use crate::steps::{Log, Steps};
+use crate::steps::{command, Log, Steps};
 use crate::vm::Kernel;
 use anyhow::{bail, Context, Result};
 use std::ffi::OsStr;
@@ -97,11 +97,9 @@ impl Recipe {
         let make = || make(source, kdir, &self.words);
         configure(make(), kdir, &wanted, &self.fragments.join(" and "), log)?;
         // Tests may run beside it: they get the processors first.
-        let mut nice = Command::new("nice");
+        let mut nice = command("nice -n19");
         let make = make();
-        nice.arg("-n19")
-            .arg(make.get_program())
-            .args(make.get_args());
+        nice.arg(make.get_program()).args(make.get_args());
         log.run(nice.args(["bzImage", "modules"]))?;
         Ok(fs::write(kdir.join("GNUmakefile"), &self.gnumakefile)?)
     }
@@ -131,12 +129,11 @@ pub fn configure(
 
 /// make, for the kernel of `source` in `objects`, with more words for it.
 pub fn make<S: AsRef<OsStr>>(source: &Path, objects: &Path, words: &[S]) -> Command {
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut make = Command::new("make");
     make.arg("-C")
         .arg(source)
         .arg(format!("O={}", objects.display()));
-    make.args(words).arg(format!("--jobs={jobs}"));
+    make.args(words).arg(super::module::jobs());
     make
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Python programs from PyPI, each in a folder of its own below the root's `/opt`.
 
-use crate::steps::Steps;
+use crate::steps::{command, Steps};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -40,15 +40,10 @@ pub fn install(steps: &Steps, package: &Package) -> Result<()> {
     let inputs = super::root_inputs()?.text(package.pinned);
     let name = format!("installing {}", package.name);
     steps.step(&name, &inputs, &[Path::new(package.program)], |log| {
-        log.run(Command::new("python3").args(["-m", "venv", "--clear", package.folder]))?;
+        log.run(command("python3 -m venv --clear").arg(package.folder))?;
         let mut pip = Command::new(Path::new(package.folder).join("bin/pip"));
-        pip.args([
-            "install",
-            "--no-cache-dir",
-            "--disable-pip-version-check",
-            package.pinned,
-        ]);
-        log.run(&mut pip)
+        pip.args(["install", "--no-cache-dir", "--disable-pip-version-check"]);
+        log.run(pip.arg(package.pinned))
             .context("cannot install from the Python package index: is the network up?")
     })
 }

@@ -3,7 +3,7 @@
 
 use super::{apt, choose};
 use crate::project::Project;
-use crate::steps::{Inputs, Steps};
+use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{bail, Context, Result};
 use std::fs;
@@ -77,59 +77,38 @@ fn get_packages(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
         apt::unpack(log, &packages, &stock.files)?;
         // For depmod and virtme-ng, which look below lib/ as well as below usr/lib/.
         symlink("usr/lib", stock.files.join("lib"))?;
-        log.run(
-            Command::new("depmod")
-                .arg("-b")
-                .arg(&stock.files)
-                .arg(version),
-        )
+        log.run(command("depmod -b").arg(&stock.files).arg(version))
     })
 }
 
 fn unpack_source(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
     let makefile = stock.source.join("Makefile");
-    steps.step(
-        "unpacking the kernel's source",
-        inputs,
-        &[&makefile],
-        |log| {
-            let archive = format!("usr/src/linux-source-{}.tar.xz", series(&stock.version)?);
-            empty(&stock.source)?;
-            let mut tar = Command::new("tar");
-            tar.args(["--strip-components=1", "-xf"])
-                .arg(stock.files.join(archive));
-            log.run(tar.arg("-C").arg(&stock.source))
-        },
-    )
+    let step = "unpacking the kernel's source";
+    steps.step(step, inputs, &[&makefile], |log| {
+        let archive = format!("usr/src/linux-source-{}.tar.xz", series(&stock.version)?);
+        empty(&stock.source)?;
+        let mut tar = command("tar --strip-components=1 -xf");
+        tar.arg(stock.files.join(archive));
+        log.run(tar.arg("-C").arg(&stock.source))
+    })
 }
 
 fn make_kdir(project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
-    let headers = stock
-        .files
-        .join(format!("usr/src/linux-headers-{}", stock.version));
-    let symvers = headers.join("Module.symvers");
+    let headers = format!("usr/src/linux-headers-{}", stock.version);
+    let symvers = stock.files.join(headers).join("Module.symvers");
     let inputs = super::compiler_inputs()?
         .text(&stock.version)
         .file(&symvers)?;
     let proved = stock.kdir.join("rmmap-kdir.proved");
-    steps.step(
-        "compiling the kernel's Rust crates",
-        &inputs,
-        &[&proved],
-        |log| {
-            let mut kdir = Command::new(project.program("rmmap-kdir"));
-            kdir.args(["prepare", "--kernel", &stock.version]);
-            kdir.arg("--out")
-                .arg(&stock.kdir)
-                .arg("--source")
-                .arg(&stock.source);
-            kdir.arg("--config")
-                .arg(&stock.config)
-                .arg("--symvers")
-                .arg(&symvers);
-            log.run(&mut kdir)
-        },
-    )
+    let step = "compiling the kernel's Rust crates";
+    steps.step(step, &inputs, &[&proved], |log| {
+        let mut kdir = Command::new(project.program("rmmap-kdir"));
+        kdir.args(["prepare", "--kernel", &stock.version]);
+        kdir.arg("--out").arg(&stock.kdir);
+        kdir.arg("--source").arg(&stock.source);
+        kdir.arg("--config").arg(&stock.config);
+        log.run(kdir.arg("--symvers").arg(&symvers))
+    })
 }
 
 /// The series in a kernel's version: `7.3` of `7.3.4+deb13-amd64`.

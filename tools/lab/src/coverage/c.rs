@@ -69,24 +69,21 @@ pub fn read(
 fn gcovr(scope: &Scope, covered: &Covered, out: &Path, json: &Path) -> Result<Command> {
     let html = out.join("kernel");
     fs::create_dir_all(&html)?;
+    // It takes functions whose names begin with two underscores for the compiler's. One function of a
+    // name in each of several configurations is not our case, but static inline functions of headers
+    // are; and a counter that wrapped is worth no failure.
     let mut gcovr = Command::new(build::GCOVR);
+    let words = "--gcov-executable gcov-14 --include-internal-functions \
+                 --merge-mode-functions separate \
+                 --gcov-ignore-parse-errors suspicious_hits.warn_once_per_file";
+    gcovr.args(words.split_whitespace());
     // From where the compiler ran: paths in its notes are relative to that.
     gcovr.current_dir(&covered.kdir);
-    gcovr.args(["--gcov-executable", "gcov-14"]);
-    // It takes functions whose names begin with two underscores for the compiler's.
-    gcovr.arg("--include-internal-functions");
     gcovr.arg("--root").arg(&covered.source);
     for file in scope.files() {
         let path = covered.source.join(file).display().to_string();
         gcovr.arg("--filter").arg(escaped(&path));
     }
-    // One function of a name in each of several configurations is not our case, but static inline
-    // functions of headers are; and a counter that wrapped is worth no failure.
-    gcovr.args(["--merge-mode-functions", "separate"]);
-    gcovr.args([
-        "--gcov-ignore-parse-errors",
-        "suspicious_hits.warn_once_per_file",
-    ]);
     gcovr.arg("--json").arg(json);
     gcovr.arg("--txt").arg(out.join("kernel.txt"));
     gcovr.arg("--html-details").arg(html.join("index.html"));

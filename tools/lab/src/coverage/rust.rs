@@ -14,7 +14,7 @@ use anyhow::{bail, Context, Result};
 
 use super::function::{Function, Group, Line};
 use crate::project::Project;
-use crate::steps::Log;
+use crate::steps::{command, Log};
 use crate::test::Covered;
 
 /// The folders of the checkout that are reported.
@@ -28,12 +28,8 @@ pub fn read(project: &Project, log: &mut Log, covered: &Covered) -> Result<Vec<F
     let out = project.build("coverage");
     let profile = out.join("module.profdata");
     let raw = raw_profiles(&covered.folder)?;
-    log.run(
-        Command::new("llvm-profdata")
-            .args(["merge", "--output"])
-            .arg(&profile)
-            .args(raw),
-    )?;
+    let mut merge = command("llvm-profdata merge --output");
+    log.run(merge.arg(&profile).args(raw))?;
     let of = |action: &str| {
         let mut cov = Command::new("llvm-cov");
         cov.arg(action)
@@ -52,21 +48,15 @@ pub fn read(project: &Project, log: &mut Log, covered: &Covered) -> Result<Vec<F
 
 /// What the guest left: a file for each hook.
 fn raw_profiles(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path
-            .extension()
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut found = paths.collect::<Result<Vec<PathBuf>>>()?;
+    found.retain(|path| {
+        path.extension()
             .is_some_and(|extension| extension == "profraw")
-        {
-            found.push(path);
-        }
-    }
+    });
     if found.is_empty() {
-        bail!(
-            "the guest left no counters of the module in {}",
-            folder.display()
-        );
+        let folder = folder.display();
+        bail!("the guest left no counters of the module in {folder}");
     }
     found.sort();
     Ok(found)

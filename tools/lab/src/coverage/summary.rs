@@ -6,41 +6,28 @@ use std::fmt::Write;
 use std::fs;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde_json::json;
 
 use super::function::{Function, Group};
 use super::why::Explained;
 use crate::project::Project;
 
 /// One function in `summary.json`.
-#[derive(Debug, Serialize)]
-struct Row<'a> {
-    function: &'a str,
-    file: &'a str,
-    group: Group,
-    lines: usize,
-    lines_hit: usize,
-    branches: usize,
-    branches_taken: usize,
-}
-
-impl<'a> Row<'a> {
-    fn of(function: &'a Function) -> Self {
-        Self {
-            function: &function.name,
-            file: &function.file,
-            group: function.group,
-            lines: function.lines.len(),
-            lines_hit: function.lines_hit(),
-            branches: function.branches(),
-            branches_taken: function.branches_taken(),
-        }
-    }
+fn row(function: &Function) -> serde_json::Value {
+    json!({
+        "function": function.name,
+        "file": function.file,
+        "group": function.group,
+        "lines": function.lines.len(),
+        "lines_hit": function.lines_hit(),
+        "branches": function.branches(),
+        "branches_taken": function.branches_taken(),
+    })
 }
 
 /// Writes `build/coverage/summary.json`: an array with one record per function.
 pub fn write(project: &Project, functions: &[Function]) -> Result<()> {
-    let rows: Vec<_> = functions.iter().map(Row::of).collect();
+    let rows: Vec<_> = functions.iter().map(row).collect();
     let path = project.build("coverage/summary.json");
     let mut text = serde_json::to_vec_pretty(&rows)?;
     text.push(b'\n');
@@ -120,11 +107,8 @@ fn missed(functions: &[Function], explained: &Explained) -> String {
 }
 
 fn last_line(functions: &[Function], explained: &Explained, is_judged: bool) -> String {
-    let open = explained
-        .missed
-        .iter()
-        .filter(|missed| missed.why.is_none());
-    let open = open.count();
+    let missed = explained.missed.iter();
+    let open = missed.filter(|missed| missed.why.is_none()).count();
     let judged = functions.iter().filter(|f| f.group.is_judged());
     let (mut hit, mut lines) = (0, 0);
     for function in judged {
@@ -184,7 +168,7 @@ mod tests {
             last.contains("1 of 2 lines") && last.contains("1 are not (see"),
             "{last}"
         );
-        let json = serde_json::to_value(Row::of(&functions[0])).unwrap();
+        let json = row(&functions[0]);
         assert_eq!(json["lines_hit"], 1);
         assert_eq!(json["branches_taken"], 1);
         assert_eq!(json["group"], "seed");

@@ -4,9 +4,8 @@
 use super::folder;
 use crate::mmap_path;
 use crate::project::Project;
-use crate::steps::Log;
+use crate::steps::{command, Log};
 use anyhow::{Context, Result};
-use std::process::Command;
 
 /// Settings that the kernel's documentation keeps in a file of Python.
 const SETTINGS: &[&str] = &[
@@ -23,20 +22,9 @@ const SETTINGS: &[&str] = &[
 /// Makes the pages. A broken reference is an error.
 pub fn build(log: &mut Log, project: &Project) -> Result<()> {
     mmap_path::write_rows(project)?;
-    let mut sphinx = Command::new("sphinx-build");
     // -C: there is no conf.py; -W and -n: everything doubtful is an error; -E -a: and is not
     // forgotten because its page is up to date.
-    sphinx.args([
-        "-C",
-        "-E",
-        "-a",
-        "-W",
-        "-n",
-        "--keep-going",
-        "--quiet",
-        "-b",
-        "html",
-    ]);
+    let mut sphinx = command("sphinx-build -C -E -a -W -n --keep-going --quiet -b html");
     for setting in SETTINGS {
         sphinx.args(["-D", setting]);
     }

@@ -3,11 +3,10 @@
 
 use super::folder;
 use crate::project::Project;
-use crate::steps::Log;
+use crate::steps::{command, Log};
 use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 
 /// Where programs run; cargo makes a folder of this name.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -15,11 +14,9 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Documents the workspace's crates, private items too: most are programs. A broken link is an
 /// error.
 pub fn build(log: &mut Log, project: &Project) -> Result<()> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(project.root());
+    let mut cargo = command("cargo doc --quiet --workspace --no-deps --document-private-items");
+    cargo.args(["--target", TARGET]).current_dir(project.root());
     cargo.env("RUSTDOCFLAGS", "-Dwarnings");
-    cargo.args(["doc", "--quiet", "--workspace", "--no-deps"]);
-    cargo.args(["--document-private-items", "--target", TARGET]);
     log.run(&mut cargo)
         .context("rustdoc warns about the programs")?;
     // Cargo's place for it stays, since clippy uses the same half-compiled crates there.

@@ -11,21 +11,13 @@ mod progress;
 pub use inputs::Inputs;
 pub use log::Log;
 pub use progress::Progress;
+pub use rmmap_guest::command;
 
 use crate::project::Project;
 use anyhow::{Context, Result};
 use rustix::fs::{flock, FlockOperation};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// A command whose program and first arguments are these words, which have no spaces in them.
-pub fn command(words: &str) -> Command {
-    let mut words = words.split_whitespace();
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words);
-    command
-}
 
 /// The right to change what lies in `build/`: one run at a time has it.
 pub struct Steps {

@@ -3,10 +3,17 @@
 //! The command line of `rmmap-lab test`.
 
 use std::fmt;
+use std::fs;
 
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::plan::{Hook, Policy, Setting};
+use crate::project::Project;
+
+/// The rows of the mmap path.
+const ROWS: &str = "tools/testing/selftest/rows";
 
 /// Run all tests; ends with `N passed, N failed, N skipped`.
 #[derive(Clone, Debug, clap::Args)]
@@ -60,7 +67,8 @@ pub enum Group {
 }
 
 /// A kernel to test on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum KernelKind {
     /// Debian's own.
     Stock,
@@ -74,11 +82,7 @@ pub enum KernelKind {
 
 impl fmt::Display for KernelKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stock => "stock",
-            Self::Debug => "debug",
-            Self::Coverage => "coverage",
-        })
+        self.serialize(f)
     }
 }
 
@@ -96,19 +100,28 @@ pub const DEBUG_SETTINGS: &[Setting] = &[
 ];
 
 impl Args {
-    /// What `--rows` stands for, spelled out.
-    pub fn resolved(&self) -> Self {
+    /// What `--rows` stands for, spelled out: the groups of rows have a file each, `sc.toml` those named
+    /// `SC-01` and so on.
+    pub fn resolved(&self, project: &Project) -> Result<Self> {
         if !self.rows {
-            return self.clone();
+            return Ok(self.clone());
         }
-        let groups = ["SC-", "KS-", "VM-", "DM-", "MR-", "MK-", "PO-"];
-        Self {
+        let mut patterns = Vec::new();
+        for entry in fs::read_dir(project.root().join(ROWS)).context(ROWS)? {
+            let file = entry?.path();
+            if fs::read_to_string(&file)?.contains("[[row]]") {
+                let group = file.file_stem().unwrap_or_default().to_string_lossy();
+                patterns.push(format!("{}-", group.to_uppercase()));
+            }
+        }
+        patterns.sort();
+        Ok(Self {
             only: vec![Group::Selftest],
             kernel: Some(KernelKind::Stock),
-            patterns: groups.map(str::to_owned).to_vec(),
+            patterns,
             cycles: 1,
             ..self.clone()
-        }
+        })
     }
 
     /// All device tests, or those that `patterns` pick, and no other group.
@@ -199,6 +212,15 @@ mod tests {
         assert_eq!(all.settings(KernelKind::Stock), STOCK_SETTINGS);
         assert_eq!(all.settings(KernelKind::Debug), DEBUG_SETTINGS);
         assert_eq!(all.cycles, 1000);
+    }
+
+    #[test]
+    fn rows_are_picked_by_the_groups_that_have_files() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let rows = args("test --rows").resolved(&Project::at(&root)).unwrap();
+        let known = ["DM-", "KS-", "MK-", "MR-", "PO-", "SC-", "VM-"];
+        assert_eq!(rows.patterns, known);
+        assert_eq!(rows.settings(KernelKind::Stock), STOCK_SETTINGS);
     }
 
     #[test]

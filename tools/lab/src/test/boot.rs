@@ -4,18 +4,17 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 
 use super::collect::Collector;
-use super::event::{Event, Reader};
 use super::expected;
-use super::plan::Plan;
-use super::record::{Outcome, Record};
+use super::plan::{Event, Plan};
+use super::record::{Record, Test};
 use super::report::Report;
 use crate::project::Project;
-use crate::vm::{Ending, Kernel, Splat, Stream, Vm};
+use crate::vm::{Ending, Kernel, Splat, Vm};
 
 /// How long a kernel may take to its userspace while another one boots and a third is compiled.
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
@@ -71,24 +70,21 @@ fn boot<W: Write>(
     vm.append.clone_from(&target.append);
     vm.timeout = target.limit;
     vm.boot_timeout = BOOT_LIMIT;
-    let agent = project.program("rmmap-lab").to_string_lossy().into_owned();
-    let command = [agent, "guest-test".to_owned(), serde_json::to_string(plan)?];
+    let agent = project
+        .program("rmmap-guest")
+        .to_string_lossy()
+        .into_owned();
+    let command = [agent, "test".to_owned(), serde_json::to_string(plan)?];
 
     let mut guest = Listener {
         collector: Collector::new(plan),
-        reader: Reader::new(),
         shown: 0,
         part: format!("{}/boot", plan.name().replace('-', "/")),
         noise: None,
         begun: false,
     };
-    let mut broken = report.begin(&guest.part, 0).map_err(Into::into);
-    let outcome = vm.run_with(project, &command, &mut |stream, bytes| {
-        if stream == Stream::Stdout && broken.is_ok() {
-            broken = guest.hear(bytes, report);
-        }
-    })?;
-    broken?;
+    report.begin(&guest.part, 0)?;
+    let outcome = vm.run_lines(project, &command, &mut |line| guest.hear(line, report))?;
 
     let log = outcome.kernel_log();
     let log = log
@@ -138,7 +134,6 @@ fn last_words(stderr: &str) -> Option<&str> {
 /// What is heard from the guest while it runs.
 struct Listener {
     collector: Collector,
-    reader: Reader,
     /// How many of the collector's records the report has.
     shown: usize,
     /// The part of the report that they belong to.
@@ -150,31 +145,26 @@ struct Listener {
 }
 
 impl Listener {
-    fn hear<W: Write>(&mut self, bytes: &[u8], report: &Report<W>) -> Result<()> {
-        for event in self.reader.push(bytes) {
-            let event = match event {
-                Ok(event) => event,
-                Err(line) => {
-                    self.noise = Some(line);
-                    continue;
-                }
-            };
-            let begins = match &event {
-                Event::Begin(part, tests) => Some((part.to_string(), tests.len())),
-                _ => None,
-            };
-            let ends = matches!(event, Event::End(_));
-            self.collector.event(event);
-            if let Some((part, of)) = begins {
-                self.begun = true;
-                report.end(&self.part)?;
-                self.part = format!("{}/{part}", self.collector.kernel());
-                report.begin(&self.part, of)?;
-            }
-            self.show(report)?;
-            if ends {
-                report.end(&self.part)?;
-            }
+    fn hear<W: Write>(&mut self, line: &str, report: &Report<W>) -> Result<()> {
+        let Ok(event) = serde_json::from_str(line) else {
+            self.noise = Some(line.to_owned());
+            return Ok(());
+        };
+        let begins = match &event {
+            Event::Begin(part, tests) => Some((part.to_string(), tests.len())),
+            _ => None,
+        };
+        let ends = matches!(event, Event::End(_));
+        self.collector.event(event);
+        if let Some((part, of)) = begins {
+            self.begun = true;
+            report.end(&self.part)?;
+            self.part = format!("{}/{part}", self.collector.kernel());
+            report.begin(&self.part, of)?;
+        }
+        self.show(report)?;
+        if ends {
+            report.end(&self.part)?;
         }
         Ok(())
     }
@@ -200,45 +190,22 @@ fn whole_log(plan: &Plan, splats: &[Splat], known: &[Record], log: &str) -> Reco
     };
     let passes = known.iter().filter(|record| expected::is_pass(record));
     let splats = expected::without(splats.to_vec(), passes.count());
-    let new: Vec<String> = splats
-        .iter()
-        .filter(is_new)
-        .map(|splat| format!("{}\n{}", splat.text, splat.context.join("\n")))
-        .collect();
-    let (outcome, message) = match new.is_empty() {
-        true => (Outcome::Pass, String::new()),
-        false => (Outcome::Fail, format!("{}\nsee {log}", new.join("\n\n"))),
-    };
-    Record {
-        id: "check/boot-log".to_owned(),
-        kernel: plan.kernel.clone(),
-        hook: plan.only().map(|setting| setting.hook.to_string()),
-        policy: plan.only().map(|setting| setting.policy.to_string()),
-        outcome,
-        ms: 0,
-        rows: Vec::new(),
-        message,
-    }
+    let new: Vec<String> = splats.iter().filter(is_new).map(Splat::to_string).collect();
+    let why_not = (!new.is_empty()).then(|| format!("{}\nsee {log}", new.join("\n\n")));
+    let test = Test::judged("boot-log", Instant::now(), why_not.as_deref());
+    Record::new("check", &plan.kernel, plan.only(), test)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::test::plan::{Hook, Policy, Setting};
+    use crate::test::record::Outcome;
 
     fn plan() -> Plan {
         Plan {
-            kernel: "debug".into(),
-            module: "rmmap.ko".into(),
-            others: Vec::new(),
-            rmmap: "r".into(),
             settings: vec![Setting::new(Hook::Mmap, Policy::Always)],
-            kunit: Vec::new(),
-            patterns: Vec::new(),
-            cycles: 1,
-            time_scale: 1.0,
-            debug_checks: true,
-            counted: None,
+            ..Plan::new("stock", "rmmap.ko".as_ref(), "r".as_ref())
         }
     }
 

@@ -5,9 +5,8 @@
 //! Every test that was promised has a record in the end: its own, or a failure that says what the
 //! guest was doing when it died.
 
-use super::event::Event;
-use super::plan::{Part, Plan};
-use super::record::{Outcome, Record};
+use super::plan::{Event, Part, Plan};
+use super::record::{Outcome, Record, Test};
 
 /// What happened in one boot so far.
 pub struct Collector {
@@ -105,16 +104,9 @@ impl Collector {
     }
 
     fn fail(&mut self, part: Part, id: String, message: &str) {
-        self.records.push(Record {
-            id,
-            kernel: self.kernel.clone(),
-            hook: part.hook(),
-            policy: part.policy(),
-            outcome: Outcome::Fail,
-            ms: 0,
-            rows: Vec::new(),
-            message: message.to_owned(),
-        });
+        let test = Test::new("", Outcome::Fail, message);
+        let record = Record::new("", &self.kernel, part.setting, test);
+        self.records.push(Record { id, ..record });
     }
 }
 
@@ -131,17 +123,8 @@ mod tests {
 
     fn plan() -> Plan {
         Plan {
-            kernel: "stock".into(),
-            module: "rmmap.ko".into(),
-            others: Vec::new(),
-            rmmap: "r".into(),
             settings: vec![Setting::new(Hook::Mmap, Policy::Always)],
-            kunit: Vec::new(),
-            patterns: Vec::new(),
-            cycles: 1,
-            time_scale: 1.0,
-            debug_checks: false,
-            counted: None,
+            ..Plan::new("stock", "rmmap.ko".as_ref(), "r".as_ref())
         }
     }
 
@@ -153,15 +136,10 @@ mod tests {
     }
 
     fn pass(id: &str) -> Event {
+        let record = Record::new("", "stock", None, Test::new("", Outcome::Pass, ""));
         Event::Record(Record {
             id: id.into(),
-            kernel: "stock".into(),
-            hook: Some("mmap".into()),
-            policy: Some("always".into()),
-            outcome: Outcome::Pass,
-            ms: 1,
-            rows: Vec::new(),
-            message: String::new(),
+            ..record
         })
     }
 

@@ -22,8 +22,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::ktap::Test;
-use super::record::Outcome;
+use super::record::Test;
 use crate::project::Project;
 
 /// The sample whose command is borrowed.
@@ -65,17 +64,7 @@ pub fn run(
         let _ = fs::remove_file(modules.join(OBJECT));
         let said = String::from_utf8_lossy(&output.stderr);
         let why = expected.missed(output.status.success(), &said);
-        sink(Test {
-            name: name.into_owned(),
-            outcome: if why.is_none() {
-                Outcome::Pass
-            } else {
-                Outcome::Fail
-            },
-            ms: Some(begun.elapsed().as_millis() as u64),
-            rows: Vec::new(),
-            message: why.unwrap_or_default(),
-        })?;
+        sink(Test::judged(&name, begun, why.as_deref()))?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::ktap::{failure, Test};
 use super::libtest::Parser;
 use crate::project::Project;
+use crate::steps::command;
 
 /// Seconds that one test program may take.
 const LIMIT: &str = "300";
@@ -65,26 +66,15 @@ pub fn run(
     let log = project.build("test/host.log");
     File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     for program in &programs {
-        let mut command = Command::new("timeout");
-        command
-            .args(["--kill-after=5", LIMIT])
-            .arg(&program.file)
-            .current_dir(&program.folder);
+        let mut command = command(&format!("timeout --kill-after=5 {LIMIT}"));
+        command.arg(&program.file).current_dir(&program.folder);
         command.arg("--test-threads=1").args(patterns);
         for mut test in read(command, &log)? {
             test.name = format!("{}/{}", program.name, test.name);
             sink(test)?;
         }
     }
-    let mut doc = cargo(project);
-    doc.args([
-        "test",
-        "--workspace",
-        "--target",
-        TARGET,
-        "--doc",
-        "--no-fail-fast",
-    ]);
+    let mut doc = cargo(project, "test --workspace --doc --no-fail-fast");
     doc.args(["--", "--test-threads=1"]).args(patterns);
     for mut test in read(doc, &log)? {
         test.name = format!("doc/{}", test.name);
@@ -93,17 +83,17 @@ pub fn run(
     Ok(())
 }
 
-fn cargo(project: &Project) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(project.root());
+fn cargo(project: &Project, words: &str) -> Command {
+    let mut cargo = command(&format!("cargo {words}"));
+    // After the subcommand, before what is for the tests.
+    cargo.args(["--target", TARGET]).current_dir(project.root());
     cargo
 }
 
 /// Builds the tests; `None` when they do not compile.
 fn build(project: &Project) -> Result<Option<Vec<Program>>> {
-    let output = cargo(project)
-        .args(["test", "--workspace", "--target", TARGET, "--no-run"])
-        .arg("--message-format=json-render-diagnostics")
+    let words = "test --workspace --no-run --message-format=json-render-diagnostics";
+    let output = cargo(project, words)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -163,23 +153,17 @@ fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
         parser.line(&String::from_utf8_lossy(&line?));
     }
     let status = child.wait()?;
-    let mut end = match status.code() {
+    let end = match status.code() {
         Some(124) => format!("the tests took longer than {LIMIT} s and were stopped"),
         _ => status.to_string(),
     };
     let mut words = String::new();
     said.seek(SeekFrom::Start(begin))?;
     said.read_to_string(&mut words)?;
-    for line in words
-        .lines()
-        .rev()
-        .take(LAST_WORDS)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-    {
-        end = format!("{end}\n{line}");
-    }
+    let mut lines: Vec<&str> = words.lines().collect();
+    lines.drain(..lines.len().saturating_sub(LAST_WORDS));
+    lines.insert(0, &end);
+    let end = lines.join("\n");
     Ok(parser.finish(status.success(), &end))
 }
 

@@ -61,14 +61,10 @@ impl Parser {
     pub fn finish(mut self, succeeded: bool, end: &str) -> Vec<Test> {
         let failed = self.tests.iter().any(|test| test.outcome == Outcome::Fail);
         match self.planned {
-            None if succeeded => self.tests.push(Test {
-                name: WHOLE.to_owned(),
-                outcome: Outcome::Pass,
-                ms: Some(self.previous.elapsed().as_millis() as u64),
-                rows: Vec::new(),
-                message: String::new(),
-            }),
-            None => self.tests.push(failure(WHOLE, end)),
+            None => {
+                let why_not = (!succeeded).then_some(end);
+                self.tests.push(Test::judged(WHOLE, self.previous, why_not));
+            }
             Some(planned) if planned != self.tests.len() => {
                 let message = format!("{} of {planned} tests reported: {end}", self.tests.len());
                 self.tests.push(failure("(report)", &message));
@@ -112,13 +108,7 @@ fn result(line: &str) -> Option<Test> {
         }
     };
     let name = name.strip_suffix(" - should panic").unwrap_or(name);
-    Some(Test {
-        name: name.to_owned(),
-        outcome,
-        ms: None,
-        rows: Vec::new(),
-        message: message.to_owned(),
-    })
+    Some(Test::new(name, outcome, message))
 }
 
 /// `---- path::of::test stdout ----`

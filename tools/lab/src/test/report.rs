@@ -195,23 +195,21 @@ fn again(record: &Record) -> String {
     if let Some(policy) = &record.policy {
         words.push(format!("--policy {policy}"));
     }
-    if group == "trace" {
-        words.push(format!("--only selftest -t {name}"));
-    }
-    if matches!(group, "tutorial" | "vm") {
-        words.push(format!("--only {group}"));
-    }
-    if matches!(group, "host" | "selftest" | "kunit" | "compile-fail") {
-        words.push(format!("--only {group}"));
+    match group {
+        "trace" => words.push(format!("--only selftest -t {name}")),
+        "tutorial" | "vm" => words.push(format!("--only {group}")),
         // A reader's own finding, in brackets, belongs to the whole report.
-        if !name.contains('(') {
-            let name = if group == "host" {
-                name.split('/').last().unwrap_or(name)
-            } else {
-                name
-            };
-            words.push(format!("-t {name}"));
+        "host" | "selftest" | "kunit" | "compile-fail" if name.contains('(') => {
+            words.push(format!("--only {group}"));
         }
+        "host" => {
+            let name = name.split('/').next_back().unwrap_or(name);
+            words.push(format!("--only {group} -t {name}"));
+        }
+        "selftest" | "kunit" | "compile-fail" => {
+            words.push(format!("--only {group} -t {name}"));
+        }
+        _ => {}
     }
     format!("make test TESTS='{}'", words.join(" "))
 }
@@ -219,25 +217,20 @@ fn again(record: &Record) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test::plan::{Hook, Policy, Setting};
+    use crate::test::record::Test;
 
-    fn record(id: &str, kernel: &str, hook: Option<&str>, outcome: Outcome) -> Record {
-        Record {
-            id: id.into(),
-            kernel: kernel.into(),
-            hook: hook.map(Into::into),
-            policy: hook.map(|_| "always".into()),
-            outcome,
-            ms: 5,
-            rows: Vec::new(),
-            message: "because".into(),
-        }
+    fn record(id: &str, kernel: &str, hook: Option<Hook>, outcome: Outcome) -> Record {
+        let (group, name) = id.split_once('/').unwrap();
+        let setting = hook.map(|hook| Setting::new(hook, Policy::Always));
+        Record::new(group, kernel, setting, Test::new(name, outcome, "because"))
     }
 
     #[test]
     fn failures_come_with_the_command_to_repeat_them() {
         let of = |id, kernel, hook| again(&record(id, kernel, hook, Outcome::Fail));
         assert_eq!(
-            of("selftest/fork", "stock", Some("prepare")),
+            of("selftest/fork", "stock", Some(Hook::Prepare)),
             "make test TESTS='--kernel stock --hook prepare --policy always --only selftest -t fork'"
         );
         assert_eq!(
@@ -253,7 +246,7 @@ mod tests {
             "make test TESTS='--only tutorial'"
         );
         assert_eq!(
-            of("check/leak", "debug", Some("mmap")),
+            of("check/leak", "debug", Some(Hook::Mmap)),
             "make test TESTS='--kernel debug --hook mmap --policy always'"
         );
         assert_eq!(
@@ -261,7 +254,7 @@ mod tests {
             "make test TESTS='--kernel debug --only kunit'"
         );
         assert_eq!(
-            of("selftest/fork", "coverage", Some("mmap")),
+            of("selftest/fork", "coverage", Some(Hook::Mmap)),
             "make coverage COVERAGE='-t fork'"
         );
     }
@@ -306,7 +299,7 @@ mod tests {
         ] {
             let id = format!("selftest/{id}");
             report
-                .add(part, record(&id, "stock", Some("mmap"), outcome))
+                .add(part, record(&id, "stock", Some(Hook::Mmap), outcome))
                 .unwrap();
         }
         report.end(part).unwrap();

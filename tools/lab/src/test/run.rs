@@ -11,14 +11,13 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
+use rmmap_guest::counters::Counted;
 
 use super::args::{Args, Group, KernelKind};
 use super::boot::{self, Target};
-use super::counters::Counted;
 use super::jobs::Jobs;
-use super::ktap::Test;
 use super::plan::{Hook, Plan, Setting};
-use super::record::{Record, Tally};
+use super::record::{Record, Tally, Test};
 use super::report::Report;
 use super::{compile_fail, host, kunit, origin, tutorial, vm};
 use crate::build::{self, Ready};
@@ -63,13 +62,15 @@ const AT_ONCE: usize = 4;
 
 /// Where the results go.
 type Results = Report<Stdout>;
+/// Where those of a group go.
+type Sink<'a> = &'a mut dyn FnMut(Test) -> Result<()>;
 
 /// Tests what `args` ask for. Returns the exit status; an error is a broken lab.
 ///
 /// The debug kernel is compiled beside the tests that do not need it, with what they leave of the
 /// processors; then guests run beside each other.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
-    let args = &args.resolved();
+    let args = &args.resolved(project)?;
     let folder = project.build("test");
     fs::create_dir_all(&folder)?;
     let report = Report::new(folder.join("results.json"), stdout())?;
@@ -101,43 +102,32 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         }
         _ => None,
     };
+    let results = &report;
     if args.wants_alone(Group::Host) {
-        jobs.add(None, || {
-            alone(&report, "host", |sink| {
-                host::run(project, &args.patterns, sink)
-            })
-        });
+        let run = |sink: Sink<'_>| host::run(project, &args.patterns, sink);
+        jobs.add(None, move || alone(results, "host", run));
     }
     if let Some((target, steps)) = stock {
         let target = Arc::new(target);
         if wants_compile_fail {
-            let target = Arc::clone(&target);
-            let report = &report;
-            jobs.add(None, move || {
-                let modules = target.module.parent().context("the module has no folder")?;
-                alone(report, "compile-fail", |sink| {
-                    compile_fail::run(project, modules, &args.patterns, sink)
-                })
-            });
+            let modules = target.module.parent().context("the module has no folder")?;
+            let modules = modules.to_owned();
+            let run =
+                move |sink: Sink<'_>| compile_fail::run(project, &modules, &args.patterns, sink);
+            jobs.add(None, move || alone(results, "compile-fail", run));
         }
         if wants_vm {
             let kernel = target.kernel.clone();
-            let report = &report;
-            jobs.add(None, move || {
-                alone(report, "vm", |sink| vm::run(project, kernel, sink))
-            });
+            let run = |sink: Sink<'_>| vm::run(project, kernel, sink);
+            jobs.add(None, move || alone(results, "vm", run));
         }
         if wants_tutorial {
-            let report = &report;
-            jobs.add(None, move || {
-                alone(report, "tutorial", |sink| {
-                    tutorial::run(project, steps, sink)
-                })
-            });
+            let run = |sink: Sink<'_>| tutorial::run(project, steps, sink);
+            jobs.add(None, move || alone(results, "tutorial", run));
         }
         for kernel in args.kernels() {
             for boot in boots(args, kernel) {
-                let (report, survived, debug) = (&report, &survived, &debug);
+                let (survived, debug) = (&survived, &debug);
                 let stock = Arc::clone(&target);
                 let is_debug = kernel == KernelKind::Debug;
                 jobs.add(debug_ready.filter(|_| is_debug), move || {
@@ -146,7 +136,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
                         false => &*stock,
                     };
                     let plan = plan(project, args, kernel, target, &boot)?;
-                    if !boot::run(project, target, &plan, report)? {
+                    if !boot::run(project, target, &plan, results)? {
                         survived.store(false, Relaxed);
                     }
                     Ok(())
@@ -163,13 +153,9 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
 }
 
 /// Runs a group of tests on this machine and reports it as a part.
-fn alone(
-    report: &Results,
-    group: &str,
-    run: impl FnOnce(&mut dyn FnMut(Test) -> Result<()>) -> Result<()>,
-) -> Result<()> {
+fn alone(report: &Results, group: &str, run: impl FnOnce(Sink<'_>) -> Result<()>) -> Result<()> {
     report.begin(group, 0)?;
-    run(&mut |test| Ok(report.add(group, record(group, test))?))?;
+    run(&mut |test| Ok(report.add(group, Record::new(group, "host", None, test))?))?;
     report.end(group)
 }
 
@@ -268,14 +254,12 @@ fn plan(
         true => suites(project)?,
         false => Vec::new(),
     };
+    let others = match boot.modules {
+        true => others(&target.module)?,
+        false => Vec::new(),
+    };
     Ok(Plan {
-        kernel: kernel.to_string(),
-        module: target.module.clone(),
-        others: match boot.modules {
-            true => others(&target.module)?,
-            false => Vec::new(),
-        },
-        rmmap: project.program("rmmap"),
+        others,
         settings: boot.settings.clone(),
         kunit,
         patterns: args.patterns.clone(),
@@ -286,7 +270,11 @@ fn plan(
         },
         time_scale: if is_debug { DEBUG_SCALE } else { 1.0 },
         debug_checks: is_debug,
-        counted: None,
+        ..Plan::new(
+            &kernel.to_string(),
+            &target.module,
+            &project.program("rmmap"),
+        )
     })
 }
 
@@ -305,20 +293,6 @@ fn suites(project: &Project) -> Result<Vec<String>> {
         bail!("rust/ contains no #[kunit_tests(...)]");
     }
     Ok(suites)
-}
-
-/// The record of a test on this machine.
-fn record(group: &str, test: Test) -> Record {
-    Record {
-        id: format!("{group}/{}", test.name),
-        kernel: "host".to_owned(),
-        hook: None,
-        policy: None,
-        outcome: test.outcome,
-        ms: test.ms.unwrap_or(0),
-        rows: test.rows,
-        message: test.message,
-    }
 }
 
 fn target(ready: Ready, append: &[&str]) -> Target {

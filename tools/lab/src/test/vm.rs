@@ -7,10 +7,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::ktap::Test;
-use super::record::Outcome;
+use super::record::Test;
 use crate::project::Project;
-use crate::vm::{Kernel, Stream, Vm};
+use crate::vm::{Kernel, Vm};
 
 /// Each test with a command that must succeed in the guest.
 const COMMANDS: [(&str, &str); 4] = [
@@ -36,15 +35,9 @@ pub fn run(
         format!("if why=$({{ {command}; }} 2>&1); then echo 'ok {name}'; else echo \"$why\"; fi\n")
     });
     let begun = Instant::now();
-    let mut said = Vec::new();
     let script = lines.concat();
     let vm = Vm::new("test-vm", kernel);
-    let outcome = vm.run_with(project, &["bash", "-c", &script], &mut |stream, bytes| {
-        if stream == Stream::Stdout {
-            said.extend_from_slice(bytes);
-        }
-    })?;
-    let said = String::from_utf8_lossy(&said);
+    let (outcome, said) = vm.run_quietly(project, &["bash", "-c", &script])?;
     let file = outcome.files().join("file");
     for (name, _) in COMMANDS {
         let succeeded = said
@@ -52,16 +45,8 @@ pub fn run(
             .any(|line| line.strip_prefix("ok ") == Some(name));
         let arrived = || fs::read_to_string(&file).is_ok_and(|text| text == "text\n");
         let passed = succeeded && (name != "files-go-out" || arrived());
-        sink(Test {
-            name: name.to_owned(),
-            outcome: if passed { Outcome::Pass } else { Outcome::Fail },
-            ms: Some(begun.elapsed().as_millis() as u64),
-            rows: Vec::new(),
-            message: match passed {
-                true => String::new(),
-                false => format!("{}, the guest printed:\n{said}", outcome.ending),
-            },
-        })?;
+        let why_not = format!("{}, the guest printed:\n{said}", outcome.ending);
+        sink(Test::judged(name, begun, (!passed).then_some(&why_not)))?;
     }
     Ok(())
 }

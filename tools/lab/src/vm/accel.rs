@@ -7,11 +7,12 @@
 
 use super::Kernel;
 use crate::project::Project;
+use crate::steps::command;
 use anyhow::{Context, Result};
 use rustix::fs::{access, Access};
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -93,18 +94,11 @@ fn recall(memory: &Path, host: &str) -> Option<Accel> {
 /// Whether a kernel runs under KVM within [`PROBE`].
 fn boots(image: &Path, log: &Path) -> Result<bool> {
     let output = File::create(log)?;
-    let mut qemu = Command::new("qemu-system-x86_64")
-        .args([
-            "-accel",
-            "kvm",
-            "-cpu",
-            "host",
-            "-m",
-            "256M",
-            "-nodefaults",
-            "-no-user-config",
-        ])
-        .args(["-display", "none", "-serial", "stdio", "-no-reboot"])
+    let mut qemu = command(
+        "qemu-system-x86_64 -accel kvm -cpu host -m 256M -nodefaults -no-user-config \
+         -display none -serial stdio -no-reboot",
+    );
+    let mut qemu = qemu
         .args(["-append", "console=ttyS0 panic=-1", "-kernel"])
         .arg(image)
         .stdin(Stdio::null())

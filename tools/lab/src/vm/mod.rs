@@ -13,17 +13,17 @@
 
 mod accel;
 mod ending;
-mod klog;
 mod virtme;
 mod watch;
 
 pub use ending::Ending;
-pub use klog::{scan as scan_kernel_log, Splat};
-pub use virtme::{GUEST_SHELL, VIRTME_RUN};
+pub use rmmap_guest::klog::Splat;
+pub use virtme::VIRTME_RUN;
 
 use crate::project::Project;
 use crate::protocol::{self, Request};
 use anyhow::{Context, Result};
+use rmmap_guest::klog;
 use rustix::fs::{flock, FlockOperation};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -155,6 +155,38 @@ impl Vm {
         self.start(project, self.request(project, command, false), sink)
     }
 
+    /// Boots, runs `command` and hands each line of its standard output to `sink`, until that fails.
+    pub fn run_lines<S: AsRef<str>>(
+        &self,
+        project: &Project,
+        command: &[S],
+        sink: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<Outcome> {
+        let mut partial = Vec::new();
+        let mut broken = Ok(());
+        let outcome = self.run_with(project, command, &mut |stream, bytes| {
+            if stream == Stream::Stdout {
+                partial.extend_from_slice(bytes);
+            }
+            while let (Some(end), Ok(())) = (partial.iter().position(|b| *b == b'\n'), &broken) {
+                let line: Vec<u8> = partial.drain(..=end).collect();
+                broken = sink(String::from_utf8_lossy(&line).trim_end());
+            }
+        })?;
+        broken.map(|()| outcome)
+    }
+
+    /// Boots and runs `command`. Returns its standard output, too.
+    pub fn run_quietly<S: AsRef<str>>(
+        &self,
+        project: &Project,
+        command: &[S],
+    ) -> Result<(Outcome, String)> {
+        let outcome = self.run_with(project, command, &mut |_, _| {})?;
+        let said = read_lossy(&outcome.dir.join(protocol::STDOUT));
+        Ok((outcome, said))
+    }
+
     /// Boots and gives the terminal to a shell, without time limits.
     pub fn shell(&self, project: &Project) -> Result<Outcome> {
         let vm = Self {
@@ -195,15 +227,15 @@ impl Vm {
 
         virtme::prepare_root()?;
         let accel = accel::choose(project, &self.kernel)?;
-        let command = virtme::command(self, project, &dir, accel, request.interactive)?;
+        let command = virtme::guest(self, project, &dir, accel, request.interactive)?;
         let expired = watch::run(command, &dir, self, sink)?;
 
-        let status = read_status(&dir);
+        let status = read_lossy(&dir.join(protocol::STATUS));
         let console = read_lossy(&dir.join(protocol::CONSOLE));
         let dmesg = read_lossy(&dir.join(protocol::DMESG));
         let splats = klog::scan_both(&dmesg, &console);
         let seen = ending::Evidence {
-            status,
+            status: status.trim().parse().ok(),
             expired,
             console: &console,
             splats: &splats,
@@ -230,16 +262,6 @@ fn fresh_folder(dir: &Path) -> Result<File> {
     Ok(lock)
 }
 
-fn read_status(dir: &Path) -> Option<i32> {
-    fs::read_to_string(dir.join(protocol::STATUS))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-}
-
 fn read_lossy(path: &Path) -> String {
-    fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

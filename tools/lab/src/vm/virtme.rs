@@ -4,7 +4,8 @@
 use super::accel::Accel;
 use super::{Kernel, Vm};
 use crate::project::Project;
-use crate::protocol::GUEST_DIR;
+use crate::protocol::{GUEST_DIR, SHELL};
+use crate::steps::command;
 use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,9 +14,6 @@ use std::process::Command;
 
 /// Where the lab's root has virtme-ng.
 pub const VIRTME_RUN: &str = "/opt/virtme-ng/bin/virtme-run";
-
-/// The name under which this program is the guest's login shell: `su` passes no arguments.
-pub const GUEST_SHELL: &str = "rmmap-guest-shell";
 
 /// The folder that the guest links its kernel's modules into; a root without kernels has none.
 const MODULES: &str = "/usr/lib/modules";
@@ -26,70 +24,49 @@ pub fn prepare_root() -> Result<()> {
 }
 
 /// The command that boots `vm` with `dir` shared as [`GUEST_DIR`].
-pub fn command(
+pub fn guest(
     vm: &Vm,
     project: &Project,
     dir: &Path,
     accel: Accel,
     interactive: bool,
 ) -> Result<Command> {
-    let agent = project.program("rmmap-lab");
+    let agent = project.program("rmmap-guest");
     // The lab may be killed at any time; nobody would stop the guest then.
-    let mut run = Command::new("setpriv");
-    run.args(["--pdeathsig", "KILL", VIRTME_RUN]);
+    let mut run = command("setpriv --pdeathsig KILL");
+    run.arg(VIRTME_RUN);
     run.arg("--qemu-bin")
         .arg(project.root().join("tools/lab/qemu"));
     run.arg("--kimg").arg(stage(&vm.kernel, dir)?);
-    run.args([
-        "--mods",
-        if vm.kernel.modules.is_some() {
-            "auto"
-        } else {
-            "none"
-        },
-    ]);
+    let has_modules = vm.kernel.modules.is_some();
+    run.args(["--mods", if has_modules { "auto" } else { "none" }]);
     // virtiofs would need a daemon, and microvm comes with it: 9p works the same everywhere.
-    run.args(["--force-9p", "--disable-microvm"]);
+    let mut words = "--force-9p --disable-microvm ".to_owned();
     if vm.icount {
-        run.args(["--disable-kvm", "--qemu-opt=-accel"]);
-        run.args(["--qemu-opt=tcg,thread=single", "--qemu-opt=-icount"]);
-        run.arg("--qemu-opt=shift=0,sleep=off");
+        words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=single \
+                  --qemu-opt=-icount --qemu-opt=shift=0,sleep=off ";
     } else if accel == Accel::Tcg {
-        run.args([
-            "--disable-kvm",
-            "--qemu-opt=-accel",
-            "--qemu-opt=tcg,thread=multi",
-        ]);
+        words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=multi ";
     }
-    run.args([
-        "--memory",
-        &format!("{}M", vm.memory),
-        "--cpus",
-        &if vm.icount { 1 } else { vm.cpus }.to_string(),
-    ]);
+    // A dead guest must end at once, with its last words on the console. One whose kernel oopses, too:
+    // what runs on after an oops may hang.
+    words += "--qemu-opt=-no-reboot --kopt=oops=panic --kopt=panic=-1 --kopt=loglevel=6 \
+              --kopt=log_buf_len=8M --kopt=printk.devkmsg=on";
+    run.args(words.split_whitespace());
+    let cpus = if vm.icount { 1 } else { vm.cpus };
+    run.arg(format!("--memory={}M", vm.memory))
+        .arg(format!("--cpus={cpus}"));
     run.arg(format!("--rwdir={GUEST_DIR}={}", dir.display()));
-    // A dead guest must end at once; its last words must be on the console.
-    run.args([
-        "--qemu-opt=-no-reboot",
-        // A guest whose kernel oopses ends at once: what runs on after an oops may hang.
-        "--kopt=oops=panic",
-        "--kopt=panic=-1",
-        "--kopt=loglevel=6",
-    ]);
-    run.args(["--kopt=log_buf_len=8M", "--kopt=printk.devkmsg=on"]);
     run.args(vm.qemu.iter().map(|word| format!("--qemu-opt={word}")));
-    for word in &vm.append {
-        run.arg(format!("--kopt={word}"));
-    }
+    run.args(vm.append.iter().map(|word| format!("--kopt={word}")));
     if interactive {
-        let shell = dir.join(GUEST_SHELL);
+        let shell = dir.join(SHELL);
         symlink(&agent, &shell).context("cannot link the guest's shell")?;
-        run.arg("--shell")
-            .arg(Path::new(GUEST_DIR).join(GUEST_SHELL));
+        run.arg("--shell").arg(Path::new(GUEST_DIR).join(SHELL));
     } else {
         run.args(["--show-boot-console", "--script-sh"]);
         run.arg(format!(
-            "exec {} guest",
+            "exec {}",
             shlex::try_quote(&agent.to_string_lossy())?
         ));
     }
@@ -124,7 +101,7 @@ mod tests {
         let mut vm = Vm::new("t", kernel);
         vm.append.push("kunit.enable=1".into());
         let project = Project::at(Path::new("/a b"));
-        let command = command(&vm, &project, dir.path(), Accel::Tcg, interactive).unwrap();
+        let command = guest(&vm, &project, dir.path(), Accel::Tcg, interactive).unwrap();
         command
             .get_args()
             .map(|word| word.to_string_lossy().into_owned())
@@ -136,7 +113,7 @@ mod tests {
         let words = words(false, Some("/k/lib/modules/7.3.4".into()));
         let script = words.last().unwrap();
         assert!(
-            script.starts_with("exec '/a b/build/") && script.ends_with(" guest"),
+            script.starts_with("exec '/a b/build/") && script.ends_with("/rmmap-guest'"),
             "{script}"
         );
     }
@@ -153,6 +130,6 @@ mod tests {
     fn person_gets_a_shell_and_no_script() {
         let words = words(true, None);
         assert!(words.iter().all(|word| word != "--script-sh"));
-        assert!(words.iter().any(|word| word.ends_with(GUEST_SHELL)));
+        assert!(words.iter().any(|word| word.ends_with(SHELL)));
     }
 }

@@ -15,9 +15,10 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ReadCache};
 use serde::{Deserialize, Serialize};
 
-use super::insmod;
-use super::plan::Setting;
-use super::profraw::{Profile, COUNTERS, DATA, NAMES};
+use crate::insmod;
+use crate::plan::Setting;
+use crate::profraw::{Profile, COUNTERS, DATA, NAMES};
+use crate::protocol::GUEST_DIR;
 
 const GCOV: &str = "/sys/kernel/debug/gcov";
 const KCORE: &str = "/proc/kcore";
@@ -84,16 +85,6 @@ impl ModuleCounters {
         })
     }
 
-    /// Writes what the present load counted so far to `folder`, as `module-PID.profraw`: it is about
-    /// to be unloaded.
-    pub fn save_present(&self, folder: &Path) -> Result<()> {
-        let Some(profile) = self.read() else {
-            return Ok(());
-        };
-        let file = folder.join(format!("module-{}.profraw", std::process::id()));
-        Ok(fs::write(file, profile.to_raw())?)
-    }
-
     /// Looks at the counters. A test may unload the module at any time, and with it the counters go:
     /// so this is called after each, and a look that failed is no error.
     pub fn look(&mut self) {
@@ -149,6 +140,15 @@ impl ModuleCounters {
         }
         Some(addresses)
     }
+}
+
+/// Writes what a module that is about to be unloaded has counted, as `module-PID.profraw`.
+pub fn save_present(module: &Path) -> Result<()> {
+    if let Some(profile) = ModuleCounters::new(module)?.read() {
+        let file = format!("{GUEST_DIR}/module-{}.profraw", std::process::id());
+        fs::write(file, profile.to_raw())?;
+    }
+    Ok(())
 }
 
 /// Reads the kernel's memory.

@@ -8,9 +8,9 @@
 use std::io;
 use std::path::Path;
 
-use super::kmsg::Line;
-use super::ktap::{self, Parser, Test};
-use super::ktap_line;
+use crate::kmsg::Line;
+use crate::ktap::{self, Parser, Test};
+use crate::ktap_line;
 
 /// Lists the names in `#[kunit_tests(NAME)]` below `folder`, sorted.
 pub fn suites_in(folder: &Path) -> io::Result<Vec<String>> {
@@ -80,7 +80,7 @@ pub fn failures_in_reloads(log: &[Line]) -> Vec<String> {
     }
     let failed = read(log).into_iter();
     failed
-        .filter(|test| test.outcome == super::record::Outcome::Fail)
+        .filter(|test| test.outcome == crate::record::Outcome::Fail)
         .map(|test| format!("{}: {}", test.name, test.message))
         .collect()
 }
@@ -88,7 +88,7 @@ pub fn failures_in_reloads(log: &[Line]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::record::Outcome;
+    use crate::record::Outcome;
 
     fn log(text: &str) -> Vec<Line> {
         let lines = text.lines().enumerate();

@@ -5,39 +5,30 @@
 //! Whatever the kernel does wrong is a failed test and the next one goes on. An error is returned
 //! only where the lab itself does not work.
 
-use std::io::{stdout, Stdout};
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use rmmap_sys::Device;
 
-use super::counters::ModuleCounters;
-use super::event::{Event, Sender};
-use super::kmsg::{KernelLog, Line};
-use super::ktap::Test;
-use super::leak::{self, Snapshot};
-use super::plan::{Part, Plan, Setting, Stage};
-use super::record::{Outcome, Record};
-use super::{debugfs, expected, insmod, kunit, selftest, taint, trace};
+use crate::counters::ModuleCounters;
+use crate::insmod;
+use crate::klog::{self, Splat};
+use crate::kmsg::{KernelLog, Line};
+use crate::leak::{self, Snapshot};
+use crate::plan::{Event, Part, Plan, Setting, Stage};
 use crate::protocol::GUEST_DIR;
-use crate::vm::scan_kernel_log;
+use crate::record::{Outcome, Record, Test};
+use crate::suite::Suite;
+use crate::{debugfs, expected, kunit, taint};
 
 /// Why a test failed; `Ok` when it passed.
 type Verdict = std::result::Result<(), String>;
 
-/// Carries out the plan that the host sent, and returns the exit status: 0 also when tests failed,
-/// since the host knows which.
-pub fn run(plan: &str) -> Result<u8> {
+/// Carries out the plan that the host sent. Failed tests are no error, since the host knows which.
+pub fn run(plan: &str) -> Result<()> {
     let plan = serde_json::from_str(plan).context("cannot parse the plan")?;
-    carry_out(&plan, Path::new(GUEST_DIR))?;
-    Ok(0)
-}
-
-/// Writes down what a module that counts has counted so far, as it is about to be unloaded.
-pub fn save_counters(module: &Path) -> Result<u8> {
-    ModuleCounters::new(module)?.save_present(Path::new(GUEST_DIR))?;
-    Ok(0)
+    carry_out(&plan, Path::new(GUEST_DIR))
 }
 
 /// Carries out `plan`; reports of programs go to `folder`, which the host sees too.
@@ -60,7 +51,6 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
         lines: Vec::new(),
         expected: 0,
         taint: taint::Mask::read()?,
-        sender: Sender::new(stdout()),
         part: Part {
             stage: Stage::Load,
             setting: None,
@@ -69,8 +59,7 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
     for part in plan.parts() {
         guest.part(part)?;
     }
-    guest.sender.send(&Event::Done)?;
-    Ok(())
+    tell(&Event::Done)
 }
 
 struct Guest<'a> {
@@ -86,7 +75,6 @@ struct Guest<'a> {
     expected: usize,
     /// The taint mask when it was last looked at.
     taint: taint::Mask,
-    sender: Sender<Stdout>,
     part: Part,
 }
 
@@ -96,19 +84,22 @@ impl Guest<'_> {
         match (part.stage, part.setting) {
             (Stage::Modules, _) => self.modules()?,
             (Stage::Load, Some(setting)) => self.load(setting)?,
-            (Stage::Selftest, Some(setting)) => self.selftest(setting)?,
-            (Stage::Trace, Some(setting)) => self.trace(setting)?,
+            (Stage::Selftest, Some(setting)) => {
+                self.suite(&Suite::selftest(self.plan, setting)?)?;
+            }
+            (Stage::Trace, Some(setting)) => {
+                self.suite(&Suite::trace(self.plan, setting, self.folder))?;
+            }
             (Stage::Counters, Some(setting)) => self.save_counters(setting)?,
             (Stage::Check, _) => self.check_after_unload()?,
             (Stage::Final, _) => self.check_at_the_end()?,
             (Stage::Load | Stage::Selftest | Stage::Trace | Stage::Counters, None) => {}
         }
-        self.sender.send(&Event::End(part))?;
-        Ok(())
+        tell(&Event::End(part))
     }
 
     fn begin(&mut self, tests: Vec<String>) -> Result<()> {
-        Ok(self.sender.send(&Event::Begin(self.part, tests))?)
+        tell(&Event::Begin(self.part, tests))
     }
 
     fn modules(&mut self) -> Result<()> {
@@ -134,7 +125,7 @@ impl Guest<'_> {
         tests.extend(kunit::missing(&tests, &plan.kunit));
         for test in tests {
             if plan.picks(&test.name) || test.outcome == Outcome::Fail {
-                self.record("kunit", test, None)?;
+                self.record("kunit", test)?;
             }
         }
         self.check_leak("check/modules-leak")?;
@@ -146,17 +137,15 @@ impl Guest<'_> {
         self.read_log()?;
         self.forget_log();
         let file = &self.plan.module;
-        self.check("check/load", |_| Ok(insmod::load(file, &setting.params())))
+        let params = setting.params();
+        let params = params.each_ref().map(String::as_str);
+        self.check("check/load", |_| Ok(insmod::load(file, &params)))
     }
 
-    fn selftest(&mut self, setting: Setting) -> Result<()> {
-        let names = selftest::list(self.plan)?;
-        self.begin(
-            names
-                .iter()
-                .map(|name| format!("selftest/{name}"))
-                .collect(),
-        )?;
+    fn suite(&mut self, suite: &Suite) -> Result<()> {
+        let names = suite.list()?;
+        let ids = names.iter().map(|name| format!("{}/{name}", suite.group));
+        self.begin(ids.collect())?;
         if names.is_empty() {
             return Ok(());
         }
@@ -164,24 +153,12 @@ impl Guest<'_> {
         if plan.counted.is_some() {
             self.counters = Some(ModuleCounters::new(&plan.module)?);
         }
-        selftest::run(plan, setting, folder, &mut |test, ms| {
+        suite.run(folder, &mut |test| {
             if let Some(counters) = &mut self.counters {
                 counters.look();
             }
-            self.record("selftest", test, Some(ms))
+            self.record(suite.group, test)
         })
-    }
-
-    fn trace(&mut self, setting: Setting) -> Result<()> {
-        let tests = trace::tests(self.plan);
-        let id = |name: &str| format!("trace/{name}");
-        self.begin(tests.iter().map(|(name, _)| id(name)).collect())?;
-        for (name, test) in tests {
-            self.check(&id(name), |guest| {
-                Ok(trace::mount().and_then(|()| test(guest.plan, setting.hook)))
-            })?;
-        }
-        Ok(())
     }
 
     /// Saves after each setting: what was counted by then is not lost when the guest dies with the next.
@@ -251,12 +228,9 @@ impl Guest<'_> {
         self.read_log()?;
         self.check(id, |guest| {
             let text: Vec<&str> = guest.lines.iter().map(|line| line.text.as_str()).collect();
-            let splats = scan_kernel_log(&text.join("\n"));
+            let splats = klog::scan(&text.join("\n"));
             let splats = expected::without(splats, guest.expected);
-            let mut reports: Vec<String> = splats
-                .into_iter()
-                .map(|splat| format!("{}\n{}", splat.text, splat.context.join("\n")))
-                .collect();
+            let mut reports: Vec<String> = splats.iter().map(Splat::to_string).collect();
             if guest.log.lost() > 0 {
                 reports.push("records were overwritten before they were read".into());
             }
@@ -284,39 +258,22 @@ impl Guest<'_> {
     fn check(&mut self, id: &str, run: impl FnOnce(&mut Self) -> Result<Verdict>) -> Result<()> {
         let begun = Instant::now();
         let verdict = run(self).with_context(|| id.to_owned())?;
-        self.send(Record {
-            id: id.to_owned(),
-            kernel: self.plan.kernel.clone(),
-            hook: self.part.hook(),
-            policy: self.part.policy(),
-            outcome: if verdict.is_ok() {
-                Outcome::Pass
-            } else {
-                Outcome::Fail
-            },
-            ms: begun.elapsed().as_millis() as u64,
-            rows: Vec::new(),
-            message: verdict.err().unwrap_or_default(),
-        })
+        let (group, name) = id.split_once('/').unwrap_or(("check", id));
+        let why_not = verdict.err();
+        self.record(group, Test::judged(name, begun, why_not.as_deref()))
     }
 
-    fn record(&mut self, group: &str, test: Test, ms: Option<u64>) -> Result<()> {
-        self.send(Record {
-            id: format!("{group}/{}", test.name),
-            kernel: self.plan.kernel.clone(),
-            hook: self.part.hook(),
-            policy: self.part.policy(),
-            outcome: test.outcome,
-            ms: ms.or(test.ms).unwrap_or(0),
-            rows: test.rows,
-            message: test.message,
-        })
-    }
-
-    fn send(&mut self, record: Record) -> Result<()> {
+    fn record(&mut self, group: &str, test: Test) -> Result<()> {
+        let record = Record::new(group, &self.plan.kernel, self.part.setting, test);
         self.expected += usize::from(expected::is_pass(&record));
-        Ok(self.sender.send(&Event::Record(record))?)
+        tell(&Event::Record(record))
     }
+}
+
+/// Tells the host, at once: a guest may die at any moment.
+fn tell(event: &Event) -> Result<()> {
+    println!("{}", serde_json::to_string(event)?);
+    Ok(())
 }
 
 /// The check that a module can be loaded and unloaded.

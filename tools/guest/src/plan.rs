@@ -6,37 +6,26 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use rmmap_sys::uapi;
 use serde::{Deserialize, Serialize};
 
-use super::counters::Counted;
-use super::insmod;
+use crate::counters::Counted;
+use crate::insmod;
+use crate::record::Record;
 
 /// The hook of the module that answers mmap(2).
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
     /// `file_operations.mmap`, the default.
-    Mmap,
+    Mmap = uapi::RMMAP_HOOK_MMAP as isize,
     /// `file_operations.mmap_prepare`.
-    Prepare,
-}
-
-impl Hook {
-    /// The module parameter that selects it.
-    pub fn param(self) -> &'static str {
-        match self {
-            Self::Mmap => "prepare=0",
-            Self::Prepare => "prepare=1",
-        }
-    }
+    Prepare = uapi::RMMAP_HOOK_PREPARE as isize,
 }
 
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mmap => "mmap",
-            Self::Prepare => "prepare",
-        })
+        self.serialize(f)
     }
 }
 
@@ -45,31 +34,16 @@ impl fmt::Display for Hook {
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// Single pages.
-    Never,
+    Never = uapi::RMMAP_POLICY_NEVER as isize,
     /// What the touches so far make likely, the default.
-    Adaptive,
+    Adaptive = uapi::RMMAP_POLICY_ADAPTIVE as isize,
     /// The largest folios that fit.
-    Always,
-}
-
-impl Policy {
-    /// The module parameter that selects it.
-    pub fn param(self) -> &'static str {
-        match self {
-            Self::Never => "policy=0",
-            Self::Adaptive => "policy=1",
-            Self::Always => "policy=2",
-        }
-    }
+    Always = uapi::RMMAP_POLICY_ALWAYS as isize,
 }
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Never => "never",
-            Self::Adaptive => "adaptive",
-            Self::Always => "always",
-        })
+        self.serialize(f)
     }
 }
 
@@ -89,8 +63,12 @@ impl Setting {
     }
 
     /// The module parameters that select them.
-    pub fn params(self) -> [&'static str; 2] {
-        [self.hook.param(), self.policy.param()]
+    pub fn params(self) -> [String; 2] {
+        let hook = self.hook as u32;
+        [
+            format!("prepare={hook}"),
+            format!("policy={}", self.policy as u32),
+        ]
     }
 
     /// The name in a file's name, `mmap-adaptive`.
@@ -127,15 +105,7 @@ pub enum Stage {
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Modules => "modules",
-            Self::Load => "load",
-            Self::Selftest => "selftest",
-            Self::Trace => "trace",
-            Self::Counters => "counters",
-            Self::Check => "check",
-            Self::Final => "final",
-        })
+        self.serialize(f)
     }
 }
 
@@ -148,18 +118,6 @@ pub struct Part {
     pub setting: Option<Setting>,
 }
 
-impl Part {
-    /// The hook's name in the records.
-    pub fn hook(&self) -> Option<String> {
-        self.setting.map(|setting| setting.hook.to_string())
-    }
-
-    /// The policy's name in the records.
-    pub fn policy(&self) -> Option<String> {
-        self.setting.map(|setting| setting.policy.to_string())
-    }
-}
-
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.setting {
@@ -167,6 +125,22 @@ impl fmt::Display for Part {
             None => write!(f, "{}", self.stage),
         }
     }
+}
+
+/// What the guest tells the host while it tests: a line of JSON each on the standard output, which the
+/// lab carries in a file on the shared folder. That file survives the guest, and its last complete line
+/// says how far the guest came.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// A part begins; the ids of the tests that it will report, as far as they are known.
+    Begin(Part, Vec<String>),
+    /// A test ended.
+    Record(Record),
+    /// The part that had begun has reported all of its tests.
+    End(Part),
+    /// The guest has nothing more to say.
+    Done,
 }
 
 /// The orders for one boot.
@@ -198,6 +172,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// One without tests.
+    pub fn new(kernel: &str, module: &Path, rmmap: &Path) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            module: module.to_owned(),
+            others: Vec::new(),
+            rmmap: rmmap.to_owned(),
+            settings: Vec::new(),
+            kunit: Vec::new(),
+            patterns: Vec::new(),
+            cycles: 1,
+            time_scale: 1.0,
+            debug_checks: false,
+            counted: None,
+        }
+    }
+
     /// Whether a test outside of `rmmap selftest`, which picks for itself, is wanted.
     pub fn picks(&self, name: &str) -> bool {
         self.patterns.is_empty() || self.patterns.iter().any(|pattern| name.contains(pattern))
@@ -264,17 +255,11 @@ mod tests {
 
     fn plan() -> Plan {
         Plan {
-            kernel: "debug".into(),
-            module: "/m/rmmap.ko".into(),
             others: vec!["/m/kernel_mm_kunit.ko".into(), "/m/sample.ko".into()],
-            rmmap: "r".into(),
             settings: vec![Setting::new(Hook::Prepare, Policy::Never)],
             kunit: vec!["region".into()],
-            patterns: Vec::new(),
-            cycles: 1000,
-            time_scale: 1.0,
             debug_checks: true,
-            counted: None,
+            ..Plan::new("debug", Path::new("/m/rmmap.ko"), Path::new("r"))
         }
     }
 

@@ -3,8 +3,11 @@
 //! What is kept of a test: one record, whatever ran it.
 
 use std::fmt;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+
+use crate::plan::Setting;
 
 /// How a test ended.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -20,11 +23,47 @@ pub enum Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-        })
+        self.serialize(f)
+    }
+}
+
+/// What a reader of reports knows of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// The suites it is in, joined by `/`, then its own name.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many milliseconds it took, when that was said.
+    pub ms: Option<u64>,
+    /// The rows of the mmap path that it is of.
+    pub rows: Vec<String>,
+    /// Why it failed or was skipped; empty when it passed.
+    pub message: String,
+}
+
+impl Test {
+    /// One that ended so.
+    pub fn new(name: &str, outcome: Outcome, message: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            outcome,
+            ms: None,
+            rows: Vec::new(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// One that began then and ends now: it passed, when there is no reason why not.
+    pub fn judged(name: &str, begun: Instant, why_not: Option<&str>) -> Self {
+        let outcome = match why_not {
+            None => Outcome::Pass,
+            Some(_) => Outcome::Fail,
+        };
+        Self {
+            ms: Some(begun.elapsed().as_millis() as u64),
+            ..Self::new(name, outcome, why_not.unwrap_or_default())
+        }
     }
 }
 
@@ -32,8 +71,8 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// `selftest/NAME`, `trace/NAME`, `kunit/SUITE/CASE`, `host/CRATE/PATH`, `compile-fail/CASE`,
-    /// `tutorial/STEP` or `check/WHAT`. Together with `kernel`, `hook` and `policy` it is unique in a
-    /// run, but for what is looked at in each boot of a kernel.
+    /// `vm/NAME`, `tutorial/STEP` or `check/WHAT`. Together with `kernel`, `hook` and `policy` it is
+    /// unique in a run, but for what is looked at in each boot of a kernel.
     pub id: String,
     /// `host`, `stock` or `debug`.
     pub kernel: String,
@@ -54,6 +93,20 @@ pub struct Record {
 }
 
 impl Record {
+    /// That of a test of `group` on `kernel`, where the module was loaded with `setting`.
+    pub fn new(group: &str, kernel: &str, setting: Option<Setting>, test: Test) -> Self {
+        Self {
+            id: format!("{group}/{}", test.name),
+            kernel: kernel.to_owned(),
+            hook: setting.map(|setting| setting.hook.to_string()),
+            policy: setting.map(|setting| setting.policy.to_string()),
+            outcome: test.outcome,
+            ms: test.ms.unwrap_or(0),
+            rows: test.rows,
+            message: test.message,
+        }
+    }
+
     /// `stock/prepare/never`: the kernel, and how the module was loaded.
     pub fn run(&self) -> String {
         let setting = self.hook.iter().chain(&self.policy);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guest's kernel log, read record by record as it grows.
+//! The kernel log: read record by record as it grows, and its lines as files and consoles have them.
 //!
 //! `/dev/kmsg` numbers its records, so that new records can be distinguished from old ones: KUnit
 //! prints its report again at each load of the module, and an old report must not be taken for a
 //! new one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// No record is longer: `PRINTK_MESSAGE_MAX` is 2048, and escapes make at most four bytes of one.
@@ -43,6 +43,14 @@ impl KernelLog {
 
     /// Returns the kernel's own lines since the last call; what programs wrote is left out.
     pub fn read_new(&mut self) -> io::Result<Vec<Line>> {
+        let lines = self.read_all()?.into_iter();
+        // The facility, from bit 3 on, is 0 for the kernel alone.
+        let own = lines.filter(|(priority, _)| *priority < 8);
+        Ok(own.map(|(_, line)| line).collect())
+    }
+
+    /// Returns all lines since the last call, each with its priority.
+    pub fn read_all(&mut self) -> io::Result<Vec<(u32, Line)>> {
         let mut lines = Vec::new();
         let mut record = [0; RECORD_MAX];
         loop {
@@ -63,25 +71,55 @@ impl KernelLog {
 }
 
 /// Takes `priority,sequence,microseconds,flags;text` apart; one record may hold several lines.
-fn parse(record: &str) -> Vec<Line> {
+fn parse(record: &str) -> Vec<(u32, Line)> {
     let Some((head, text)) = record.split_once(';') else {
         return Vec::new();
     };
     let mut fields = head.split(',');
-    let priority: Option<u32> = fields.next().and_then(|field| field.parse().ok());
+    let priority = fields.next().and_then(|field| field.parse().ok());
     let micros = fields.nth(1).and_then(|field| field.parse().ok());
-    // The facility, from bit 3 on, is 0 for the kernel alone.
-    let (Some(0..8), Some(micros)) = (priority, micros) else {
+    let (Some(priority), Some(micros)) = (priority, micros) else {
         return Vec::new();
     };
     // Lines after the first are the record's properties (` SUBSYSTEM=…`).
     let text = unescape(text.lines().next().unwrap_or_default());
-    text.lines()
-        .map(|line| Line {
-            micros,
-            text: line.to_owned(),
-        })
+    let lines = text.lines().map(str::to_owned);
+    lines
+        .map(|text| (priority, Line { micros, text }))
         .collect()
+}
+
+/// Copies all of the log as `<priority>[seconds] text`.
+pub fn copy(out: &mut impl Write) -> io::Result<()> {
+    for (priority, line) in KernelLog::open()?.read_all()? {
+        let (seconds, micros) = (line.micros / 1_000_000, line.micros % 1_000_000);
+        writeln!(out, "<{priority}>[{seconds:5}.{micros:06}] {}", line.text)?;
+    }
+    Ok(())
+}
+
+/// A line of such a copy, or of a console, where it has no priority; nothing for what a program wrote
+/// to /dev/kmsg. A line without a time has 0 for it.
+pub fn line(text: &str) -> Option<Line> {
+    let mut text = text.trim_end();
+    if let Some(rest) = text.strip_prefix('<') {
+        let (priority, rest) = rest.split_once('>')?;
+        if priority.parse::<u32>().ok()? >= 8 {
+            return None;
+        }
+        text = rest;
+    }
+    let stamped = text.strip_prefix('[').and_then(|rest| {
+        let (stamp, text) = rest.split_once(']')?;
+        let seconds: f64 = stamp.trim().parse().ok()?;
+        Some((
+            (seconds * 1e6).round() as u64,
+            text.strip_prefix(' ').unwrap_or(text),
+        ))
+    });
+    let (micros, text) = stamped.unwrap_or((0, text));
+    let text = text.to_owned();
+    Some(Line { micros, text })
 }
 
 /// Undoes `\xNN`, which stands for control characters, non-ASCII bytes and the backslash.
@@ -111,31 +149,31 @@ fn unescape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line {
-            micros: 5_140_900,
-            text: text.to_owned(),
-        }
+    fn parsed(text: &str) -> (u32, Line) {
+        let (micros, text) = (5_140_900, text.to_owned());
+        (6, Line { micros, text })
     }
 
     #[test]
     fn a_record_gives_time_and_text() {
         let record = "6,339,5140900,-;    ok 1 quota\n SUBSYSTEM=net\n";
-        assert_eq!(parse(record), [line("    ok 1 quota")]);
+        assert_eq!(parse(record), [parsed("    ok 1 quota")]);
+        assert_eq!(parse("no record"), []);
     }
 
     #[test]
     fn escaped_line_ends_make_lines() {
         let record = "6,339,5140900,-;# a: EXPECTATION FAILED\\x0a    at \\xc3\\xa9.rs, C:\\x5cx\n";
-        assert_eq!(
-            parse(record),
-            [line("# a: EXPECTATION FAILED"), line("    at é.rs, C:\\x")]
-        );
+        let lines = ["# a: EXPECTATION FAILED", "    at é.rs, C:\\x"];
+        assert_eq!(parse(record), lines.map(parsed));
     }
 
     #[test]
-    fn words_of_programs_are_left_out() {
-        assert_eq!(parse("14,340,5140900,-;init: WARNING: no udev\n"), []);
-        assert_eq!(parse("no record"), []);
+    fn copied_lines_are_read_again_without_the_words_of_programs() {
+        assert_eq!(line("<14>[    1.0] init: WARNING: no udev"), None);
+        let read = line("<6>[    5.140900]     ok 1 quota\r").unwrap();
+        assert_eq!(read, parsed("    ok 1 quota").1);
+        assert_eq!(line("[ 1.0] [x] y").unwrap().text, "[x] y");
+        assert_eq!(line("[x] y").unwrap().micros, 0);
     }
 }

@@ -9,23 +9,9 @@
 //! The format: `Documentation/dev-tools/ktap.rst`. KUnit indents a level by four columns where that
 //! page says two, so the column of a level's version line identifies the level.
 
-use super::ktap_line::{parse_plan, without_timestamp, ResultLine};
-use super::record::Outcome;
-
-/// One test of a report: a leaf, or a suite that failed for itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Test {
-    /// The suites it is in, joined by `/`, then its own name.
-    pub name: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// From its `# time NAME MS` line, when there was one.
-    pub ms: Option<u64>,
-    /// From its `# rows NAME ROW...` line: the rows of the mmap path that it is of.
-    pub rows: Vec<String>,
-    /// Why it failed or was skipped; empty when it passed.
-    pub message: String,
-}
+use crate::ktap_line::{parse_plan, without_timestamp, ResultLine};
+use crate::record::Outcome;
+pub use crate::record::Test;
 
 /// Tests that follow one version line.
 #[derive(Debug, Default)]
@@ -244,13 +230,7 @@ fn close(level: Level, abandoned: bool) -> Vec<Test> {
 
 /// A failure that the reader found, not the test.
 pub fn failure(name: &str, message: &str) -> Test {
-    Test {
-        name: name.to_owned(),
-        outcome: Outcome::Fail,
-        ms: None,
-        rows: Vec::new(),
-        message: message.to_owned(),
-    }
+    Test::new(name, Outcome::Fail, message)
 }
 
 #[cfg(test)]

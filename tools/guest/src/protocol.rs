@@ -12,6 +12,9 @@ pub const GUEST_DIR: &str = "/run/lab";
 /// Files that the guest's command leaves for the host, below [`GUEST_DIR`] and below the run's folder.
 pub const OUT: &str = "out";
 
+/// The name under which the agent is the guest's login shell.
+pub const SHELL: &str = "rmmap-guest-shell";
+
 /// Host to guest: what to do ([`Request`] as JSON).
 pub const REQUEST: &str = "request.json";
 /// Guest to host: userspace is up and the agent runs.

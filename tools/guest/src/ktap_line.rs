@@ -2,7 +2,7 @@
 
 //! The lines that a KTAP report is made of.
 
-use super::record::Outcome;
+use crate::record::Outcome;
 
 /// How many lines before a failed test's result are kept as its message.
 const CONTEXT_LINES: usize = 40;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap trace` in the guest: that it leaves tracing as it was, however it ends.
+//! That `rmmap trace` leaves tracing as it was, however it ends.
 
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use rmmap_sys::rustix::process::{kill_process, Pid, Signal};
 
-use super::plan::{Hook, Plan};
-use super::trace::{run_json, Verdict, TRACEFS};
+use super::{run_json, Args, Verdict, TRACEFS};
 
 /// How long one step may take; a busy machine emulates the guest.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -21,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const NOBODY: u32 = 65534;
 
 /// An error, before and while something is recorded: everything is restored.
-pub fn failed(plan: &Plan, _: Hook) -> Verdict {
+pub fn failed(args: &Args) -> Verdict {
     let before = State::take()?;
-    for (args, why) in [
+    for (words, why) in [
         (
             &["--", "/no/such/program"][..],
             "cannot run /no/such/program",
@@ -37,11 +36,11 @@ pub fn failed(plan: &Plan, _: Hook) -> Verdict {
             "cannot set the size of the memfd",
         ),
     ] {
-        let output = rmmap(plan).args(args).output();
+        let output = rmmap(args).args(words).output();
         let output = output.map_err(|error| format!("cannot run rmmap: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() || !said.contains(why) {
-            return Err(format!("{args:?}: {}, and it said: {said}", output.status));
+            return Err(format!("{words:?}: {}, and it said: {said}", output.status));
         }
         before.is_back()?;
     }
@@ -49,10 +48,10 @@ pub fn failed(plan: &Plan, _: Hook) -> Verdict {
 }
 
 /// A signal in the middle: everything is restored, the program is gone, the signal has its effect.
-pub fn interrupted(plan: &Plan, _: Hook) -> Verdict {
+pub fn interrupted(args: &Args) -> Verdict {
     let before = State::take()?;
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-        let (mut child, traced) = start("rmmap", plan, &["--", "sleep", "1000"])?;
+        let (mut child, traced) = start("rmmap", args, &["--", "sleep", "1000"])?;
         before.is_changed()?;
         send(&child, signal)?;
         let status = wait(&mut child)?;
@@ -66,9 +65,9 @@ pub fn interrupted(plan: &Plan, _: Hook) -> Verdict {
 }
 
 /// A panic, which aborts the program: everything is restored.
-pub fn panicked(plan: &Plan, _: Hook) -> Verdict {
+pub fn panicked(args: &Args) -> Verdict {
     let before = State::take()?;
-    let (mut child, traced) = start("rmmap-panics", plan, &["--", "sleep", "5"])?;
+    let (mut child, traced) = start("rmmap-panics", args, &["--", "sleep", "5"])?;
     before.is_changed()?;
     let status = wait(&mut child)?;
     if status.signal() != Some(Signal::ABORT.as_raw()) {
@@ -79,39 +78,39 @@ pub fn panicked(plan: &Plan, _: Hook) -> Verdict {
 }
 
 /// Killed without a chance: the next run clears up.
-pub fn killed(plan: &Plan, _: Hook) -> Verdict {
+pub fn killed(args: &Args) -> Verdict {
     let before = State::take()?;
-    let (mut child, traced) = start("rmmap", plan, &["--", "sleep", "1000"])?;
+    let (mut child, traced) = start("rmmap", args, &["--", "sleep", "1000"])?;
     send(&child, Signal::KILL)?;
     wait(&mut child)?;
     is_gone(&traced)?;
     before.is_changed()?;
-    run_json(plan, &["anon", "untouched"])?;
+    run_json(args, &["anon", "untouched"])?;
     before.is_back()
 }
 
 /// Where tracefs is not mounted, it is not afterwards, whether all went well or not.
-pub fn unmounted(plan: &Plan, _: Hook) -> Verdict {
+pub fn unmounted(args: &Args) -> Verdict {
     let umount = Command::new("umount").arg(TRACEFS).status();
     if !umount.is_ok_and(|status| status.success()) || is_mounted() {
         return Err("cannot unmount tracefs".into());
     }
-    let result = leave_unmounted(plan);
-    super::trace::mount().and(result)
+    let result = leave_unmounted(args);
+    super::mount().and(result)
 }
 
-fn leave_unmounted(plan: &Plan) -> Verdict {
+fn leave_unmounted(args: &Args) -> Verdict {
     let stay = || match is_mounted() {
         true => Err("tracefs stayed mounted".to_owned()),
         false => Ok(()),
     };
-    run_json(plan, &["anon", "untouched"])?;
+    run_json(args, &["anon", "untouched"])?;
     stay()?;
-    let (mut child, _) = start("rmmap", plan, &["--", "sleep", "1000"])?;
+    let (mut child, _) = start("rmmap", args, &["--", "sleep", "1000"])?;
     send(&child, Signal::TERM)?;
     wait(&mut child)?;
     stay()?;
-    let (mut child, _) = start("rmmap-panics", plan, &["--", "sleep", "5"])?;
+    let (mut child, _) = start("rmmap-panics", args, &["--", "sleep", "5"])?;
     wait(&mut child)?;
     stay()
 }
@@ -121,9 +120,9 @@ fn is_mounted() -> bool {
 }
 
 /// Where tracing may not be used: one line that says what is missing, and nothing is changed.
-pub fn unavailable(plan: &Plan, _: Hook) -> Verdict {
+pub fn unavailable(args: &Args) -> Verdict {
     let before = State::take()?;
-    let output = rmmap(plan).arg("anon").uid(NOBODY).gid(NOBODY).output();
+    let output = rmmap(args).arg("anon").uid(NOBODY).gid(NOBODY).output();
     let output = output.map_err(|error| format!("cannot run rmmap: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     let is_clear = said.trim().lines().count() == 1 && said.contains("tracing needs root");
@@ -133,20 +132,20 @@ pub fn unavailable(plan: &Plan, _: Hook) -> Verdict {
     before.is_back()
 }
 
-fn rmmap(plan: &Plan) -> Command {
-    trace("rmmap", plan)
+fn rmmap(args: &Args) -> Command {
+    trace("rmmap", args)
 }
 
 /// `rmmap trace`, or that of the program which panics.
-fn trace(name: &str, plan: &Plan) -> Command {
-    let mut command = Command::new(plan.rmmap.with_file_name(name));
+fn trace(name: &str, program: &Args) -> Command {
+    let mut command = Command::new(program.rmmap.with_file_name(name));
     command.arg("trace");
     command
 }
 
 /// Starts to trace a program that sleeps; returns when it is being recorded, with its pid.
-fn start(name: &str, plan: &Plan, args: &[&str]) -> Result<(Child, String), String> {
-    let mut child = trace(name, plan)
+fn start(name: &str, program: &Args, args: &[&str]) -> Result<(Child, String), String> {
+    let mut child = trace(name, program)
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

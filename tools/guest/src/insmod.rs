@@ -44,8 +44,8 @@ fn load_here(file: &Path, parameters: &[&str]) -> Result<(), String> {
 
 /// The name in the kernel of the module in a file.
 pub fn name(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default();
-    stem.to_string_lossy().replace('-', "_")
+    let file = file.file_name().unwrap_or_default().to_string_lossy();
+    file.split('.').next().unwrap_or_default().replace('-', "_")
 }
 
 /// Unloads the module of a file, which nothing uses any more.
@@ -66,6 +66,12 @@ pub fn unload(file: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_follow_the_kernel() {
+        assert_eq!(name(Path::new("/a/b/rmmap.ko")), "rmmap");
+        assert_eq!(name(Path::new("ctl-dax.ko.xz")), "ctl_dax");
+    }
 
     #[test]
     fn a_module_that_is_not_there_is_named() {

@@ -1,25 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap trace` in the guest: that it names the way of a mapping.
+//! Tests of `rmmap trace` in a guest: that it names the way of a mapping, and that it leaves tracing as
+//! it was, however it ends. The report is KTAP on the standard output; the exit status is 1 when a test
+//! failed.
+
+#![forbid(unsafe_code)]
+
+mod restore;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
+use clap::Parser;
 use serde_json::Value;
 
-use super::plan::{Hook, Plan};
-use super::restore::{self, State};
-use crate::protocol::GUEST_DIR;
+use restore::State;
+
+/// Tests rmmap trace, as root, with the module loaded and idle.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The program rmmap.
+    #[arg(long, default_value = "rmmap")]
+    rmmap: PathBuf,
+    /// The hook that the module was loaded with, mmap or mmap_prepare.
+    #[arg(long, default_value = "mmap")]
+    hook: String,
+    /// Where the page of a comparison goes.
+    #[arg(long, default_value = "/tmp")]
+    folder: PathBuf,
+    /// Only test what the module itself does: what else there is takes minutes on a slow kernel.
+    #[arg(long)]
+    brief: bool,
+    /// List the tests.
+    #[arg(long)]
+    list: bool,
+    /// Run the tests whose name contains PATTERN; may be given more than once.
+    #[arg(short = 't', long = "test", value_name = "PATTERN")]
+    patterns: Vec<String>,
+}
 
 /// Why a test failed; `Ok` when it passed.
-pub type Verdict = Result<(), String>;
+type Verdict = Result<(), String>;
 
 /// A test.
-type Test = fn(&Plan, Hook) -> Verdict;
+type Test = fn(&Args) -> Verdict;
+
+/// All tests with their names; the first one is what the module itself does.
+const TESTS: [(&str, Test); 10] = [
+    ("trace-events", events),
+    ("trace-shared-lazy", shared_lazy),
+    ("trace-populate", populate),
+    ("trace-compare", compare),
+    ("trace-failed", restore::failed),
+    ("trace-interrupted", restore::interrupted),
+    ("trace-panicked", restore::panicked),
+    ("trace-killed", restore::killed),
+    ("trace-unmounted", restore::unmounted),
+    ("trace-unavailable", restore::unavailable),
+];
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let tests = if args.brief { &TESTS[..1] } else { &TESTS[..] };
+    let is_picked = |name: &str| {
+        args.patterns.is_empty() || args.patterns.iter().any(|pattern| name.contains(pattern))
+    };
+    let tests: Vec<_> = tests.iter().filter(|(name, _)| is_picked(name)).collect();
+    if args.list {
+        tests.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
+    println!("KTAP version 1\n1..{}", tests.len());
+    let mut failed = false;
+    for (index, (name, test)) in tests.iter().enumerate() {
+        let verdict = mount().and_then(|()| test(&args));
+        if let Err(why) = &verdict {
+            failed = true;
+            why.lines().for_each(|line| println!("# {line}"));
+        }
+        let word = if verdict.is_ok() { "ok" } else { "not ok" };
+        println!("{word} {} {name}", index + 1);
+    }
+    ExitCode::from(u8::from(failed))
+}
 
 /// Where tracefs is mounted.
-pub const TRACEFS: &str = "/sys/kernel/tracing";
+const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// The module's tracepoints.
 const EVENTS: [&str; 7] = [
@@ -63,30 +130,8 @@ const TO_THE_POPULATED_FOLIO: [&str; 7] = [
     "filemap_add_folio",
 ];
 
-/// The tests with their names. On the debug kernel, which takes ten times as long for everything,
-/// only what the module itself does is tested.
-pub fn tests(plan: &Plan) -> Vec<(&'static str, Test)> {
-    let tests: &[(&'static str, Test)] = match plan.debug_checks {
-        false => &[
-            ("trace-events", events),
-            ("trace-shared-lazy", shared_lazy),
-            ("trace-populate", populate),
-            ("trace-compare", compare),
-            ("trace-failed", restore::failed),
-            ("trace-interrupted", restore::interrupted),
-            ("trace-panicked", restore::panicked),
-            ("trace-killed", restore::killed),
-            ("trace-unmounted", restore::unmounted),
-            ("trace-unavailable", restore::unavailable),
-        ],
-        true => &[("trace-events", events)],
-    };
-    let picked = tests.iter().filter(|(name, _)| plan.picks(name));
-    picked.copied().collect()
-}
-
 /// Mounts tracefs: what `rmmap trace` changes must be seen from outside.
-pub fn mount() -> Verdict {
+fn mount() -> Verdict {
     if Path::new(TRACEFS).join("tracing_on").exists() {
         return Ok(());
     }
@@ -100,7 +145,7 @@ pub fn mount() -> Verdict {
 }
 
 /// Every tracepoint is there and has a format that names flags.
-fn events(_: &Plan, _: Hook) -> Verdict {
+fn events(_: &Args) -> Verdict {
     for event in EVENTS {
         let path = format!("{TRACEFS}/events/rmmap/{event}/format");
         let format = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
@@ -118,20 +163,16 @@ fn events(_: &Plan, _: Hook) -> Verdict {
     Ok(())
 }
 
-fn shared_lazy(plan: &Plan, hook: Hook) -> Verdict {
+fn shared_lazy(args: &Args) -> Verdict {
     let before = State::take()?;
-    let trace = run_json(plan, &["rmmap", "shared", "lazy"])?;
+    let trace = run_json(args, &["rmmap", "shared", "lazy"])?;
     before.is_back()?;
     let roots = &trace["calls"];
     let syscall = descend(roots, &TO_THE_HOOK)?;
     expect(syscall[0], "flags", "MAP_SHARED")?;
     expect(syscall[0], "prot", "PROT_READ|PROT_WRITE")?;
     expect(syscall[0], "len", "64 KiB")?;
-    let name = match hook {
-        Hook::Mmap => "mmap",
-        Hook::Prepare => "mmap_prepare",
-    };
-    expect(syscall[5], "hook", name)?;
+    expect(syscall[5], "hook", &args.hook)?;
     equal(
         "what mmap returned",
         &syscall[0]["ret"]["text"],
@@ -158,8 +199,8 @@ fn shared_lazy(plan: &Plan, hook: Hook) -> Verdict {
     }
 }
 
-fn populate(plan: &Plan, _: Hook) -> Verdict {
-    let trace = run_json(plan, &["region", "shared", "populate", "read"])?;
+fn populate(args: &Args) -> Verdict {
+    let trace = run_json(args, &["region", "shared", "populate", "read"])?;
     let calls = descend(&trace["calls"], &TO_THE_POPULATED_FOLIO)?;
     expect(calls[0], "flags", "MAP_SHARED|MAP_POPULATE")?;
     match descend(&trace["calls"], &["page fault"]) {
@@ -169,14 +210,14 @@ fn populate(plan: &Plan, _: Hook) -> Verdict {
 }
 
 /// A success against an error: the first difference is what mmap(2) returns.
-fn compare(plan: &Plan, hook: Hook) -> Verdict {
+fn compare(program: &Args) -> Verdict {
     // The host sees it, too, and people may look at it there.
-    let page = Path::new(GUEST_DIR).join(format!("trace-{hook}.html"));
+    let page = program.folder.join(format!("trace-{}.html", program.hook));
     let args = ["--compare", "rmmap", "rmmap,offset=100T", "--html"];
     let mut args: Vec<&str> = args.to_vec();
     let path = page.to_string_lossy().into_owned();
     args.push(&path);
-    let result = run_json(plan, &args);
+    let result = run_json(program, &args);
     let html = fs::read_to_string(&page);
     let trace = result?;
     equal(
@@ -202,8 +243,8 @@ fn compare(plan: &Plan, hook: Hook) -> Verdict {
 }
 
 /// Runs `rmmap trace --json` and reads what it prints.
-pub fn run_json(plan: &Plan, args: &[&str]) -> Result<Value, String> {
-    let output = Command::new(&plan.rmmap)
+fn run_json(program: &Args, args: &[&str]) -> Result<Value, String> {
+    let output = Command::new(&program.rmmap)
         .args(["trace", "--json"])
         .args(args)
         .output();

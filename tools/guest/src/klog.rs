@@ -2,6 +2,9 @@
 //! Finds what a healthy kernel never says: warnings, oopses, lock reports, sanitizer reports,
 //! leaks.
 
+use crate::kmsg;
+use std::fmt;
+
 /// Phrases that begin or name a report. Each is specific enough that plain driver messages, and the
 /// KTAP that KUnit prints, do not hold it.
 const SIGNS: &[&str] = &[
@@ -67,29 +70,23 @@ pub struct Splat {
     pub context: Vec<String>,
 }
 
+impl fmt::Display for Splat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.text, self.context.join("\n"))
+    }
+}
+
 /// How many lines after its first are kept of a report.
 const CONTEXT: usize = 12;
 
 /// Lists the reports in `log`: the guest's `dmesg` (with priorities) or its console (without).
 pub fn scan(log: &str) -> Vec<Splat> {
-    let lines: Vec<&str> = log.lines().filter_map(kernel_text).collect();
+    let mut lines = texts(log).into_iter();
     let mut splats = Vec::new();
-    let mut index = 0;
-    while index < lines.len() {
-        if is_report(lines[index]) {
-            let end = (index + 1 + CONTEXT).min(lines.len());
-            splats.push(Splat {
-                text: lines[index].to_owned(),
-                context: lines[index + 1..end]
-                    .iter()
-                    .map(|&line| line.to_owned())
-                    .collect(),
-            });
-            // The lines of one report hold several signs: count it once.
-            index = end;
-        } else {
-            index += 1;
-        }
+    while let Some(text) = lines.find(|line| is_report(line)) {
+        // The lines of one report hold several signs: count it once.
+        let context = lines.by_ref().take(CONTEXT).collect();
+        splats.push(Splat { text, context });
     }
     splats
 }
@@ -110,17 +107,16 @@ pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
 
 /// What the kernel says of its death, if it does: the panic, and before it the oops that led there.
 pub fn death(console: &str) -> Option<String> {
-    let lines: Vec<&str> = console.lines().filter_map(kernel_text).collect();
-    let is_panic = |line: &&str| line.contains("Kernel panic - not syncing");
+    let lines = texts(console);
+    let is_panic = |line: &String| line.contains("Kernel panic - not syncing");
     let Some(panic) = lines.iter().position(is_panic) else {
-        let report = lines.into_iter().find(|line| is_report(line));
-        return report.map(str::to_owned);
+        return lines.into_iter().find(|line| is_report(line));
     };
     // Of one oops: `BUG: kernel NULL pointer dereference ...`, then `Oops: Oops: 0002 [#1] SMP`.
     let last = |sign: &str| lines[..panic].iter().rposition(|line| line.contains(sign));
     let oops = last("Oops: ").map(|oops| match last("BUG: ") {
-        Some(bug) if bug < oops && oops - bug <= CONTEXT => lines[bug],
-        _ => lines[oops],
+        Some(bug) if bug < oops && oops - bug <= CONTEXT => &lines[bug],
+        _ => &lines[oops],
     });
     Some(match oops {
         Some(oops) => format!(
@@ -128,37 +124,18 @@ pub fn death(console: &str) -> Option<String> {
             oops.trim_start_matches("Oops: "),
             lines[panic]
         ),
-        None => lines[panic].to_owned(),
+        None => lines[panic].clone(),
     })
+}
+
+/// The texts of the kernel's own lines.
+fn texts(log: &str) -> Vec<String> {
+    let lines = log.lines().filter_map(kmsg::line);
+    lines.map(|line| line.text).collect()
 }
 
 fn is_report(line: &str) -> bool {
     SIGNS.iter().any(|sign| line.contains(sign))
-}
-
-/// The text of a line without `<priority>` and `[time]`; nothing for what a program wrote to
-/// /dev/kmsg.
-fn kernel_text(line: &str) -> Option<&str> {
-    let mut text = line.trim_end();
-    if let Some(rest) = text.strip_prefix('<') {
-        let (priority, rest) = rest.split_once('>')?;
-        // The facility (bits 3 and up) is 0 for the kernel alone.
-        if priority.parse::<u32>().ok()? >= 8 {
-            return None;
-        }
-        text = rest;
-    }
-    let is_stamp = |stamp: &str| {
-        stamp
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b" .".contains(&b))
-    };
-    if let Some((stamp, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        if is_stamp(stamp) {
-            text = rest.strip_prefix(' ').unwrap_or(rest);
-        }
-    }
-    Some(text)
 }
 
 #[cfg(test)]

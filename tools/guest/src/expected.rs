@@ -7,8 +7,8 @@
 //! each time that this test passed, which it does only if it found the warning itself. Nothing else
 //! may ever be added here in the place of a repair.
 
-use super::record::{Outcome, Record};
-use crate::vm::Splat;
+use crate::klog::Splat;
+use crate::record::{Outcome, Record};
 
 /// The test.
 const TEST: &str = "selftest/ctl_both_hooks_warn";
@@ -44,6 +44,7 @@ fn is_both_hooks(splat: &Splat) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Test;
 
     fn splat(text: &str, modules: &str) -> Splat {
         Splat {
@@ -80,15 +81,9 @@ mod tests {
 
     #[test]
     fn only_the_tests_pass_counts() {
-        let record = |id: &str, outcome| Record {
-            id: id.into(),
-            kernel: "stock".into(),
-            hook: None,
-            policy: None,
-            outcome,
-            ms: 1,
-            message: String::new(),
-            rows: Vec::new(),
+        let record = |id: &str, outcome| {
+            let (group, name) = id.split_once('/').unwrap();
+            Record::new(group, "stock", None, Test::new(name, outcome, ""))
         };
         assert!(is_pass(&record(TEST, Outcome::Pass)));
         assert!(!is_pass(&record(TEST, Outcome::Skip)));
