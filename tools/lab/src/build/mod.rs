@@ -22,7 +22,9 @@ use crate::project::Project;
 use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{Context, Result};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 /// A kernel, ready to boot, and the module built for it.
 pub struct Ready {
@@ -34,11 +36,20 @@ pub struct Ready {
 
 /// Makes everything that a run on the stock kernel needs.
 pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
-    let stock = stock(project, steps)?;
-    virtme_ng(steps)?;
+    let stock = stock_and_virtme(project, steps)?;
     let module = module(project, steps, "stock", &stock.kdir)?;
     let kernel = module::with_ours(project, steps, stock.kernel(), &module)?;
     Ok(Ready { kernel, module })
+}
+
+/// Gets the stock kernel, and meanwhile what boots it.
+fn stock_and_virtme(project: &Project, steps: &Steps) -> Result<Stock> {
+    thread::scope(|scope| {
+        let virtme = scope.spawn(|| virtme_ng(steps));
+        let stock = stock(project, steps)?;
+        let virtme = virtme.join().unwrap_or_else(|panic| resume_unwind(panic));
+        virtme.map(|()| stock)
+    })
 }
 
 /// Makes the module for the stock kernel once more, without statistics (`STATS=n`), in
@@ -50,8 +61,7 @@ pub fn without_statistics(project: &Project, steps: &Steps) -> Result<PathBuf> {
 
 /// Makes everything that a run on the debug kernel needs.
 pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
-    let stock = stock(project, steps)?;
-    virtme_ng(steps)?;
+    let stock = stock_and_virtme(project, steps)?;
     let debug = debug().build(project, steps, &stock)?;
     let (kernel, kdir) = (debug.kernel(), debug.kdir);
     let module = module(project, steps, "debug", &kdir)?;
@@ -65,8 +75,7 @@ pub fn ready_coverage(
     steps: &Steps,
     files: &[String],
 ) -> Result<(Ready, Stock, PathBuf)> {
-    let stock = stock(project, steps)?;
-    virtme_ng(steps)?;
+    let stock = stock_and_virtme(project, steps)?;
     pip::install(steps, &pip::GCOVR)?;
     let own = coverage(files).build(project, steps, &stock)?;
     let (kernel, kdir) = (own.kernel(), own.kdir);

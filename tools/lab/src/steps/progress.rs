@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Shows what goes on and for how long: a moving line on a terminal, a line now and then elsewhere.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{stderr, IsTerminal};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
+use std::sync::LazyLock;
 use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 const BRIEF: Duration = Duration::from_secs(1);
 /// How often a log, where nothing moves, hears that the step still runs.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// The lines of all steps that run now.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// The display of one running step.
 pub struct Progress {
@@ -28,7 +32,7 @@ impl Progress {
     /// Shows that `name` begins.
     pub fn begin(name: &str) -> Self {
         let display = if stderr().is_terminal() {
-            let bar = ProgressBar::new_spinner().with_message(name.to_owned());
+            let bar = BARS.add(ProgressBar::new_spinner().with_message(name.to_owned()));
             // The template is a constant: should it be wrong, the default style does.
             if let Ok(style) = ProgressStyle::with_template("lab: {msg} {elapsed} {spinner}") {
                 bar.set_style(style);
@@ -66,7 +70,7 @@ impl Progress {
             }
         }
         if ok && elapsed >= BRIEF {
-            eprintln!("lab: {}: {:.0} s", self.name, elapsed.as_secs_f64());
+            BARS.suspend(|| eprintln!("lab: {}: {:.0} s", self.name, elapsed.as_secs_f64()));
         }
     }
 }
