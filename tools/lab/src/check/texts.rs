@@ -3,7 +3,6 @@
 
 use super::lab::{Lab, SourceFile};
 use super::Found;
-use crate::mmap_path;
 use anyhow::Result;
 
 /// The text of the licence, and what cargo writes, in which it names its registry.
@@ -83,8 +82,6 @@ const SHELL: usize = 40;
 pub fn size(lab: &Lab<'_>) -> Result<Found> {
     let complaint = |file: &SourceFile| {
         let limit = match () {
-            // Made by a program, of sources that are small.
-            _ if file.path.ends_with(mmap_path::PAGE) => return None,
             _ if file.is_shell() => SHELL,
             _ if ["rs", "c", "h", "rst"].iter().any(|kind| file.is(kind)) => SOURCE,
             _ => return None,
