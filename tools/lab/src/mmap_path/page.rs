@@ -14,7 +14,7 @@ pub fn branches(table: &Table) -> Result<String> {
     for group in &table.groups {
         out += &title(&text(&group.title), "=");
         out += "\n.. csv-table::\n   :header: Row, Branch and where it is, Result, Tests\n   \
-                :widths: 9 33 32 26\n\n";
+                :widths: 10 30 28 32\n\n";
         for row in &group.rows {
             let tests: Vec<_> = table
                 .of(row)
