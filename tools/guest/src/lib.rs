@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`protocol`], [`agent`] | the folder that both sides see; a command between loading and unloading |
 //! | [`plan`], [`record`] | what a test run asks for and tells |
+//! | [`collect`] | what the host makes of that, also when the guest dies |
 //! | [`tests`], [`suite`] | carries it out; runs the programs that test |
 //! | [`ktap`], [`kunit`] | reads reports |
 //! | [`insmod`] | loads and unloads modules |
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod collect;
 pub mod counters;
 mod debugfs;
 pub mod expected;

@@ -2,6 +2,8 @@
 //! Where things lie: the checkout and the folders that the lab makes below `build/`.
 
 use anyhow::{bail, Context, Result};
+use serde::de::DeserializeOwned;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The checkout the lab works for.
@@ -36,6 +38,13 @@ impl Project {
     /// The checkout's top folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What the TOML file `name` (relative to the checkout) says.
+    pub fn toml<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let text = fs::read_to_string(self.root.join(name));
+        let text = text.with_context(|| format!("cannot read {name}"))?;
+        toml::from_str(&text).with_context(|| format!("cannot understand {name}"))
     }
 
     /// The folder `name` (a relative path) below `build/`; it need not exist.

@@ -15,7 +15,7 @@ mod stock;
 
 pub use coverage::coverage;
 pub use debug::debug;
-pub use module::{module, modules_in};
+pub use module::{module, modules_in, saved_command};
 pub use stock::{stock, Stock};
 
 use crate::project::Project;

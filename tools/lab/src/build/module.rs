@@ -105,6 +105,14 @@ pub fn modules_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(modules)
 }
 
+/// The command in a `.cmd` file that Kbuild saved beside an object, without what comes after it
+/// (objtool).
+pub fn saved_command(text: &str) -> Option<&str> {
+    let line = text.lines().find(|line| line.starts_with("savedcmd_"))?;
+    let (_, command) = line.split_once(":=")?;
+    Some(command.split(" ; ").next()?.trim())
+}
+
 /// make's word for one job per processor.
 pub fn jobs() -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -95,11 +95,8 @@ impl Function {
 
     /// The last line before `number` that is not empty.
     pub fn text_before(&self, number: usize) -> &str {
-        let before = (1..number).rev().map(|number| self.text(number));
-        before
-            .into_iter()
-            .find(|text| !text.is_empty())
-            .unwrap_or("")
+        let mut before = (1..number).rev().map(|number| self.text(number));
+        before.find(|text| !text.is_empty()).unwrap_or("")
     }
 }
 

@@ -3,9 +3,8 @@
 //! What is reported of the kernel: `tools/lab/coverage.toml`.
 
 use std::collections::BTreeMap;
-use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
 use super::function::Group;
@@ -37,9 +36,7 @@ pub struct ScopeFile {
 impl Scope {
     /// Reads the file.
     pub fn read(project: &Project) -> Result<Self> {
-        let path = project.root().join(FILE);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FILE}"))?;
-        toml::from_str(&text).with_context(|| format!("cannot understand {FILE}"))
+        project.toml(FILE)
     }
 
     /// The files that are compiled to count.
@@ -51,10 +48,8 @@ impl Scope {
     pub fn functions(&self) -> impl Iterator<Item = (&str, Group, &str, &str)> {
         self.file.iter().flat_map(|file| {
             let seed = file.seed.iter().map(|name| (Group::Seed, name.as_str()));
-            let called = file
-                .called
-                .iter()
-                .map(|name| (Group::Called, name.as_str()));
+            let called = file.called.iter();
+            let called = called.map(|name| (Group::Called, name.as_str()));
             seed.chain(called).map(|(group, name)| {
                 let entry = file.entry.get(name).map_or(name, String::as_str);
                 (file.path.as_str(), group, name, entry)

@@ -5,9 +5,7 @@
 //! A reason names its line by the text, since numbers change with each version; where a function has
 //! the same text twice, by the text before it, too.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
 use super::function::Function;
@@ -66,10 +64,7 @@ impl Explained {
 
 /// Reads the reasons.
 pub fn read(project: &Project) -> Result<Vec<Reason>> {
-    let path = project.root().join(FILE);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FILE}"))?;
-    let file: File = toml::from_str(&text).with_context(|| format!("cannot understand {FILE}"))?;
-    Ok(file.line)
+    Ok(project.toml::<File>(FILE)?.line)
 }
 
 /// Finds the reason of each line that never ran.
@@ -79,12 +74,9 @@ pub fn explain(functions: &[Function], reasons: &[Reason]) -> Explained {
     let judged = functions.iter().enumerate();
     for (index, function) in judged.filter(|(_, function)| function.group.is_judged()) {
         for number in function.missed() {
-            let reason = reasons
-                .iter()
-                .position(|reason| is_about(reason, function, number));
-            if let Some(reason) = reason {
-                used[reason] = true;
-            }
+            let is_its = |reason| is_about(reason, function, number);
+            let reason = reasons.iter().position(is_its);
+            reason.iter().for_each(|&reason| used[reason] = true);
             explained.missed.push(Missed {
                 function: index,
                 number,
@@ -100,12 +92,10 @@ pub fn explain(functions: &[Function], reasons: &[Reason]) -> Explained {
 }
 
 fn is_about(reason: &Reason, function: &Function, number: usize) -> bool {
+    let after = reason.after.as_deref();
     reason.file == function.file
         && reason.text == function.text(number)
-        && reason
-            .after
-            .as_deref()
-            .is_none_or(|after| after == function.text_before(number))
+        && after.is_none_or(|after| after == function.text_before(number))
 }
 
 #[cfg(test)]

@@ -60,9 +60,7 @@ struct Crate {
 impl Crate {
     /// Reads one of Kbuild's `.cmd` files; most are not of a crate.
     fn of(text: &str) -> Option<Self> {
-        let saved = text.lines().find(|line| line.starts_with("savedcmd_"))?;
-        let (_, command) = saved.split_once(" := ")?;
-        let mut words = shlex::split(command)?.into_iter();
+        let mut words = shlex::split(build::saved_command(text)?)?.into_iter();
         let mut variables = Vec::new();
         let program = loop {
             let word = words.next()?;

@@ -23,6 +23,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::record::Test;
+use crate::build;
 use crate::project::Project;
 
 /// The sample whose command is borrowed.
@@ -45,7 +46,7 @@ pub fn run(
     let saved = modules.join(format!("samples/rust/.{SAMPLE}.o.cmd"));
     let saved =
         fs::read_to_string(&saved).with_context(|| format!("cannot read {}", saved.display()))?;
-    let command = command_in(&saved).context("Kbuild saved no command for a sample")?;
+    let command = build::saved_command(&saved).context("Kbuild saved no command for a sample")?;
     for case in cases(&project.root().join("tools/testing/compile-fail"))? {
         let name = case.file_stem().unwrap_or_default().to_string_lossy();
         if !patterns.is_empty() && !patterns.iter().any(|pattern| name.contains(pattern)) {
@@ -71,24 +72,13 @@ pub fn run(
 
 /// The cases, sorted.
 fn cases(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut cases = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        let is_case = path.extension().is_some_and(|extension| extension == "rs")
-            && path.file_name().is_some_and(|name| name != COMMON);
-        if is_case {
-            cases.push(path);
-        }
-    }
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut cases = paths.collect::<Result<Vec<PathBuf>>>()?;
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    cases.retain(|path| !path.ends_with(COMMON));
     cases.sort();
     Ok(cases)
-}
-
-/// The compiler's command in a `.cmd` file, without what comes after it (objtool).
-fn command_in(saved: &str) -> Option<&str> {
-    let line = saved.lines().find(|line| line.starts_with("savedcmd_"))?;
-    let (_, command) = line.split_once(":=")?;
-    Some(command.split(" ; ").next()?.trim())
 }
 
 /// The command with `case` in the place of the sample. The object goes to a file of its own:
@@ -169,12 +159,12 @@ mod tests {
 
     #[test]
     fn a_case_takes_the_place_of_the_sample() {
-        let command = command_in(SAVED).unwrap();
+        let command = build::saved_command(SAVED).unwrap();
         assert_eq!(
             for_case(command, Path::new("/c/case.rs")),
             "OBJTREE=/k rustc -Copt-level=2 --emit=obj=.compile-fail.o '/c/case.rs'"
         );
-        assert_eq!(command_in("nothing\n"), None);
+        assert_eq!(build::saved_command("nothing\n"), None);
     }
 
     fn expected() -> Expected {

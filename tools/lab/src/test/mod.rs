@@ -10,7 +10,7 @@
 //! | [`compile_fail`] | what the library's types must refuse |
 //! | [`tutorial`] | the tutorial's page, followed word by word |
 //! | [`vm`] | what guests of `make vm` have |
-//! | [`boot`], [`collect`] | one boot, seen from the host; what a dead guest did not come to |
+//! | [`boot`] | one boot, seen from the host |
 //! | [`report`] | what people see |
 //! | [`origin`] | what it is a run of |
 //!
@@ -18,7 +18,6 @@
 
 mod args;
 mod boot;
-mod collect;
 mod compile_fail;
 mod host;
 mod jobs;
@@ -32,5 +31,5 @@ mod vm;
 pub use args::Args;
 pub use plan::Hook;
 pub use record::Record;
-pub(crate) use rmmap_guest::{expected, insmod, kmsg, ktap, kunit, plan, record};
+pub(crate) use rmmap_guest::{collect, expected, insmod, kmsg, ktap, kunit, plan, record};
 pub use run::{coverage, run, Covered};

@@ -36,12 +36,13 @@ pub fn run(
         command.process_group(0);
     }
     let name = command.get_program().to_owned();
-    let child = command.spawn().with_context(|| {
+    let why = || {
         format!(
             "cannot start {}: run `make lab` again",
             name.to_string_lossy()
         )
-    })?;
+    };
+    let child = command.spawn().with_context(why)?;
     let mut guest = Guest {
         child,
         grouped: !interactive,

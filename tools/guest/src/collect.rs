@@ -5,8 +5,8 @@
 //! Every test that was promised has a record in the end: its own, or a failure that says what the
 //! guest was doing when it died.
 
-use super::plan::{Event, Part, Plan};
-use super::record::{Outcome, Record, Test};
+use crate::plan::{Event, Part, Plan};
+use crate::record::{Outcome, Record, Test};
 
 /// What happened in one boot so far.
 pub struct Collector {
@@ -119,7 +119,7 @@ fn is_within(id: &str, suite: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::plan::{Hook, Policy, Setting, Stage};
+    use crate::plan::{Hook, Policy, Setting, Stage};
 
     fn plan() -> Plan {
         Plan {
