@@ -70,6 +70,7 @@ fn boot<W: Write>(
     vm.append.clone_from(&target.append);
     vm.timeout = target.limit;
     vm.boot_timeout = BOOT_LIMIT;
+    vm.spare_node = true;
     let agent = project
         .program("rmmap-guest")
         .to_string_lossy()

@@ -66,7 +66,13 @@ pub struct Vm {
     pub icount: bool,
     /// More words for QEMU.
     pub qemu: Vec<String>,
+    /// Have a second NUMA node without processors, of [`SPARE_MIB`] that are offline: nobody gets
+    /// memory of it until somebody sets it online.
+    pub spare_node: bool,
 }
+
+/// Memory of the spare NUMA node: one memory block of Linux on x86-64, the least that it handles.
+const SPARE_MIB: u32 = 128;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -127,6 +133,7 @@ impl Vm {
             env: Vec::new(),
             icount: false,
             qemu: Vec::new(),
+            spare_node: false,
         }
     }
 

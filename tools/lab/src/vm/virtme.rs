@@ -2,7 +2,7 @@
 //! The command line that starts a guest: virtme-ng's `virtme-run`, which calls QEMU.
 
 use super::accel::Accel;
-use super::{Kernel, Vm};
+use super::{Kernel, Vm, SPARE_MIB};
 use crate::project::Project;
 use crate::protocol::{GUEST_DIR, SHELL};
 use crate::steps::command;
@@ -56,6 +56,10 @@ pub fn guest(
     let cpus = if vm.icount { 1 } else { vm.cpus };
     run.arg(format!("--memory={}M", vm.memory))
         .arg(format!("--cpus={cpus}"));
+    if vm.spare_node {
+        run.args(spare_node(vm.memory, cpus));
+        run.arg("--kopt=memhp_default_state=offline");
+    }
     run.arg(format!("--rwdir={GUEST_DIR}={}", dir.display()));
     run.args(vm.qemu.iter().map(|word| format!("--qemu-opt={word}")));
     run.args(vm.append.iter().map(|word| format!("--kopt={word}")));
@@ -71,6 +75,34 @@ pub fn guest(
         ));
     }
     Ok(run)
+}
+
+/// What gives a machine of `memory` MiB a second NUMA node, of a memory module. The kernel adds its
+/// memory when it has found it by ACPI; memory that is there from the start cannot be offline.
+fn spare_node(memory: u32, cpus: u32) -> Vec<String> {
+    let options = [
+        // QEMU places a module at a multiple of 1 GiB.
+        ("-m", format!("slots=1,maxmem={}M", memory + 2048)),
+        (
+            "-object",
+            format!("memory-backend-ram,id=main,size={memory}M"),
+        ),
+        (
+            "-numa",
+            format!("node,nodeid=0,cpus=0-{},memdev=main", cpus - 1),
+        ),
+        ("-numa", "node,nodeid=1".to_owned()),
+        (
+            "-object",
+            format!("memory-backend-ram,id=spare,size={SPARE_MIB}M"),
+        ),
+        ("-device", "pc-dimm,memdev=spare,node=1".to_owned()),
+    ];
+    let word = |word: String| format!("--qemu-opt={word}");
+    let words = options.into_iter();
+    words
+        .flat_map(|(option, value)| [word(option.to_owned()), word(value)])
+        .collect()
 }
 
 /// Lays image and modules out as virtme-ng looks for them, by links: `boot/vmlinuz` below a folder
