@@ -79,6 +79,13 @@ __rust_helper unsigned long rust_helper_get_free_pages(gfp_t gfp,
 	return __get_free_pages(gfp, order);
 }
 
+__rust_helper struct folio *
+rust_helper_vma_alloc_folio(gfp_t gfp, int order, struct vm_area_struct *vma,
+			    unsigned long addr)
+{
+	return vma_alloc_folio(gfp, order, vma, addr);
+}
+
 __rust_helper unsigned long rust_helper_virt_to_pfn(const void *address)
 {
 	return PHYS_PFN(virt_to_phys((void *)address));

@@ -117,6 +117,10 @@ helpers! {
     fn "rust_helper_get_free_pages" get_free_pages(
         gfp: bindings::gfp_t, order: ffi::c_uint,
     ) -> ffi::c_ulong;
+    fn "rust_helper_vma_alloc_folio" vma_alloc_folio(
+        gfp: bindings::gfp_t, order: ffi::c_int, vma: *mut bindings::vm_area_struct,
+        addr: ffi::c_ulong,
+    ) -> *mut bindings::folio;
     fn "rust_helper_virt_to_pfn" virt_to_pfn(address: *const ffi::c_void) -> ffi::c_ulong;
     fn "rust_helper_page_folio" page_folio(page: *mut bindings::page) -> *mut bindings::folio;
     fn "rust_helper_page_count" page_count(page: *const bindings::page) -> ffi::c_int;

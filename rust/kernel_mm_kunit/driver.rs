@@ -181,7 +181,7 @@ impl VmOperations for TestVm {
         if mode == Mode::NoMemory {
             return vmf.no_memory();
         }
-        match inode.mapping().alloc_folio(0) {
+        match AddressSpace::alloc_folio(&held, index, 0) {
             Some(folio) => match AddressSpace::add_folio(&held, folio, index) {
                 Ok(folio) if mode == Mode::Retry => match vmf.retry() {
                     Ok(answer) => answer,

@@ -181,7 +181,7 @@ mod tests {
         let mapping = fixture.inode.mapping();
         let held = invalidate_lock_shared(mapping);
         assert_eq!(AddressSpace::add_single_pages(&held, 0..8, &Unlimited), 0);
-        let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        let folio = AddressSpace::alloc_folio(&held, 1, 0).ok_or(ENOMEM)?;
         let past = AddressSpace::add_folio(&held, folio, 1);
         assert_eq!(past.err().map(|failed| failed.error), Some(EINVAL));
         drop(held);

@@ -94,7 +94,7 @@ where
     if let Some(folio) = mapping.lock_folio(vmf.pgoff()) {
         return vmf.locked(folio);
     }
-    let Some(folio) = mapping.alloc_folio(0) else {
+    let Some(folio) = AddressSpace::alloc_folio(&held, vmf.pgoff(), 0) else {
         return vmf.no_memory();
     };
     match AddressSpace::add_folio(&held, folio, vmf.pgoff()) {
@@ -209,7 +209,7 @@ impl VmOperations for HugeVm {
         if let Some(folio) = mapping.lock_folio(vmf.first_pgoff()) {
             return vmf.insert_folio(folio);
         }
-        let Some(folio) = mapping.alloc_folio(vmf.order()) else {
+        let Some(folio) = AddressSpace::alloc_folio(&held, vmf.first_pgoff(), vmf.order()) else {
             return vmf.fallback();
         };
         match AddressSpace::add_folio(&held, folio, vmf.first_pgoff()) {

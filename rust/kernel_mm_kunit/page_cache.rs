@@ -30,7 +30,7 @@ mod tests {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
         let held = invalidate_lock_shared(mapping);
-        let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        let folio = AddressSpace::alloc_folio(&held, 0, 0).ok_or(ENOMEM)?;
         assert_eq!((folio.order(), folio.nr_pages()), (0, 1));
         let page = AddressSpace::add_folio(&held, folio, 0).map_err(|e| e.error)?;
         assert_eq!(page.size(), PAGE_SIZE);
@@ -47,7 +47,7 @@ mod tests {
         assert!(mapping.get_folio(3).is_none());
         assert!(mapping.lock_folio(3).is_none());
         let held = invalidate_lock_shared(mapping);
-        let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        let folio = AddressSpace::alloc_folio(&held, 0, 0).ok_or(ENOMEM)?;
         let added = AddressSpace::add_folio(&held, folio, 3).map_err(|e| e.error)?;
         assert!(added.contains(3));
         assert!(!added.contains(2));
@@ -65,9 +65,9 @@ mod tests {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
         let held = invalidate_lock_shared(mapping);
-        let first = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        let first = AddressSpace::alloc_folio(&held, 0, 0).ok_or(ENOMEM)?;
         drop(AddressSpace::add_folio(&held, first, 0).map_err(|e| e.error)?);
-        let second = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+        let second = AddressSpace::alloc_folio(&held, 0, 0).ok_or(ENOMEM)?;
         let Err(failed) = AddressSpace::add_folio(&held, second, 0) else {
             return Err(EINVAL);
         };
@@ -83,7 +83,7 @@ mod tests {
         let fixture = fixture()?;
         let mapping = fixture.inode.mapping();
         let held = invalidate_lock_shared(mapping);
-        let folio = mapping.alloc_folio(2).ok_or(ENOMEM)?;
+        let folio = AddressSpace::alloc_folio(&held, 0, 2).ok_or(ENOMEM)?;
         assert_eq!(folio.nr_pages(), 4);
         let Err(failed) = AddressSpace::add_folio(&held, folio, 2) else {
             return Err(EINVAL);

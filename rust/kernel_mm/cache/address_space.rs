@@ -21,12 +21,16 @@ use crate::{
         from_err_ptr,
         to_result, //
     },
-    mm::cache::folio::{
-        gfp_of,
-        Folio,
-        LockedFolio,
-        NewFolio, //
+    mm::{
+        cache::folio::{
+            gfp_of,
+            Folio,
+            LockedFolio,
+            NewFolio, //
+        },
+        virt::VmaRef, //
     },
+    page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef,
     types::{
@@ -34,7 +38,10 @@ use crate::{
         Opaque, //
     }, //
 };
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
 
 /// The page cache of a file.
 ///
@@ -59,6 +66,57 @@ unsafe impl Sync for AddressSpace {}
 pub unsafe trait TruncateGuard<'m> {
     /// The page cache that the lock is of.
     fn mapping(&self) -> &'m AddressSpace;
+
+    /// Returns the VMA of the page fault that holds the lock, or `None` when none does.
+    fn faulted(&self) -> Option<&FaultedVma<'m>> {
+        None
+    }
+}
+
+/// The VMA of a page fault: what the fault adds lies on the NUMA nodes that mbind(2) asked for.
+///
+/// # Invariants
+///
+/// For `'a` the VMA is valid, and the mmap lock or the VMA's lock is held for reading.
+pub struct FaultedVma<'a> {
+    vma: *mut bindings::vm_area_struct,
+    _life: PhantomData<&'a AddressSpace>,
+}
+
+impl FaultedVma<'_> {
+    /// Wraps the VMA of a fault.
+    ///
+    /// # Safety
+    ///
+    /// As the type invariants say.
+    pub(crate) unsafe fn new(vma: *mut bindings::vm_area_struct) -> Self {
+        // INVARIANT: By the contract of this function.
+        Self {
+            vma,
+            _life: PhantomData,
+        }
+    }
+
+    /// Returns the address of page `index` of the file, if the VMA shows it.
+    fn address_of(&self, index: usize) -> Option<usize> {
+        // SAFETY: By the type invariants the VMA is valid, and a lock keeps its fields.
+        let vma = unsafe { VmaRef::from_raw(self.vma) };
+        // SAFETY: As above.
+        let first = unsafe { (*self.vma).vm_pgoff };
+        let offset = index.checked_sub(first)?.checked_mul(PAGE_SIZE)?;
+        let address = vma.start().checked_add(offset)?;
+        (address < vma.end()).then_some(address)
+    }
+
+    /// Allocates a zeroed folio that is to hold page `index` of the file, as [`NewFolio::alloc`].
+    fn alloc(&self, index: usize, gfp: bindings::gfp_t, order: u32) -> Option<NewFolio> {
+        match self.address_of(index) {
+            // SAFETY: By the type invariants; the address lies within the VMA.
+            Some(address) => unsafe { NewFolio::alloc_for(self.vma, address, gfp, order) },
+            // The policy of a mapping is not about pages that it does not show.
+            None => NewFolio::alloc(gfp, order),
+        }
+    }
 }
 
 /// A folio could not be added; it is given back with the reason.
@@ -107,7 +165,7 @@ impl AddressSpace {
     /// Returns the number of pages that the file's size spans, the last of them maybe in part.
     pub fn size_pages(&self) -> usize {
         // No overflow: the size is below 2^63, so the result is below 2^51.
-        self.size().div_ceil(crate::page::PAGE_SIZE as u64) as usize
+        self.size().div_ceil(PAGE_SIZE as u64) as usize
     }
 
     /// Finds the folio that holds page `index` without locking it, or returns `None`.
@@ -124,7 +182,7 @@ impl AddressSpace {
     /// Returns whether a folio would reach past EOF if that were at byte `end`: whether one holds
     /// the page before as well as the page after.
     pub(crate) fn has_folio_across(&self, end: u64) -> bool {
-        let after = end.div_ceil(crate::page::PAGE_SIZE as u64) as usize;
+        let after = end.div_ceil(PAGE_SIZE as u64) as usize;
         match (after.checked_sub(1), self.lock_folio(after)) {
             (Some(before), Some(folio)) => folio.contains(before),
             _ => false,
@@ -142,15 +200,27 @@ impl AddressSpace {
         Some(unsafe { LockedFolio::from_locked(folio) })
     }
 
-    /// Allocates a zeroed folio of 2^`order` pages for this file, with the file's allocation flags.
+    /// Allocates a zeroed folio of 2^`order` pages that is to hold page `index`, with the file's
+    /// allocation flags.
+    ///
+    /// In a page fault the folio lies on a NUMA node that the policy of the VMA allows, elsewhere
+    /// on one that the task's allows.
     ///
     /// Returns `None` when there is no memory of that order, or the page cache takes no folios as
     /// large. May sleep.
-    pub fn alloc_folio(&self, order: u32) -> Option<NewFolio> {
-        if order > self.max_order() {
+    pub fn alloc_folio<'m, G: TruncateGuard<'m>>(
+        held: &G,
+        index: usize,
+        order: u32,
+    ) -> Option<NewFolio> {
+        let mapping = held.mapping();
+        if order > mapping.max_order() {
             return None;
         }
-        NewFolio::alloc(self.gfp(), order)
+        match held.faulted() {
+            Some(vma) => vma.alloc(index, mapping.gfp(), order),
+            None => NewFolio::alloc(mapping.gfp(), order),
+        }
     }
 
     /// Adds `folio` as page `index` (a multiple of the folio's pages) and returns it locked.
@@ -236,6 +306,7 @@ impl AddressSpace {
         // INVARIANT: Just locked.
         InvalidateShared {
             mapping: self,
+            faulted: None,
             _nts: NotThreadSafe,
         }
     }
@@ -271,13 +342,27 @@ impl AddressSpace {
 #[must_use = "the lock is given back at once when the guard is unused"]
 pub struct InvalidateShared<'a> {
     mapping: &'a AddressSpace,
+    faulted: Option<FaultedVma<'a>>,
     _nts: NotThreadSafe,
+}
+
+impl<'a> InvalidateShared<'a> {
+    /// Lets what is added under the lock lie where the policy of a fault's VMA says.
+    pub(crate) fn for_fault(self, vma: FaultedVma<'a>) -> Self {
+        let mut held = self;
+        held.faulted = Some(vma);
+        held
+    }
 }
 
 // SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`, the only place).
 unsafe impl<'m> TruncateGuard<'m> for InvalidateShared<'m> {
     fn mapping(&self) -> &'m AddressSpace {
         self.mapping
+    }
+
+    fn faulted(&self) -> Option<&FaultedVma<'m>> {
+        self.faulted.as_ref()
     }
 }
 

@@ -165,13 +165,40 @@ impl NewFolio {
     pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
         // SAFETY: The flags are those of an `address_space` or `GFP_KERNEL`, the order is one that
         // the page cache takes: at most `MAX_PAGECACHE_ORDER`. Without memory the answer is null.
-        let ptr =
-            unsafe { bindings::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
+        let ptr = unsafe { bindings::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
+        // SAFETY: It was just allocated and zeroed, if there was memory.
+        unsafe { Self::from_zeroed(ptr) }
+    }
+
+    /// As [`NewFolio::alloc`], on a node that the NUMA policy of `vma` allows at `address`.
+    ///
+    /// # Safety
+    ///
+    /// The VMA is valid, `address` lies within it, and the mmap lock or the VMA's lock is held.
+    pub(crate) unsafe fn alloc_for(
+        vma: *mut bindings::vm_area_struct,
+        address: usize,
+        gfp: bindings::gfp_t,
+        order: u32,
+    ) -> Option<Self> {
+        let gfp = gfp_of(gfp, order) | bindings::__GFP_ZERO;
+        // SAFETY: By the contract of this function; flags and order as in `alloc`.
+        let ptr = unsafe { bindings::vma_alloc_folio(gfp, order as c_int, vma, address) };
+        // SAFETY: It was just allocated and zeroed, if there was memory.
+        unsafe { Self::from_zeroed(ptr) }
+    }
+
+    /// Takes over a folio, or returns `None` for null.
+    ///
+    /// # Safety
+    ///
+    /// The pointer is null, or the folio was just allocated, is zeroed, and nobody else knows it.
+    unsafe fn from_zeroed(ptr: *mut bindings::folio) -> Option<Self> {
         let folio = NonNull::new(ptr)?;
         // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
         unsafe { bindings::__folio_mark_uptodate(ptr) };
         // INVARIANT: The folio is fresh and zeroed.
-        // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
+        // SAFETY: A folio is allocated with one reference, which is ours now.
         Some(Self(unsafe { ARef::from_raw(folio.cast()) }))
     }
 

@@ -400,7 +400,7 @@ impl AddressSpace {
     ) -> Result<LockedFolio<'m>> {
         let pages = 1 << order;
         let charged = Charged::new(quota, pages)?;
-        let folio = held.mapping().alloc_folio(order).ok_or(ENOMEM)?;
+        let folio = AddressSpace::alloc_folio(held, index, order).ok_or(ENOMEM)?;
         let added = Self::add_folio(held, folio, index & !(pages - 1));
         let folio = added.map_err(|failed| failed.error)?;
         charged.keep();

@@ -16,6 +16,7 @@ use crate::{
         cache::{
             address_space::{
                 AddressSpace,
+                FaultedVma,
                 InvalidateShared, //
             },
             folio::{
@@ -174,12 +175,22 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Takes the invalidate lock of `mapping` shared: truncation and hole punching wait. May sleep.
     ///
+    /// Folios that are added under it lie on the NUMA nodes that the policy of the VMA allows
+    /// (mbind(2)).
+    ///
     /// Page faults alone can do so. Truncation takes the lock exclusively, with the inode locked,
     /// which no page fault can have locked: so that nobody waits for a lock of its own. The
     /// driver's duty is to take it once: a thread that holds it already would wait for
     /// a truncation that waits for that thread.
-    pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m> {
-        mapping.invalidate_lock_shared()
+    pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m>
+    where
+        'a: 'm,
+    {
+        // SAFETY: By the type invariants. The lock of the VMA is given back when the handler has
+        // returned (`give_lock_back()`), and `'m` ends by then: a handler takes a fault of any
+        // `'a`, so that there is no place outside of its call where it could keep what has `'m`.
+        let vma = unsafe { FaultedVma::new((*self.vmf).__bindgen_anon_1.vma) };
+        mapping.invalidate_lock_shared().for_fault(vma)
     }
 
     /// Turns the fault into one that may be answered with a page to copy from, or gives it back

@@ -81,7 +81,10 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
     }
 
     /// As [`VmFault::invalidate_lock_shared`].
-    pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m> {
+    pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m>
+    where
+        'a: 'm,
+    {
         self.fault.invalidate_lock_shared(mapping)
     }
 

@@ -55,7 +55,7 @@ fn folio_at<'m, G: TruncateGuard<'m>>(held: &G, index: usize) -> Result<LockedFo
         if let Some(folio) = held.mapping().lock_folio(index) {
             return Ok(folio);
         }
-        let folio = held.mapping().alloc_folio(0).ok_or(ENOMEM)?;
+        let folio = AddressSpace::alloc_folio(held, index, 0).ok_or(ENOMEM)?;
         match AddressSpace::add_folio(held, folio, index) {
             Ok(folio) => return Ok(folio),
             // Another thread was faster: take its folio.

@@ -22,6 +22,7 @@
 //! | [`fanotify`] | permission before a file's contents are accessed |
 //! | [`procmap`] | `PROCMAP_QUERY`: one VMA, asked of the kernel |
 //! | [`control`] | settings of a process's memory: `prctl(2)`, `pkey_alloc(2)` |
+//! | [`numa`] | the NUMA nodes that memory is to lie on, and does |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //! | [`ptrace`] | a look into a child, as a debugger has it |
 //! | [`walk`] | touches of many pages in few instructions, for benchmarks |
@@ -53,6 +54,7 @@ pub mod map;
 pub mod mapping;
 pub mod module;
 pub mod mounts;
+pub mod numa;
 pub mod perf;
 pub mod process;
 pub mod procmap;

@@ -9,11 +9,13 @@
 mod common;
 
 use kernel::prelude::*;
-use kernel_mm::cache::address_space::AddressSpace;
+use kernel_mm::cache::{
+    address_space::AddressSpace,
+    folio::NewFolio, //
+};
 
 /// Adds a page while truncation may run.
-pub fn add(mapping: &AddressSpace) -> Result {
-    let folio = mapping.alloc_folio(0).ok_or(ENOMEM)?;
+pub fn add(mapping: &AddressSpace, folio: NewFolio) -> Result {
     AddressSpace::add_folio(mapping, folio, 0).map_err(|failed| failed.error)?;
     Ok(())
 }

@@ -21,6 +21,7 @@
 //! | [`cgroup`] | a process in a memory cgroup |
 //! | [`audit`] | a rule of the audit subsystem, and its records |
 //! | [`hugepool`] | a pool of huge pages |
+//! | [`nodes`] | a second NUMA node |
 //! | [`loader`] | loads and unloads the module |
 //! | [`elf32`] | a 32-bit program that maps |
 //! | [`apart`] | a part of a test in a process of its own |
@@ -62,6 +63,7 @@ pub mod hugepool;
 pub mod loader;
 mod message;
 pub mod mounts;
+pub mod nodes;
 pub mod outcome;
 pub mod race;
 pub mod rlimit;

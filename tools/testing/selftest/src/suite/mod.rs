@@ -20,6 +20,7 @@ mod limits;
 mod locked;
 mod lsm;
 mod memcg;
+mod mempolicy;
 mod merge;
 mod mlockall;
 mod mremap;
@@ -68,6 +69,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         nomem::CASES,
         policy::CASES,
         gup::CASES,
+        mempolicy::CASES,
         fragments::CASES,
         quota::CASES,
         quota_race::CASES,
