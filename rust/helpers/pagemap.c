@@ -144,3 +144,9 @@ __rust_helper void rust_helper_folio_lock(struct folio *folio)
 {
 	folio_lock(folio);
 }
+
+__rust_helper int rust_helper_xa_get_order(struct xarray *xa,
+					   unsigned long index)
+{
+	return xa_get_order(xa, index);
+}

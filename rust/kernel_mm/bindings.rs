@@ -187,6 +187,9 @@ helpers! {
     fn "rust_helper_iov_iter_truncate" iov_iter_truncate(i: *mut bindings::iov_iter, count: u64);
     fn "rust_helper_iov_iter_reexpand" iov_iter_reexpand(i: *mut bindings::iov_iter, count: usize);
     fn "rust_helper_folio_lock" folio_lock(folio: *mut bindings::folio);
+    fn "rust_helper_xa_get_order" xa_get_order(
+        xa: *mut bindings::xarray, index: ffi::c_ulong,
+    ) -> ffi::c_int;
     // percpu.c
     fn "rust_helper_alloc_percpu_u64" alloc_percpu_u64(n: usize) -> *mut u64;
     fn "rust_helper_this_cpu_add_u64" this_cpu_add_u64(p: *mut u64, n: u64);

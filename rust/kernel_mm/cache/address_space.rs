@@ -32,7 +32,10 @@ use crate::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        rcu, //
+    },
     types::{
         NotThreadSafe,
         Opaque, //
@@ -152,6 +155,52 @@ impl AddressSpace {
         // SAFETY: The page cache is valid by the type invariants; the kernel reads this word
         // without a lock, too (`READ_ONCE()` in `mapping_empty()` and `simple_getattr()`).
         unsafe { (&raw const (*ptr).nrpages).read_volatile() }
+    }
+
+    /// Returns the number of pages before page `index` that the cache holds without a gap, at most
+    /// `max`. Does not sleep; others may add and remove pages meanwhile.
+    ///
+    /// It is the history of a sequential access, which needs no other record: readahead looks for
+    /// the same traces (`page_cache_sync_ra()` in mm/readahead.c). A large folio is one step,
+    /// however many pages it has.
+    pub fn resident_before(&self, index: usize, max: usize) -> usize {
+        /// The single pages in a row that are looked at before a large folio is looked for.
+        const STEP: usize = 64;
+
+        let max = max.min(index);
+        let mut count = 0;
+        while count < max {
+            let last = index - count - 1;
+            // SAFETY: The page cache is valid; the function takes the RCU read lock itself, and
+            // the entry is not dereferenced.
+            let entry = unsafe { bindings::xa_load(&raw mut (*self.as_raw()).i_pages, last) };
+            // A value is the trace of a page that was evicted (`xa_is_value()`).
+            if entry.is_null() || entry.addr() & 1 != 0 {
+                break;
+            }
+            // SAFETY: The page cache is valid; the function takes the RCU read lock itself.
+            let order = unsafe { ffi::xa_get_order(&raw mut (*self.as_raw()).i_pages, last) };
+            if order > 0 {
+                count = index - (last & !((1 << order) - 1));
+                continue;
+            }
+            let step = STEP.min(max - count);
+            let _rcu = rcu::read_lock();
+            // From the middle of a large folio the function would go on before the folio, and call
+            // the step a single page (`xas_load()` goes to the first slot of an entry). It takes
+            // every page of the folios that it comes to later.
+            //
+            // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
+            let gap = unsafe { bindings::page_cache_prev_miss(self.as_raw(), last, step) };
+            // Without a gap it returns the page before those that it looked at, which may be
+            // `usize::MAX`.
+            let found = last.wrapping_sub(gap).min(step);
+            count += found;
+            if found < step {
+                break;
+            }
+        }
+        count.min(max)
     }
 
     /// Returns the size of the file in bytes.
