@@ -1,36 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The folio policy: how much memory one fault or write brings, and in which folios.
+//! Plans which folios a fault or a write adds.
 //!
-//! The zeroing of memory costs what it costs; what can be saved is the rest, which is per folio and
-//! per fault, and not per byte. What can be lost is memory that nobody touches. So:
+//! Zeroing is unavoidable; only the overhead per fault and per folio can be saved. Saving it too
+//! eagerly costs memory that nobody touches. `N` is the number of pages directly before the
+//! faulting page that the page cache holds without a gap:
 //!
-//! | what is known | what is done |
+//! | mapping and fault | pages added |
 //! |---|---|
-//! | policy `always`, or `MADV_HUGEPAGE` | the largest that fits around it |
-//! | a page for a debugger (`FAULT_FLAG_REMOTE`) | the page, and no more |
-//! | populate, `VM_LOCKED`: all that follows is wanted | the largest that begins here |
-//! | `MADV_SEQUENTIAL` | the same |
-//! | touches, or direct I/O, in order | they double, as readahead does ([`crate::streams`]) |
-//! | a write(2) of many pages | the largest that it fills |
-//! | `MADV_RANDOM`, or a touch that is none of these | the page, and no more |
+//! | `FAULT_FLAG_REMOTE` (ptrace(2), process_vm_writev(2)) | the faulting page |
+//! | `MADV_RANDOM`, unless populated or locked | the faulting page |
+//! | policy `always`, or `MADV_HUGEPAGE` under `adaptive` | the largest folio around the page |
+//! | `adaptive`, populated or `VM_LOCKED` | the largest folio that begins with the page |
+//! | `adaptive`, N < 16 | the faulting page |
+//! | `adaptive`, N >= 16 | a folio of at most N + 1 pages that begins with the page |
+//! | `adaptive`, `MADV_SEQUENTIAL` | the same, of at most 16 pages where N is less |
+//! | `never`, or `MADV_NOHUGEPAGE`, populated or `VM_LOCKED` | the faulting page |
+//! | `never`, or `MADV_NOHUGEPAGE` | as `adaptive`, up to 64, each a folio of its own |
+//! | write(2), `always` | the largest folio around the page |
+//! | write(2), `adaptive` | the largest folio that the write fills |
+//! | write(2), `never` | one page |
 //!
-//! With policy `never`, or `MADV_NOHUGEPAGE`, every folio is one page. Touches in order then add
-//! and map several of them per fault ([`BATCH`] at most): what is saved is the fault. A populate
-//! asks for every page by itself, and gets it.
+//! `get_user_pages()`, for direct I/O or io_uring, gets what an access gets. A folio never covers
+//! pages that the page cache holds; a later fault continues after them.
 //!
-//! What is there already is left as it is: the largest folios that fit between are brought, and a
-//! stream goes on behind it.
+//! The page cache is the history, so each of any number of streams has its own. A fault adds at most
+//! as many pages as lie in order before it, its own included: a run costs less than twice the pages
+//! that it touches, and strides, bursts of up to 16 pages, backward and random accesses cost what
+//! they touch. A program that touches only the first page of each folio that a stream adds defeats
+//! this; `MADV_RANDOM` is for such programs.
 //!
-//! Limits are not a matter of policy: what the quota, the memory cgroup or the allocator refuse is
-//! tried again smaller ([`kernel_mm::cache::insert`]), and remembered, so that the next one begins
-//! there ([`crate::order_hint`]). Where not even two pages are to be had together, touches in order add
-//! and map single ones, several per fault, as with policy `never`.
+//! Limits are not a matter of policy: [`kernel_mm::cache::insert`] retries with smaller orders what
+//! the quota, the memory cgroup or the page allocator refuses, and [`crate::order_hint`] remembers
+//! where to start the next time. Where not even order 1 is available, a stream adds and maps single
+//! pages, several per fault, as with policy `never`.
 
 use crate::{
     policy::Policy,
-    region::Region,
-    streams::Streams, //
+    region::{
+        Region,
+        RegionRef, //
+    }, //
 };
 use core::ops::Range;
 use kernel_mm::{
@@ -49,13 +59,16 @@ use kernel_mm::{
     }, //
 };
 
-/// Pages that one fault adds at most where each is a folio of its own.
+/// The pages in order that make a stream: 64 KiB, the window in which the core maps resident
+/// neighbours (`fault_around_bytes`).
+const PATIENCE: usize = 16;
+
+/// The most single pages that one fault adds.
 ///
-/// The cost of a fault per page is nearly gone by then, and a process that stops here has touched
-/// at least half as much.
+/// At that number little is left of the cost of a fault per page.
 const BATCH: usize = 64;
 
-/// The order of a folio for which only the alignment sets a limit.
+/// An order that leaves the limit to alignment and to the page cache.
 const LARGEST: u32 = usize::BITS - 1;
 
 /// The folios that a fault on a missing page adds.
@@ -66,80 +79,96 @@ pub(crate) enum Plan {
     SinglePages(Range<usize>),
 }
 
-/// Plans a fault on a missing page of `region`, whose last page is `end - 1`. Returns also the
-/// level of the stream that the fault is part of, to be recorded; [`None`] for faults that say
-/// nothing about the next.
+impl Plan {
+    /// Returns the plan to add page `index` alone.
+    fn page(index: usize) -> Self {
+        Self::Folio(FolioRange::page(index))
+    }
+
+    /// Returns the plan to add `pages` pages from page `index` on, each in a folio of its own.
+    fn single_pages(index: usize, pages: usize, end: usize) -> Self {
+        match pages.min(BATCH) {
+            0 | 1 => Self::page(index),
+            pages => Self::SinglePages(index..index.saturating_add(pages).min(end)),
+        }
+    }
+}
+
+/// Plans a fault on a missing page of `region`, whose last page is `end - 1`.
 pub(crate) fn for_fault<V: VmOperations>(
-    region: &Region,
+    region: &RegionRef,
     vmf: &VmFault<'_, V>,
     end: usize,
-) -> (Plan, Option<u32>) {
+) -> Plan {
     let index = vmf.pgoff();
     let vma = vmf.vma();
     let pattern = vma.pattern();
-    // Direct I/O and others that get pages for the kernel want no more than a touch does, and a
-    // debugger no more than its page.
-    let up_front = vma.is_locked() || vmf.is_populate();
-    if vmf.is_remote() || pattern == Pattern::Random && !up_front {
-        return (Plan::Folio(FolioRange::page(index)), None);
+    // The fault is one of many, for all pages of a range.
+    let populates = vma.is_locked() || vmf.is_populate();
+    if vmf.is_remote() || (pattern == Pattern::Random && !populates) {
+        return Plan::page(index);
     }
-    let room = vmf.folio_range().within(0..end);
+
+    let around = vmf.folio_range().within(0..end);
     let policy = match vma.huge() {
         Huge::Unwanted => Policy::Never,
-        // Address and offset are not aligned to each other: no folio can be mapped as a whole.
-        _ if room.max_order() == 0 => Policy::Never,
+        // Address and offset are not aligned to each other: no large folio can be mapped at once.
+        _ if around.max_order() == 0 => Policy::Never,
         Huge::Wanted if region.policy() == Policy::Adaptive => Policy::Always,
         _ => region.policy(),
     };
-    let (level, wanted) = if up_front || pattern == Pattern::Sequential {
-        (None, LARGEST)
-    } else {
-        let level = region.streams.level(index);
-        (Some(level), Streams::order(level))
-    };
+    let pages = |most| stream_pages(region.mapping(), index, pattern, most);
     let hint = region.order_hint.order();
-    let single_pages = || {
-        let pages = 1usize.checked_shl(wanted).unwrap_or(BATCH).min(BATCH);
-        Plan::SinglePages(index..index.saturating_add(pages).min(end))
-    };
-    let plan = match policy {
-        Policy::Never if wanted == 0 || up_front => Plan::Folio(FolioRange::page(index)),
-        Policy::Never => single_pages(),
-        Policy::Always => Plan::Folio(room.with_start_order(hint)),
-        Policy::Adaptive if hint == 0 && wanted > 0 && !up_front => {
-            // The next fault tries a larger one again.
-            region.order_hint.record(0, true);
-            single_pages()
+    match policy {
+        Policy::Always => Plan::Folio(around.with_start_order(hint)),
+        Policy::Never if populates => Plan::page(index),
+        Policy::Never => Plan::single_pages(index, pages(BATCH), end),
+        Policy::Adaptive if populates => {
+            Plan::Folio(around.within(index..end).with_start_order(hint))
         }
-        // What comes before has been skipped, or is not asked for.
-        Policy::Adaptive => Plan::Folio(
-            room.within(index..end)
-                .with_max_order(wanted)
-                .with_start_order(hint),
-        ),
-    };
-    (plan, level)
+        Policy::Adaptive => {
+            let pages = pages(1 << around.max_order());
+            if pages > 1 && hint == 0 {
+                // Order 1 failed recently. The next fault tries it again.
+                region.order_hint.record(0, true);
+                return Plan::single_pages(index, pages, end);
+            }
+            let after = around.within(index..end);
+            Plan::Folio(after.with_max_order(order_of(pages)).with_start_order(hint))
+        }
+    }
+}
+
+/// Returns the number of pages that a fault on the missing page `index` adds, its own included: as
+/// many as are in order, `most` at most, or 1 where that is no stream.
+#[inline]
+fn stream_pages(mapping: &AddressSpace, index: usize, pattern: Pattern, most: usize) -> usize {
+    let before = mapping.resident_before(index, most - 1);
+    match pattern {
+        Pattern::Sequential => (before + 1).max(PATIENCE),
+        _ if before < PATIENCE => 1,
+        _ => before + 1,
+    }
+}
+
+/// Returns the order of the largest folio of at most `pages` pages.
+fn order_of(pages: usize) -> u32 {
+    pages.checked_ilog2().unwrap_or(0)
 }
 
 impl WriteFolios for Region {
     fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange {
         let index = pages.start;
-        let room = match self.policy() {
+        let range = match self.policy() {
             Policy::Never => FolioRange::page(index),
             Policy::Always => FolioRange::new(0..end, LARGEST),
-            Policy::Adaptive => {
-                let filled = pages.len().max(1).ilog2();
-                let order = filled.max(Streams::order(self.streams.level(index)));
-                FolioRange::new(index..end, order)
-            }
+            // The caller tells how much it writes: more would be zeroed to be written later.
+            Policy::Adaptive => FolioRange::new(index..end, order_of(pages.len())),
         };
-        room.with_start_order(self.order_hint.order())
+        range.with_start_order(self.order_hint.order())
     }
 
-    fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
-        // A stream of writes is one as well as a stream of touches.
-        let level = self.streams.level(end - (1 << order));
-        self.streams.record(mapping, end, level);
+    fn write_added(&self, _mapping: &AddressSpace, order: u32, _end: usize, fell_back: bool) {
         self.count_new(order, fell_back);
     }
 }

@@ -21,7 +21,6 @@ use crate::{
         FaultKind,
         Outcome, //
     },
-    streams::Streams,
     trace, //
 };
 use kernel::{
@@ -57,8 +56,6 @@ pub(crate) struct Region {
     pub(crate) device: Arc<Device>,
     pub(crate) kind: Kind,
     pub(crate) counters: Counters,
-    /// Where it is being touched page after page.
-    pub(crate) streams: Streams,
     /// The largest order that there is memory for.
     pub(crate) order_hint: OrderHint,
     /// A created region's policy. The device's own region has the device's.
@@ -76,7 +73,6 @@ impl Region {
         device.add_region(kind)?;
         let region = Self {
             counters,
-            streams: Streams::new(),
             order_hint: OrderHint::new(),
             policy: PolicyCell::new(policy),
             kind,

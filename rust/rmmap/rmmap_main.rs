@@ -8,7 +8,7 @@
 //! | `region.rs` | a region: its quota and its counters |
 //! | `vm.rs` | page faults |
 //! | `policy.rs` | the folio policies |
-//! | `plan.rs`, `streams.rs`, `order_hint.rs` | how much a fault or a write allocates, in which folios |
+//! | `plan.rs`, `order_hint.rs` | how much a fault or a write allocates, in which folios |
 //! | `debugfs.rs` | the policy, to be changed at run time; whether there are counters |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
@@ -29,7 +29,6 @@ mod plan;
 mod policy;
 mod region;
 mod stats;
-mod streams;
 mod trace;
 mod vm;
 

@@ -101,13 +101,7 @@ fn fault_in_missing<'a>(
 ) -> Answer<'a> {
     let index = vmf.pgoff();
     let quota = region.inode_data();
-    let (plan, level) = plan::for_fault(region, &vmf, end);
-    let record_stream = |end| {
-        if let Some(level) = level {
-            region.streams.record(region.mapping(), end, level);
-        }
-    };
-    let found = match plan {
+    let found = match plan::for_fault(region, &vmf, end) {
         // The caller has just looked the page up: only after a race is another lookup needed.
         Plan::Folio(range) => match AddressSpace::add_largest(held, index, &range, quota) {
             Err(e) if e == EEXIST => AddressSpace::find_or_add(held, index, &range, quota),
@@ -117,7 +111,6 @@ fn fault_in_missing<'a>(
             let end = pages.end.min(vmf.table().end);
             let added = AddressSpace::add_single_pages(held, index..end, quota);
             region.count_folios(0, added);
-            record_stream(index + added);
             if added > 0 {
                 record_fault(&vmf, Outcome::New, 0);
                 return match vmf.map_resident(index..end) {
@@ -130,7 +123,6 @@ fn fault_in_missing<'a>(
     };
     match found {
         Ok(Found::Added { folio, fell_back }) => {
-            record_stream(folio.end_of(index));
             record_fault(&vmf, Outcome::New, folio.order());
             region.count_new(folio.order(), fell_back);
             vmf.locked(folio)

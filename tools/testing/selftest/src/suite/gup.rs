@@ -3,11 +3,12 @@
 //! Pages that the kernel gets for itself (`get_user_pages()`): direct I/O, `process_vm_writev(2)`.
 //! Such a fault looks as that of a populate does, but wants its page only.
 
+use super::policy::{folios, held};
 use crate::context::{Context, P, PMD};
 use crate::disk::ext4;
 use crate::mounts::Mounts;
 use crate::outcome::{lacks, Result};
-use crate::{cases, check_eq};
+use crate::{cases, check, check_eq};
 use rmmap_sys::rustix::fs::{open, Mode, OFlags};
 use rmmap_sys::rustix::mm::{Advice, MapFlags};
 use rmmap_sys::uapi::{RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS};
@@ -16,6 +17,7 @@ use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 cases! {
     Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each 2 MiB: these pages, whatever the policy";
     Rmmap gup_direct_io_takes_the_pages [] "O_DIRECT reads into scattered pages, and writes of scattered holes: these pages";
+    Rmmap gup_in_order_is_like_touches [] "O_DIRECT reads into page after page allocate what touches in order do";
     Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE differ from direct I/O: folios of 2 MiB";
 }
 
@@ -27,10 +29,6 @@ fn region(cx: &Context, flags: u32) -> Result<(Device, Mapping)> {
     let mapping = MapOptions::new(PARTS * PMD).map(&region)?;
     check_eq!(mapping.address() % PMD, 0, "address of a large mapping");
     Ok((region, mapping))
-}
-
-fn held(region: &Device) -> Result<usize> {
-    Ok(region.info()?.resident as usize / P)
 }
 
 fn gup_remote_takes_the_page(cx: &Context) -> Result {
@@ -76,13 +74,32 @@ fn gup_direct_io_takes_the_pages(cx: &Context) -> Result {
     Ok(())
 }
 
+fn gup_in_order_is_like_touches(cx: &Context) -> Result {
+    const PAGES: usize = 100;
+    let mounts = Mounts::new()?;
+    let file = ext4(&mounts, 16)?.join("file");
+    std::fs::write(&file, vec![5; P])?;
+    let direct = open(&file, OFlags::RDONLY | OFlags::DIRECT, Mode::empty())?;
+    let (touched, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+    for page in 0..PAGES {
+        mapping.touch_write(page, 5)?;
+    }
+    let (read, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+    for page in 0..PAGES {
+        check_eq!(mapping.pread_into(page * P, P, &direct, 0)?, P);
+    }
+    check_eq!(folios(&read)?, folios(&touched)?);
+    check!(held(&read)? <= 2 * PAGES, "{} held", held(&read)?);
+    // One call for many pages takes them by the same faults.
+    std::fs::write(&file, vec![5; PAGES * P])?;
+    let (at_once, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
+    check_eq!(mapping.pread_into(0, PAGES * P, &direct, 0)?, PAGES * P);
+    check_eq!(folios(&at_once)?, folios(&touched)?);
+    Ok(())
+}
+
 fn gup_populates_take_the_largest(cx: &Context) -> Result {
     let largest = [(9, PARTS as u64)];
-    let folios = |region: &Device| -> Result<Vec<(usize, u64)>> {
-        let orders = crate::counting::stats(region)?.region.folios;
-        let orders = orders.into_iter().enumerate();
-        Ok(orders.filter(|(_, count)| *count > 0).collect())
-    };
     for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
         let region = cx
             .device()?

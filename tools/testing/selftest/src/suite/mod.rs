@@ -26,6 +26,7 @@ mod mlockall;
 mod mremap;
 mod nomem;
 mod path;
+mod patterns;
 mod policy;
 mod populate;
 mod quota;
@@ -68,6 +69,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reclaim::CASES,
         nomem::CASES,
         policy::CASES,
+        patterns::CASES,
         gup::CASES,
         mempolicy::CASES,
         fragments::CASES,
