@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/fs.h>
-#include <linux/falloc.h>
-
-/* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
-static_assert((__force u32)FMODE_LSEEK == 1 << 2);
-static_assert((__force u32)FMODE_PREAD == 1 << 3);
-static_assert((__force u32)FMODE_PWRITE == 1 << 4);
-static_assert((__force u32)FOP_MMAP_SYNC == 1 << 2);
-static_assert(FALLOC_FL_KEEP_SIZE == 1);
-static_assert(FALLOC_FL_PUNCH_HOLE == 2);
 
 __rust_helper loff_t rust_helper_i_size_read(const struct inode *inode)
 {

@@ -9,6 +9,7 @@
 #define __rust_helper
 
 #include "anon_inodes.c"
+#include "bindings.c"
 #include "fs.c"
 #include "mm.c"
 #include "module.c"

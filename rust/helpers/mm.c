@@ -2,18 +2,7 @@
 
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/mman.h>
 #include <linux/mmap_lock.h>
-
-/* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
-static_assert(VM_LOCKED == 1UL << 13);
-static_assert(VM_SEQ_READ == 1UL << 15);
-static_assert(VM_RAND_READ == 1UL << 16);
-static_assert(PROT_READ == 1);
-static_assert(PROT_WRITE == 2);
-static_assert(MAP_SHARED == 1);
-static_assert(MAP_PRIVATE == 2);
-static_assert(MAP_POPULATE == 0x8000);
 
 __rust_helper unsigned long rust_helper_totalram_pages(void)
 {

@@ -3,9 +3,6 @@
 #include <linux/cpumask.h>
 #include <linux/percpu.h>
 
-/* A value that bindgen does not see; rust/kernel_mm/bindings.rs repeats it. */
-static_assert(PCPU_MIN_UNIT_SIZE == 32 << 10);
-
 __rust_helper u64 __percpu *rust_helper_alloc_percpu_u64(size_t n)
 {
 	return __alloc_percpu_gfp(n * sizeof(u64), sizeof(u64),

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/compat.h>
-#include <linux/mman.h>
 #include <asm/syscall.h>
-
-/* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
-static_assert(MADV_POPULATE_READ == 22);
-static_assert(MADV_POPULATE_WRITE == 23);
 
 __rust_helper bool rust_helper_in_compat_syscall(void)
 {

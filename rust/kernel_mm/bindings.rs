@@ -5,7 +5,7 @@
 //!
 //! This is the one file of the library that the kernel's tree does not get. There,
 //! `rust/bindings/bindings_helper.h` and `rust/helpers/` make the same names with the same types.
-//! The values are checked against the C headers by `static_assert()` in `rust/helpers/`.
+//! `rust/helpers/bindings.c` checks the values against the C headers.
 
 // Not `expect`: the type in question, `struct lock_class_key`, has fields when lockdep is on.
 #![allow(

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/percpu.h>
+
+/* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
+static_assert((__force u32)FMODE_LSEEK == 1 << 2);
+static_assert((__force u32)FMODE_PREAD == 1 << 3);
+static_assert((__force u32)FMODE_PWRITE == 1 << 4);
+static_assert((__force u32)FOP_MMAP_SYNC == 1 << 2);
+static_assert(PCPU_MIN_UNIT_SIZE == 32 << 10);
+static_assert(FALLOC_FL_KEEP_SIZE == 1);
+static_assert(FALLOC_FL_PUNCH_HOLE == 2);
+static_assert((__force u32)__GFP_RETRY_MAYFAIL == BIT(___GFP_RETRY_MAYFAIL_BIT));
+static_assert((__force u32)__GFP_NORETRY == BIT(___GFP_NORETRY_BIT));
+static_assert((__force u32)__GFP_NOMEMALLOC == BIT(___GFP_NOMEMALLOC_BIT));
+static_assert((__force u32)__GFP_RECLAIM ==
+	      (BIT(___GFP_DIRECT_RECLAIM_BIT) | BIT(___GFP_KSWAPD_RECLAIM_BIT)));
+static_assert(VM_LOCKED == 1UL << 13);
+static_assert(VM_SEQ_READ == 1UL << 15);
+static_assert(VM_RAND_READ == 1UL << 16);
+static_assert(PROT_READ == 1);
+static_assert(PROT_WRITE == 2);
+static_assert(MAP_SHARED == 1);
+static_assert(MAP_PRIVATE == 2);
+static_assert(MAP_POPULATE == 0x8000);
+static_assert(MADV_POPULATE_READ == 22);
+static_assert(MADV_POPULATE_WRITE == 23);
