@@ -7,6 +7,7 @@ mod fault_around;
 pub mod huge_fault;
 pub mod map_pages;
 pub mod mkwrite;
+pub mod new_vma;
 pub mod ops;
 pub mod pages;
 mod populate;

@@ -38,12 +38,10 @@ use kernel_mm::{
             VmFault, //
         },
         map_pages::MapPages,
+        new_vma::NewVma,
         ops::VmOperations,
         vm_area_desc::VmAreaDesc,
-        vma::{
-            NewVma,
-            Plain, //
-        }, //
+        vma::Plain, //
     }, //
 };
 

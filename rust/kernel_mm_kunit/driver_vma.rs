@@ -89,7 +89,7 @@ impl FileOperations for EmptyFile {
 
     fn mmap(
         _file: &kernel::fs::File,
-        _vma: kernel_mm::vm::vma::NewVma<'_, EmptyVm>,
+        _vma: kernel_mm::vm::new_vma::NewVma<'_, EmptyVm>,
     ) -> Result<Empty> {
         Ok(Empty)
     }

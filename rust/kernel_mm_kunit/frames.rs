@@ -29,6 +29,7 @@ use kernel_mm::{
         },
         map_pages::MapPages,
         mkwrite::PfnMkwriteFault,
+        new_vma::NewVma,
         ops::{
             Mapped,
             VmOperations, //
@@ -37,7 +38,6 @@ use kernel_mm::{
         vm_area_desc::VmAreaDesc,
         vma::{
             DriverVma,
-            NewVma,
             OwnVma,
             Pfn, //
         }, //

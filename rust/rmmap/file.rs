@@ -37,10 +37,10 @@ use kernel_mm::{
         ops::{
             FileKiocb,
             FileOperations,
-            GenericOps, //
+            GenericOps,
             OpenInode,
             OpenMisc,
-            Opened,
+            Opened, //
         },
         rw::{
             self,
@@ -48,8 +48,8 @@ use kernel_mm::{
         }, //
     },
     vm::{
-        vm_area_desc::VmAreaDesc,
-        vma::NewVma, //
+        new_vma::NewVma,
+        vm_area_desc::VmAreaDesc, //
     }, //
 };
 

@@ -16,12 +16,10 @@ use kernel_mm::vm::{
         VmFault, //
     },
     map_pages::MapPages,
+    new_vma::NewVma,
     ops::VmOperations,
     vm_area_desc::VmAreaDesc,
-    vma::{
-        NewVma,
-        Plain, //
-    }, //
+    vma::Plain, //
 };
 
 mod event {

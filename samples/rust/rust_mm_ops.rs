@@ -44,6 +44,7 @@ use kernel_mm::{
         huge_fault::HugeFault,
         map_pages::MapPages,
         mkwrite::PfnMkwriteFault,
+        new_vma::NewVma,
         ops::{
             Access,
             Mapped,
@@ -53,7 +54,6 @@ use kernel_mm::{
         vm_area_desc::VmAreaDesc,
         vma::{
             DriverVma,
-            NewVma,
             OwnVma,
             Pfn, //
         }, //

@@ -22,13 +22,11 @@ use kernel_mm::{
         }, //
     },
     vm::{
+        new_vma::NewVma,
         ops::VmOperations,
         pages::PageList,
         vm_area_desc::VmAreaDesc,
-        vma::{
-            Mixed,
-            NewVma, //
-        }, //
+        vma::Mixed, //
     }, //
 };
 

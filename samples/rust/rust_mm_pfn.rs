@@ -28,6 +28,7 @@ use kernel_mm::{
             Answer,
             VmFault, //
         },
+        new_vma::NewVma,
         ops::{
             Access,
             VmOperations, //
@@ -36,7 +37,6 @@ use kernel_mm::{
         vm_area_desc::VmAreaDesc,
         vma::{
             DriverVma,
-            NewVma,
             Pfn, //
         }, //
     }, //

@@ -37,9 +37,9 @@ use crate::{
         },
         values,
         vm::{
+            new_vma::NewVma,
             ops::VmOperations,
-            vm_area_desc::VmAreaDesc,
-            vma::NewVma, //
+            vm_area_desc::VmAreaDesc, //
         }, //
     },
     prelude::*,

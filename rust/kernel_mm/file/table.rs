@@ -22,14 +22,12 @@ use crate::{
         },
         file_state::FileState,
         vm::{
+            new_vma::NewVma,
             ops::VmOperations,
             table::VmTable,
             vm_area_desc::VmAreaDesc,
             vm_private,
-            vma::{
-                Kind,
-                NewVma, //
-            }, //
+            vma::Kind, //
         }, //
     },
     module::this_module,

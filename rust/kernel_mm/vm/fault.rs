@@ -49,7 +49,7 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 /// The per-VMA lock or the mmap lock is held for reading. The handler may sleep.
 ///
 /// `'a` stands for the life of the file that is mapped, as in
-/// [`NewVma`](crate::mm::vm::vma::NewVma).
+/// [`NewVma`](crate::mm::vm::new_vma::NewVma).
 ///
 /// # Invariants
 ///

@@ -37,7 +37,7 @@ use core::marker::PhantomData;
 
 /// A mapping that mmap(2) is about to make. The mmap write lock is held.
 ///
-/// `'f` stands for the life of the file, as in [`NewVma`](crate::mm::vm::vma::NewVma).
+/// `'f` stands for the life of the file, as in [`NewVma`](crate::mm::vm::new_vma::NewVma).
 ///
 /// # Invariants
 ///

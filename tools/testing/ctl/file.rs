@@ -37,8 +37,8 @@ use kernel_mm::{
         Placement, //
     },
     vm::{
-        vm_area_desc::VmAreaDesc,
-        vma::NewVma, //
+        new_vma::NewVma,
+        vm_area_desc::VmAreaDesc, //
     }, //
 };
 
