@@ -2,221 +2,194 @@
 
 //! The series as commits, and as mails.
 //!
-//! The repository is a tree that can be built: folders that the series changes are copies, and in
-//! the repository; all else is links to the unpacked source, which stays as it is.
+//! `linux` is a tree that can be built: folders that the series changes are copies, and in the
+//! repository; all else is links to the unpacked source, which stays as it is. The commits are made
+//! in a worktree beside it, so that a checkout of one touches the files that differ, and make builds
+//! no more than what uses those.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context, Result};
 
-use super::series::Patch;
+use super::place::Places;
+use super::series::Series;
 use crate::project::Project;
 use crate::steps::Log;
+
+/// The folders of the kernel that the series changes.
+const FOLDERS: [&str; 3] = ["mm", "rust", "samples"];
 
 /// The commit before the first patch.
 const BASE: &str = "pristine";
 
-/// Who signs when nobody else does: the checkout has no history, as a tarball has none.
-const NOBODY: [&str; 2] = ["rmmap developers", "nobody@localhost"];
+/// The commit of the last patch.
+const LAST: &str = "patched";
+
+/// Who signs when nobody else does, and when: the checkout has no history, as a tarball has none.
+const NOBODY: &str = "rmmap developers\nnobody@localhost\n2026-01-01T00:00:00Z";
 
 /// The repository in a folder.
 pub struct Repository {
-    folder: PathBuf,
+    /// The tree to build.
+    tree: PathBuf,
+    /// The tree where commits are made.
+    work: PathBuf,
     /// Name, address and date of the author: those of the project's last commit.
-    author: [String; 3],
+    author: String,
 }
 
 impl Repository {
-    /// The repository in `folder`, whose commits are signed by the author of the last commit of
-    /// `project`.
-    pub fn new(folder: PathBuf, project: &Project) -> Self {
-        let last = |format: &str| {
-            let mut git = Command::new("git");
-            git.args([
-                "-c",
-                "safe.directory=*",
-                "log",
-                "-1",
-                &format!("--format={format}"),
-            ]);
-            let output = git
-                .current_dir(project.root())
-                .stderr(Stdio::null())
-                .output()
-                .ok()?;
-            let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-            (output.status.success() && !text.is_empty()).then_some(text)
-        };
-        let [name, address] = NOBODY.map(str::to_owned);
+    /// The repository in `folder`.
+    pub fn new(folder: &Path, project: &Project) -> Self {
+        let mut git = Command::new("git");
+        git.args([
+            "-c",
+            "safe.directory=*",
+            "log",
+            "-1",
+            "--format=%an%n%ae%n%aI",
+        ]);
+        let output = git
+            .current_dir(project.root())
+            .stderr(Stdio::null())
+            .output();
+        let author = output.ok().filter(|output| output.status.success());
+        let author = author.and_then(|output| String::from_utf8(output.stdout).ok());
         Self {
-            folder,
-            author: [
-                last("%an").unwrap_or(name),
-                last("%ae").unwrap_or(address),
-                last("%aI").unwrap_or_else(|| "2026-01-01T00:00:00Z".to_owned()),
-            ],
+            tree: folder.join("linux"),
+            work: folder.join("commits"),
+            author: author.unwrap_or_else(|| NOBODY.to_owned()),
         }
     }
 
-    /// The tree with all patches applied.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The tree to build, with the patches of the last checkout.
+    pub fn tree(&self) -> &Path {
+        &self.tree
     }
 
-    /// Makes the tree, the commits and the mails in `out`, of which the first one says `cover`.
-    /// Files that end up as they were keep their times: make goes by them.
+    /// Makes the commits on top of `source`, and the mails in `out`.
     pub fn make(
         &self,
+        series: &Series,
+        checkout: &Path,
         source: &Path,
-        patches: &[Patch],
-        cover: &(String, String),
         out: &Path,
         log: &mut Log,
     ) -> Result<()> {
-        let paths = patches.iter().flat_map(|patch| patch.files.iter());
-        let paths: BTreeSet<PathBuf> = paths.map(|(path, _)| self.folder.join(path)).collect();
-        let state = |path: &PathBuf| {
-            let modified = fs::metadata(path).and_then(|data| data.modified()).ok()?;
-            Some((fs::read(path).ok()?, modified))
+        self.begin(source, log)?;
+        let work = || self.git(&self.work);
+        let places = Places {
+            checkout,
+            source,
+            tree: &self.work,
         };
-        let before: Vec<_> = paths.iter().map(state).collect();
-        self.begin(source, patches, log)?;
-        self.add(patches, cover, out, log)?;
-        for (path, before) in paths.iter().zip(before) {
-            match before {
-                Some((text, time)) if fs::read(path).is_ok_and(|now| now == text) => {
-                    fs::File::options()
-                        .append(true)
-                        .open(path)?
-                        .set_modified(time)?;
-                }
-                _ => {}
+        let message = self.tree.join(".git/message");
+        for (index, patch) in series.patches.iter().enumerate() {
+            for path in &patch.copies {
+                places.copy(path).with_context(|| path.clone())?;
             }
-        }
-        Ok(())
-    }
-
-    /// Begins with the source in `source`, unless that was done for the same folders of it.
-    fn begin(&self, source: &Path, patches: &[Patch], log: &mut Log) -> Result<()> {
-        let paths = patches.iter().flat_map(|patch| patch.files.iter());
-        let folders: BTreeSet<&str> = paths
-            .filter_map(|(path, _)| path.split('/').next())
-            .collect();
-        let is_copy = |name: &&str| {
-            let folder = self.folder.join(name);
-            folder.is_dir() && !folder.is_symlink()
-        };
-        let has_base = self.folder.join(".git/refs/tags").join(BASE).exists();
-        if has_base && folders.iter().all(is_copy) && self.links_to(source) {
-            log.run(self.git().args(["reset", "--quiet", "--hard", BASE]))?;
-            return log.run(
-                self.git()
-                    .args(["clean", "--quiet", "-fd", "--"])
-                    .args(&folders),
-            );
-        }
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder)?;
-        }
-        fs::create_dir_all(&self.folder)?;
-        for entry in fs::read_dir(source)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let target = self.folder.join(&name);
-            if folders.contains(&*name.to_string_lossy()) {
-                log.run(Command::new("cp").arg("-a").arg(entry.path()).arg(target))?;
-            } else if !name.to_string_lossy().starts_with(".git") {
-                symlink(entry.path(), target)?;
+            places.declare(series.is_complete(index + 1))?;
+            if patch.has_diff {
+                log.run(work().arg("apply").arg(&patch.file))?;
             }
-        }
-        log.run(
-            self.git()
-                .args(["init", "--quiet", "--initial-branch=series"]),
-        )?;
-        // Links are no part of the repository.
-        fs::write(self.folder.join(".git/info/exclude"), "/*\n")?;
-        log.run(self.git().args(["add", "--force", "--"]).args(&folders))?;
-        self.commit(&format!("{BASE}\n\nThe source as Debian ships it.\n"), log)?;
-        log.run(self.git().args(["tag", BASE]))
-    }
-
-    /// Whether the tree is one on top of `source`.
-    fn links_to(&self, source: &Path) -> bool {
-        fs::read_link(self.folder.join("Makefile"))
-            .is_ok_and(|link| link == source.join("Makefile"))
-    }
-
-    /// Commits the patches, and writes them as mails into `out`, with a first one that says
-    /// `cover`.
-    fn add(
-        &self,
-        patches: &[Patch],
-        cover: &(String, String),
-        out: &Path,
-        log: &mut Log,
-    ) -> Result<()> {
-        for patch in patches {
-            for (path, text) in &patch.files {
-                let file = self.folder.join(path);
-                if let Some(folder) = file.parent() {
-                    fs::create_dir_all(folder)?;
-                }
-                fs::write(&file, text)?;
-                log.run(self.git().args(["add", "--force", "--", path]))?;
-            }
-            self.commit(&format!("{}\n\n{}\n", patch.subject, patch.body), log)?;
+            fs::write(&message, &patch.message)?;
+            log.run(work().args(["add", "--force", "--all", "."]))?;
+            log.run(
+                work()
+                    .args(["commit", "--quiet", "--signoff", "--file"])
+                    .arg(&message),
+            )?;
         }
         for old in mails(out)? {
             fs::remove_file(old)?;
         }
-        let mut format = self.git();
+        let mut format = work();
         format.args([
             "format-patch",
             "--quiet",
-            "--cover-letter",
             "--no-signature",
+            "--cover-letter",
         ]);
+        format.arg("--cover-from-description=subject");
+        format.arg("--description-file").arg(&series.cover);
         log.run(format.arg("-o").arg(out).arg(format!("{BASE}..HEAD")))?;
-        let letter = out.join("0000-cover-letter.patch");
-        let text = fs::read_to_string(&letter)?;
-        let text = text
-            .replace("*** SUBJECT HERE ***", &cover.0)
-            .replace("*** BLURB HERE ***", &cover.1);
-        Ok(fs::write(letter, text)?)
+        log.run(work().args(["tag", "--force", LAST]))
     }
 
-    fn commit(&self, message: &str, log: &mut Log) -> Result<()> {
-        let file = self.folder.join(".git/message");
-        let mut written = fs::File::create(&file)?;
-        written.write_all(message.as_bytes())?;
+    /// Checks out the tree with all patches but the last `without`.
+    pub fn checkout(&self, without: usize, log: &mut Log) -> Result<()> {
+        let mut git = self.git(&self.tree);
+        git.args(["checkout", "--quiet", "--force", "--detach"]);
+        log.run(git.arg(format!("{LAST}~{without}")))
+    }
+
+    /// Begins with the source in `source`, unless that was done for it.
+    fn begin(&self, source: &Path, log: &mut Log) -> Result<()> {
+        let is_of = fs::read_link(self.tree.join("Makefile"))
+            .is_ok_and(|link| link == source.join("Makefile"));
+        let has_base = self.tree.join(".git/refs/tags").join(BASE).exists();
+        if !is_of || !has_base {
+            for old in [&self.tree, &self.work] {
+                if old.exists() {
+                    fs::remove_dir_all(old)?;
+                }
+            }
+            self.copy(source, log)?;
+        }
+        if self.work.exists() {
+            let work = || self.git(&self.work);
+            log.run(work().args(["checkout", "--quiet", "--force", "--detach", BASE]))?;
+            return log.run(work().args(["clean", "--quiet", "-fdx"]));
+        }
+        let mut git = self.git(&self.tree);
         log.run(
-            self.git()
-                .args(["commit", "--quiet", "--signoff", "--file"])
-                .arg(file),
+            git.args(["worktree", "add", "--force", "--detach"])
+                .arg(&self.work)
+                .arg(BASE),
         )
     }
 
-    fn git(&self) -> Command {
-        let [name, address, date] = &self.author;
+    fn copy(&self, source: &Path, log: &mut Log) -> Result<()> {
+        fs::create_dir_all(&self.tree)?;
+        for entry in fs::read_dir(source)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let target = self.tree.join(&name);
+            let name = name.to_string_lossy();
+            if FOLDERS.contains(&&*name) {
+                log.run(Command::new("cp").arg("-a").arg(entry.path()).arg(target))?;
+            } else if !name.starts_with(".git") {
+                symlink(entry.path(), target)?;
+            }
+        }
+        let tree = || self.git(&self.tree);
+        log.run(tree().args(["init", "--quiet", "--initial-branch=series"]))?;
+        // Links are no part of the repository.
+        fs::write(self.tree.join(".git/info/exclude"), "/*\n")?;
+        log.run(tree().args(["add", "--force", "--"]).args(FOLDERS))?;
+        log.run(tree().args([
+            "commit",
+            "--quiet",
+            "--message",
+            "The source as Debian ships it",
+        ]))?;
+        log.run(tree().args(["tag", BASE]))
+    }
+
+    fn git(&self, folder: &Path) -> Command {
         let mut git = Command::new("git");
-        git.current_dir(&self.folder);
-        git.args([
-            "-c",
-            "safe.directory=*",
-            "-c",
-            "gc.auto=0",
-            "-c",
-            "core.autocrlf=false",
-        ]);
-        for who in ["AUTHOR", "COMMITTER"] {
-            git.env(format!("GIT_{who}_NAME"), name);
-            git.env(format!("GIT_{who}_EMAIL"), address);
-            git.env(format!("GIT_{who}_DATE"), date);
+        git.current_dir(folder);
+        for setting in ["safe.directory=*", "gc.auto=0", "core.autocrlf=false"] {
+            git.args(["-c", setting]);
+        }
+        let names = ["NAME", "EMAIL", "DATE"];
+        for (name, value) in names.into_iter().zip(self.author.lines()) {
+            for who in ["AUTHOR", "COMMITTER"] {
+                git.env(format!("GIT_{who}_{name}"), value);
+            }
         }
         git
     }
@@ -265,20 +238,16 @@ pub fn apply(source: &Path, mails: &[PathBuf], all: &Path) -> Result<Option<Stri
 /// What checkpatch.pl of `source` says about the mails, if anything.
 pub fn checkpatch(source: &Path, mails: &[PathBuf]) -> Result<Option<String>> {
     let mut perl = Command::new("perl");
-    perl.arg("scripts/checkpatch.pl");
     perl.args([
+        "scripts/checkpatch.pl",
         "--strict",
         "--terse",
         "--show-types",
-        "--no-summary",
-        "--quiet",
     ]);
     // Who maintains new files is for those to say who take them; text that people search for is
     // not broken.
-    perl.args([
-        "--max-line-length=100",
-        "--ignore=FILE_PATH_CHANGES,LONG_LINE_STRING",
-    ]);
+    perl.args(["--no-summary", "--quiet", "--max-line-length=100"]);
+    perl.arg("--ignore=FILE_PATH_CHANGES,LONG_LINE_STRING");
     let output = perl
         .args(mails)
         .current_dir(source)
@@ -294,55 +263,82 @@ mod tests {
     use super::*;
     use crate::steps::Steps;
 
-    fn patch(path: &str, text: &str) -> Patch {
-        Patch {
-            subject: format!("rust: change {path}"),
-            body: "Why.".to_owned(),
-            files: vec![(path.to_owned(), text.to_owned())],
-        }
+    /// A checkout and a source, as small as they can be.
+    fn files(root: &Path) {
+        let write = |path: &str, text: &str| {
+            let file = root.join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        write("source/Makefile", "all:\n");
+        write("source/mm/Kconfig", "one\n");
+        write("source/samples/a", "");
+        write("source/rust/kernel/mm.rs", "//! Mm.\n\npub mod virt;\n");
+        let modules = "//! Root.\n\npub mod mm {\n    pub mod cache;\n    pub mod vm;\n}\n";
+        write("rust/kernel_mm/kernel_mm.rs", modules);
+        write("rust/kernel_mm/cache.rs", "pub mod folio;\n");
+        write("rust/kernel_mm/cache/folio.rs", "//! Folios.\n");
+        write("rust/kernel_mm/vm.rs", "//! VMAs.\n\npub mod vma;\n");
+        write("rust/kernel_mm/vm/vma.rs", "//! A VMA.\n");
+        write(
+            "tools/patches/0000-cover.txt",
+            "rust: mm: all\n\nIt is good.\n",
+        );
+        let diff = "diff --git a/mm/Kconfig b/mm/Kconfig\n--- a/mm/Kconfig\n+++ b/mm/Kconfig\n\
+                    @@ -1 +1,2 @@\n one\n+two\n";
+        let first = "rust: mm: add folios\n\nWhy.\n---\nrust/kernel_mm/cache/folio.rs\n\n";
+        write("tools/patches/0001-a.txt", &format!("{first}{diff}"));
+        let second = "rust: mm: add VMAs\n\nWhy.\n---\nrust/kernel_mm/vm/vma.rs\n";
+        write("tools/patches/0002-b.txt", second);
+        write("tools/patches/not-upstream.txt", "");
     }
 
     #[test]
     fn a_series_applies_to_what_it_was_made_of_only() {
         let dir = tempfile::tempdir().unwrap();
-        let source = dir.path().join("source");
-        fs::create_dir_all(source.join("rust/kernel")).unwrap();
-        fs::write(source.join("rust/kernel/mm.rs"), "one\n").unwrap();
-        fs::write(source.join("Makefile"), "all:\n").unwrap();
-        let project = Project::at(dir.path());
-        let repository = Repository::new(dir.path().join("tree"), &project);
-        let out = dir.path().join("out");
-        fs::create_dir_all(&out).unwrap();
-        let patches = [
-            patch("rust/kernel/mm.rs", "one\ntwo\n"),
-            patch("rust/kernel/mm.rs", "one\ntwo\nthree\n"),
-        ];
-        let steps = Steps::begin(&project).unwrap();
-        let file = dir.path().join("tree/rust/kernel/mm.rs");
-        let mut times = BTreeSet::new();
-        for _ in 0..2 {
-            steps
-                .always("test", |log| {
-                    repository.make(&source, &patches, &("s".into(), "b".into()), &out, log)
-                })
-                .unwrap();
-            times.insert(fs::metadata(&file).unwrap().modified().unwrap());
+        let root = dir.path();
+        files(root);
+        for folder in ["rust/helpers", "rust/kernel_mm_kunit", "samples/rust"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
         }
-        assert_eq!(times.len(), 1);
-        let tree = repository.folder();
-        assert_eq!(
-            fs::read_to_string(tree.join("rust/kernel/mm.rs")).unwrap(),
-            "one\ntwo\nthree\n"
-        );
+        let (source, out) = (root.join("source"), root.join("out"));
+        fs::create_dir_all(&out).unwrap();
+        let project = Project::at(root);
+        let repository = Repository::new(&out, &project);
+        let series = Series::read(root).unwrap();
+        let steps = Steps::begin(&project).unwrap();
+        let mm = repository.tree().join("rust/kernel/mm.rs");
+        let mut times = Vec::new();
+        for without in [1, 0, 0] {
+            let made = steps.always("test", |log| {
+                repository.make(&series, root, &source, &out, log)?;
+                repository.checkout(without, log)
+            });
+            made.unwrap();
+            times.push(fs::metadata(&mm).unwrap().modified().unwrap());
+            let text = fs::read_to_string(&mm).unwrap();
+            assert_eq!(text.contains("mod vm;"), without == 0, "{text}");
+            assert_eq!(text.contains("dead_code"), without == 1, "{text}");
+        }
+        // The same again touches no file.
+        assert!(times[0] != times[1] && times[1] == times[2], "{times:?}");
+        let tree = repository.tree();
         assert!(tree.join("Makefile").is_symlink());
         assert_eq!(
-            fs::read_to_string(source.join("rust/kernel/mm.rs")).unwrap(),
+            fs::read_to_string(tree.join("mm/Kconfig")).unwrap(),
+            "one\ntwo\n"
+        );
+        assert_eq!(
+            fs::read_to_string(source.join("mm/Kconfig")).unwrap(),
             "one\n"
         );
         let mails = mails(&out).unwrap();
         assert_eq!(mails.len(), 3);
         let letter = fs::read_to_string(&mails[0]).unwrap();
-        assert!(letter.contains("Subject: [PATCH 0/2] s\n"), "{letter}");
+        assert!(
+            letter.contains("Subject: [PATCH 0/2] rust: mm: all\n\nIt is good.\n"),
+            "{letter}"
+        );
         let text = fs::read_to_string(&mails[2]).unwrap();
         assert!(text.contains("Signed-off-by: rmmap developers"), "{text}");
         let all = out.join("all.mbox");

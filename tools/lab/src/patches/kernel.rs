@@ -6,40 +6,56 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::kconfig;
-use super::ours::Ours;
 use crate::build::own;
 use crate::project::Project;
-use crate::steps::{Inputs, Log, Steps};
+use crate::steps::Steps;
 use crate::vm::Kernel;
 
-/// Options besides those of the series.
+/// Its options.
 const FRAGMENT: &str = "tools/lab/patches.config";
+
+/// Files with the options that the series brings, whose names have `RUST_MM_` in them.
+const KCONFIGS: [&str; 2] = ["mm/Kconfig", "samples/rust/Kconfig"];
 
 /// What is built, and where.
 pub struct Target<'a> {
-    /// The tree with the series.
-    pub tree: &'a Path,
+    /// The tree with the series, or a part of it.
+    tree: &'a Path,
     /// The folder for objects.
-    pub objects: PathBuf,
-    /// The options, complete.
-    fragment: String,
+    objects: PathBuf,
+    /// The options that the tree has.
+    options: String,
+    /// The samples that it has.
+    samples: Vec<String>,
 }
 
 impl<'a> Target<'a> {
-    /// The kernel of `tree`, with all of `ours` switched on.
-    pub fn new(project: &Project, tree: &'a Path, ours: &Ours) -> Result<Self> {
-        let mut fragment = fs::read_to_string(project.root().join(FRAGMENT))?;
-        fragment += &format!("CONFIG_{}=y\n", kconfig::KUNIT_OPTION);
-        for name in ours.samples.keys() {
-            fragment += &format!("CONFIG_{}=m\n", kconfig::sample_option(name));
+    /// The kernel of `tree`, with all switched on that the patches brought so far.
+    pub fn new(project: &Project, tree: &'a Path) -> Result<Self> {
+        let mut known = String::new();
+        for file in KCONFIGS {
+            known += &fs::read_to_string(tree.join(file)).context(file)?;
         }
+        let is_known = |line: &&str| match line.split_once('=') {
+            Some((option, _)) if option.contains("RUST_MM_") => {
+                let option = option.trim_start_matches("CONFIG_");
+                known.contains(&format!("config {option}\n"))
+            }
+            _ => true,
+        };
+        let fragment = fs::read_to_string(project.root().join(FRAGMENT))?;
+        let lines: Vec<&str> = fragment.lines().filter(is_known).collect();
+        let samples = lines.iter().filter_map(|line| {
+            let (name, _) = line.strip_prefix("CONFIG_SAMPLE_")?.split_once("=m")?;
+            Some(name.to_lowercase())
+        });
         Ok(Self {
             tree,
             objects: project.build("patches/kernel"),
-            fragment,
+            samples: samples.collect(),
+            options: lines.join("\n") + "\n",
         })
     }
 
@@ -51,26 +67,26 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The module of a sample.
-    pub fn module(&self, sample: &str) -> PathBuf {
-        self.objects.join(format!("samples/rust/{sample}.ko"))
+    /// The modules of the samples.
+    pub fn modules(&self) -> Vec<PathBuf> {
+        let names = self.samples.iter();
+        names
+            .map(|name| self.objects.join(format!("samples/rust/{name}.ko")))
+            .collect()
     }
 
-    /// Builds it, unless that was done for this `series` (its hash). Returns why it does not
-    /// build; what is no error of a compiler is the lab's.
-    pub fn build(&self, steps: &Steps, series: &str) -> Result<Option<String>> {
-        let inputs = crate::build::compiler_inputs()?
-            .text(series)
-            .text(&self.fragment);
+    /// Builds it, of what was built before all that is the same. Returns why it does not build;
+    /// what is no error of a compiler is the lab's.
+    pub fn build(&self, steps: &Steps) -> Result<Option<String>> {
         let mut why = None;
         let name = "building the kernel with the patches (some minutes the first time)";
-        let done = steps.step(name, &inputs, &[&self.kernel().image], |log| {
+        let done = steps.always(name, |log| {
             let fragment = self.objects.with_extension("config");
-            fs::write(&fragment, &self.fragment)?;
+            fs::write(&fragment, &self.options)?;
             fs::create_dir_all(&self.objects)?;
             let origin = fragment.display().to_string();
-            own::configure(self.command(), &self.objects, &fragment, &origin, log)?;
-            let made = self.make(log, &["bzImage", "modules"]);
+            own::configure(self.make(), &self.objects, &fragment, &origin, log)?;
+            let made = log.run(self.make().args(["bzImage", "modules"]));
             why = made.as_ref().err().map(|_| complaints(&log.text()));
             made
         });
@@ -80,11 +96,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn make(&self, log: &mut Log, targets: &[&str]) -> Result<()> {
-        log.run(self.command().args(targets))
-    }
-
-    fn command(&self) -> Command {
+    fn make(&self) -> Command {
         own::make(self.tree, &self.objects, &["LLVM=1"])
     }
 }
@@ -113,18 +125,6 @@ fn complaints(log: &str) -> String {
         .iter()
         .filter(|line| !is_step(line) || line.contains("***"));
     kept.copied().collect::<Vec<_>>().join("\n")
-}
-
-/// The hash of a series: what its patches do.
-pub fn digest(patches: &[super::series::Patch]) -> String {
-    let mut inputs = Inputs::new();
-    for patch in patches {
-        inputs = inputs.text(&patch.subject).text(&patch.body);
-        for (path, text) in &patch.files {
-            inputs = inputs.text(path).text(text);
-        }
-    }
-    inputs.digest()
 }
 
 #[cfg(test)]

@@ -1,244 +1,135 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The series: what each patch says and does.
+//! The series, as the files in `tools/patches` write it.
 //!
-//! Wrappers come first, a patch for each C header; then the library, from what uses nothing to what
-//! uses all, modules that use each other in one patch; then the suites, and the samples.
+//! Each is a patch: its message, a line `---`, and the files of this checkout that it copies, a
+//! line each; what else changes in the tree is a diff below. `0000-cover-letter.txt` is the first
+//! mail, and `not-upstream.txt` names the files that stay here, each with the reason.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
+use walkdir::WalkDir;
 
-use super::helpers::{with_line, Wrappers};
-use super::kconfig;
-use super::order;
-use super::ours::{Declaration, Ours};
-use super::place::{self, KUNIT, KUNIT_DIR, PARENT, PARENT_DIR};
-use super::rewrite::Names;
-use super::tree::{before, Tree};
-use super::words::{paragraphs, wrapped, COLUMNS};
+use super::place;
 
-/// Longest subject of a patch.
-const SUBJECT: usize = 75;
+/// Where the patches are written.
+const FOLDER: &str = "tools/patches";
+/// The most patches that people read.
+const MOST: usize = 15;
 
 /// One patch.
 #[derive(Debug)]
 pub struct Patch {
-    /// Its first line.
-    pub subject: String,
-    /// What comes below, without the sign-off.
-    pub body: String,
-    /// The files that it changes or makes, with their new texts.
-    pub files: Vec<(String, String)>,
+    /// The file that it is written in.
+    pub file: PathBuf,
+    /// What it says, without the sign-off.
+    pub message: String,
+    /// The files here that it copies.
+    pub copies: Vec<String>,
+    /// Whether there is a diff in the file, besides.
+    pub has_diff: bool,
 }
 
-/// All patches, in their order, on top of `tree`.
-pub fn make(ours: &Ours, tree: &mut Tree) -> Result<Vec<Patch>> {
-    let names = ours.names()?;
-    let mut patches = wrappers(ours, tree)?;
-    let mut declared = BTreeMap::new();
-    for group in order::groups(&ours.uses()?) {
-        patches.push(modules(ours, &names, &group, &mut declared, tree)?);
-    }
-    patches.push(kunit(ours, &names, tree)?);
-    for (name, source) in &ours.samples {
-        patches.push(sample(&names, name, source, tree)?);
-    }
-    Ok(patches)
+/// All patches, in their order.
+pub struct Series {
+    /// The file with the text of the first mail, subject first.
+    pub cover: PathBuf,
+    /// The patches.
+    pub patches: Vec<Patch>,
 }
 
-/// What the series is about, for its first mail.
-pub fn cover(ours: &Ours) -> (String, String) {
-    let texts = paragraphs(&ours.root);
-    (
-        "rust: mm: mappings and page faults for drivers".to_owned(),
-        body(&texts),
-    )
-}
-
-fn body(texts: &[String]) -> String {
-    let texts: Vec<_> = texts
-        .iter()
-        .map(|text| wrapped(text, COLUMNS, ""))
-        .collect();
-    texts.join("\n\n")
-}
-
-fn wrappers(ours: &Ours, tree: &mut Tree) -> Result<Vec<Patch>> {
-    let mut patches = Vec::new();
-    for (name, text) in &ours.helpers {
-        let mut parts = Wrappers::read(&place::rename_files(text));
-        let headers = parts.take_lack_of_headers();
-        if !headers.is_empty() {
-            patches.push(bindings(&headers, tree)?);
-        }
-        if parts.items.is_empty() {
-            continue;
-        }
-        let path = format!("rust/helpers/{name}.c");
+impl Series {
+    /// Reads the series of the checkout in `root`. Every file that could go upstream is in one
+    /// patch, or stays here for a reason.
+    pub fn read(root: &Path) -> Result<Self> {
+        let folder = root.join(FOLDER);
         let mut files = Vec::new();
-        match tree.get(&path)? {
-            Some(old) => files.push(tree.set(&path, parts.add_to(&old))?),
-            None => {
-                files.push(tree.set(&path, parts.write())?);
-                let all = tree.must_have("rust/helpers/helpers.c")?;
-                let all = with_line(&all, "#include \"", &format!("#include \"{name}.c\""));
-                files.push(tree.set("rust/helpers/helpers.c", all)?);
+        for entry in WalkDir::new(&folder).min_depth(1).sort_by_file_name() {
+            files.push(entry?.into_path());
+        }
+        let (numbered, _): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
+            file.file_name().is_some_and(|name| {
+                name.to_string_lossy()
+                    .starts_with(|c: char| c.is_ascii_digit())
+            })
+        });
+        let [cover, patches @ ..] = &numbered[..] else {
+            bail!("there are no patches in {FOLDER}");
+        };
+        let patches = patches.iter().map(|file| {
+            let text = fs::read_to_string(file)?;
+            parse(&text, file).with_context(|| file.display().to_string())
+        });
+        let patches = patches.collect::<Result<Vec<_>>>()?;
+        if patches.len() > MOST {
+            bail!("{FOLDER} has {} patches, more than {MOST}", patches.len());
+        }
+        let stays = fs::read_to_string(folder.join("not-upstream.txt"))?;
+        let stays = stays.lines().filter_map(|line| line.split_once(": "));
+        let copied = patches.iter().flat_map(|patch| patch.copies.iter());
+        let named = stays
+            .map(|(path, _)| path)
+            .chain(copied.map(String::as_str));
+        check(&candidates(root)?, &named.collect::<Vec<_>>())?;
+        Ok(Self {
+            cover: cover.clone(),
+            patches,
+        })
+    }
+
+    /// Whether patch `number`, from 1 on, or one before it is the last that brings a file of the
+    /// library.
+    pub fn is_complete(&self, number: usize) -> bool {
+        let library = |patch: &Patch| {
+            let mut copies = patch.copies.iter();
+            copies.any(|path| path.starts_with("rust/kernel_mm/"))
+        };
+        !self.patches[number..].iter().any(library)
+    }
+}
+
+fn parse(text: &str, file: &Path) -> Result<Patch> {
+    let (message, rest) = text.split_once("\n---\n").context("no line `---`")?;
+    let has_diff = rest.contains("diff --git ");
+    let files = rest.split("diff --git ").next().unwrap_or_default();
+    Ok(Patch {
+        file: file.to_owned(),
+        message: format!("{}\n", message.trim_end()),
+        copies: files.split_whitespace().map(str::to_owned).collect(),
+        has_diff,
+    })
+}
+
+/// The files here that could go upstream.
+fn candidates(root: &Path) -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for (folder, _) in place::FOLDERS {
+        for entry in WalkDir::new(root.join(folder)) {
+            let entry = entry?;
+            let path = entry.path().strip_prefix(root)?.to_string_lossy();
+            if entry.file_type().is_file() && !place::is_root(&path) {
+                all.insert(path.into_owned());
             }
         }
-        let functions = parts.functions().join("(), ");
-        patches.push(Patch {
-            subject: format!("rust: helpers: add wrappers in {name}.c"),
-            body: body(&[format!(
-                "Inline functions, macros and variables that Rust cannot reach by itself, for the \
-                 abstractions that follow: {functions}()."
-            )]),
-            files,
-        });
     }
-    Ok(patches)
+    Ok(all)
 }
 
-fn bindings(headers: &[String], tree: &mut Tree) -> Result<Patch> {
-    let path = "rust/bindings/bindings_helper.h";
-    let mut text = tree.must_have(path)?;
-    for header in headers {
-        text = with_line(&text, "#include <linux/", &format!("#include {header}"));
-    }
-    let headers = headers.join(", ");
-    Ok(Patch {
-        subject: format!("rust: bindings: add {headers}"),
-        body: body(&["The abstractions that follow call functions that it declares.".to_owned()]),
-        files: vec![tree.set(path, text)?],
-    })
-}
-
-/// The modules that are there so far.
-type Declared = BTreeMap<String, Declaration>;
-
-fn modules(
-    ours: &Ours,
-    names: &Names,
-    group: &[String],
-    declared: &mut Declared,
-    tree: &mut Tree,
-) -> Result<Patch> {
-    let mut files = Vec::new();
-    for name in group {
-        for (path, source) in &ours.library[name] {
-            let text = match name.as_str() {
-                "ffi" => names.values(source),
-                _ => names.library(source),
-            };
-            let text = text.with_context(|| path.clone())?;
-            files.push(tree.set(&format!("{PARENT_DIR}/{path}"), text)?);
+/// Fails unless the series names each of the files `there` once, and no other.
+fn check(there: &BTreeSet<String>, named: &[&str]) -> Result<()> {
+    let mut left = there.clone();
+    for path in named {
+        if !left.remove(*path) {
+            bail!("{FOLDER} names {path} twice, or it does not exist");
         }
-        declared.insert(name.clone(), ours.declarations[name].clone());
     }
-    let path = format!("{PARENT_DIR}.rs");
-    let pristine = tree
-        .pristine(&path)?
-        .with_context(|| format!("no {path}"))?;
-    let text = before(&pristine, "pub mod virt;", &(declarations(declared) + "\n"))?;
-    files.push(tree.set(&path, text)?);
-    let says = |name: &String| paragraphs(&ours.library[name][&format!("{name}.rs")]);
-    let texts = match group {
-        [one] => says(one),
-        _ => {
-            let intro = "These modules use each other, so they come together.".to_owned();
-            let first = |name: &String| {
-                let says = says(name).into_iter().next().unwrap_or_default();
-                format!("{name}: {says}")
-            };
-            [intro].into_iter().chain(group.iter().map(first)).collect()
-        }
-    };
-    Ok(Patch {
-        subject: subject(group),
-        body: body(&texts),
-        files,
-    })
-}
-
-/// `rust: mm: add folio`; of a large group the first ones are named.
-fn subject(group: &[String]) -> String {
-    (1..=group.len())
-        .rev()
-        .map(|shown| {
-            let more = match group.len() - shown {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            format!("rust: {PARENT}: add {}{more}", group[..shown].join(", "))
-        })
-        .find(|subject| subject.len() <= SUBJECT)
-        .unwrap_or_else(|| format!("rust: {PARENT}: add {} modules", group.len()))
-}
-
-fn declarations(declared: &Declared) -> String {
-    let mut lines = Vec::new();
-    for (name, declaration) in declared {
-        lines.push("#[cfg(CONFIG_MMU)]".to_owned());
-        lines.extend(declaration.attributes.iter().cloned());
-        let visibility = match declaration.is_public {
-            true => "pub",
-            false => "pub(crate)",
-        };
-        lines.push(format!("{visibility} mod {name};"));
+    match left.first() {
+        Some(path) => bail!("{path} is in no patch of {FOLDER}, nor in its not-upstream.txt"),
+        None => Ok(()),
     }
-    lines.join("\n") + "\n"
-}
-
-fn kunit(ours: &Ours, names: &Names, tree: &mut Tree) -> Result<Patch> {
-    let mut files = Vec::new();
-    for (name, source) in &ours.kunit {
-        let text = names
-            .user(source)
-            .with_context(|| format!("{KUNIT}/{name}.rs"))?;
-        files.push(tree.set(&format!("{KUNIT_DIR}/{name}.rs"), text)?);
-    }
-    files.push(tree.set(&format!("{KUNIT_DIR}/Makefile"), kconfig::kunit_makefile())?);
-    let makefile = tree.must_have("mm/Makefile")? + &kconfig::kunit_folder();
-    files.push(tree.set("mm/Makefile", makefile)?);
-    let entry = kconfig::kunit_entry();
-    let kconfig = before(
-        &tree.must_have("mm/Kconfig")?,
-        "source \"mm/damon/Kconfig\"",
-        &entry,
-    )?;
-    files.push(tree.set("mm/Kconfig", kconfig)?);
-    let root = ours
-        .kunit
-        .get(KUNIT)
-        .context("the KUnit suites have no root")?;
-    Ok(Patch {
-        subject: "rust: mm: add KUnit tests of mappings and the page cache".to_owned(),
-        body: body(&paragraphs(root)),
-        files,
-    })
-}
-
-fn sample(names: &Names, name: &str, source: &str, tree: &mut Tree) -> Result<Patch> {
-    let text = names.user(source).with_context(|| format!("{name}.rs"))?;
-    let makefile = tree.must_have("samples/rust/Makefile")?;
-    let kconfig = tree.must_have("samples/rust/Kconfig")?;
-    let entry = kconfig::sample_entry(name, source)?;
-    let files = vec![
-        tree.set(
-            "samples/rust/Kconfig",
-            before(&kconfig, "config SAMPLE_RUST_HOSTPROGS", &entry)?,
-        )?,
-        tree.set(
-            "samples/rust/Makefile",
-            kconfig::with_sample(&makefile, name)?,
-        )?,
-        tree.set(&format!("samples/rust/{name}.rs"), text)?,
-    ];
-    Ok(Patch {
-        subject: format!("samples: rust: add {name}"),
-        body: body(&paragraphs(source)),
-        files,
-    })
 }
 
 #[cfg(test)]
@@ -246,25 +137,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subjects_are_short() {
-        let names = |names: &[&str]| {
-            names
-                .iter()
-                .map(|&name| name.to_owned())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(subject(&names(&["inode"])), "rust: mm: add inode");
-        let long = names(&[
-            "vma",
-            "fault",
-            "a_rather_long_name",
-            "another_rather_long_name",
-            "b",
-            "c",
-        ]);
-        assert_eq!(
-            subject(&long),
-            "rust: mm: add vma, fault, a_rather_long_name and 3 more"
-        );
+    fn a_patch_has_a_message_files_and_a_diff() {
+        let text =
+            "rust: a: b\n\nWhy.\n\n---\nrust/a.rs\nrust/b.rs\n\ndiff --git a/c b/c\n--- a/c\n";
+        let patch = parse(text, Path::new("p")).unwrap();
+        assert_eq!(patch.message, "rust: a: b\n\nWhy.\n");
+        assert_eq!(patch.copies, ["rust/a.rs", "rust/b.rs"]);
+        assert!(patch.has_diff);
+        assert!(parse("no files\n", Path::new("p")).is_err());
+    }
+
+    #[test]
+    fn each_file_is_named_once() {
+        let there = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        assert!(check(&there, &["b", "a"]).is_ok());
+        assert!(check(&there, &["a"]).is_err());
+        assert!(check(&there, &["a", "b", "a"]).is_err());
+        assert!(check(&there, &["a", "b", "c"]).is_err());
+    }
+
+    #[test]
+    fn the_series_of_this_checkout_is_complete() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let series = Series::read(&root).unwrap();
+        assert!(series.is_complete(series.patches.len()));
+        assert!(!series.is_complete(1));
     }
 }
