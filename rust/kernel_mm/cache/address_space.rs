@@ -179,7 +179,7 @@ impl AddressSpace {
                 break;
             }
             // SAFETY: The page cache is valid; the function takes the RCU read lock itself.
-            let order = unsafe { ffi::xa_get_order(&raw mut (*self.as_raw()).i_pages, last) };
+            let order = unsafe { bindings::xa_get_order(&raw mut (*self.as_raw()).i_pages, last) };
             if order > 0 {
                 count = index - (last & !((1 << order) - 1));
                 continue;
