@@ -3,14 +3,11 @@
 //! The table that people see, the same in `build/coverage/summary.txt`, and `summary.json`.
 
 use std::fmt::Write;
-use std::fs;
 
-use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::function::{Function, Group};
-use super::why::Explained;
-use crate::project::Project;
+use crate::function::{Function, Group};
+use crate::why::Explained;
 
 /// One function in `summary.json`.
 fn row(function: &Function) -> serde_json::Value {
@@ -25,15 +22,10 @@ fn row(function: &Function) -> serde_json::Value {
     })
 }
 
-/// Writes `build/coverage/summary.json`: an array with one record per function.
-pub fn write(project: &Project, functions: &[Function]) -> Result<()> {
-    let rows: Vec<_> = functions.iter().map(row).collect();
-    let path = project.build("coverage/summary.json");
-    let mut text = serde_json::to_vec_pretty(&rows)?;
-    text.push(b'\n');
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    let path = project.build("coverage/summary.txt");
-    fs::write(&path, table(functions)).with_context(|| format!("cannot write {}", path.display()))
+/// `summary.json`: an array with one record per function.
+pub fn json(functions: &[Function]) -> String {
+    let rows = functions.iter().map(row).collect();
+    format!("{:#}\n", serde_json::Value::Array(rows))
 }
 
 /// Prints the table, and what of it needs a reason. With `is_judged` a missing one is a failure.
@@ -48,7 +40,8 @@ pub fn print(functions: &[Function], explained: &Explained, is_judged: bool) {
     println!("{}", last_line(functions, explained, is_judged));
 }
 
-fn table(functions: &[Function]) -> String {
+/// The table, the same as `summary.txt`.
+pub fn table(functions: &[Function]) -> String {
     let mut text = String::new();
     for group in Group::ALL {
         let of_group: Vec<_> = functions.iter().filter(|f| f.group == group).collect();
@@ -129,9 +122,9 @@ fn last_line(functions: &[Function], explained: &Explained, is_judged: bool) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::function::tests::function;
-    use super::super::why::explain;
     use super::*;
+    use crate::function::tests::function;
+    use crate::why::explain;
 
     fn functions() -> Vec<Function> {
         let text = ["+if (x)", "-return 1;"];

@@ -1,66 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's part: `llvm-profdata` and `llvm-cov` on what was read from the kernel's memory.
-//!
-//! llvm-cov finds what belongs to which line in the module itself, as in any program that rustc
-//! compiled with `-Cinstrument-coverage`.
+//! The module's part: what `llvm-cov` found in the module and what was read from the kernel's memory.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result};
 
-use super::function::{Function, Group, Line};
-use crate::project::Project;
-use crate::steps::{command, Log};
-use crate::test::Covered;
+use crate::function::{Function, Group, Line};
 
 /// The folders of the checkout that are reported.
-const FOLDERS: [(&str, Group); 2] = [
+pub const FOLDERS: [(&str, Group); 2] = [
     ("rust/rmmap/", Group::Module),
     ("rust/kernel_mm/", Group::Library),
 ];
-
-/// Makes the report in `build/coverage/module` and returns the functions.
-pub fn read(project: &Project, log: &mut Log, covered: &Covered) -> Result<Vec<Function>> {
-    let out = project.build("coverage");
-    let profile = out.join("module.profdata");
-    let raw = raw_profiles(&covered.folder)?;
-    let mut merge = command("llvm-profdata merge --output");
-    log.run(merge.arg(&profile).args(raw))?;
-    let of = |action: &str| {
-        let mut cov = Command::new("llvm-cov");
-        cov.arg(action)
-            .arg(format!("--instr-profile={}", profile.display()))
-            .arg(&covered.module);
-        cov
-    };
-    let sources = FOLDERS.map(|(folder, _)| project.root().join(folder));
-    let mut html = of("show");
-    html.args(["--format=html", "--show-branches=count"])
-        .arg(format!("--output-dir={}", out.join("module").display()));
-    log.run(html.args(&sources))?;
-    let lcov = log.output(of("export").arg("--format=lcov").args(&sources))?;
-    functions(&lcov, project.root())
-}
-
-/// What the guest left: a file for each hook.
-fn raw_profiles(folder: &Path) -> Result<Vec<PathBuf>> {
-    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let mut found = paths.collect::<Result<Vec<PathBuf>>>()?;
-    found.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "profraw")
-    });
-    if found.is_empty() {
-        let folder = folder.display();
-        bail!("the guest left no counters of the module in {folder}");
-    }
-    found.sort();
-    Ok(found)
-}
 
 /// One file of an lcov report.
 #[derive(Debug, Default)]
@@ -119,8 +73,8 @@ impl Record {
     }
 }
 
-/// Reads an lcov report.
-fn functions(lcov: &str, root: &Path) -> Result<Vec<Function>> {
+/// The functions in an lcov report of modules of the checkout in `root`.
+pub fn functions(lcov: &str, root: &Path) -> Result<Vec<Function>> {
     let mut functions = Vec::new();
     for record in lcov.split("end_of_record") {
         let mut lines = record.trim().lines();

@@ -5,19 +5,17 @@
 //! A reason names its line by the text, since numbers change with each version; where a function has
 //! the same text twice, by the text before it, too.
 
-use anyhow::Result;
 use serde::Deserialize;
 
-use super::function::Function;
-use crate::project::Project;
+use crate::function::Function;
 
-const FILE: &str = "tools/lab/coverage-why.toml";
-
+/// The file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub struct Reasons {
+    /// The reasons in it.
     #[serde(default)]
-    line: Vec<Reason>,
+    pub line: Vec<Reason>,
 }
 
 /// Why one line never runs.
@@ -62,11 +60,6 @@ impl Explained {
     }
 }
 
-/// Reads the reasons.
-pub fn read(project: &Project) -> Result<Vec<Reason>> {
-    Ok(project.toml::<File>(FILE)?.line)
-}
-
 /// Finds the reason of each line that never ran.
 pub fn explain(functions: &[Function], reasons: &[Reason]) -> Explained {
     let mut used = vec![false; reasons.len()];
@@ -100,8 +93,8 @@ fn is_about(reason: &Reason, function: &Function, number: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::function::{tests::function, Group};
     use super::*;
+    use crate::function::{tests::function, Group};
     use std::path::Path;
 
     fn reason(text: &str, after: Option<&str>) -> Reason {
@@ -150,8 +143,10 @@ mod tests {
 
     #[test]
     fn the_projects_reasons_can_be_read() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for reason in read(&Project::at(&root)).unwrap() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab");
+        let text = std::fs::read_to_string(root.join("coverage-why.toml")).unwrap();
+        let reasons: Reasons = toml::from_str(&text).unwrap();
+        for reason in reasons.line {
             assert!(reason.why.len() > 20, "{reason:?} explains nothing");
         }
     }

@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's part: its counters are put beside its objects, where gcov looks, and gcovr makes the
-//! reports and the JSON that is read here.
+//! The kernel's part: what gcovr made of what gcov counted.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{bail, Context, Result};
 use serde::Deserialize;
 
-use super::function::{Function, Line};
-use super::scope::Scope;
-use crate::build;
-use crate::project::Project;
-use crate::steps::Log;
-use crate::test::Covered;
+use crate::function::{Function, Line};
+use crate::scope::Scope;
 
 /// What gcovr says.
 #[derive(Debug, Deserialize)]
@@ -45,64 +39,10 @@ struct Branch {
     count: u64,
 }
 
-/// Makes the reports in `build/coverage/kernel.*` and returns the functions of `scope`.
-pub fn read(
-    project: &Project,
-    log: &mut Log,
-    scope: &Scope,
-    covered: &Covered,
-) -> Result<Vec<Function>> {
-    for file in scope.files() {
-        let file = Path::new(&file).with_extension("gcda");
-        let from = covered.folder.join("gcov").join(&file);
-        fs::copy(&from, covered.kdir.join(&file))
-            .with_context(|| format!("the guest left no {}", from.display()))?;
-    }
-    let out = project.build("coverage");
-    let json = out.join("kernel.json");
-    log.run(&mut gcovr(scope, covered, &out, &json)?)?;
-    let text = fs::read(&json)?;
-    let report: Report = serde_json::from_slice(&text).context("cannot read gcovr's JSON")?;
-    pick(&report, scope, &covered.source)
-}
-
-fn gcovr(scope: &Scope, covered: &Covered, out: &Path, json: &Path) -> Result<Command> {
-    let html = out.join("kernel");
-    fs::create_dir_all(&html)?;
-    // It takes functions whose names begin with two underscores for the compiler's. One function of a
-    // name in each of several configurations is not our case, but static inline functions of headers
-    // are; and a counter that wrapped is worth no failure.
-    let mut gcovr = Command::new(build::GCOVR);
-    let words = "--gcov-executable gcov-14 --include-internal-functions \
-                 --merge-mode-functions separate \
-                 --gcov-ignore-parse-errors suspicious_hits.warn_once_per_file";
-    gcovr.args(words.split_whitespace());
-    // From where the compiler ran: paths in its notes are relative to that.
-    gcovr.current_dir(&covered.kdir);
-    gcovr.arg("--root").arg(&covered.source);
-    for file in scope.files() {
-        let path = covered.source.join(file).display().to_string();
-        gcovr.arg("--filter").arg(escaped(&path));
-    }
-    gcovr.arg("--json").arg(json);
-    gcovr.arg("--txt").arg(out.join("kernel.txt"));
-    gcovr.arg("--html-details").arg(html.join("index.html"));
-    let mut folders = scope.files();
-    for folder in &mut folders {
-        let parent = Path::new(folder.as_str()).parent().unwrap_or(Path::new(""));
-        *folder = covered.kdir.join(parent).display().to_string();
-    }
-    folders.dedup();
-    gcovr.args(folders);
-    Ok(gcovr)
-}
-
-/// A path as a regular expression that means nothing else.
-fn escaped(path: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-".contains(c);
-    path.chars()
-        .flat_map(|c| (!is_plain(c)).then_some('\\').into_iter().chain([c]))
-        .collect()
+/// The functions of `scope` in gcovr's JSON; the kernel's source is in `source`.
+pub fn functions(json: &[u8], scope: &Scope, source: &Path) -> Result<Vec<Function>> {
+    let report: Report = serde_json::from_slice(json).context("cannot read gcovr's JSON")?;
+    pick(&report, scope, source)
 }
 
 fn pick(report: &Report, scope: &Scope, source: &Path) -> Result<Vec<Function>> {
@@ -156,11 +96,6 @@ mod tests {
         {"line_number": 8, "function_name": "do_mmap", "count": 0},
         {"line_number": 8, "function_name": "do_mmap", "count": 2, "branches": []},
         {"line_number": 20, "function_name": "other", "count": 1}], "functions": []}]}"#;
-
-    #[test]
-    fn a_version_in_a_path_is_no_expression() {
-        assert_eq!(escaped("/k/7.3.4+deb13/mm_a"), r"/k/7\.3\.4\+deb13/mm_a");
-    }
 
     #[test]
     fn lines_belong_to_their_functions_and_copies_count_together() {

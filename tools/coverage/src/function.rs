@@ -101,7 +101,7 @@ impl Function {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A function whose line `n` is the nth of `text`; those that begin with `-` never ran, those
