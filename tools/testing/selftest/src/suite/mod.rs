@@ -38,6 +38,7 @@ mod regions;
 mod reload;
 mod samples;
 mod splice;
+mod stale;
 mod tracepoints;
 mod watch;
 mod zeroed;
@@ -59,6 +60,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         file::CASES,
         eof::CASES,
         zeroed::CASES,
+        stale::CASES,
         limits::CASES,
         badioctl::CASES,
         races::CASES,
