@@ -13,7 +13,7 @@
 //! | policy `always`, or `MADV_HUGEPAGE` under `adaptive` | the largest folio around the page |
 //! | `adaptive`, populated or `VM_LOCKED` | the largest folio that begins with the page |
 //! | `adaptive`, N < 16 | the faulting page |
-//! | `adaptive`, N >= 16 | a folio of at most N + 1 pages that begins with the page |
+//! | `adaptive`, N >= 16, every 4th page | a folio of at most N + 1 pages that begins with the page |
 //! | `adaptive`, `MADV_SEQUENTIAL` | the same, of at most 16 pages where N is less |
 //! | `never`, or `MADV_NOHUGEPAGE`, populated or `VM_LOCKED` | the faulting page |
 //! | `never`, or `MADV_NOHUGEPAGE` | as `adaptive`, up to 64, each a folio of its own |
@@ -63,6 +63,9 @@ use kernel_mm::{
 /// neighbours (`fault_around_bytes`).
 const PATIENCE: usize = 16;
 
+/// The alignment of the pages at which a fault looks for a stream. What a stream adds keeps it.
+const ALIGNMENT: usize = 4;
+
 /// The most single pages that one fault adds.
 ///
 /// At that number little is left of the cost of a fault per page.
@@ -85,11 +88,13 @@ impl Plan {
         Self::Folio(FolioRange::page(index))
     }
 
-    /// Returns the plan to add `pages` pages from page `index` on, each in a folio of its own.
-    fn single_pages(index: usize, pages: usize, end: usize) -> Self {
-        match pages.min(BATCH) {
-            0 | 1 => Self::page(index),
-            pages => Self::SinglePages(index..index.saturating_add(pages).min(end)),
+    /// Returns the plan to add `pages` pages from page `index` on, each in a folio of its own, up to
+    /// the first that is there: among many resident pages the accesses may well be random.
+    fn single_pages(mapping: &AddressSpace, index: usize, pages: usize, end: usize) -> Self {
+        let end = index.saturating_add(pages.min(BATCH)).min(end);
+        match mapping.first_page(index + 1, end) {
+            end if end > index + 1 => Self::SinglePages(index..end),
+            _ => Self::page(index),
         }
     }
 }
@@ -122,7 +127,10 @@ pub(crate) fn for_fault<V: VmOperations>(
     match policy {
         Policy::Always => Plan::Folio(around.with_start_order(hint)),
         Policy::Never if populates => Plan::page(index),
-        Policy::Never => Plan::single_pages(index, pages(BATCH), end),
+        Policy::Never => match pages(BATCH) {
+            1 => Plan::page(index),
+            pages => Plan::single_pages(region.mapping(), index, pages, end),
+        },
         Policy::Adaptive if populates => {
             Plan::Folio(around.within(index..end).with_start_order(hint))
         }
@@ -131,7 +139,7 @@ pub(crate) fn for_fault<V: VmOperations>(
             if pages > 1 && hint == 0 {
                 // Order 1 failed recently. The next fault tries it again.
                 region.order_hint.record(0, true);
-                return Plan::single_pages(index, pages, end);
+                return Plan::single_pages(region.mapping(), index, pages, end);
             }
             let after = around.within(index..end);
             Plan::Folio(after.with_max_order(order_of(pages)).with_start_order(hint))
@@ -139,15 +147,21 @@ pub(crate) fn for_fault<V: VmOperations>(
     }
 }
 
-/// Returns the number of pages that a fault on the missing page `index` adds, its own included: as
-/// many as are in order, `most` at most, or 1 where that is no stream.
+/// Returns the number of pages that a fault on the missing page `index` adds, its own included: the
+/// largest power of two that is at most the number of pages in order and at most `most`, or 1 where
+/// those are no stream.
 #[inline]
 fn stream_pages(mapping: &AddressSpace, index: usize, pattern: Pattern, most: usize) -> usize {
-    let before = mapping.resident_before(index, most - 1);
-    match pattern {
-        Pattern::Sequential => (before + 1).max(PATIENCE),
-        _ if before < PATIENCE => 1,
-        _ => before + 1,
+    let least = match pattern {
+        Pattern::Sequential => PATIENCE,
+        // No large folio of use begins here. A stream gets one at most three pages later; a random
+        // access saves the lookup.
+        _ if index % ALIGNMENT != 0 => return 1,
+        _ => 1,
+    };
+    match mapping.resident_before(index, most - 1) {
+        before if before < PATIENCE => least,
+        before => 1 << order_of(before + 1),
     }
 }
 

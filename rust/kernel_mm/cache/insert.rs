@@ -457,7 +457,7 @@ impl AddressSpace {
 
     /// Returns the first page from page `index` on that is there, or `end` when none before that
     /// is. Does not sleep; others may add and remove pages meanwhile.
-    fn first_page(&self, index: usize, end: usize) -> usize {
+    pub fn first_page(&self, index: usize, end: usize) -> usize {
         let mut at = index;
         if index >= end {
             return end;
