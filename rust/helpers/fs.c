@@ -9,6 +9,8 @@ static_assert((__force u32)FMODE_PREAD == 1 << 3);
 static_assert((__force u32)FMODE_PWRITE == 1 << 4);
 static_assert((__force u32)FOP_MMAP_SYNC == 1 << 2);
 static_assert((__force u32)FOP_UNSIGNED_OFFSET == 1 << 5);
+static_assert(SEEK_DATA == 3);
+static_assert(SEEK_HOLE == 4);
 static_assert(FALLOC_FL_KEEP_SIZE == 1);
 static_assert(FALLOC_FL_PUNCH_HOLE == 2);
 

@@ -116,6 +116,9 @@ helpers! {
     // mm.c
     fn "rust_helper_totalram_pages" totalram_pages() -> ffi::c_ulong;
     fn "rust_helper_folio_get" folio_get(folio: *mut bindings::folio);
+    fn "rust_helper_folio_has_other_refs" folio_has_other_refs(
+        folio: *const bindings::folio, held: ffi::c_int,
+    ) -> bool;
     fn "rust_helper_folio_put" folio_put(folio: *mut bindings::folio);
     fn "rust_helper_folio_size" folio_size(folio: *const bindings::folio) -> usize;
     fn "rust_helper_folio_order" folio_order(folio: *const bindings::folio) -> ffi::c_uint;

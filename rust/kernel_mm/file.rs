@@ -2,6 +2,7 @@
 
 //! Files: their operations, and how userspace comes to them.
 
+pub mod allocate;
 pub mod anon_inode;
 pub mod miscdevice;
 pub mod ops;

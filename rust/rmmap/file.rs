@@ -34,6 +34,10 @@ use kernel_mm::{
     cache::inode::Inode,
     context::Unlocked,
     file::{
+        allocate::{
+            self,
+            Size, //
+        },
         ops::{
             FileKiocb,
             FileOperations,
@@ -107,15 +111,29 @@ impl FileOperations for RegionFile {
         ioctl::ioctl(region, file, unlocked, cmd, arg)
     }
 
+    fn allocate(
+        region: &RegionRef,
+        file: &File,
+        unlocked: &mut Unlocked,
+        offset: u64,
+        len: u64,
+        size: Size,
+    ) -> Result {
+        let guard = region.lock(unlocked);
+        allocate::allocate(&guard, offset, len, size, &***region)?;
+        guard.file_modified(file)
+    }
+
     fn punch_hole(
         region: &RegionRef,
-        _file: &File,
+        file: &File,
         unlocked: &mut Unlocked,
         offset: u64,
         len: u64,
     ) -> Result {
-        region.lock(unlocked).punch_hole(offset, len)?;
-        Ok(())
+        let guard = region.lock(unlocked);
+        guard.punch_hole(offset, len)?;
+        guard.file_modified(file)
     }
 
     fn show_fdinfo(region: &RegionRef, m: &SeqFile) {

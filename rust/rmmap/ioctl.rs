@@ -35,7 +35,13 @@ use kernel_mm::{
         Capability, //
     },
     context::Unlocked,
-    file::ops::Hook, //
+    file::{
+        allocate::{
+            allocate,
+            Size, //
+        },
+        ops::Hook, //
+    }, //
 };
 use rmmap_uapi::*;
 use zerocopy::{
@@ -56,6 +62,7 @@ pub(crate) fn ioctl(
         RMMAP_IOC_INFO => put(arg, &info(region)),
         RMMAP_IOC_CREATE => create(region, &get(arg)?),
         RMMAP_IOC_DISCARD => discard(region, file, unlocked, &get(arg)?),
+        RMMAP_IOC_ALLOCATE => allocate_range(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
         // Zeroes would say that nothing had happened.
         RMMAP_IOC_STATS if !stats::COUNTED => Err(EOPNOTSUPP),
@@ -167,6 +174,16 @@ fn may_change(file: &File) -> Result {
     }
 }
 
+/// Checks a range but for the end of the region, and returns its end.
+fn whole_pages(range: &RmmapRange) -> Result<u64> {
+    let page = PAGE_SIZE as u64;
+    let end = range.offset.checked_add(range.len).ok_or(EINVAL)?;
+    if range.len == 0 || range.offset % page != 0 || range.len % page != 0 {
+        return Err(EINVAL);
+    }
+    Ok(end)
+}
+
 /// Gives the memory of a range back.
 fn discard(
     region: &RegionRef,
@@ -175,16 +192,34 @@ fn discard(
     arg: &RmmapRange,
 ) -> Result<isize> {
     may_change(file)?;
-    let page = PAGE_SIZE as u64;
-    let end = arg.offset.checked_add(arg.len).ok_or(EINVAL)?;
-    if arg.len == 0 || arg.offset % page != 0 || arg.len % page != 0 {
-        return Err(EINVAL);
-    }
+    let end = whole_pages(arg)?;
     let guard = region.lock(unlocked);
     // With the inode locked, or the region might shrink behind the check.
-    if end > region.mapping().size().next_multiple_of(page) {
+    if end > region.mapping().size().next_multiple_of(PAGE_SIZE as u64) {
         return Err(EINVAL);
     }
     guard.punch_hole(arg.offset, arg.len)?;
+    guard.file_modified(file)?;
+    Ok(0)
+}
+
+/// Allocates the memory of a range.
+fn allocate_range(
+    region: &RegionRef,
+    file: &File,
+    unlocked: &mut Unlocked,
+    arg: &RmmapRange,
+) -> Result<isize> {
+    may_change(file)?;
+    let end = whole_pages(arg)?;
+    let guard = region.lock(unlocked);
+    let size = region.mapping().size();
+    if end > size.next_multiple_of(PAGE_SIZE as u64) {
+        return Err(EINVAL);
+    }
+    // The last page may be one that the region covers in part.
+    let len = end.min(size) - arg.offset;
+    allocate(&guard, arg.offset, len, Size::Stays, &***region)?;
+    guard.file_modified(file)?;
     Ok(0)
 }

@@ -186,6 +186,10 @@ impl Quota for Region {
     fn uncharge(&self, pages: usize) {
         self.device.uncharge(pages);
     }
+
+    fn limit(&self) -> usize {
+        (self.device.limits.max_bytes / PAGE_SIZE as u64) as usize
+    }
 }
 
 impl WriteFolios for Region {

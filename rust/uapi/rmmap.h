@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 /* Version of this ABI, in &rmmap_info.abi_version. It grows when a field or a call is added. */
-#define RMMAP_ABI_VERSION 2
+#define RMMAP_ABI_VERSION 3
 
 /* Path of the device node. */
 #define RMMAP_DEVICE "/dev/rmmap"
@@ -110,7 +110,7 @@ struct rmmap_create {
 };
 
 /**
- * struct rmmap_range - Argument of %RMMAP_IOC_DISCARD.
+ * struct rmmap_range - Argument of %RMMAP_IOC_DISCARD and %RMMAP_IOC_ALLOCATE.
  * @offset: First byte; a multiple of the page size.
  * @len: Length in bytes; a multiple of the page size, not zero, within the region.
  */
@@ -192,5 +192,8 @@ struct rmmap_stats {
 
 /* Sets the folio policy of the region behind this descriptor: &struct rmmap_policy. */
 #define RMMAP_IOC_POLICY _IOW(RMMAP_IOC_MAGIC, 4, struct rmmap_policy)
+
+/* Allocates the memory that a range lacks, all of it or none: &struct rmmap_range. */
+#define RMMAP_IOC_ALLOCATE _IOW(RMMAP_IOC_MAGIC, 5, struct rmmap_range)
 
 #endif /* _UAPI_RMMAP_H */

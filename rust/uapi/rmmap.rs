@@ -12,7 +12,7 @@
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this ABI, in [`RmmapInfo::abi_version`]. It grows when a field or a call is added.
-pub const RMMAP_ABI_VERSION: u32 = 2;
+pub const RMMAP_ABI_VERSION: u32 = 3;
 
 /// Path of the device node.
 pub const RMMAP_DEVICE: &str = "/dev/rmmap";
@@ -37,6 +37,9 @@ pub const RMMAP_IOC_STATS: u32 = ioc::<RmmapStats>(IOC_READ, 3);
 
 /// Sets the folio policy of the region behind this descriptor: [`RmmapPolicy`].
 pub const RMMAP_IOC_POLICY: u32 = ioc::<RmmapPolicy>(IOC_WRITE, 4);
+
+/// Allocates the memory that a range lacks, all of it or none: [`RmmapRange`].
+pub const RMMAP_IOC_ALLOCATE: u32 = ioc::<RmmapRange>(IOC_WRITE, 5);
 
 /// [`RmmapCreate::flags`]: close the new descriptor on `execve(2)`.
 pub const RMMAP_CREATE_CLOEXEC: u32 = 1 << 0;
@@ -117,7 +120,7 @@ pub struct RmmapCreate {
     pub pad: u32,
 }
 
-/// Argument of [`RMMAP_IOC_DISCARD`].
+/// Argument of [`RMMAP_IOC_DISCARD`] and [`RMMAP_IOC_ALLOCATE`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapRange {

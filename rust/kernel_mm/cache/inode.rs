@@ -37,6 +37,7 @@ use kernel::{
         from_result,
         to_result, //
     },
+    fs::File,
     page::PAGE_SIZE,
     prelude::*,
     sync::aref::AlwaysRefCounted,
@@ -293,11 +294,12 @@ pub struct InodeGuard<'a, D: InodeData> {
 impl<D: InodeData> InodeGuard<'_, D> {
     /// Sets the size of the file, in bytes, and frees the pages past it. May sleep.
     ///
-    /// No folio may reach past EOF: the core would drop the pages past it when it splits such a
+    /// No folio above order 0 may reach past EOF: the core would drop the pages past it when it splits such a
     /// folio, and would account them as written back, which the inode of a file without writeback
     /// is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c: `inode_to_wb()`
     /// is null). So whole pages go first, while the old size still covers them, and then the size
-    /// is set.
+    /// is set. Pages that [`allocate`](crate::file::allocate) has added past EOF are freed unless
+    /// the file grows.
     ///
     /// # Errors
     ///
@@ -317,9 +319,12 @@ impl<D: InodeData> InodeGuard<'_, D> {
         let removed = exclusive.count_removed(|| {
             // A last page that the file covers in part stays, and has no room for a folio across.
             if let Ok(first) = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)) {
-                whole = size >= from || self.remove_from(first);
+                whole = size > from || self.remove_from(first);
             }
-            if whole {
+            if size > from {
+                // Pages past EOF become part of the file, or stay past it.
+                self.extend(size);
+            } else if whole {
                 // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the
                 // rest of the last page, and unmaps what a fault on a resident page mapped
                 // meanwhile.
@@ -402,7 +407,34 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(removed)
     }
 
-    fn report(&self, removed: usize) {
+    /// Asks the driver whether the file may get `size` bytes.
+    pub(crate) fn may_resize(&self, size: u64) -> Result {
+        self.inode.may_resize(size)
+    }
+
+    /// Tells the driver that the size was set, and no page went with it.
+    pub(crate) fn resized(&self, from: u64, to: u64) {
+        D::resized(self.inode, from, to, 0);
+    }
+
+    /// As everything does that changes a file through a descriptor: takes set-user-ID bits from a
+    /// file that its owner's privileges do not cover, and sets mtime and ctime. It does nothing for a
+    /// `file` of another inode, such as a device node. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of the security modules that are asked.
+    pub fn file_modified(&self, file: &File) -> Result {
+        // SAFETY: An open file has an inode.
+        if unsafe { (*file.as_ptr()).f_inode } != self.inode.as_raw() {
+            return Ok(());
+        }
+        // SAFETY: The file is open, and its inode is locked.
+        to_result(unsafe { bindings::file_modified(file.as_ptr()) })
+    }
+
+    /// Tells the driver that `removed` pages left the page cache.
+    pub(crate) fn report(&self, removed: usize) {
         if removed > 0 {
             self.inode.pages_removed(removed);
         }

@@ -7,6 +7,10 @@
 //! back from order to order, `shmem_alloc_and_add_folio()` in [`mm/shmem.c`](srctree/mm/shmem.c),
 //! which also looks for pages in the way before it allocates.
 
+mod preallocate;
+
+pub(crate) use self::preallocate::Preallocation;
+
 use crate::{
     cache::{
         address_space::{
@@ -44,6 +48,11 @@ pub trait Quota {
 
     /// Gives back what [`Quota::charge`] took for pages that were not added.
     fn uncharge(&self, pages: usize);
+
+    /// Returns the number of pages that it never gives more than: who needs more need not begin.
+    fn limit(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// No limit but the memory there is.
@@ -458,7 +467,7 @@ impl AddressSpace {
 
     /// Returns the first page from page `index` on that is there, or `end` when none before that
     /// is. Does not sleep; others may add and remove pages meanwhile.
-    fn first_page(&self, index: usize, end: usize) -> usize {
+    pub(crate) fn first_page(&self, index: usize, end: usize) -> usize {
         let mut at = index;
         if index >= end {
             return end;

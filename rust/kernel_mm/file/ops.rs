@@ -17,6 +17,7 @@ use crate::{
     },
     context::Unlocked,
     ffi,
+    file::allocate::Size,
     file_state::{
         FileState,
         MappedInode, //
@@ -200,9 +201,23 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
+    /// fallocate(2) without a mode, or with `FALLOC_FL_KEEP_SIZE`: allocates memory for `len` bytes
+    /// at `offset`, for instance by [`allocate`](crate::file::allocate::allocate). Modes that
+    /// neither this nor [`FileOperations::punch_hole`] is for are answered with `EOPNOTSUPP`. The
+    /// VFS asks for regular files only.
+    fn allocate(
+        _data: &Self::Data,
+        _file: &File,
+        _unlocked: &mut Unlocked,
+        _offset: u64,
+        _len: u64,
+        _size: Size,
+    ) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// fallocate(2) with `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, and madvise(2) with
-    /// `MADV_REMOVE`: frees `len` bytes at `offset`. Every other mode is answered with
-    /// `EOPNOTSUPP` before this is called. The VFS asks for regular files only.
+    /// `MADV_REMOVE`: frees `len` bytes at `offset`. The VFS asks for regular files only.
     fn punch_hole(
         _data: &Self::Data,
         _file: &File,

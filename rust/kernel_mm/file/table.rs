@@ -5,10 +5,13 @@
 use crate::{
     context::Unlocked,
     ffi,
-    file::ops::{
-        FileOperations,
-        Hook,
-        Placement, //
+    file::{
+        allocate::Size,
+        ops::{
+            FileOperations,
+            Hook,
+            Placement, //
+        }, //
     },
     file_state::FileState,
     vm::{
@@ -137,7 +140,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         } else {
             None
         },
-        fallocate: if F::HAS_PUNCH_HOLE {
+        fallocate: if F::HAS_ALLOCATE || F::HAS_PUNCH_HOLE {
             Some(Self::fallocate)
         } else {
             None
@@ -374,9 +377,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         offset: bindings::loff_t,
         len: bindings::loff_t,
     ) -> c_long {
-        if mode != ffi::FALLOC_FL_PUNCH_HOLE | ffi::FALLOC_FL_KEEP_SIZE {
-            return EOPNOTSUPP.to_errno() as c_long;
-        }
+        const KEEP_SIZE: c_int = ffi::FALLOC_FL_KEEP_SIZE;
+        const PUNCH_HOLE: c_int = ffi::FALLOC_FL_PUNCH_HOLE | KEEP_SIZE;
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: fallocate(2) or madvise(2) holds the file.
@@ -384,7 +386,20 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         // `vfs_fallocate()` holds no lock but that of a file system being frozen, and
         // `madvise_remove()` gives the mmap lock back before it calls that.
         let mut unlocked = Unlocked::new();
-        match F::punch_hole(data, file, &mut unlocked, offset as u64, len as u64) {
+        let (offset, len) = (offset as u64, len as u64);
+        let done = match mode {
+            0 if F::HAS_ALLOCATE => {
+                F::allocate(data, file, &mut unlocked, offset, len, Size::Grows)
+            }
+            KEEP_SIZE if F::HAS_ALLOCATE => {
+                F::allocate(data, file, &mut unlocked, offset, len, Size::Stays)
+            }
+            PUNCH_HOLE if F::HAS_PUNCH_HOLE => {
+                F::punch_hole(data, file, &mut unlocked, offset, len)
+            }
+            _ => Err(EOPNOTSUPP),
+        };
+        match done {
             Ok(()) => 0,
             Err(e) => e.to_errno() as c_long,
         }

@@ -43,6 +43,7 @@ fn numbers() -> Facts {
         RMMAP_IOC_INFO,
         RMMAP_IOC_CREATE,
         RMMAP_IOC_DISCARD,
+        RMMAP_IOC_ALLOCATE,
         RMMAP_IOC_STATS,
         RMMAP_CREATE_CLOEXEC,
         RMMAP_CREATE_NEVER,

@@ -75,6 +75,14 @@ impl Device {
         unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
     }
 
+    /// Allocates the memory that a range lacks, all of it or none.
+    pub fn allocate(&self, offset: u64, len: u64) -> Result<()> {
+        let mut argument = uapi::RmmapRange { offset, len };
+        let number = uapi::RMMAP_IOC_ALLOCATE;
+        // SAFETY: The ioctl reads a `RmmapRange`; on any other device the number is unknown.
+        unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
+    }
+
     /// An ioctl of any number with any bytes, for tests of bad input.
     ///
     /// `data` is both the argument and, when the call succeeded, the answer. It is the caller's

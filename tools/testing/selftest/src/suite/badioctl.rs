@@ -11,8 +11,8 @@ use rmmap_sys::rustix::io::{fcntl_getfd, FdFlags};
 use rmmap_sys::rustix::mm::MprotectFlags;
 use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
 use rmmap_sys::uapi::{
-    RmmapCreate, RMMAP_CREATE_ALL, RMMAP_CREATE_CLOEXEC, RMMAP_IOC_CREATE, RMMAP_IOC_DISCARD,
-    RMMAP_IOC_INFO, RMMAP_IOC_POLICY, RMMAP_IOC_STATS,
+    RmmapCreate, RMMAP_CREATE_ALL, RMMAP_CREATE_CLOEXEC, RMMAP_IOC_ALLOCATE, RMMAP_IOC_CREATE,
+    RMMAP_IOC_DISCARD, RMMAP_IOC_INFO, RMMAP_IOC_POLICY, RMMAP_IOC_STATS,
 };
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::os::fd::{AsFd, AsRawFd};
@@ -28,7 +28,8 @@ cases! {
 }
 
 /// The numbers that rmmap knows.
-const KNOWN: [u32; 5] = [
+const KNOWN: [u32; 6] = [
+    RMMAP_IOC_ALLOCATE,
     RMMAP_IOC_INFO,
     RMMAP_IOC_CREATE,
     RMMAP_IOC_DISCARD,

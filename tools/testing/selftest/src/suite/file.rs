@@ -137,6 +137,8 @@ fn unsupported_fallocate(cx: &Context) -> Result {
         collapse,
         FallocateFlags::INSERT_RANGE,
         FallocateFlags::ZERO_RANGE,
+        FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE,
+        FallocateFlags::UNSHARE_RANGE,
         FallocateFlags::PUNCH_HOLE,
     ] {
         check_err!(
@@ -144,16 +146,6 @@ fn unsupported_fallocate(cx: &Context) -> Result {
             Errno::OPNOTSUPP,
             "fallocate with {mode:?}"
         );
-    }
-    if area.is_rmmap() {
-        // Memory that is promised now is what MAP_POPULATE is for.
-        for mode in [FallocateFlags::empty(), FallocateFlags::KEEP_SIZE] {
-            check_err!(
-                fallocate(&area, mode, page, page),
-                Errno::OPNOTSUPP,
-                "with {mode:?}"
-            );
-        }
     }
     let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     check_err!(fallocate(&area, punch, page, 0), Errno::INVAL);

@@ -4,6 +4,7 @@
 
 use crate::case::Case;
 
+mod allocate;
 mod badioctl;
 mod commands;
 mod eof;
@@ -55,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         mremap::CASES,
         merge::CASES,
         file::CASES,
+        allocate::CASES,
         eof::CASES,
         zeroed::CASES,
         limits::CASES,
