@@ -28,6 +28,10 @@ pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
 pub(crate) const FOP_UNSIGNED_OFFSET: bindings::fop_flags_t = 1 << 5;
 /// `PCPU_MIN_UNIT_SIZE` of `include/linux/percpu.h`.
 pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
+/// `SEEK_DATA` of `include/uapi/linux/fs.h`.
+pub(crate) const SEEK_DATA: i32 = 3;
+/// `SEEK_HOLE` of `include/uapi/linux/fs.h`.
+pub(crate) const SEEK_HOLE: i32 = 4;
 /// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
 pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.

@@ -8,4 +8,5 @@ pub mod miscdevice;
 pub mod ops;
 pub mod pseudo_fs;
 pub mod rw;
+mod seek;
 pub(crate) mod table;

@@ -62,7 +62,8 @@ pub enum Hook {
 
 /// Operations for which the kernel's own functions do.
 pub struct GenericOps {
-    /// `llseek`: `generic_file_llseek()`, within the size of the mapped inode.
+    /// `llseek`: as `shmem_file_llseek()`, within the size of the mapped inode; `SEEK_HOLE` and
+    /// `SEEK_DATA` take pages that the page cache lacks for holes.
     pub llseek: bool,
     /// `fsync`: `noop_fsync()`, for files that exist in memory only.
     pub fsync: bool,

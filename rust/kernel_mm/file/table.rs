@@ -11,7 +11,8 @@ use crate::{
             FileOperations,
             Hook,
             Placement, //
-        }, //
+        },
+        seek, //
     },
     file_state::FileState,
     vm::{
@@ -151,7 +152,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             None
         },
         llseek: if F::GENERIC.llseek {
-            Some(bindings::generic_file_llseek)
+            Some(seek::llseek)
         } else {
             None
         },

@@ -36,6 +36,7 @@ mod reclaim;
 mod regions;
 mod reload;
 mod samples;
+mod seek;
 mod splice;
 mod tracepoints;
 mod watch;
@@ -57,6 +58,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         merge::CASES,
         file::CASES,
         allocate::CASES,
+        seek::CASES,
         eof::CASES,
         zeroed::CASES,
         limits::CASES,
