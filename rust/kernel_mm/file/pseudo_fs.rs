@@ -138,12 +138,12 @@ impl<D: InodeData> PseudoFs<D> {
         // and would else try to collapse what a driver has decided upon.
         unsafe {
             (*inode).i_mode = (bindings::S_IFREG | 0o600) as bindings::umode_t;
-            // Memory has no time of its contents: no first write to a page looks at the clock.
-            (*inode).i_flags |= bindings::S_NOCMTIME;
             (*inode).i_op = &Inode::<D>::INODE_OPS;
             (*inode).i_private = KBox::into_raw(data).cast();
-            if let Some(fops) = fops {
-                (*inode).__bindgen_anon_3.i_fop = fops;
+            match fops {
+                Some(fops) => (*inode).__bindgen_anon_3.i_fop = fops,
+                // Nobody can ask for its times: no first write to a page looks at the clock.
+                None => (*inode).i_flags |= bindings::S_NOCMTIME,
             }
         }
         // SAFETY: As above.

@@ -7,13 +7,11 @@ use crate::area::{Area, Kind};
 use crate::context::{Context, P};
 use crate::counting::stats;
 use crate::outcome::{lacks, Result, Stop};
-use crate::waiting::until;
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{
-    fallocate, fchmod, fcntl_add_seals, fstat, ftruncate, futimens, stat, FallocateFlags, FileType,
-    Mode, OFlags, SealFlags, Timespec, Timestamps,
+    fallocate, fchmod, fcntl_add_seals, fstat, ftruncate, stat, FallocateFlags, FileType, Mode,
+    OFlags, SealFlags,
 };
-use rmmap_sys::rustix::io::pwrite;
 use rmmap_sys::rustix::mm::{Advice, ProtFlags};
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::collections::HashMap;
@@ -25,7 +23,6 @@ cases! {
     File region_is_regular_file [] "fstat: a regular file, its size, and blocks that follow the pages it holds";
     File region_is_resized [] "ftruncate both ways changes the size and gives memory back";
     File unsupported_fallocate [] "fallocate modes that make no sense for a region are EOPNOTSUPP, and change nothing";
-    Rmmap contents_have_no_time [] "touches and write(2) leave the times of a region as they are, ftruncate does not";
     Rmmap region_has_no_seals [] "F_ADD_SEALS is EINVAL";
     Rmmap region_is_not_executable [] "PROT_EXEC mapping of a region is EPERM";
     Rmmap device_is_not_a_file [] "ftruncate, fallocate and MADV_REMOVE do not work on the device node";
@@ -72,34 +69,6 @@ fn region_is_regular_file(cx: &Context) -> Result {
         fstat(&other)?.st_ino != stat.st_ino,
         "two regions have one inode number"
     );
-    Ok(())
-}
-
-fn contents_have_no_time(cx: &Context) -> Result {
-    let area = cx.area(2)?;
-    let old = Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: old,
-        last_modification: old,
-    };
-    futimens(&area, &times)?;
-    let times = || fstat(&area).map(|stat| (stat.st_mtime, stat.st_ctime, stat.st_ctime_nsec));
-    let before = times()?;
-    check_eq!(before.0, 1);
-    // The clock of files moves with the tick: a new file shows it.
-    until(cx, "the clock of files goes on", || {
-        let new = fstat(&Area::new(Kind::Memfd, 1)?)?;
-        Ok((new.st_ctime, new.st_ctime_nsec) > (before.1, before.2))
-    })?;
-    area.map()?.touch_write(0, 1)?;
-    check_eq!(times()?, before, "after a touch");
-    check_eq!(pwrite(&area, &[1; 8], P as u64)?, 8);
-    check_eq!(times()?, before, "after write(2)");
-    ftruncate(&area, P as u64)?;
-    check!(times()?.0 != 1, "ftruncate left mtime as it was");
     Ok(())
 }
 

@@ -38,6 +38,7 @@ mod reload;
 mod samples;
 mod seek;
 mod splice;
+mod times;
 mod tracepoints;
 mod watch;
 mod zeroed;
@@ -59,6 +60,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         file::CASES,
         allocate::CASES,
         seek::CASES,
+        times::CASES,
         eof::CASES,
         zeroed::CASES,
         limits::CASES,
