@@ -32,6 +32,10 @@ pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
 pub(crate) const SEEK_DATA: i32 = 3;
 /// `SEEK_HOLE` of `include/uapi/linux/fs.h`.
 pub(crate) const SEEK_HOLE: i32 = 4;
+/// `MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL` of `include/linux/pid_namespace.h`.
+pub(crate) const MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL: i32 = 1;
+/// `MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED` of `include/linux/pid_namespace.h`.
+pub(crate) const MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED: i32 = 2;
 /// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
 pub(crate) const FALLOC_FL_KEEP_SIZE: i32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
@@ -115,6 +119,9 @@ helpers! {
     fn "rust_helper_i_size_write" i_size_write(inode: *mut bindings::inode, size: bindings::loff_t);
     fn "rust_helper_inode_lock" inode_lock(inode: *mut bindings::inode);
     fn "rust_helper_inode_unlock" inode_unlock(inode: *mut bindings::inode);
+    fn "rust_helper_mapping_writably_mapped" mapping_writably_mapped(
+        mapping: *mut bindings::address_space,
+    ) -> bool;
     fn "rust_helper_sb_hold_active" sb_hold_active(sb: *mut bindings::super_block);
     fn "rust_helper_sb_active" sb_active(sb: *mut bindings::super_block) -> ffi::c_int;
     // mm.c
@@ -212,7 +219,10 @@ helpers! {
     fn "rust_helper_this_cpu_add_u64" this_cpu_add_u64(p: *mut u64, n: u64);
     fn "rust_helper_per_cpu_ptr_u64" per_cpu_ptr_u64(p: *mut u64, cpu: ffi::c_uint) -> *mut u64;
     fn "rust_helper_cpu_possible" cpu_possible(cpu: ffi::c_uint) -> bool;
+    // pid_namespace.c
+    fn "rust_helper_memfd_noexec_scope" memfd_noexec_scope() -> ffi::c_int;
     // pseudo_fs.c
+    fn "rust_helper_fc_allow_exec" fc_allow_exec(fc: *mut bindings::fs_context);
     fn "rust_helper_init_pseudo" init_pseudo(
         fc: *mut bindings::fs_context, magic: ffi::c_ulong, ops: *const bindings::super_operations,
     ) -> ffi::c_int;

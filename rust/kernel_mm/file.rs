@@ -5,6 +5,7 @@
 pub mod allocate;
 pub mod anon_inode;
 pub mod miscdevice;
+pub mod noexec;
 pub mod ops;
 pub mod pseudo_fs;
 pub mod rw;

@@ -229,6 +229,14 @@ impl AddressSpace {
         }
     }
 
+    /// Has pages that wait on this processor for a place in an LRU list, each with a reference, get
+    /// there (`lru_add_drain()`, which is not exported). May sleep.
+    pub(crate) fn drain_lru() {
+        let mut none: bindings::folio_batch = pin_init::zeroed();
+        // SAFETY: A batch without folios; the function drains the lists before it looks at it.
+        unsafe { bindings::__folio_batch_release(&raw mut none) };
+    }
+
     /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.
     ///
     /// Page faults alone do so: see [`context`](crate::context).

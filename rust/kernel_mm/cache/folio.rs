@@ -113,6 +113,13 @@ impl Folio {
         unsafe { ffi::folio_contain_hwpoisoned_page(self.as_raw()) }
     }
 
+    /// Returns whether somebody else than page tables and the caller, with one reference, uses the
+    /// folio: as [`LockedFolio::is_in_use`], and a guess while page tables may change.
+    pub(crate) fn is_in_use(&self) -> bool {
+        // SAFETY: A reference is held; the function reads counts and flags.
+        unsafe { ffi::folio_has_other_refs(self.as_raw(), 1) }
+    }
+
     /// Returns whether page `index` of its file is lost: its memory has failed, or it stands for a
     /// page whose memory has. Every access must answer `EIO` then, or `VM_FAULT_HWPOISON`.
     pub fn is_lost(&self, index: usize) -> bool {
@@ -365,8 +372,7 @@ impl<'a> LockedFolio<'a> {
     /// holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not counted. The
     /// answer is exact for a folio that no page table maps.
     pub(crate) fn is_in_use(&self) -> bool {
-        // SAFETY: A reference is held; the function reads counts and flags.
-        unsafe { ffi::folio_has_other_refs(self.as_raw(), 1) }
+        self.folio.is_in_use()
     }
 
     /// Returns whether every byte of the folio is zero.

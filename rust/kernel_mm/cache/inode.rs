@@ -21,7 +21,11 @@ use crate::{
             AddressSpace,
             TruncateGuard, //
         },
-        poison, //
+        poison,
+        seals::{
+            self,
+            Seals, //
+        }, //
     },
     context::Unlocked,
     ffi, //
@@ -60,6 +64,16 @@ pub trait InodeData: Sized + Send + Sync + 'static {
     ///
     /// May sleep, must not touch the page cache.
     fn pages_removed(&self, pages: usize);
+
+    /// Returns the permission bits of a new file.
+    fn mode(&self) -> u16 {
+        0o600
+    }
+
+    /// Returns the seals of the file, if it can have some.
+    fn seals(&self) -> Option<&Seals> {
+        None
+    }
 
     /// The size was set from `from` to `to` bytes, and `removed` pages went with it. The inode is
     /// locked.
@@ -228,16 +242,24 @@ impl<D: InodeData> Inode<D> {
             let raw = unsafe { (*dentry).d_inode };
             // SAFETY: All three are what the VFS passed.
             to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
+            // SAFETY: This function is only in the table of inodes of this type.
+            let inode = unsafe { Self::from_raw(raw) };
+            // INVARIANT: `notify_change()` is called with the inode locked, and the guard is not
+            // dropped: the VFS unlocks.
+            let guard = core::mem::ManuallyDrop::new(InodeGuard {
+                inode,
+                _nts: NotThreadSafe,
+            });
             // SAFETY: The VFS passes a valid `struct iattr`.
-            if unsafe { (*attr).ia_valid } & bindings::ATTR_SIZE != 0 {
-                // SAFETY: This function is only in the table of inodes of this type.
-                let inode = unsafe { Self::from_raw(raw) };
-                // INVARIANT: `notify_change()` is called with the inode locked, and the guard is
-                // not dropped: the VFS unlocks.
-                let guard = core::mem::ManuallyDrop::new(InodeGuard {
-                    inode,
-                    _nts: NotThreadSafe,
-                });
+            let valid = unsafe { (*attr).ia_valid };
+            if valid & bindings::ATTR_MODE != 0 {
+                // SAFETY: As above, with a mode; the inode is locked.
+                let changed = unsafe { (*raw).i_mode ^ (*attr).ia_mode };
+                if changed & 0o111 != 0 {
+                    guard.check_seals(seals::EXEC)?;
+                }
+            }
+            if valid & bindings::ATTR_SIZE != 0 {
                 // SAFETY: As above. The VFS has refused negative sizes.
                 guard.resize(unsafe { (*attr).ia_size } as u64)?;
             }
@@ -303,10 +325,12 @@ impl<D: InodeData> InodeGuard<'_, D> {
     ///
     /// # Errors
     ///
-    /// What [`InodeData::may_resize`] says; the size is unchanged then. `EBUSY` when a large folio
+    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; it is unchanged then.
+    /// `EBUSY` when a large folio
     /// across the new end cannot be split, since somebody else holds its pages (direct I/O,
     /// `vmsplice(2)`): the size is unchanged, and the file holds zeroes past the new end.
     pub fn resize(&self, size: u64) -> Result {
+        self.check_resize(self.inode.mapping().size(), size)?;
         self.inode.may_resize(size)?;
         let raw_size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
         let mapping = self.inode.mapping();
@@ -387,8 +411,9 @@ impl<D: InodeData> InodeGuard<'_, D> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for an empty or overflowing range.
+    /// `EINVAL` for an empty or overflowing range; `EPERM` when a seal keeps the contents.
     pub fn punch_hole(&self, offset: u64, len: u64) -> Result<usize> {
+        self.check_seals(seals::WRITE | seals::FUTURE_WRITE)?;
         let end = offset.checked_add(len).ok_or(EINVAL)?;
         let start = bindings::loff_t::try_from(offset).map_err(|_| EINVAL)?;
         let end = bindings::loff_t::try_from(end).map_err(|_| EINVAL)?;
@@ -405,6 +430,19 @@ impl<D: InodeData> InodeGuard<'_, D> {
         self.report(removed);
         D::punched(self.inode, offset, len, removed);
         Ok(removed)
+    }
+
+    /// Returns the seals of the file, if it can have some.
+    pub(crate) fn seals(&self) -> Option<&Seals> {
+        self.inode.seals()
+    }
+
+    pub(crate) fn inode_ptr(&self) -> *mut bindings::inode {
+        self.inode.as_raw()
+    }
+
+    pub(crate) fn own_mapping(&self) -> &AddressSpace {
+        self.inode.mapping()
     }
 
     /// Asks the driver whether the file may get `size` bytes.

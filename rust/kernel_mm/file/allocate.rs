@@ -14,7 +14,8 @@ use crate::{
         insert::{
             FolioRange,
             Preallocation, //
-        }, //
+        },
+        seals, //
     },
     file::rw::WriteFolios, //
 };
@@ -44,7 +45,7 @@ pub enum Size {
 ///
 /// # Errors
 ///
-/// `EINVAL` for an empty range; `EFBIG` past `RLIMIT_FSIZE` or the largest file; what
+/// `EINVAL` for an empty range; `EPERM` past EOF when a seal keeps the file from growing; `EFBIG` past `RLIMIT_FSIZE` or the largest file; what
 /// [`InodeData::may_resize`] says; `ENOSPC` when the quota is exhausted, `ENOMEM` when memory or the
 /// memory cgroup's limit is, and `EINTR` when the process is being killed.
 pub fn allocate<D: InodeData>(
@@ -63,6 +64,9 @@ pub fn allocate<D: InodeData>(
     let from = mapping.size();
     // SAFETY: The inode is valid and locked, which its page cache's host is.
     to_result(unsafe { bindings::inode_newsize_ok((*mapping.as_raw()).host, raw_end) })?;
+    if end > from {
+        guard.check_seals(seals::GROW)?;
+    }
     let page = PAGE_SIZE as u64;
     if end.next_multiple_of(page) > i64::MAX as u64 {
         return Err(EFBIG);
