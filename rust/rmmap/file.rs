@@ -31,7 +31,10 @@ use kernel::{
     sync::aref::ARef, //
 };
 use kernel_mm::{
-    cache::inode::Inode,
+    cache::inode::{
+        Inode,
+        InodeData, //
+    },
     context::Unlocked,
     file::{
         allocate::{
@@ -74,12 +77,22 @@ impl FileOperations for RegionFile {
     };
 
     fn mmap(_file: &File, vma: NewVma<'_, RegionVm>) -> Result {
-        let answer = may_map(vma.file_data(), vma.pgoff(), vma.pages());
+        let region = vma.file_data();
+        let answer = may_map(region, vma.pgoff(), vma.pages());
+        let answer = answer.and_then(|()| match vma.is_shared() && is_sealed(region) {
+            true => vma.deny_write(),
+            false => Ok(()),
+        });
         trace::mmap(&vma, answer)
     }
 
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RegionVm>) -> Result {
-        let answer = may_map(desc.file_data(), desc.pgoff(), desc.pages());
+        let region = desc.file_data();
+        let answer = may_map(region, desc.pgoff(), desc.pages());
+        let answer = answer.and_then(|()| match desc.is_shared() && is_sealed(region) {
+            true => desc.deny_write(),
+            false => Ok(()),
+        });
         trace::mmap_prepare(desc, answer)
     }
 
@@ -172,6 +185,11 @@ impl OpenInode for RegionFile {
     fn open(inode: &Inode<Region>) -> Result<RegionRef> {
         Ok(ARef::from(inode))
     }
+}
+
+/// Returns whether a seal keeps the contents from what new mappings store.
+fn is_sealed(region: &Region) -> bool {
+    region.seals().is_some_and(|seals| seals.denies_store())
 }
 
 /// May `pages` pages of `region` be mapped from page `pgoff` on?

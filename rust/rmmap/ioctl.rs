@@ -3,7 +3,7 @@
 //! The ioctls. Arguments are checked completely before anything is done.
 
 use crate::{
-    device::REGION_FS,
+    contract::Contract,
     file::RegionFile,
     policy::Policy,
     region::{
@@ -30,6 +30,7 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
+    cache::inode::InodeData,
     capability::{
         capable,
         Capability, //
@@ -60,7 +61,10 @@ pub(crate) fn ioctl(
 ) -> Result<isize> {
     match cmd {
         RMMAP_IOC_INFO => put(arg, &info(region)),
-        RMMAP_IOC_CREATE => create(region, &get(arg)?),
+        RMMAP_IOC_CREATE => create(region, &get(arg)?, c"rmmap"),
+        RMMAP_IOC_CREATE_NAMED => create_named(region, &get(arg)?),
+        RMMAP_IOC_ADD_SEALS => add_seals(region, file, unlocked, &get(arg)?),
+        RMMAP_IOC_GET_SEALS => put(arg, &seals(region)?),
         RMMAP_IOC_DISCARD => discard(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_ALLOCATE => allocate_range(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
@@ -120,7 +124,7 @@ fn info(region: &RegionRef) -> RmmapInfo {
 }
 
 /// Makes a region; the answer is its descriptor.
-fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
+fn create(region: &RegionRef, arg: &RmmapCreate, name: &CStr) -> Result<isize> {
     if arg.flags & !RMMAP_CREATE_ALL != 0 || arg.pad != 0 {
         return Err(EINVAL);
     }
@@ -140,14 +144,53 @@ fn create(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
     } else {
         0
     };
+    let (contract, fs) = Contract::new(arg.flags)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
-    let data = Region::new(device.clone(), Kind::Created, policy)?;
+    let data = Region::new(device.clone(), Kind::Created, policy, contract)?;
     let (file, inode) =
-        REGION_FS.create_file_and_inode::<RegionFile>(c"rmmap", device.hook, arg.size, data)?;
+        fs.create_file_and_inode::<RegionFile>(name, device.hook, arg.size, data)?;
     trace::create(&inode, arg.size, arg.flags);
     let number = fd.reserved_fd();
     fd.fd_install(file);
     Ok(number as isize)
+}
+
+/// Makes a region with a name, which mappings and descriptors show.
+fn create_named(region: &RegionRef, arg: &RmmapCreateNamed) -> Result<isize> {
+    const PREFIX: &[u8] = b"rmmap:";
+    let end = arg.name.iter().position(|byte| *byte == 0).ok_or(EINVAL)?;
+    let (name, rest) = arg.name.split_at(end);
+    if name.len() > RMMAP_NAME_MAX || rest.iter().any(|byte| *byte != 0) {
+        return Err(EINVAL);
+    }
+    let mut full = KVec::with_capacity(PREFIX.len() + name.len() + 1, GFP_KERNEL)?;
+    full.extend_from_slice(PREFIX, GFP_KERNEL)?;
+    full.extend_from_slice(name, GFP_KERNEL)?;
+    full.push(0, GFP_KERNEL)?;
+    let full = CStr::from_bytes_with_nul(&full).map_err(|_| EINVAL)?;
+    create(region, &arg.create, full)
+}
+
+/// Returns the seals of the region.
+fn seals(region: &Region) -> Result<RmmapSeals> {
+    let seals = region.seals().ok_or(EINVAL)?.get();
+    Ok(RmmapSeals { seals, pad: 0 })
+}
+
+/// Adds seals.
+fn add_seals(
+    region: &RegionRef,
+    file: &File,
+    unlocked: &mut Unlocked,
+    arg: &RmmapSeals,
+) -> Result<isize> {
+    // As `memfd_add_seals()` does, and in this order.
+    may_change(file).map_err(|_| EPERM)?;
+    if arg.pad != 0 {
+        return Err(EINVAL);
+    }
+    region.lock(unlocked).add_seals(arg.seals)?;
+    Ok(0)
 }
 
 /// Sets the folio policy of the region.

@@ -8,6 +8,7 @@
 //! from the start, so that none leaves but by truncation, hole punching and the region's end.
 
 use crate::{
+    contract::Contract,
     device::Device,
     policy::{
         self,
@@ -43,7 +44,8 @@ use kernel_mm::{
         insert::{
             FolioRange, //
             Quota,
-        }, //
+        },
+        seals::Seals, //
     },
     file::rw::WriteFolios, //
 };
@@ -69,6 +71,8 @@ pub(crate) struct Region {
     pub(crate) streams: Streams,
     /// What folios there is memory for.
     pub(crate) reach: Reach,
+    /// What a created region promises as a file.
+    contract: Contract,
     /// A created region's policy. The device's own region has the device's.
     policy: PolicyCell,
 }
@@ -79,7 +83,12 @@ impl Region {
     /// # Errors
     ///
     /// `ENOMEM`; `ENFILE` when userspace has as many regions as it may.
-    pub(crate) fn new(device: Arc<Device>, kind: Kind, policy: Policy) -> Result<KBox<Self>> {
+    pub(crate) fn new(
+        device: Arc<Device>,
+        kind: Kind,
+        policy: Policy,
+        contract: Contract,
+    ) -> Result<KBox<Self>> {
         let counters = Counters::new()?;
         device.add_region(kind)?;
         let region = Self {
@@ -87,6 +96,7 @@ impl Region {
             streams: Streams::new(),
             reach: Reach::new(),
             policy: PolicyCell::new(policy),
+            contract,
             kind,
             device,
         };
@@ -167,6 +177,17 @@ impl InodeData for Region {
     fn pages_removed(&self, pages: usize) {
         self.device.uncharge(pages);
         self.add(Event::Discarded, pages as u64 * PAGE_SIZE as u64);
+    }
+
+    fn mode(&self) -> u16 {
+        self.contract.mode
+    }
+
+    fn seals(&self) -> Option<&Seals> {
+        match self.kind {
+            Kind::Device => None,
+            Kind::Created => Some(&self.contract.seals),
+        }
     }
 
     fn resized(inode: &Inode<Self>, from: u64, to: u64, removed: usize) {

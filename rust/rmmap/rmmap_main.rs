@@ -5,6 +5,7 @@
 //! | file | job |
 //! |---|---|
 //! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` shows |
+//! | `contract.rs` | a region as a file: execution and seals |
 //! | `region.rs` | a region: its quota and how it comes to a page |
 //! | `vm.rs` | page faults |
 //! | `policy.rs`, `streams.rs`, `reach.rs` | how much memory a fault brings, and in which folios |
@@ -17,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod contract;
 mod debugfs;
 mod device;
 mod file;

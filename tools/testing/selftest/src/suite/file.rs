@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region as a regular file: fstat, ftruncate, fallocate, seals, fdinfo, lifetime; and what the
+//! A region as a regular file: fstat, ftruncate, fdinfo, lifetime; and what the
 //! device node is.
 
 use crate::area::{Area, Kind};
@@ -9,10 +9,9 @@ use crate::counting::stats;
 use crate::outcome::{lacks, Result, Stop};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{
-    fallocate, fchmod, fcntl_add_seals, fstat, ftruncate, stat, FallocateFlags, FileType, Mode,
-    OFlags, SealFlags,
+    fallocate, fchmod, fstat, ftruncate, stat, FallocateFlags, FileType, Mode, OFlags,
 };
-use rmmap_sys::rustix::mm::{Advice, ProtFlags};
+use rmmap_sys::rustix::mm::Advice;
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::collections::HashMap;
 use std::fs::read_to_string;
@@ -23,8 +22,6 @@ cases! {
     File region_is_regular_file [] "fstat: a regular file, its size, and blocks that follow the pages it holds";
     File region_is_resized [] "ftruncate both ways changes the size and gives memory back";
     File unsupported_fallocate [] "fallocate modes that make no sense for a region are EOPNOTSUPP, and change nothing";
-    Rmmap region_has_no_seals [] "F_ADD_SEALS is EINVAL";
-    Rmmap region_is_not_executable [] "PROT_EXEC mapping of a region is EPERM";
     Rmmap device_is_not_a_file [] "ftruncate, fallocate and MADV_REMOVE do not work on the device node";
     File mapping_keeps_object_alive ["KS-10"] "a mapping works after its descriptor was closed, and is the last to hold the memory";
     Rmmap mapping_keeps_region_alive ["KS-10"] "INFO counts the region until its mapping is gone, then it is freed";
@@ -130,24 +127,6 @@ fn unsupported_fallocate(cx: &Context) -> Result {
         area.read(0, 8 * P)?.iter().all(|b| *b == 1),
         "bytes changed"
     );
-    Ok(())
-}
-
-fn region_has_no_seals(cx: &Context) -> Result {
-    let region = cx.region(4)?;
-    check_err!(fcntl_add_seals(&region, SealFlags::SHRINK), Errno::INVAL);
-    check_err!(
-        fcntl_add_seals(cx.device()?, SealFlags::WRITE),
-        Errno::INVAL
-    );
-    Ok(())
-}
-
-fn region_is_not_executable(cx: &Context) -> Result {
-    let region = cx.region(4)?;
-    let exec = MapOptions::new(P).prot(ProtFlags::READ | ProtFlags::EXEC);
-    check_err!(exec.map(&region), Errno::PERM);
-    check_err!(exec.private().map(&region), Errno::PERM);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::case::Case;
 mod allocate;
 mod badioctl;
 mod commands;
+mod contract;
 mod eof;
 mod file;
 mod fork;
@@ -36,6 +37,7 @@ mod reclaim;
 mod regions;
 mod reload;
 mod samples;
+mod seals;
 mod seek;
 mod splice;
 mod times;
@@ -60,6 +62,8 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         file::CASES,
         allocate::CASES,
         seek::CASES,
+        contract::CASES,
+        seals::CASES,
         times::CASES,
         eof::CASES,
         zeroed::CASES,
