@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/percpu.h>
+#include <linux/pid_namespace.h>
 
 /* Values that bindgen does not see; rust/kernel_mm/bindings.rs repeats them. */
 static_assert((__force u32)FMODE_LSEEK == 1 << 2);
@@ -13,6 +14,8 @@ static_assert((__force u32)FMODE_PREAD == 1 << 3);
 static_assert((__force u32)FMODE_PWRITE == 1 << 4);
 static_assert((__force u32)FOP_MMAP_SYNC == 1 << 2);
 static_assert(PCPU_MIN_UNIT_SIZE == 32 << 10);
+static_assert(SEEK_DATA == 3);
+static_assert(SEEK_HOLE == 4);
 static_assert(FALLOC_FL_KEEP_SIZE == 1);
 static_assert(FALLOC_FL_PUNCH_HOLE == 2);
 static_assert((__force u32)__GFP_RETRY_MAYFAIL == BIT(___GFP_RETRY_MAYFAIL_BIT));
@@ -30,3 +33,7 @@ static_assert(MAP_PRIVATE == 2);
 static_assert(MAP_POPULATE == 0x8000);
 static_assert(MADV_POPULATE_READ == 22);
 static_assert(MADV_POPULATE_WRITE == 23);
+#if defined(CONFIG_SYSCTL) && defined(CONFIG_MEMFD_CREATE)
+static_assert(MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL == 1);
+static_assert(MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED == 2);
+#endif

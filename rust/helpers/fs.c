@@ -22,6 +22,12 @@ __rust_helper void rust_helper_inode_unlock(struct inode *inode)
 	inode_unlock(inode);
 }
 
+__rust_helper bool
+rust_helper_mapping_writably_mapped(struct address_space *mapping)
+{
+	return mapping_writably_mapped(mapping);
+}
+
 __rust_helper void rust_helper_sb_hold_active(struct super_block *sb)
 {
 	atomic_inc(&sb->s_active);

@@ -15,6 +15,7 @@
 #include "module.c"
 #include "pagemap.c"
 #include "percpu.c"
+#include "pid_namespace.c"
 #include "pseudo_fs.c"
 #include "sched.c"
 #include "security.c"

@@ -14,6 +14,13 @@ __rust_helper void rust_helper_folio_get(struct folio *folio)
 	folio_get(folio);
 }
 
+__rust_helper bool rust_helper_folio_has_other_refs(const struct folio *folio,
+						    int held)
+{
+	return folio_ref_count(folio) != folio_expected_ref_count(folio) +
+					 !folio_test_lru(folio) + held;
+}
+
 __rust_helper void rust_helper_folio_put(struct folio *folio)
 {
 	folio_put(folio);

@@ -30,6 +30,14 @@ pub(crate) const FMODE_PWRITE: bindings::fmode_t = 1 << 4;
 pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
 /// `PCPU_MIN_UNIT_SIZE` of `include/linux/percpu.h`.
 pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
+/// `SEEK_DATA` of `include/uapi/linux/fs.h`.
+pub(crate) const SEEK_DATA: i32 = 3;
+/// `SEEK_HOLE` of `include/uapi/linux/fs.h`.
+pub(crate) const SEEK_HOLE: i32 = 4;
+/// `MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL` of `include/linux/pid_namespace.h`.
+pub(crate) const MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL: i32 = 1;
+/// `MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED` of `include/linux/pid_namespace.h`.
+pub(crate) const MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED: i32 = 2;
 /// `FALLOC_FL_KEEP_SIZE` of `include/uapi/linux/falloc.h`.
 pub(crate) const FALLOC_FL_KEEP_SIZE: u32 = 1;
 /// `FALLOC_FL_PUNCH_HOLE` of `include/uapi/linux/falloc.h`.
@@ -94,11 +102,17 @@ helpers! {
     fn "rust_helper_i_size_write" i_size_write(inode: *mut bindings::inode, size: bindings::loff_t);
     fn "rust_helper_inode_lock" inode_lock(inode: *mut bindings::inode);
     fn "rust_helper_inode_unlock" inode_unlock(inode: *mut bindings::inode);
+    fn "rust_helper_mapping_writably_mapped" mapping_writably_mapped(
+        mapping: *mut bindings::address_space,
+    ) -> bool;
     fn "rust_helper_sb_hold_active" sb_hold_active(sb: *mut bindings::super_block);
     fn "rust_helper_sb_active" sb_active(sb: *mut bindings::super_block) -> ffi::c_int;
     // mm.c
     fn "rust_helper_totalram_pages" totalram_pages() -> ffi::c_ulong;
     fn "rust_helper_folio_get" folio_get(folio: *mut bindings::folio);
+    fn "rust_helper_folio_has_other_refs" folio_has_other_refs(
+        folio: *const bindings::folio, held: ffi::c_int,
+    ) -> bool;
     fn "rust_helper_folio_put" folio_put(folio: *mut bindings::folio);
     fn "rust_helper_folio_size" folio_size(folio: *const bindings::folio) -> usize;
     fn "rust_helper_folio_order" folio_order(folio: *const bindings::folio) -> ffi::c_uint;
@@ -195,7 +209,10 @@ helpers! {
     fn "rust_helper_this_cpu_add_u64" this_cpu_add_u64(p: *mut u64, n: u64);
     fn "rust_helper_per_cpu_ptr_u64" per_cpu_ptr_u64(p: *mut u64, cpu: ffi::c_uint) -> *mut u64;
     fn "rust_helper_cpu_possible" cpu_possible(cpu: ffi::c_uint) -> bool;
+    // pid_namespace.c
+    fn "rust_helper_memfd_noexec_scope" memfd_noexec_scope() -> ffi::c_int;
     // pseudo_fs.c
+    fn "rust_helper_fc_allow_exec" fc_allow_exec(fc: *mut bindings::fs_context);
     fn "rust_helper_init_pseudo" init_pseudo(
         fc: *mut bindings::fs_context, magic: ffi::c_ulong, ops: *const bindings::super_operations,
     ) -> ffi::c_int;

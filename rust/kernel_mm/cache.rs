@@ -7,3 +7,4 @@ pub mod folio;
 pub mod inode;
 pub mod insert;
 mod poison;
+pub mod seals;

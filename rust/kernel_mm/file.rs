@@ -2,9 +2,12 @@
 
 //! Files: their operations, and how userspace comes to them.
 
+pub mod allocate;
 pub mod anon_inode;
 pub mod miscdevice;
+pub mod noexec;
 pub mod ops;
 pub mod pseudo_fs;
 pub mod rw;
+mod seek;
 pub(crate) mod table;

@@ -3,6 +3,7 @@
 //! The device: its limits, what its regions use together, and the region that `/dev/rmmap` shows.
 
 use crate::{
+    contract::Contract,
     policy::{
         Policy,
         PolicyCell, //
@@ -53,7 +54,12 @@ const MAX_SIZE: u64 = (i64::MAX as u64) & !(PAGE_SIZE as u64 - 1);
 pub(crate) static DEVICE_FS: PseudoFs<Region> = PseudoFs::unowned(c"rmmap-device");
 
 /// The file system of the regions that userspace creates; each keeps the module loaded.
-pub(crate) static REGION_FS: PseudoFs<Region> = PseudoFs::new::<crate::LocalModule>(c"rmmap");
+pub(crate) static REGION_FS: PseudoFs<Region> =
+    PseudoFs::executable::<crate::LocalModule>(c"rmmap");
+
+/// The file system of those among them that forbid execution.
+pub(crate) static NOEXEC_FS: PseudoFs<Region> =
+    PseudoFs::new::<crate::LocalModule>(c"rmmap-noexec");
 
 /// The mount of the device's own region.
 pub(crate) type Mount = InternalMount<Region>;
@@ -197,6 +203,11 @@ fn add_within(count: &Atomic<i64>, n: u64, limit: u64) -> Result<(), ()> {
 
 /// Makes the region that `/dev/rmmap` shows.
 pub(crate) fn own_region(device: &Arc<Device>, mount: &Mount) -> Result<RegionRef> {
-    let region = Region::new(device.clone(), Kind::Device, device.policy.get())?;
+    let region = Region::new(
+        device.clone(),
+        Kind::Device,
+        device.policy.get(),
+        Contract::none(),
+    )?;
     mount.create_inode(device.limits.capacity, region)
 }

@@ -31,9 +31,16 @@ use kernel::{
     sync::aref::ARef, //
 };
 use kernel_mm::{
-    cache::inode::Inode,
+    cache::inode::{
+        Inode,
+        InodeData, //
+    },
     context::Unlocked,
     file::{
+        allocate::{
+            self,
+            Size, //
+        },
         ops::{
             FileKiocb,
             FileOperations,
@@ -72,12 +79,20 @@ impl FileOperations for RegionFile {
     fn mmap(_file: &File, vma: NewVma<'_, RegionVm>) -> Result {
         let region = vma.file_data();
         let result = may_map(region, vma.pgoff(), vma.pages());
+        let result = result.and_then(|()| match vma.is_shared() && is_sealed(region) {
+            true => vma.deny_write(),
+            false => Ok(()),
+        });
         trace::mmap(region.ino(), &vma, result)
     }
 
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RegionVm>) -> Result {
         let region = desc.file_data();
         let result = may_map(region, desc.pgoff(), desc.pages());
+        let result = result.and_then(|()| match desc.is_shared() && is_sealed(region) {
+            true => desc.deny_write(),
+            false => Ok(()),
+        });
         trace::mmap_prepare(region.ino(), desc, result)
     }
 
@@ -109,15 +124,29 @@ impl FileOperations for RegionFile {
         ioctl::ioctl::<Self>(region, file, unlocked, cmd, arg)
     }
 
+    fn allocate(
+        region: &RegionRef,
+        file: &File,
+        unlocked: &mut Unlocked,
+        offset: u64,
+        len: u64,
+        size: Size,
+    ) -> Result {
+        let guard = region.lock(unlocked);
+        allocate::allocate(&guard, offset, len, size, region.inode_data())?;
+        guard.file_modified(file)
+    }
+
     fn punch_hole(
         region: &RegionRef,
-        _file: &File,
+        file: &File,
         unlocked: &mut Unlocked,
         offset: u64,
         len: u64,
     ) -> Result {
-        region.lock(unlocked).punch_hole(offset, len)?;
-        Ok(())
+        let guard = region.lock(unlocked);
+        guard.punch_hole(offset, len)?;
+        guard.file_modified(file)
     }
 
     fn show_fdinfo(region: &RegionRef, m: &SeqFile) {
@@ -156,6 +185,11 @@ impl OpenInode for RegionFile {
     fn open(inode: &Inode<Region>) -> Result<RegionRef> {
         Ok(ARef::from(inode))
     }
+}
+
+/// Returns whether a seal keeps the contents from what new mappings store.
+fn is_sealed(region: &Region) -> bool {
+    region.seals().is_some_and(|seals| seals.denies_store())
 }
 
 /// Checks whether `pages` pages of `region` may be mapped from page `pgoff` on.

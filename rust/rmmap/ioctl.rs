@@ -3,7 +3,7 @@
 //! The ioctls. Arguments are checked completely before anything is done.
 
 use crate::{
-    device::REGION_FS,
+    contract::Contract,
     policy::Policy,
     region::{
         Kind,
@@ -29,14 +29,21 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
+    cache::inode::InodeData,
     capability::{
         capable,
         Capability, //
     },
     context::Unlocked,
-    file::ops::{
-        Hook,
-        OpenInode, //
+    file::{
+        allocate::{
+            allocate,
+            Size, //
+        },
+        ops::{
+            Hook,
+            OpenInode, //
+        }, //
     }, //
 };
 use rmmap_uapi::*;
@@ -56,8 +63,12 @@ pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
 ) -> Result<isize> {
     match cmd {
         RMMAP_IOC_INFO => put(arg, &info(region)),
-        RMMAP_IOC_CREATE => create::<F>(region, &get(arg)?),
+        RMMAP_IOC_CREATE => create::<F>(region, &get(arg)?, c"rmmap"),
+        RMMAP_IOC_CREATE_NAMED => create_named::<F>(region, &get(arg)?),
+        RMMAP_IOC_ADD_SEALS => add_seals(region, file, unlocked, &get(arg)?),
+        RMMAP_IOC_GET_SEALS => put(arg, &seals(region)?),
         RMMAP_IOC_DISCARD => discard(region, file, unlocked, &get(arg)?),
+        RMMAP_IOC_ALLOCATE => allocate_range(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
         // Zeroes would say that nothing had happened.
         RMMAP_IOC_STATS if !stats::COUNTED => Err(EOPNOTSUPP),
@@ -115,7 +126,11 @@ fn info(region: &RegionRef) -> RmmapInfo {
 }
 
 /// Makes a region and returns its descriptor.
-fn create<F: OpenInode<Inode = Region>>(region: &RegionRef, arg: &RmmapCreate) -> Result<isize> {
+fn create<F: OpenInode<Inode = Region>>(
+    region: &RegionRef,
+    arg: &RmmapCreate,
+    name: &CStr,
+) -> Result<isize> {
     if arg.flags & !RMMAP_CREATE_ALL != 0 || arg.pad != 0 {
         return Err(EINVAL);
     }
@@ -135,14 +150,56 @@ fn create<F: OpenInode<Inode = Region>>(region: &RegionRef, arg: &RmmapCreate) -
     } else {
         0
     };
+    let (contract, fs) = Contract::new(arg.flags)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
-    let data = Region::new(device.clone(), Kind::Created, policy)?;
+    let data = Region::new(device.clone(), Kind::Created, policy, contract)?;
     let (file, inode) =
-        REGION_FS.create_file_and_inode::<F>(c"rmmap", device.hook, arg.size, data)?;
+        fs.create_file_and_inode::<F>(name, device.hook, arg.size, data)?;
     trace::create(inode.ino(), arg.size, arg.flags);
     let number = fd.reserved_fd();
     fd.fd_install(file);
     Ok(number as isize)
+}
+
+/// Makes a region with a name, which mappings and descriptors show.
+fn create_named<F: OpenInode<Inode = Region>>(
+    region: &RegionRef,
+    arg: &RmmapCreateNamed,
+) -> Result<isize> {
+    const PREFIX: &[u8] = b"rmmap:";
+    let end = arg.name.iter().position(|byte| *byte == 0).ok_or(EINVAL)?;
+    let (name, rest) = arg.name.split_at(end);
+    if name.len() > RMMAP_NAME_MAX || rest.iter().any(|byte| *byte != 0) {
+        return Err(EINVAL);
+    }
+    let mut full = KVec::with_capacity(PREFIX.len() + name.len() + 1, GFP_KERNEL)?;
+    full.extend_from_slice(PREFIX, GFP_KERNEL)?;
+    full.extend_from_slice(name, GFP_KERNEL)?;
+    full.push(0, GFP_KERNEL)?;
+    let full = CStr::from_bytes_with_nul(&full).map_err(|_| EINVAL)?;
+    create::<F>(region, &arg.create, full)
+}
+
+/// Returns the seals of the region.
+fn seals(region: &Region) -> Result<RmmapSeals> {
+    let seals = region.seals().ok_or(EINVAL)?.get();
+    Ok(RmmapSeals { seals, pad: 0 })
+}
+
+/// Adds seals.
+fn add_seals(
+    region: &RegionRef,
+    file: &File,
+    unlocked: &mut Unlocked,
+    arg: &RmmapSeals,
+) -> Result<isize> {
+    // As `memfd_add_seals()` does, and in this order.
+    may_change(file).map_err(|_| EPERM)?;
+    if arg.pad != 0 {
+        return Err(EINVAL);
+    }
+    region.lock(unlocked).add_seals(arg.seals)?;
+    Ok(0)
 }
 
 /// Sets the folio policy of the region.
@@ -169,6 +226,16 @@ fn may_change(file: &File) -> Result {
     }
 }
 
+/// Checks a range but for the end of the region, and returns its end.
+fn whole_pages(range: &RmmapRange) -> Result<u64> {
+    let page = PAGE_SIZE as u64;
+    let end = range.offset.checked_add(range.len).ok_or(EINVAL)?;
+    if range.len == 0 || range.offset % page != 0 || range.len % page != 0 {
+        return Err(EINVAL);
+    }
+    Ok(end)
+}
+
 /// Gives the memory of a range back.
 fn discard(
     region: &RegionRef,
@@ -177,16 +244,34 @@ fn discard(
     arg: &RmmapRange,
 ) -> Result<isize> {
     may_change(file)?;
-    let page = PAGE_SIZE as u64;
-    let end = arg.offset.checked_add(arg.len).ok_or(EINVAL)?;
-    if arg.len == 0 || arg.offset % page != 0 || arg.len % page != 0 {
-        return Err(EINVAL);
-    }
+    let end = whole_pages(arg)?;
     let guard = region.lock(unlocked);
     // With the inode locked, or the region might shrink after the check.
-    if end > region.mapping().size().next_multiple_of(page) {
+    if end > region.mapping().size().next_multiple_of(PAGE_SIZE as u64) {
         return Err(EINVAL);
     }
     guard.punch_hole(arg.offset, arg.len)?;
+    guard.file_modified(file)?;
+    Ok(0)
+}
+
+/// Allocates the memory of a range.
+fn allocate_range(
+    region: &RegionRef,
+    file: &File,
+    unlocked: &mut Unlocked,
+    arg: &RmmapRange,
+) -> Result<isize> {
+    may_change(file)?;
+    let end = whole_pages(arg)?;
+    let guard = region.lock(unlocked);
+    let size = region.mapping().size();
+    if end > size.next_multiple_of(PAGE_SIZE as u64) {
+        return Err(EINVAL);
+    }
+    // The last page may be one that the region covers in part.
+    let len = end.min(size) - arg.offset;
+    allocate(&guard, arg.offset, len, Size::Stays, &***region)?;
+    guard.file_modified(file)?;
     Ok(0)
 }

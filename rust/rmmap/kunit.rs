@@ -47,6 +47,7 @@ mod limits {
 mod region {
     use super::*;
     use crate::{
+        contract::Contract,
         device::{
             Device,
             Limits,
@@ -114,7 +115,12 @@ mod region {
         let device = device(3)?;
         let size = 8 * PAGE_SIZE as u64;
         let make = || {
-            let data = Region::new(device.clone(), Kind::Created, Policy::Never)?;
+            let data = Region::new(
+                device.clone(),
+                Kind::Created,
+                Policy::Never,
+                Contract::none(),
+            )?;
             REGION_FS.create_file_and_inode::<RegionFile>(c"kunit", Hook::Mmap, size, data)
         };
         let (file_a, a) = make()?;

@@ -9,6 +9,7 @@
 //! them.
 
 use crate::{
+    contract::Contract,
     device::Device,
     order_hint::OrderHint,
     policy::{
@@ -36,7 +37,8 @@ use kernel_mm::cache::{
         Inode,
         InodeData, //
     },
-    insert::Quota, //
+    insert::Quota,
+    seals::Seals, //
 };
 
 /// A reference to a region.
@@ -58,6 +60,8 @@ pub(crate) struct Region {
     pub(crate) counters: Counters,
     /// The largest order that there is memory for.
     pub(crate) order_hint: OrderHint,
+    /// What a created region promises as a file.
+    contract: Contract,
     /// A created region's policy. The device's own region has the device's.
     policy: PolicyCell,
 }
@@ -68,13 +72,19 @@ impl Region {
     /// # Errors
     ///
     /// `ENOMEM`; `ENFILE` when userspace has as many regions as it may.
-    pub(crate) fn new(device: Arc<Device>, kind: Kind, policy: Policy) -> Result<KBox<Self>> {
+    pub(crate) fn new(
+        device: Arc<Device>,
+        kind: Kind,
+        policy: Policy,
+        contract: Contract,
+    ) -> Result<KBox<Self>> {
         let counters = Counters::new()?;
         device.add_region(kind)?;
         let region = Self {
             counters,
             order_hint: OrderHint::new(),
             policy: PolicyCell::new(policy),
+            contract,
             kind,
             device,
         };
@@ -157,6 +167,17 @@ impl InodeData for Region {
         self.count_n(Event::Discarded, pages as u64 * PAGE_SIZE as u64);
     }
 
+    fn mode(&self) -> u16 {
+        self.contract.mode
+    }
+
+    fn seals(&self) -> Option<&Seals> {
+        match self.kind {
+            Kind::Device => None,
+            Kind::Created => Some(&self.contract.seals),
+        }
+    }
+
     fn resized(inode: &Inode<Self>, from: u64, to: u64, removed: usize) {
         trace::truncate(inode.ino(), from, to, removed);
     }
@@ -173,5 +194,9 @@ impl Quota for Region {
 
     fn uncharge(&self, pages: usize) {
         self.device.uncharge(pages);
+    }
+
+    fn limit(&self) -> usize {
+        (self.device.limits.max_bytes / PAGE_SIZE as u64) as usize
     }
 }

@@ -5,6 +5,7 @@
 //! | file | job |
 //! |---|---|
 //! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` shows |
+//! | `contract.rs` | a region as a file: execution and seals |
 //! | `region.rs` | a region: its quota and its counters |
 //! | `vm.rs` | page faults |
 //! | `policy.rs` | the folio policies |
@@ -18,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod contract;
 mod debugfs;
 mod device;
 mod file;

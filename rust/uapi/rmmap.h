@@ -16,7 +16,7 @@
 #include <linux/types.h>
 
 /* Version of this ABI, in &rmmap_info.abi_version. It grows when a field or a call is added. */
-#define RMMAP_ABI_VERSION 2
+#define RMMAP_ABI_VERSION 3
 
 /* Path of the device node. */
 #define RMMAP_DEVICE "/dev/rmmap"
@@ -45,8 +45,56 @@
 /* &rmmap_create.flags: the flags for a policy, of which one may be set. */
 #define RMMAP_CREATE_POLICY ((RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE) | RMMAP_CREATE_ALWAYS)
 
+/*
+ * &rmmap_create.flags: the region may be executed, as a memfd with %MFD_EXEC: its mode is 0777.
+ * Without a flag for execution vm.memfd_noexec chooses this or %RMMAP_CREATE_NOEXEC_SEAL.
+ */
+#define RMMAP_CREATE_EXEC (1 << 4)
+
+/*
+ * &rmmap_create.flags: as a memfd with %MFD_NOEXEC_SEAL: the mode is 0666, the region has
+ * %RMMAP_SEAL_EXEC and may get other seals.
+ */
+#define RMMAP_CREATE_NOEXEC_SEAL (1 << 5)
+
+/* &rmmap_create.flags: as %RMMAP_CREATE_NOEXEC_SEAL, and %PROT_EXEC is forbidden, too. */
+#define RMMAP_CREATE_NOEXEC (1 << 6)
+
+/* &rmmap_create.flags: the flags for execution, of which one may be set. */
+#define RMMAP_CREATE_EXECUTION (7 << 4)
+
+/*
+ * &rmmap_create.flags: the region may get seals, as a memfd with %MFD_ALLOW_SEALING. Without this
+ * flag and those that imply it, a region has %RMMAP_SEAL_SEAL.
+ */
+#define RMMAP_CREATE_ALLOW_SEALING (1 << 7)
+
 /* &rmmap_create.flags: all flags that this version knows. */
-#define RMMAP_CREATE_ALL (RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_POLICY)
+#define RMMAP_CREATE_ALL 0xff
+
+/* &rmmap_create_named.name: the largest number of bytes before the first zero. */
+#define RMMAP_NAME_MAX 249
+
+/* Size of &rmmap_create_named.name, bytes. */
+#define RMMAP_NAME_SIZE 256
+
+/* &rmmap_seals.seals: no more seals, %F_SEAL_SEAL. */
+#define RMMAP_SEAL_SEAL 0x01
+
+/* &rmmap_seals.seals: the region does not shrink, %F_SEAL_SHRINK. */
+#define RMMAP_SEAL_SHRINK 0x02
+
+/* &rmmap_seals.seals: the region does not grow, %F_SEAL_GROW. */
+#define RMMAP_SEAL_GROW 0x04
+
+/* &rmmap_seals.seals: the contents do not change, %F_SEAL_WRITE. */
+#define RMMAP_SEAL_WRITE 0x08
+
+/* &rmmap_seals.seals: only mappings that exist change the contents, %F_SEAL_FUTURE_WRITE. */
+#define RMMAP_SEAL_FUTURE_WRITE 0x10
+
+/* &rmmap_seals.seals: the execute bits of the mode do not change, %F_SEAL_EXEC. */
+#define RMMAP_SEAL_EXEC 0x20
 
 /* Folio policy: no folio is larger than a page. Sequential touches add several at once. */
 #define RMMAP_POLICY_NEVER 0
@@ -108,7 +156,29 @@ struct rmmap_create {
 };
 
 /**
- * struct rmmap_range - Argument of %RMMAP_IOC_DISCARD.
+ * struct rmmap_create_named - Argument of %RMMAP_IOC_CREATE_NAMED. The ioctl returns the new
+ *     descriptor.
+ * @create: The region.
+ * @name: Its name, at most %RMMAP_NAME_MAX bytes, shown as /rmmap:NAME in /proc/PID/maps and by the
+ *     links of /proc/PID/fd. All bytes after it are zero.
+ */
+struct rmmap_create_named {
+	struct rmmap_create create;
+	__u8 name[RMMAP_NAME_SIZE];
+};
+
+/**
+ * struct rmmap_seals - Argument of %RMMAP_IOC_ADD_SEALS, answer of %RMMAP_IOC_GET_SEALS.
+ * @seals: RMMAP_SEAL_*, the same numbers as F_SEAL_*.
+ * @pad: Must be zero.
+ */
+struct rmmap_seals {
+	__u32 seals;
+	__u32 pad;
+};
+
+/**
+ * struct rmmap_range - Argument of %RMMAP_IOC_DISCARD and %RMMAP_IOC_ALLOCATE.
  * @offset: First byte; a multiple of the page size.
  * @len: Length in bytes; a multiple of the page size, not zero, within the region.
  */
@@ -190,5 +260,20 @@ struct rmmap_stats {
 
 /* Sets the folio policy of the region of this descriptor: &struct rmmap_policy. */
 #define RMMAP_IOC_POLICY _IOW(RMMAP_IOC_MAGIC, 4, struct rmmap_policy)
+
+/* Allocates the memory that a range lacks, all of it or none: &struct rmmap_range. */
+#define RMMAP_IOC_ALLOCATE _IOW(RMMAP_IOC_MAGIC, 5, struct rmmap_range)
+
+/*
+ * Adds seals to the region behind this descriptor, as %F_ADD_SEALS does to a memfd: &struct
+ * rmmap_seals.
+ */
+#define RMMAP_IOC_ADD_SEALS _IOW(RMMAP_IOC_MAGIC, 6, struct rmmap_seals)
+
+/* Tells the seals of the region behind this descriptor: &struct rmmap_seals. */
+#define RMMAP_IOC_GET_SEALS _IOR(RMMAP_IOC_MAGIC, 7, struct rmmap_seals)
+
+/* Creates a region with a name and returns a descriptor of it: &struct rmmap_create_named. */
+#define RMMAP_IOC_CREATE_NAMED _IOW(RMMAP_IOC_MAGIC, 8, struct rmmap_create_named)
 
 #endif /* _UAPI_RMMAP_H */

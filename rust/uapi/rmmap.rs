@@ -12,7 +12,7 @@
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this ABI, in [`RmmapInfo::abi_version`]. It grows when a field or a call is added.
-pub const RMMAP_ABI_VERSION: u32 = 2;
+pub const RMMAP_ABI_VERSION: u32 = 3;
 
 /// Path of the device node.
 pub const RMMAP_DEVICE: &str = "/dev/rmmap";
@@ -38,6 +38,19 @@ pub const RMMAP_IOC_STATS: u32 = ioc::<RmmapStats>(IOC_READ, 3);
 /// Sets the folio policy of the region of this descriptor: [`RmmapPolicy`].
 pub const RMMAP_IOC_POLICY: u32 = ioc::<RmmapPolicy>(IOC_WRITE, 4);
 
+/// Allocates the memory that a range lacks, all of it or none: [`RmmapRange`].
+pub const RMMAP_IOC_ALLOCATE: u32 = ioc::<RmmapRange>(IOC_WRITE, 5);
+
+/// Adds seals to the region behind this descriptor, as `F_ADD_SEALS` does to a memfd:
+/// [`RmmapSeals`].
+pub const RMMAP_IOC_ADD_SEALS: u32 = ioc::<RmmapSeals>(IOC_WRITE, 6);
+
+/// Tells the seals of the region behind this descriptor: [`RmmapSeals`].
+pub const RMMAP_IOC_GET_SEALS: u32 = ioc::<RmmapSeals>(IOC_READ, 7);
+
+/// Creates a region with a name and returns a descriptor of it: [`RmmapCreateNamed`].
+pub const RMMAP_IOC_CREATE_NAMED: u32 = ioc::<RmmapCreateNamed>(IOC_WRITE, 8);
+
 /// [`RmmapCreate::flags`]: close the new descriptor on `execve(2)`.
 pub const RMMAP_CREATE_CLOEXEC: u32 = 1 << 0;
 
@@ -55,8 +68,50 @@ pub const RMMAP_CREATE_ALWAYS: u32 = 1 << 3;
 pub const RMMAP_CREATE_POLICY: u32 =
     RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE | RMMAP_CREATE_ALWAYS;
 
+/// [`RmmapCreate::flags`]: the region may be executed, as a memfd with `MFD_EXEC`: its mode is 0777.
+/// Without a flag for execution `vm.memfd_noexec` chooses this or [`RMMAP_CREATE_NOEXEC_SEAL`].
+pub const RMMAP_CREATE_EXEC: u32 = 1 << 4;
+
+/// [`RmmapCreate::flags`]: as a memfd with `MFD_NOEXEC_SEAL`: the mode is 0666, the region has
+/// [`RMMAP_SEAL_EXEC`] and may get other seals.
+pub const RMMAP_CREATE_NOEXEC_SEAL: u32 = 1 << 5;
+
+/// [`RmmapCreate::flags`]: as [`RMMAP_CREATE_NOEXEC_SEAL`], and `PROT_EXEC` is forbidden, too.
+pub const RMMAP_CREATE_NOEXEC: u32 = 1 << 6;
+
+/// [`RmmapCreate::flags`]: the flags for execution, of which one may be set.
+pub const RMMAP_CREATE_EXECUTION: u32 = 7 << 4;
+
+/// [`RmmapCreate::flags`]: the region may get seals, as a memfd with `MFD_ALLOW_SEALING`. Without
+/// this flag and those that imply it, a region has [`RMMAP_SEAL_SEAL`].
+pub const RMMAP_CREATE_ALLOW_SEALING: u32 = 1 << 7;
+
 /// [`RmmapCreate::flags`]: all flags that this version knows.
-pub const RMMAP_CREATE_ALL: u32 = RMMAP_CREATE_CLOEXEC | RMMAP_CREATE_POLICY;
+pub const RMMAP_CREATE_ALL: u32 = 0xff;
+
+/// [`RmmapCreateNamed::name`]: the largest number of bytes before the first zero.
+pub const RMMAP_NAME_MAX: usize = 249;
+
+/// Size of [`RmmapCreateNamed::name`], bytes.
+pub const RMMAP_NAME_SIZE: usize = 256;
+
+/// [`RmmapSeals::seals`]: no more seals, `F_SEAL_SEAL`.
+pub const RMMAP_SEAL_SEAL: u32 = 0x01;
+
+/// [`RmmapSeals::seals`]: the region does not shrink, `F_SEAL_SHRINK`.
+pub const RMMAP_SEAL_SHRINK: u32 = 0x02;
+
+/// [`RmmapSeals::seals`]: the region does not grow, `F_SEAL_GROW`.
+pub const RMMAP_SEAL_GROW: u32 = 0x04;
+
+/// [`RmmapSeals::seals`]: the contents do not change, `F_SEAL_WRITE`.
+pub const RMMAP_SEAL_WRITE: u32 = 0x08;
+
+/// [`RmmapSeals::seals`]: only mappings that exist change the contents, `F_SEAL_FUTURE_WRITE`.
+pub const RMMAP_SEAL_FUTURE_WRITE: u32 = 0x10;
+
+/// [`RmmapSeals::seals`]: the execute bits of the mode do not change, `F_SEAL_EXEC`.
+pub const RMMAP_SEAL_EXEC: u32 = 0x20;
 
 /// Folio policy: no folio is larger than a page. Sequential touches add several at once.
 pub const RMMAP_POLICY_NEVER: u32 = 0;
@@ -117,7 +172,28 @@ pub struct RmmapCreate {
     pub pad: u32,
 }
 
-/// Argument of [`RMMAP_IOC_DISCARD`].
+/// Argument of [`RMMAP_IOC_CREATE_NAMED`]. The ioctl returns the new descriptor.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapCreateNamed {
+    /// The region.
+    pub create: RmmapCreate,
+    /// Its name, at most [`RMMAP_NAME_MAX`] bytes, shown as `/rmmap:NAME` in `/proc/PID/maps` and by
+    /// the links of `/proc/PID/fd`. All bytes after it are zero.
+    pub name: [u8; RMMAP_NAME_SIZE],
+}
+
+/// Argument of [`RMMAP_IOC_ADD_SEALS`], answer of [`RMMAP_IOC_GET_SEALS`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+pub struct RmmapSeals {
+    /// `RMMAP_SEAL_*`, the same numbers as `F_SEAL_*`.
+    pub seals: u32,
+    /// Must be zero.
+    pub pad: u32,
+}
+
+/// Argument of [`RMMAP_IOC_DISCARD`] and [`RMMAP_IOC_ALLOCATE`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapRange {
@@ -203,6 +279,20 @@ const _: () = {
     use core::mem::size_of;
     assert!(size_of::<RmmapInfo>() == 64);
     assert!(size_of::<RmmapCreate>() == 16);
+    assert!(
+        RMMAP_CREATE_EXECUTION
+            == RMMAP_CREATE_EXEC | RMMAP_CREATE_NOEXEC_SEAL | RMMAP_CREATE_NOEXEC
+    );
+    assert!(
+        RMMAP_CREATE_ALL
+            == RMMAP_CREATE_CLOEXEC
+                | RMMAP_CREATE_POLICY
+                | RMMAP_CREATE_EXECUTION
+                | RMMAP_CREATE_ALLOW_SEALING
+    );
+    assert!(RMMAP_NAME_MAX < RMMAP_NAME_SIZE);
+    assert!(size_of::<RmmapCreateNamed>() == 272);
+    assert!(size_of::<RmmapSeals>() == 8);
     assert!(size_of::<RmmapRange>() == 16);
     assert!(size_of::<RmmapPolicy>() == 8);
     assert!(size_of::<RmmapCounters>() == 24 * 8);

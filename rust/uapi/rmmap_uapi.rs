@@ -10,3 +10,13 @@
 pub mod rmmap;
 
 pub use rmmap::*;
+
+// Here, since the C header is made of the other file, which has nothing but constants and structs.
+impl Default for RmmapCreateNamed {
+    fn default() -> Self {
+        Self {
+            create: RmmapCreate::default(),
+            name: [0; RMMAP_NAME_SIZE],
+        }
+    }
+}

@@ -304,9 +304,10 @@ impl AddressSpace {
     /// # Safety
     ///
     /// Truncation is held off. If the folio reaches past EOF the caller holds the inode's lock, and
-    /// sets a size that covers the folio before the folio is unlocked: the core may split every
-    /// unlocked folio, and takes pages past EOF for ones that were written back
-    /// (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c).
+    /// if its order is not 0, then before it is unlocked the caller sets a size that covers it, or
+    /// takes it out of the page cache: the core may split every unlocked folio, and takes pages past
+    /// EOF for ones that were written back (`__folio_freeze_and_split_unmapped()` in
+    /// mm/huge_memory.c). A folio of order 0 is never split, and may stay past EOF.
     pub(crate) unsafe fn add_folio_at(
         &self,
         folio: NewFolio,
@@ -344,6 +345,14 @@ impl AddressSpace {
             // SAFETY: The page cache is valid; the function copes with any range.
             unsafe { bindings::unmap_mapping_pages(self.as_raw(), first, count, false) };
         }
+    }
+
+    /// Has pages that wait on this processor for a place in an LRU list, each with a reference, get
+    /// there (`lru_add_drain()`, which is not exported). May sleep.
+    pub(crate) fn drain_lru() {
+        let mut none: bindings::folio_batch = pin_init::zeroed();
+        // SAFETY: A batch without folios; the function drains the lists before it looks at it.
+        unsafe { bindings::__folio_batch_release(&raw mut none) };
     }
 
     /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.

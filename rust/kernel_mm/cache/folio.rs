@@ -27,6 +27,7 @@ use crate::{
         IovIterSource, //
     },
     mm::values,
+    page::PAGE_SIZE,
     prelude::*,
     sync::aref::{
         ARef,
@@ -110,6 +111,13 @@ impl Folio {
     pub fn has_hwpoisoned_page(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; its flags are atomic.
         unsafe { bindings::folio_contain_hwpoisoned_page(self.as_raw()) }
+    }
+
+    /// Returns whether somebody else than page tables and the caller, with one reference, uses the
+    /// folio: as [`LockedFolio::is_in_use`], and a guess while page tables may change.
+    pub(crate) fn is_in_use(&self) -> bool {
+        // SAFETY: A reference is held; the function reads counts and flags.
+        unsafe { bindings::folio_has_other_refs(self.as_raw(), 1) }
     }
 
     /// Returns whether page `index` of its file is lost: its memory has failed, or it stands for a
@@ -384,6 +392,44 @@ impl<'a> LockedFolio<'a> {
     /// Returns whether page `index` of its file is the folio's first.
     pub fn starts_at(&self, index: usize) -> bool {
         self.contains(index) && (index == 0 || !self.contains(index - 1))
+    }
+
+    /// Returns whether somebody else than page tables and this guard uses the folio, such as direct
+    /// I/O: whether it has references that neither the page cache nor a page table holds.
+    ///
+    /// A folio that is on no LRU list is on its way to one, or away from it, and whoever moves it
+    /// holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not counted. The
+    /// answer is exact for a folio that no page table maps.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.folio.is_in_use()
+    }
+
+    /// Returns whether every byte of the folio is zero.
+    pub(crate) fn is_zeroed(&self) -> bool {
+        (0..self.nr_pages()).all(|n| {
+            // SAFETY: A reference is held; the function takes `n` modulo the folio's pages.
+            let page = unsafe { bindings::folio_file_page(self.as_raw(), n) };
+            // SAFETY: The page is valid, and unmapped below.
+            let address = unsafe { bindings::kmap_local_page(page) };
+            // SAFETY: A page is mapped there. Who stores to it meanwhile makes the answer stale,
+            // and not wrong: C reads the bytes, and there is no Rust reference to them.
+            let other = unsafe { bindings::memchr_inv(address, 0, PAGE_SIZE) };
+            // SAFETY: Mapped above, and last.
+            unsafe { bindings::kunmap_local(address) };
+            other.is_null()
+        })
+    }
+
+    /// Takes the folio out of the page cache `mapping`, of a regular file, and out of all page
+    /// tables. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// The folio is in `mapping`, and who is to be told of pages that leave it is.
+    pub(crate) unsafe fn remove(&self, mapping: *mut bindings::address_space) {
+        // SAFETY: The folio is locked and in the page cache. The function fails for files that are
+        // no regular ones alone (`truncate_inode_folio()`).
+        let _ = unsafe { bindings::generic_error_remove_folio(mapping, self.as_raw()) };
     }
 
     /// Returns the page cache that the folio is in.

@@ -21,13 +21,18 @@ use crate::{
         from_result,
         to_result, //
     },
+    fs::File,
     mm::{
         cache::{
             address_space::{
                 AddressSpace,
                 TruncateGuard, //
             },
-            poison, //
+            poison,
+            seals::{
+                self,
+                Seals, //
+            }, //
         },
         context::Unlocked, //
     },
@@ -58,6 +63,16 @@ pub trait InodeData: Sized + Send + Sync + 'static {
     ///
     /// May sleep, must not touch the page cache.
     fn pages_removed(&self, pages: usize);
+
+    /// Returns the permission bits of a new file.
+    fn mode(&self) -> u16 {
+        0o600
+    }
+
+    /// Returns the seals of the file, if it can have some.
+    fn seals(&self) -> Option<&Seals> {
+        None
+    }
 
     /// The size was set from `from` to `to` bytes, and `removed` pages went with it. The inode is
     /// locked.
@@ -232,16 +247,24 @@ impl<D: InodeData> Inode<D> {
             let raw = unsafe { (*dentry).d_inode };
             // SAFETY: All three are what the VFS passed.
             to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
+            // SAFETY: This function is only in the table of inodes of this type.
+            let inode = unsafe { Self::from_raw(raw) };
+            // INVARIANT: `notify_change()` is called with the inode locked, and the guard is not
+            // dropped: the VFS unlocks.
+            let guard = core::mem::ManuallyDrop::new(InodeGuard {
+                inode,
+                _nts: NotThreadSafe,
+            });
             // SAFETY: The VFS passes a valid `struct iattr`.
-            if unsafe { (*attr).ia_valid } & bindings::ATTR_SIZE != 0 {
-                // SAFETY: This function is only in the table of inodes of this type.
-                let inode = unsafe { Self::from_raw(raw) };
-                // INVARIANT: `notify_change()` is called with the inode locked, and the guard is
-                // not dropped: the VFS unlocks.
-                let guard = core::mem::ManuallyDrop::new(InodeGuard {
-                    inode,
-                    _nts: NotThreadSafe,
-                });
+            let valid = unsafe { (*attr).ia_valid };
+            if valid & bindings::ATTR_MODE != 0 {
+                // SAFETY: As above, with a mode; the inode is locked.
+                let changed = unsafe { (*raw).i_mode ^ (*attr).ia_mode };
+                if changed & 0o111 != 0 {
+                    guard.check_seals(seals::EXEC)?;
+                }
+            }
+            if valid & bindings::ATTR_SIZE != 0 {
                 // SAFETY: As above. The VFS has refused negative sizes.
                 guard.resize(unsafe { (*attr).ia_size } as u64)?;
             }
@@ -298,18 +321,21 @@ pub struct InodeGuard<'a, D: InodeData> {
 impl<D: InodeData> InodeGuard<'_, D> {
     /// Sets the size of the file, in bytes, and frees the pages past it. May sleep.
     ///
-    /// No folio may reach past EOF: the core would drop the pages past it when it splits such a
+    /// No folio above order 0 may reach past EOF: the core would drop the pages past it when it splits such a
     /// folio, and would account them as written back, which the inode of a file without writeback
     /// is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c: `inode_to_wb()`
     /// is null). So whole pages go first, while the old size still covers them, and then the size
-    /// is set.
+    /// is set. Pages that [`allocate`](crate::file::allocate) has added past EOF are freed unless
+    /// the file grows.
     ///
     /// # Errors
     ///
-    /// What [`InodeData::may_resize`] says; the size is unchanged then. `EBUSY` when a large folio
+    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; it is unchanged then.
+    /// `EBUSY` when a large folio
     /// across the new end cannot be split, since somebody else holds its pages (direct I/O,
     /// `vmsplice(2)`): the size is unchanged, and the file holds zeroes past the new end.
     pub fn resize(&self, size: u64) -> Result {
+        self.check_resize(self.inode.mapping().size(), size)?;
         self.inode.may_resize(size)?;
         let raw_size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
         let mapping = self.inode.mapping();
@@ -322,9 +348,12 @@ impl<D: InodeData> InodeGuard<'_, D> {
         let removed = exclusive.count_removed(|| {
             // A last page that the file covers in part stays, and has no room for a folio across.
             if let Ok(first) = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)) {
-                whole = size >= from || self.remove_from(first);
+                whole = size > from || self.remove_from(first);
             }
-            if whole {
+            if size > from {
+                // Pages past EOF become part of the file, or stay past it.
+                self.extend(size);
+            } else if whole {
                 // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the
                 // rest of the last page, and unmaps what a fault on a resident page mapped
                 // meanwhile.
@@ -387,8 +416,9 @@ impl<D: InodeData> InodeGuard<'_, D> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for an empty or overflowing range.
+    /// `EINVAL` for an empty or overflowing range; `EPERM` when a seal keeps the contents.
     pub fn punch_hole(&self, offset: u64, len: u64) -> Result<usize> {
+        self.check_seals(seals::WRITE | seals::FUTURE_WRITE)?;
         let end = offset.checked_add(len).ok_or(EINVAL)?;
         let start = bindings::loff_t::try_from(offset).map_err(|_| EINVAL)?;
         let end = bindings::loff_t::try_from(end).map_err(|_| EINVAL)?;
@@ -407,7 +437,47 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(removed)
     }
 
-    fn report(&self, removed: usize) {
+    /// Returns the seals of the file, if it can have some.
+    pub(crate) fn seals(&self) -> Option<&Seals> {
+        self.inode.seals()
+    }
+
+    pub(crate) fn inode_ptr(&self) -> *mut bindings::inode {
+        self.inode.as_raw()
+    }
+
+    pub(crate) fn own_mapping(&self) -> &AddressSpace {
+        self.inode.mapping()
+    }
+
+    /// Asks the driver whether the file may get `size` bytes.
+    pub(crate) fn may_resize(&self, size: u64) -> Result {
+        self.inode.may_resize(size)
+    }
+
+    /// Tells the driver that the size was set, and no page went with it.
+    pub(crate) fn resized(&self, from: u64, to: u64) {
+        D::resized(self.inode, from, to, 0);
+    }
+
+    /// As everything does that changes a file through a descriptor: takes set-user-ID bits from a
+    /// file that its owner's privileges do not cover, and sets mtime and ctime. It does nothing for a
+    /// `file` of another inode, such as a device node. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of the security modules that are asked.
+    pub fn file_modified(&self, file: &File) -> Result {
+        // SAFETY: An open file has an inode.
+        if unsafe { (*file.as_ptr()).f_inode } != self.inode.as_raw() {
+            return Ok(());
+        }
+        // SAFETY: The file is open, and its inode is locked.
+        to_result(unsafe { bindings::file_modified(file.as_ptr()) })
+    }
+
+    /// Tells the driver that `removed` pages left the page cache.
+    pub(crate) fn report(&self, removed: usize) {
         if removed > 0 {
             self.inode.pages_removed(removed);
         }

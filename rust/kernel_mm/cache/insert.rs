@@ -7,6 +7,10 @@
 //! back from order to order, `shmem_alloc_and_add_folio()` in [`mm/shmem.c`](srctree/mm/shmem.c),
 //! which also looks for pages in the way before it allocates.
 
+mod preallocate;
+
+pub(crate) use self::preallocate::Preallocation;
+
 use crate::{
     bindings,
     iov::IovIterSource,
@@ -43,6 +47,11 @@ pub trait Quota {
 
     /// Gives back what [`Quota::charge`] took for pages that were not added.
     fn uncharge(&self, pages: usize);
+
+    /// Returns the number of pages that it never gives more than: who needs more need not begin.
+    fn limit(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// No limit but the memory there is.

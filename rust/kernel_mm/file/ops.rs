@@ -31,6 +31,7 @@ use crate::{
             InodeData, //
         },
         context::Unlocked,
+        file::allocate::Size,
         file_state::{
             FileState,
             MappedInode, //
@@ -64,7 +65,8 @@ pub enum Hook {
 
 /// Operations for which the kernel's own functions do.
 pub struct GenericOps {
-    /// `llseek`: `generic_file_llseek()`, within the size of the mapped inode.
+    /// `llseek`: as `shmem_file_llseek()`, within the size of the mapped inode; `SEEK_HOLE` and
+    /// `SEEK_DATA` take pages that the page cache lacks for holes.
     pub llseek: bool,
     /// `fsync`: `noop_fsync()`, for files that exist in memory only.
     pub fsync: bool,
@@ -203,9 +205,23 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
+    /// fallocate(2) without a mode, or with `FALLOC_FL_KEEP_SIZE`: allocates memory for `len` bytes
+    /// at `offset`, for instance by [`allocate`](crate::file::allocate::allocate). Modes that
+    /// neither this nor [`FileOperations::punch_hole`] is for are answered with `EOPNOTSUPP`. The
+    /// VFS asks for regular files only.
+    fn allocate(
+        _data: &Self::Data,
+        _file: &File,
+        _unlocked: &mut Unlocked,
+        _offset: u64,
+        _len: u64,
+        _size: Size,
+    ) -> Result {
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+
     /// fallocate(2) with `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, and madvise(2) with
-    /// `MADV_REMOVE`: frees `len` bytes at `offset`. Every other mode is answered with
-    /// `EOPNOTSUPP` before this is called. The VFS asks for regular files only.
+    /// `MADV_REMOVE`: frees `len` bytes at `offset`. The VFS asks for regular files only.
     fn punch_hole(
         _data: &Self::Data,
         _file: &File,

@@ -80,23 +80,33 @@ unsafe impl<D> Sync for PseudoFs<D> {}
 impl<D: InodeData> PseudoFs<D> {
     /// Makes a file system that gives files; its superblocks pin module `M`.
     pub const fn new<M: ModuleMetadata>(name: &'static CStr) -> Self {
-        Self::with_owner(name, this_module::<M>().as_ptr(), true)
+        let owner = this_module::<M>().as_ptr();
+        Self::with_owner(name, owner, true, Self::init_fs_context)
+    }
+
+    /// As [`PseudoFs::new`]; the files may be executed, and mapped with `PROT_EXEC`, as memfds may.
+    /// The file system of others forbids both (`SB_I_NOEXEC`), whatever the mode of the file says.
+    pub const fn executable<M: ModuleMetadata>(name: &'static CStr) -> Self {
+        let owner = this_module::<M>().as_ptr();
+        Self::with_owner(name, owner, true, Self::init_fs_context_exec)
     }
 
     /// Makes a file system for inodes that the module keeps to itself; it pins nothing.
     pub const fn unowned(name: &'static CStr) -> Self {
-        Self::with_owner(name, core::ptr::null_mut(), false)
+        let owner = core::ptr::null_mut();
+        Self::with_owner(name, owner, false, Self::init_fs_context)
     }
 
     const fn with_owner(
         name: &'static CStr,
         owner: *mut bindings::module,
         gives_files: bool,
+        init_fs_context: unsafe extern "C" fn(*mut bindings::fs_context) -> c_int,
     ) -> Self {
         Self {
             fs_type: Opaque::new(bindings::file_system_type {
                 name: as_char_ptr_in_const_context(name),
-                init_fs_context: Some(Self::init_fs_context),
+                init_fs_context: Some(init_fs_context),
                 kill_sb: Some(bindings::kill_anon_super),
                 owner,
                 ..pin_init::zeroed()
@@ -119,6 +129,19 @@ impl<D: InodeData> PseudoFs<D> {
         unsafe { bindings::init_pseudo(fc, Self::MAGIC, &Inode::<D>::SUPER_OPS) }
     }
 
+    /// # Safety
+    ///
+    /// `fc` is a new file system context.
+    unsafe extern "C" fn init_fs_context_exec(fc: *mut bindings::fs_context) -> c_int {
+        // SAFETY: By the contract of this function.
+        let ret = unsafe { Self::init_fs_context(fc) };
+        if ret == 0 {
+            // SAFETY: As above; the superblock takes its flags from the context later.
+            unsafe { bindings::fc_allow_exec(fc) };
+        }
+        ret
+    }
+
     /// Makes an inode of `size` bytes on superblock `sb`. `fops` is for those who open it.
     ///
     /// # Safety
@@ -133,17 +156,25 @@ impl<D: InodeData> PseudoFs<D> {
         let size = bindings::loff_t::try_from(size).map_err(|_| EFBIG)?;
         // SAFETY: The superblock is live.
         let inode = from_err_ptr(unsafe { bindings::alloc_anon_inode(sb) })?;
+        let mode = bindings::S_IFREG | u32::from(data.mode()) & 0o777;
+        // SAFETY: The superblock is live, and what it says of execution does not change.
+        let noexec = unsafe { (*sb).s_iflags } & bindings::SB_I_NOEXEC as c_ulong != 0;
         // SAFETY: The inode is new, nobody else uses it. A regular file has a size. As in
         // memfd_secret(2) it stays `S_ANON_INODE`: khugepaged looks at that (`file_thp_enabled()`)
-        // and would else try to collapse what a driver has decided upon.
+        // and would else try to collapse what a driver has decided upon. But such an inode must not
+        // be executable (`path_noexec()`): those that are khugepaged looks at, and leaves them
+        // alone since their pages are dirty (`collapse_file()`).
         unsafe {
-            (*inode).i_mode = (bindings::S_IFREG | 0o600) as bindings::umode_t;
-            // Memory has no time of its contents: no first write to a page looks at the clock.
-            (*inode).i_flags |= bindings::S_NOCMTIME;
+            (*inode).i_mode = mode as bindings::umode_t;
+            if !noexec {
+                (*inode).i_flags &= !bindings::S_ANON_INODE;
+            }
             (*inode).i_op = &Inode::<D>::INODE_OPS;
             (*inode).i_private = KBox::into_raw(data).cast();
-            if let Some(fops) = fops {
-                (*inode).__bindgen_anon_3.i_fop = fops;
+            match fops {
+                Some(fops) => (*inode).__bindgen_anon_3.i_fop = fops,
+                // Nobody can ask for its times: no first write to a page looks at the clock.
+                None => (*inode).i_flags |= bindings::S_NOCMTIME,
             }
         }
         // SAFETY: As above.

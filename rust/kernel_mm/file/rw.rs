@@ -30,7 +30,8 @@ use crate::{
             insert::{
                 FolioRange,
                 Quota, //
-            }, //
+            },
+            seals, //
         },
         file::ops::FileKiocb,
         sched::{
@@ -146,7 +147,7 @@ pub trait WriteFolios: Quota {
 ///
 /// # Errors
 ///
-/// Those of write(2) before the first byte: `ENOSPC`, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, `EIO`
+/// Those of write(2) before the first byte: `ENOSPC`, `EPERM` for a seal, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, `EIO`
 /// when the memory of the folio has failed, and what [`InodeData::may_resize`] says.
 pub fn write_iter<T, D: InodeData>(
     inode: &Inode<D>,
@@ -171,6 +172,19 @@ pub fn write_iter<T, D: InodeData>(
         }
         // SAFETY: A valid source.
         unsafe { bindings::iov_iter_truncate(iov.as_raw(), size - pos) };
+    }
+    let end = pos.checked_add(iov.len() as u64).ok_or(EFBIG)?;
+    guard.check_seals(seals::WRITE | seals::FUTURE_WRITE)?;
+    if end > size && guard.check_seals(seals::GROW).is_err() {
+        // As `generic_perform_write()` with `shmem_write_begin()`: the pieces before the one that
+        // would grow the file are written.
+        let piece = (PAGE_SIZE as u64) << inode.mapping().max_order();
+        let before = size / piece * piece;
+        if before <= pos {
+            return Err(EPERM);
+        }
+        // SAFETY: A valid source.
+        unsafe { bindings::iov_iter_truncate(iov.as_raw(), before - pos) };
     }
     let clipped = wanted - iov.len();
     let end = pos.checked_add(iov.len() as u64).ok_or(EFBIG)?;

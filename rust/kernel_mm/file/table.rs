@@ -15,10 +15,14 @@ use crate::{
     },
     mm::{
         context::Unlocked,
-        file::ops::{
-            FileOperations,
-            Hook,
-            Placement, //
+        file::{
+            allocate::Size,
+            ops::{
+                FileOperations,
+                Hook,
+                Placement, //
+            },
+            seek, //
         },
         file_state::FileState,
         vm::{
@@ -134,7 +138,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         } else {
             None
         },
-        fallocate: if F::HAS_PUNCH_HOLE {
+        fallocate: if F::HAS_ALLOCATE || F::HAS_PUNCH_HOLE {
             Some(Self::fallocate)
         } else {
             None
@@ -145,7 +149,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             None
         },
         llseek: if F::GENERIC.llseek {
-            Some(bindings::generic_file_llseek)
+            Some(seek::llseek)
         } else {
             None
         },
@@ -371,9 +375,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         offset: bindings::loff_t,
         len: bindings::loff_t,
     ) -> c_long {
-        if mode as u32 != bindings::FALLOC_FL_PUNCH_HOLE | bindings::FALLOC_FL_KEEP_SIZE {
-            return EOPNOTSUPP.to_errno() as c_long;
-        }
+        const KEEP_SIZE: c_int = bindings::FALLOC_FL_KEEP_SIZE as c_int;
+        const PUNCH_HOLE: c_int = bindings::FALLOC_FL_PUNCH_HOLE as c_int | KEEP_SIZE;
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: fallocate(2) or madvise(2) holds the file.
@@ -381,7 +384,20 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         // `vfs_fallocate()` holds no lock but that of a file system being frozen, and
         // `madvise_remove()` gives the mmap lock back before it calls that.
         let mut unlocked = Unlocked::new();
-        match F::punch_hole(data, file, &mut unlocked, offset as u64, len as u64) {
+        let (offset, len) = (offset as u64, len as u64);
+        let done = match mode {
+            0 if F::HAS_ALLOCATE => {
+                F::allocate(data, file, &mut unlocked, offset, len, Size::Grows)
+            }
+            KEEP_SIZE if F::HAS_ALLOCATE => {
+                F::allocate(data, file, &mut unlocked, offset, len, Size::Stays)
+            }
+            PUNCH_HOLE if F::HAS_PUNCH_HOLE => {
+                F::punch_hole(data, file, &mut unlocked, offset, len)
+            }
+            _ => Err(EOPNOTSUPP),
+        };
+        match done {
             Ok(()) => 0,
             Err(e) => e.to_errno() as c_long,
         }

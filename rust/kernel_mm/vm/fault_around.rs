@@ -85,6 +85,12 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
         // allocated a page table if there was none (`__do_fault()`). The folios of a shared mapping
         // are mapped themselves, and nobody wants to be asked before they are written.
         let ret = unsafe { bindings::filemap_map_pages(self.as_raw(), first, end - 1) };
+        if ret != 0 && self.is_write() {
+            // As `fault_dirty_shared_page()` does for a page that the core maps.
+            // SAFETY: The VMA's lock is held, and a VMA of a file holds it. An error is that of a
+            // mount for reading only, and none of the fault's.
+            let _ = unsafe { bindings::file_update_time((*self.vma().as_raw()).vm_file) };
+        }
         match ret {
             // The page tables are as they were, as far as this fault goes: it is still open.
             0 => Err(self),

@@ -43,13 +43,30 @@ fn numbers() -> Facts {
         RMMAP_IOC_INFO,
         RMMAP_IOC_CREATE,
         RMMAP_IOC_DISCARD,
+        RMMAP_IOC_ALLOCATE,
+        RMMAP_IOC_ADD_SEALS,
+        RMMAP_IOC_GET_SEALS,
+        RMMAP_IOC_CREATE_NAMED,
         RMMAP_IOC_STATS,
         RMMAP_CREATE_CLOEXEC,
         RMMAP_CREATE_NEVER,
         RMMAP_CREATE_ADAPTIVE,
         RMMAP_CREATE_ALWAYS,
         RMMAP_CREATE_POLICY,
+        RMMAP_CREATE_EXEC,
+        RMMAP_CREATE_NOEXEC_SEAL,
+        RMMAP_CREATE_NOEXEC,
+        RMMAP_CREATE_EXECUTION,
+        RMMAP_CREATE_ALLOW_SEALING,
         RMMAP_CREATE_ALL,
+        RMMAP_NAME_MAX,
+        RMMAP_NAME_SIZE,
+        RMMAP_SEAL_SEAL,
+        RMMAP_SEAL_SHRINK,
+        RMMAP_SEAL_GROW,
+        RMMAP_SEAL_WRITE,
+        RMMAP_SEAL_FUTURE_WRITE,
+        RMMAP_SEAL_EXEC,
         RMMAP_HOOK_MMAP,
         RMMAP_HOOK_PREPARE,
         RMMAP_IOC_POLICY,
@@ -80,6 +97,12 @@ fn layouts() -> Facts {
         }
     );
     layout!(facts, "rmmap_create", RmmapCreate { size, flags, pad });
+    layout!(
+        facts,
+        "rmmap_create_named",
+        RmmapCreateNamed { create, name }
+    );
+    layout!(facts, "rmmap_seals", RmmapSeals { seals, pad });
     layout!(facts, "rmmap_range", RmmapRange { offset, len });
     layout!(facts, "rmmap_policy", RmmapPolicy { policy, pad });
     layout!(

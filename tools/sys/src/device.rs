@@ -59,6 +59,38 @@ impl Device {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// Creates a region with a name, which mappings and descriptors show.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call, and `EINVAL` for a name that does not fit.
+    pub fn create_named(&self, size: u64, flags: u32, name: &[u8]) -> Result<Self> {
+        let mut argument = uapi::RmmapCreateNamed::default();
+        argument.create.size = size;
+        argument.create.flags = flags;
+        let room = argument.name.get_mut(..name.len());
+        room.ok_or(Errno::INVAL)?.copy_from_slice(name);
+        let number = uapi::RMMAP_IOC_CREATE_NAMED;
+        // SAFETY: The ioctl reads a `RmmapCreateNamed`; on any other device the number is unknown.
+        let fd = unsafe { self.call(number, (&raw mut argument).cast()) }?;
+        // SAFETY: The ioctl succeeded, so it returned a new descriptor that nobody else knows.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Adds seals, `RMMAP_SEAL_*`.
+    pub fn add_seals(&self, seals: u32) -> Result<()> {
+        let mut argument = uapi::RmmapSeals { seals, pad: 0 };
+        let number = uapi::RMMAP_IOC_ADD_SEALS;
+        // SAFETY: The ioctl reads a `RmmapSeals`; on any other device the number is unknown.
+        unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
+    }
+
+    /// Returns the seals, `RMMAP_SEAL_*`.
+    pub fn seals(&self) -> Result<u32> {
+        let answer: uapi::RmmapSeals = self.get::<{ uapi::RMMAP_IOC_GET_SEALS }, _>()?;
+        Ok(answer.seals)
+    }
+
     /// Sets the folio policy of this region, `RMMAP_POLICY_*`.
     pub fn set_policy(&self, policy: u32) -> Result<()> {
         let mut argument = uapi::RmmapPolicy { policy, pad: 0 };
@@ -71,6 +103,14 @@ impl Device {
     pub fn discard(&self, offset: u64, len: u64) -> Result<()> {
         let mut argument = uapi::RmmapRange { offset, len };
         let number = uapi::RMMAP_IOC_DISCARD;
+        // SAFETY: The ioctl reads a `RmmapRange`; on any other device the number is unknown.
+        unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
+    }
+
+    /// Allocates the memory that a range lacks, all of it or none.
+    pub fn allocate(&self, offset: u64, len: u64) -> Result<()> {
+        let mut argument = uapi::RmmapRange { offset, len };
+        let number = uapi::RMMAP_IOC_ALLOCATE;
         // SAFETY: The ioctl reads a `RmmapRange`; on any other device the number is unknown.
         unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
     }

@@ -8,7 +8,7 @@ use crate::{Errno, Result, PAGE_SIZE};
 use rustix::mm::{Advice, MlockFlags, MprotectFlags, MsyncFlags};
 use std::ffi::c_void;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr;
 
 /// A range of addresses that belongs to its owner, and is unmapped when dropped.
@@ -173,6 +173,32 @@ impl Mapping {
         // SAFETY: The kernel writes to this mapping, which no references point into, or fails.
         let n = unsafe { libc::pread(fd, start, len, at as i64) };
         usize::try_from(n).map_err(|_| last_error())
+    }
+
+    /// `vmsplice(2)` of a page of this mapping into a new pipe, which holds the page until it is
+    /// dropped.
+    pub fn hold_page(&self, page: usize) -> Result<(OwnedFd, OwnedFd)> {
+        let (start, len) = self.pointer(page * PAGE_SIZE, PAGE_SIZE);
+        let pipe = rustix::pipe::pipe()?;
+        let buffer = libc::iovec {
+            iov_base: start,
+            iov_len: len,
+        };
+        // SAFETY: The kernel takes a reference to the page; nothing reads the pipe.
+        match unsafe { libc::vmsplice(pipe.1.as_raw_fd(), &raw const buffer, 1, 0) } {
+            -1 => Err(last_error()),
+            _ => Ok(pipe),
+        }
+    }
+
+    /// `madvise(2)` with `MADV_COLLAPSE`, which [rustix](mod@rustix) lacks.
+    pub fn collapse(&self, offset: usize, len: usize) -> Result<()> {
+        let (start, len) = self.pointer(offset, len);
+        // SAFETY: The contents stay as they are.
+        match unsafe { libc::madvise(start, len, libc::MADV_COLLAPSE) } {
+            0 => Ok(()),
+            _ => Err(last_error()),
+        }
     }
 
     /// `mincore(2)`: which pages the object (or, for anonymous memory, this mapping) holds.

@@ -62,6 +62,15 @@ pub fn read_implies_exec() -> Result<()> {
     }
 }
 
+/// Ignores a signal from now on, so that the call that causes it fails with an error alone.
+pub fn ignore(signal: rustix::process::Signal) -> Result<()> {
+    // SAFETY: No handler is installed.
+    match unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) } {
+        libc::SIG_ERR => Err(last_error()),
+        _ => Ok(()),
+    }
+}
+
 extern "C" {
     /// The name of an error number, or null; glibc has it since 2.32.
     fn strerrorname_np(number: i32) -> *const c_char;

@@ -61,6 +61,7 @@ const WATCHED: &[&str] = &[
     "vm/compaction_proactiveness",
     "vm/lowmem_reserve_ratio",
     "vm/max_map_count",
+    "vm/memfd_noexec",
     "vm/min_free_kbytes",
     "vm/mmap_min_addr",
     "vm/nr_hugepages",

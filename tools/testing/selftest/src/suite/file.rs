@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region as a regular file: fstat, ftruncate, fallocate, seals, fdinfo, lifetime; and what the
+//! A region as a regular file: fstat, ftruncate, fdinfo, lifetime; and what the
 //! device node is.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
 use crate::counting::stats;
 use crate::outcome::{lacks, Result, Stop};
-use crate::waiting::until;
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{
-    fallocate, fchmod, fcntl_add_seals, fstat, ftruncate, futimens, stat, FallocateFlags, FileType,
-    Mode, OFlags, SealFlags, Timespec, Timestamps,
+    fallocate, fchmod, fstat, ftruncate, stat, FallocateFlags, FileType, Mode, OFlags,
 };
-use rmmap_sys::rustix::io::pwrite;
-use rmmap_sys::rustix::mm::{Advice, ProtFlags};
+use rmmap_sys::rustix::mm::Advice;
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::collections::HashMap;
 use std::fs::read_to_string;
@@ -25,9 +22,6 @@ cases! {
     File region_is_regular_file [] "fstat: a regular file, its size, and blocks that follow the pages it holds";
     File region_is_resized [] "ftruncate both ways changes the size and gives memory back";
     File unsupported_fallocate [] "fallocate modes that make no sense for a region are EOPNOTSUPP, and change nothing";
-    Rmmap contents_have_no_time [] "touches and write(2) leave the times of a region as they are, ftruncate does not";
-    Rmmap region_has_no_seals [] "F_ADD_SEALS is EINVAL";
-    Rmmap region_is_not_executable [] "PROT_EXEC mapping of a region is EPERM";
     Rmmap device_is_not_a_file [] "ftruncate, fallocate and MADV_REMOVE do not work on the device node";
     File mapping_keeps_object_alive ["KS-10"] "a mapping works after its descriptor was closed, and is the last to hold the memory";
     Rmmap mapping_keeps_region_alive ["KS-10"] "INFO counts the region until its mapping is gone, then it is freed";
@@ -75,34 +69,6 @@ fn region_is_regular_file(cx: &Context) -> Result {
     Ok(())
 }
 
-fn contents_have_no_time(cx: &Context) -> Result {
-    let area = cx.area(2)?;
-    let old = Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: old,
-        last_modification: old,
-    };
-    futimens(&area, &times)?;
-    let times = || fstat(&area).map(|stat| (stat.st_mtime, stat.st_ctime, stat.st_ctime_nsec));
-    let before = times()?;
-    check_eq!(before.0, 1);
-    // The clock of files moves with the tick: a new file shows it.
-    until(cx, "the clock of files goes on", || {
-        let new = fstat(&Area::new(Kind::Memfd, 1)?)?;
-        Ok((new.st_ctime, new.st_ctime_nsec) > (before.1, before.2))
-    })?;
-    area.map()?.touch_write(0, 1)?;
-    check_eq!(times()?, before, "after a touch");
-    check_eq!(pwrite(&area, &[1; 8], P as u64)?, 8);
-    check_eq!(times()?, before, "after write(2)");
-    ftruncate(&area, P as u64)?;
-    check!(times()?.0 != 1, "ftruncate left mtime as it was");
-    Ok(())
-}
-
 fn region_is_resized(cx: &Context) -> Result {
     let area = cx.area(8)?;
     area.write(0, &[1; 8 * P])?;
@@ -137,6 +103,8 @@ fn unsupported_fallocate(cx: &Context) -> Result {
         collapse,
         FallocateFlags::INSERT_RANGE,
         FallocateFlags::ZERO_RANGE,
+        FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE,
+        FallocateFlags::UNSHARE_RANGE,
         FallocateFlags::PUNCH_HOLE,
     ] {
         check_err!(
@@ -144,16 +112,6 @@ fn unsupported_fallocate(cx: &Context) -> Result {
             Errno::OPNOTSUPP,
             "fallocate with {mode:?}"
         );
-    }
-    if area.is_rmmap() {
-        // Memory that is promised now is what MAP_POPULATE is for.
-        for mode in [FallocateFlags::empty(), FallocateFlags::KEEP_SIZE] {
-            check_err!(
-                fallocate(&area, mode, page, page),
-                Errno::OPNOTSUPP,
-                "with {mode:?}"
-            );
-        }
     }
     let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     check_err!(fallocate(&area, punch, page, 0), Errno::INVAL);
@@ -169,24 +127,6 @@ fn unsupported_fallocate(cx: &Context) -> Result {
         area.read(0, 8 * P)?.iter().all(|b| *b == 1),
         "bytes changed"
     );
-    Ok(())
-}
-
-fn region_has_no_seals(cx: &Context) -> Result {
-    let region = cx.region(4)?;
-    check_err!(fcntl_add_seals(&region, SealFlags::SHRINK), Errno::INVAL);
-    check_err!(
-        fcntl_add_seals(cx.device()?, SealFlags::WRITE),
-        Errno::INVAL
-    );
-    Ok(())
-}
-
-fn region_is_not_executable(cx: &Context) -> Result {
-    let region = cx.region(4)?;
-    let exec = MapOptions::new(P).prot(ProtFlags::READ | ProtFlags::EXEC);
-    check_err!(exec.map(&region), Errno::PERM);
-    check_err!(exec.private().map(&region), Errno::PERM);
     Ok(())
 }
 

@@ -6,11 +6,13 @@ use crate::context::{Context, P, PMD};
 use crate::outcome::{Result, Stop};
 use crate::tracing::folder;
 use crate::undo::Undo;
-use crate::{cases, check, check_eq};
+use crate::view::smap;
+use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{fchmod, fchown, memfd_create, MemfdFlags, Mode};
 use rmmap_sys::rustix::mm::Advice;
 use rmmap_sys::rustix::process::Uid;
-use rmmap_sys::{Device, MapOptions, Mapping};
+use rmmap_sys::uapi::{RMMAP_CREATE_EXEC, RMMAP_CREATE_NEVER, RMMAP_CREATE_NOEXEC};
+use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -135,9 +137,17 @@ fn khugepaged_leaves_regions_alone(cx: &Context) -> Result {
     let anonymous = MapOptions::new(2 * PMD).private().map_anonymous()?;
     anonymous.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
     check_eq!(eligible(&anonymous)?, "1", "of anonymous memory");
-    let region: Device = cx.device()?.create(2 * PMD as u64, 0)?;
+    let device = cx.device()?;
+    let region = device.create(2 * PMD as u64, RMMAP_CREATE_NOEXEC)?;
     let m = MapOptions::new(2 * PMD).map(&region)?;
     m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
-    check_eq!(eligible(&m)?, "0", "of a region");
+    check_eq!(eligible(&m)?, "0", "of a region that forbids execution");
+    // One that may be executed is looked at, and left as it is: its pages are dirty.
+    let region = device.create(2 * PMD as u64, RMMAP_CREATE_EXEC | RMMAP_CREATE_NEVER)?;
+    let m = MapOptions::new(2 * PMD).map(&region)?;
+    m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
+    (0..2 * PMD / P).try_for_each(|page| m.touch_write(page, 1))?;
+    check_err!(m.collapse(0, 2 * PMD), Errno::AGAIN);
+    check_eq!(smap(&m)?.kb("FilePmdMapped"), 0);
     Ok(())
 }

@@ -4,8 +4,10 @@
 
 use crate::case::Case;
 
+mod allocate;
 mod badioctl;
 mod commands;
+mod contract;
 mod eof;
 mod file;
 mod fork;
@@ -37,8 +39,11 @@ mod reclaim;
 mod regions;
 mod reload;
 mod samples;
+mod seals;
+mod seek;
 mod splice;
 mod stale;
+mod times;
 mod tracepoints;
 mod watch;
 mod zeroed;
@@ -58,6 +63,11 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         mremap::CASES,
         merge::CASES,
         file::CASES,
+        allocate::CASES,
+        seek::CASES,
+        contract::CASES,
+        seals::CASES,
+        times::CASES,
         eof::CASES,
         zeroed::CASES,
         stale::CASES,

@@ -13,6 +13,7 @@ use rmmap_sys::process::read_implies_exec;
 use rmmap_sys::rustix::fs::OFlags;
 use rmmap_sys::rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rmmap_sys::rustix::mount::MountFlags;
+use rmmap_sys::uapi::RMMAP_CREATE_NOEXEC;
 use rmmap_sys::{Device, Errno, MapOptions, Mapping, Signal};
 
 cases! {
@@ -30,6 +31,11 @@ fn both() -> Result<(Device, Device)> {
     let exec = mounts.device(MountFlags::empty(), OFlags::RDWR)?;
     let noexec = mounts.device(MountFlags::NOEXEC, OFlags::RDWR)?;
     Ok((exec, noexec))
+}
+
+/// A region that forbids execution.
+fn noexec_region(cx: &Context) -> Result<Device> {
+    Ok(cx.device()?.create(P as u64, RMMAP_CREATE_NOEXEC)?)
 }
 
 fn page() -> MapOptions {
@@ -60,8 +66,8 @@ fn reading_implies_executing(_: &Context) -> Result {
 
 fn reading_implies_no_more_than_allowed(cx: &Context) -> Result {
     let (exec, noexec) = both()?;
-    // A region is not executable either: its file system is the kernel's own.
-    let region = cx.region(1)?;
+    // A region may forbid it, too: its file system is another one then.
+    let region = noexec_region(cx)?;
     read_implies_exec()?;
     for fd in [&noexec, &region] {
         for (options, wanted) in [(page(), "r--s"), (page().private(), "r--p")] {
@@ -86,7 +92,7 @@ fn reading_implies_no_more_than_allowed(cx: &Context) -> Result {
 
 fn noexec_mount_refuses_exec(cx: &Context) -> Result {
     let (exec, noexec) = both()?;
-    let region = cx.region(1)?;
+    let region = noexec_region(cx)?;
     let all = ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC;
     for prot in [ProtFlags::EXEC, ProtFlags::READ | ProtFlags::EXEC, all] {
         for options in [page().prot(prot), page().private().prot(prot)] {
@@ -102,7 +108,7 @@ fn noexec_mount_refuses_exec(cx: &Context) -> Result {
 
 fn noexec_mount_forbids_it_for_good(cx: &Context) -> Result {
     let (exec, noexec) = both()?;
-    let region = cx.region(1)?;
+    let region = noexec_region(cx)?;
     let add_exec = MprotectFlags::READ | MprotectFlags::EXEC;
     for options in [page().read_only(), page().private().read_only()] {
         for fd in [&noexec, &region] {

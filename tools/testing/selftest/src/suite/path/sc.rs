@@ -8,6 +8,7 @@ use crate::outcome::{Result, Stop};
 use crate::view::resident;
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
+use rmmap_sys::uapi::RMMAP_CREATE_NOEXEC;
 use rmmap_sys::{compat, procmap, Errno, MapOptions, Mapping};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -85,7 +86,11 @@ fn mmap2_offset_is_in_pages(cx: &Context) -> Result {
     check_err!(compat::mmap2(&options, -1), Errno::BADF);
     check_err!(compat::mmap2(&MapOptions::new(0), fd), Errno::INVAL);
     let exec = options.prot(ProtFlags::READ | ProtFlags::EXEC);
-    check_err!(compat::mmap2(&exec, fd), Errno::PERM);
+    let noexec = cx.device()?.create(2 * P as u64, RMMAP_CREATE_NOEXEC)?;
+    check_err!(
+        compat::mmap2(&exec, noexec.as_fd().as_raw_fd()),
+        Errno::PERM
+    );
     Ok(())
 }
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Adding all pages that a range of a file lacks, or none of them: fallocate(2).
+//!
+//! shmem leaves the folios that it adds marked as not up to date until somebody uses them, so that
+//! a failure removes those that nobody used. Here a folio that is not up to date is a lost one
+//! ([`poison`](crate::mm::cache::poison)), so that new folios are zeroed, and a failure removes those
+//! that are zeroes still and that nobody holds: who reads a hole in their place reads the same.
+//!
+//! C source: `shmem_fallocate()` in [`mm/shmem.c`](srctree/mm/shmem.c)
+
+use super::{
+    Charged,
+    FolioRange,
+    Quota, //
+};
+use crate::{
+    mm::{
+        cache::{
+            address_space::{
+                AddressSpace,
+                TruncateGuard, //
+            },
+            folio::LockedFolio,
+            inode::{
+                InodeData,
+                InodeGuard, //
+            }, //
+        },
+        sched::{
+            cond_resched,
+            fatal_signal_pending, //
+        }, //
+    },
+    prelude::*, //
+};
+use core::ops::Range;
+
+/// How a new folio came to its order.
+pub(crate) struct Preallocated {
+    /// The order.
+    pub(crate) order: u32,
+    /// The page after its last.
+    pub(crate) end: usize,
+    /// Whether a larger one had room but was not available.
+    pub(crate) fell_back: bool,
+}
+
+/// Pages that are being added to a file up front. Unless they are kept, dropping it removes them.
+pub(crate) struct Preallocation<'g, 'm, D: InodeData> {
+    guard: &'g InodeGuard<'m, D>,
+    /// Pages that were added (indexes), in ascending order.
+    added: KVec<Range<usize>>,
+    /// Folios above order 0 that lie past EOF. While they are locked nobody splits them.
+    past_eof: KVec<LockedFolio<'m>>,
+}
+
+impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
+    /// Begins with nothing.
+    pub(crate) fn new(guard: &'g InodeGuard<'m, D>) -> Self {
+        Self {
+            guard,
+            added: KVec::new(),
+            past_eof: KVec::new(),
+        }
+    }
+
+    /// Adds a folio for each of `pages` (indexes) that has none, in such that have the room that
+    /// `room` returns for the pages from the first missing one on. `added` is told of each. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` when `quota` is exhausted, `ENOMEM` when memory or the memory cgroup's limit is,
+    /// `EINTR` when the process is being killed.
+    pub(crate) fn fill<Q: Quota>(
+        &mut self,
+        pages: Range<usize>,
+        quota: &Q,
+        room: impl Fn(Range<usize>) -> FolioRange,
+        added: impl Fn(Preallocated),
+    ) -> Result {
+        let mapping = self.guard.mapping();
+        let eof = mapping.size_pages();
+        let mut index = pages.start;
+        loop {
+            index = mapping.first_missing(index, pages.end.saturating_sub(index));
+            if index >= pages.end {
+                return Ok(());
+            }
+            if fatal_signal_pending() {
+                return Err(EINTR);
+            }
+            // No folio lies across EOF.
+            let part = if index < eof {
+                pages.start..pages.end.min(eof)
+            } else {
+                pages.start.max(eof)..pages.end
+            };
+            let room = room(index..part.end).within(part);
+            // Nothing may fail once the folio is there.
+            self.added.reserve(1, GFP_KERNEL)?;
+            self.past_eof.reserve(1, GFP_KERNEL)?;
+            match self.add(index, &room, quota) {
+                Ok(new) => {
+                    index = new.end;
+                    added(new);
+                }
+                // A page fault of another thread was faster.
+                Err(error) if error == EEXIST => {}
+                Err(error) => return Err(error),
+            }
+            cond_resched();
+        }
+    }
+
+    /// Adds the largest folio that holds page `index` and has `room`. There is capacity for one
+    /// more in both vectors.
+    fn add<Q: Quota>(
+        &mut self,
+        index: usize,
+        room: &FolioRange,
+        quota: &Q,
+    ) -> Result<Preallocated> {
+        let mapping = self.guard.mapping();
+        let attempt = mapping.try_orders(index, room, |order| {
+            let pages = 1 << order;
+            let charged = Charged::new(quota, pages).map_err(|_| ENOSPC)?;
+            let folio = AddressSpace::alloc_folio(self.guard, index, order).ok_or(ENOMEM)?;
+            // SAFETY: The locked inode holds truncation off. If the folio has not order 0 and lies
+            // past EOF, it stays locked until the size covers it (`keep()`) or it is removed
+            // (`drop()`).
+            let folio = unsafe { mapping.add_folio_at(folio, index & !(pages - 1)) };
+            let folio = folio.map_err(|failed| failed.error)?;
+            charged.keep();
+            Ok(folio)
+        })?;
+        let (folio, order) = (attempt.got, attempt.order);
+        let (start, end) = (index & !((1 << order) - 1), folio.end_of(index));
+        match self.added.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            // There is capacity.
+            _ => self.added.push(start..end, GFP_KERNEL)?,
+        }
+        if order > 0 && end > mapping.size_pages() {
+            // There is capacity.
+            self.past_eof.push(folio, GFP_KERNEL)?;
+        }
+        Ok(Preallocated {
+            order,
+            end,
+            fell_back: attempt.fell_back,
+        })
+    }
+
+    /// Keeps the pages, in a file that has at least `size` bytes now.
+    pub(crate) fn keep(mut self, size: u64) {
+        // Before the folios are unlocked.
+        self.guard.extend(size);
+        self.added.clear();
+        self.past_eof.clear();
+    }
+
+    /// Removes what was added and is still as it was. May sleep.
+    fn remove(&mut self) {
+        let mapping = self.guard.mapping();
+        let mut removed = 0;
+        // Nobody maps them or waits for them, and their locks come after the one taken next.
+        while let Some(folio) = self.past_eof.pop() {
+            removed += folio.nr_pages();
+            // SAFETY: The folio was added to this page cache; `report()` tells the driver.
+            unsafe { folio.remove(mapping.as_raw()) };
+        }
+        // A page fault can neither map what is being removed nor add it again.
+        let exclusive = mapping.invalidate_lock();
+        for range in &self.added {
+            let mut index = range.start;
+            while index < range.end {
+                let Some(folio) = mapping.lock_folio(index) else {
+                    index += 1;
+                    continue;
+                };
+                let end = folio.end_of(index);
+                // With the folio locked, or `filemap_map_pages()` might map it again.
+                mapping.unmap(index, end - index);
+                let is_sound = folio.is_uptodate() && !folio.has_hwpoisoned_page();
+                if is_sound && !folio.is_in_use() && folio.is_zeroed() {
+                    removed += folio.nr_pages();
+                    // SAFETY: As above; the folio was found in this page cache, and is locked.
+                    unsafe { folio.remove(mapping.as_raw()) };
+                }
+                index = end;
+                cond_resched();
+            }
+        }
+        drop(exclusive);
+        self.guard.report(removed);
+    }
+}
+
+impl<D: InodeData> Drop for Preallocation<'_, '_, D> {
+    fn drop(&mut self) {
+        if !self.added.is_empty() {
+            self.remove();
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! fallocate(2): memory that is there before it is touched.
+//!
+//! C source: `shmem_fallocate()` in [`mm/shmem.c`](srctree/mm/shmem.c)
+
+use crate::{
+    bindings,
+    error::to_result,
+    mm::{
+        cache::{
+            address_space::TruncateGuard,
+            inode::{
+                InodeData,
+                InodeGuard, //
+            },
+            insert::{
+                FolioRange,
+                Preallocation, //
+            },
+            seals, //
+        },
+        file::rw::WriteFolios, //
+    },
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+use core::ops::Range;
+
+/// What becomes of the size of a file whose memory is allocated past its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// The file grows to the end of the range.
+    Grows,
+    /// The size stays (`FALLOC_FL_KEEP_SIZE`). Pages past EOF become part of the file when it
+    /// grows, and are freed by a truncation, even to the size that it has.
+    Stays,
+}
+
+/// Adds zeroed pages wherever `len` bytes at `offset` have none, in such folios as `folios` says for
+/// a write of that range, and charges it with them. May sleep.
+///
+/// All are added, or none: see [`insert`](crate::mm::cache::insert). Pages past EOF of a file whose size
+/// stays are in folios of order 0, whatever `folios` says, since no other may lie there.
+///
+/// # Errors
+///
+/// `EINVAL` for an empty range; `EPERM` past EOF when a seal keeps the file from growing; `EFBIG`
+/// past `RLIMIT_FSIZE` or the largest file; what [`InodeData::may_resize`] says; `ENOSPC` when the
+/// quota is exhausted, `ENOMEM` when memory or the memory cgroup's limit is, and `EINTR` when the
+/// process is being killed.
+pub fn allocate<D: InodeData>(
+    guard: &InodeGuard<'_, D>,
+    offset: u64,
+    len: u64,
+    size: Size,
+    folios: &impl WriteFolios,
+) -> Result {
+    let mapping = guard.mapping();
+    let end = offset.checked_add(len).ok_or(EFBIG)?;
+    if len == 0 {
+        return Err(EINVAL);
+    }
+    let raw_end = bindings::loff_t::try_from(end).map_err(|_| EFBIG)?;
+    let from = mapping.size();
+    // SAFETY: The inode is valid and locked, which its page cache's host is.
+    to_result(unsafe { bindings::inode_newsize_ok((*mapping.as_raw()).host, raw_end) })?;
+    if end > from {
+        guard.check_seals(seals::GROW)?;
+    }
+    let page = PAGE_SIZE as u64;
+    if end.next_multiple_of(page) > i64::MAX as u64 {
+        return Err(EFBIG);
+    }
+    let pages = (offset / page) as usize..end.div_ceil(page) as usize;
+    // A range that can never be had is not begun with.
+    if pages.len() > folios.limit() {
+        return Err(ENOSPC);
+    }
+    let grows = size == Size::Grows && end > from;
+    if grows {
+        guard.may_resize(end)?;
+        guard.zero_tail();
+    }
+    let eof = mapping.size_pages();
+    let room = |missing: Range<usize>| {
+        if missing.start >= eof && !grows {
+            return FolioRange::page(missing.start);
+        }
+        let end = missing.end;
+        folios.write_room(mapping, missing, end)
+    };
+    let mut new = Preallocation::new(guard);
+    new.fill(pages, folios, room, |new| {
+        folios.write_added(mapping, new.order, new.end, new.fell_back);
+    })?;
+    new.keep(if grows { end } else { 0 });
+    if grows {
+        guard.resized(from, end);
+    }
+    Ok(())
+}

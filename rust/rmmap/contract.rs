@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a region promises as a file, as memfd_create(2)'s flags say it of a memfd: may it be
+//! executed, and may it be sealed?
+
+use crate::{
+    device::{
+        NOEXEC_FS,
+        REGION_FS, //
+    },
+    region::Region, //
+};
+use kernel::prelude::*;
+use kernel_mm::{
+    cache::seals::{
+        self,
+        Seals, //
+    },
+    file::{
+        noexec::{
+            may_exec,
+            Wish, //
+        },
+        pseudo_fs::PseudoFs, //
+    }, //
+};
+use rmmap_uapi::*;
+
+/// What a region promises as a file.
+pub(crate) struct Contract {
+    /// Permission bits.
+    pub(crate) mode: u16,
+    /// Seals.
+    pub(crate) seals: Seals,
+}
+
+impl Contract {
+    /// The contract of files that nobody opens by descriptor.
+    pub(crate) fn none() -> Self {
+        Self {
+            mode: 0o600,
+            seals: Seals::new(seals::SEAL),
+        }
+    }
+
+    /// Makes the contract that the `flags` of CREATE ask for, as `memfd_alloc_file()` does, and
+    /// returns it with the file system of such files.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for flags that exclude each other; `EACCES` when `vm.memfd_noexec` forbids files
+    /// that may be executed.
+    pub(crate) fn new(flags: u32) -> Result<(Self, &'static PseudoFs<Region>)> {
+        let wish = match flags & RMMAP_CREATE_EXECUTION {
+            0 => Wish::None,
+            RMMAP_CREATE_EXEC => Wish::Exec,
+            RMMAP_CREATE_NOEXEC_SEAL | RMMAP_CREATE_NOEXEC => Wish::NoExecSeal,
+            _ => return Err(EINVAL),
+        };
+        let exec = may_exec(wish)?;
+        let initial = match flags & RMMAP_CREATE_ALLOW_SEALING {
+            _ if !exec => seals::EXEC,
+            0 => seals::SEAL,
+            _ => 0,
+        };
+        let fs = match flags & RMMAP_CREATE_NOEXEC {
+            0 => &REGION_FS,
+            _ => &NOEXEC_FS,
+        };
+        let contract = Self {
+            mode: if exec { 0o777 } else { 0o666 },
+            seals: Seals::new(initial),
+        };
+        Ok((contract, fs))
+    }
+}
