@@ -237,6 +237,8 @@ fn seal_write_wins_races(cx: &Context) -> Result {
                 }
                 Err(e) => return Err(e.into()),
             }
+            // Without a pause there would always be a mapping, and no seal.
+            std::thread::sleep(std::time::Duration::from_micros(300));
         }
         Ok(())
     };
@@ -257,7 +259,7 @@ fn seal_write_wins_races(cx: &Context) -> Result {
         Ok(())
     };
     let enough = || {
-        now.load(Ordering::Relaxed) >= 32
+        now.load(Ordering::Relaxed) >= 8
             && stored.load(Ordering::Relaxed) > 0
             && refused.load(Ordering::Relaxed) > 0
     };
