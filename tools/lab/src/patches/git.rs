@@ -22,11 +22,8 @@ use crate::steps::Log;
 /// The folders of the kernel that the series changes.
 const FOLDERS: [&str; 3] = ["mm", "rust", "samples"];
 
-/// The commit before the first patch.
-const BASE: &str = "pristine";
-
-/// The commit of the last patch.
-const LAST: &str = "patched";
+/// Words for git.
+const CHECKOUT: &str = "checkout --quiet --force --detach";
 
 /// Who signs when nobody else does, and when: the checkout has no history, as a tarball has none.
 const NOBODY: &str = "rmmap developers\nnobody@localhost\n2026-01-01T00:00:00Z";
@@ -80,11 +77,14 @@ impl Repository {
         log: &mut Log,
     ) -> Result<()> {
         self.begin(source, log)?;
-        let work = || self.git(&self.work);
+        let work = |log: &mut Log, line: &str, files: &[&Path]| {
+            log.run(self.git(&self.work, line).args(files))
+        };
+        let tree = &self.work;
         let places = Places {
             checkout,
             source,
-            tree: &self.work,
+            tree,
         };
         let message = self.tree.join(".git/message");
         for (index, patch) in series.patches.iter().enumerate() {
@@ -93,45 +93,38 @@ impl Repository {
             }
             places.declare(series.is_complete(index + 1))?;
             if patch.has_diff {
-                log.run(work().arg("apply").arg(&patch.file))?;
+                work(log, "apply", &[&patch.file])?;
             }
             fs::write(&message, &patch.message)?;
-            log.run(work().args(["add", "--force", "--all", "."]))?;
-            log.run(
-                work()
-                    .args(["commit", "--quiet", "--signoff", "--file"])
-                    .arg(&message),
-            )?;
+            work(log, "add --force --all .", &[])?;
+            work(log, "commit --quiet --signoff --file", &[&message])?;
         }
         for old in mails(out)? {
             fs::remove_file(old)?;
         }
-        let mut format = work();
-        format.args([
-            "format-patch",
-            "--quiet",
-            "--no-signature",
-            "--cover-letter",
-        ]);
-        format.arg("--cover-from-description=subject");
-        format.arg("--description-file").arg(&series.cover);
-        log.run(format.arg("-o").arg(out).arg(format!("{BASE}..HEAD")))?;
-        log.run(work().args(["tag", "--force", LAST]))
+        let format = "format-patch --quiet --no-signature --cover-letter \
+                      --cover-from-description=subject pristine..HEAD";
+        let files = [
+            Path::new("--description-file"),
+            &series.cover,
+            Path::new("-o"),
+            out,
+        ];
+        work(log, format, &files)?;
+        work(log, "tag --force patched", &[])
     }
 
     /// Checks out the tree with all patches but the last `without`.
     pub fn checkout(&self, without: usize, log: &mut Log) -> Result<()> {
-        let mut git = self.git(&self.tree);
-        git.args(["checkout", "--quiet", "--force", "--detach"]);
-        log.run(git.arg(format!("{LAST}~{without}")))
+        let commit = format!("{CHECKOUT} patched~{without}");
+        log.run(&mut self.git(&self.tree, &commit))
     }
 
     /// Begins with the source in `source`, unless that was done for it.
     fn begin(&self, source: &Path, log: &mut Log) -> Result<()> {
         let is_of = fs::read_link(self.tree.join("Makefile"))
             .is_ok_and(|link| link == source.join("Makefile"));
-        let has_base = self.tree.join(".git/refs/tags").join(BASE).exists();
-        if !is_of || !has_base {
+        if !is_of || !self.tree.join(".git/refs/tags/pristine").exists() {
             for old in [&self.tree, &self.work] {
                 if old.exists() {
                     fs::remove_dir_all(old)?;
@@ -140,16 +133,11 @@ impl Repository {
             self.copy(source, log)?;
         }
         if self.work.exists() {
-            let work = || self.git(&self.work);
-            log.run(work().args(["checkout", "--quiet", "--force", "--detach", BASE]))?;
-            return log.run(work().args(["clean", "--quiet", "-fdx"]));
+            log.run(&mut self.git(&self.work, &format!("{CHECKOUT} pristine")))?;
+            return log.run(&mut self.git(&self.work, "clean --quiet -fdx"));
         }
-        let mut git = self.git(&self.tree);
-        log.run(
-            git.args(["worktree", "add", "--force", "--detach"])
-                .arg(&self.work)
-                .arg(BASE),
-        )
+        let mut add = self.git(&self.tree, "worktree add --force --detach");
+        log.run(add.arg(&self.work).arg("pristine"))
     }
 
     fn copy(&self, source: &Path, log: &mut Log) -> Result<()> {
@@ -165,21 +153,16 @@ impl Repository {
                 symlink(entry.path(), target)?;
             }
         }
-        let tree = || self.git(&self.tree);
-        log.run(tree().args(["init", "--quiet", "--initial-branch=series"]))?;
+        log.run(&mut self.git(&self.tree, "init --quiet --initial-branch=series"))?;
         // Links are no part of the repository.
         fs::write(self.tree.join(".git/info/exclude"), "/*\n")?;
-        log.run(tree().args(["add", "--force", "--"]).args(FOLDERS))?;
-        log.run(tree().args([
-            "commit",
-            "--quiet",
-            "--message",
-            "The source as Debian ships it",
-        ]))?;
-        log.run(tree().args(["tag", BASE]))
+        log.run(self.git(&self.tree, "add --force --").args(FOLDERS))?;
+        log.run(&mut self.git(&self.tree, "commit --quiet --message pristine"))?;
+        log.run(&mut self.git(&self.tree, "tag pristine"))
     }
 
-    fn git(&self, folder: &Path) -> Command {
+    /// git in a folder, with these words.
+    fn git(&self, folder: &Path, words: &str) -> Command {
         let mut git = Command::new("git");
         git.current_dir(folder);
         for setting in ["safe.directory=*", "gc.auto=0", "core.autocrlf=false"] {
@@ -187,10 +170,10 @@ impl Repository {
         }
         let names = ["NAME", "EMAIL", "DATE"];
         for (name, value) in names.into_iter().zip(self.author.lines()) {
-            for who in ["AUTHOR", "COMMITTER"] {
-                git.env(format!("GIT_{who}_{name}"), value);
-            }
+            git.env(format!("GIT_AUTHOR_{name}"), value);
+            git.env(format!("GIT_COMMITTER_{name}"), value);
         }
+        git.args(words.split_whitespace());
         git
     }
 }
@@ -263,43 +246,55 @@ mod tests {
     use super::*;
     use crate::steps::Steps;
 
-    /// A checkout and a source, as small as they can be.
-    fn files(root: &Path) {
-        let write = |path: &str, text: &str| {
-            let file = root.join(path);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        };
-        write("source/Makefile", "all:\n");
-        write("source/mm/Kconfig", "one\n");
-        write("source/samples/a", "");
-        write("source/rust/kernel/mm.rs", "//! Mm.\n\npub mod virt;\n");
-        let modules = "//! Root.\n\npub mod mm {\n    pub mod cache;\n    pub mod vm;\n}\n";
-        write("rust/kernel_mm/kernel_mm.rs", modules);
-        write("rust/kernel_mm/cache.rs", "pub mod folio;\n");
-        write("rust/kernel_mm/cache/folio.rs", "//! Folios.\n");
-        write("rust/kernel_mm/vm.rs", "//! VMAs.\n\npub mod vma;\n");
-        write("rust/kernel_mm/vm/vma.rs", "//! A VMA.\n");
-        write(
+    /// A checkout, and a source in it, as small as they can be.
+    const FILES: &[(&str, &str)] = &[
+        ("source/Makefile", "all:\n"),
+        ("source/mm/Kconfig", "one\n"),
+        ("source/samples/a", ""),
+        ("source/.rustfmt.toml", "edition = \"2021\"\n"),
+        ("source/rust/kernel/mm.rs", "//! Mm.\n\npub mod virt;\n"),
+        (
+            "rust/kernel_mm/kernel_mm.rs",
+            "\npub mod mm {\n    pub mod cache;\n    pub mod vm;\n}\n",
+        ),
+        ("rust/kernel_mm/cache.rs", "pub mod folio;\n"),
+        ("rust/kernel_mm/cache/folio.rs", ""),
+        ("rust/kernel_mm/vm.rs", "pub mod vma;\n"),
+        ("rust/kernel_mm/vm/vma.rs", ""),
+        (
             "tools/patches/0000-cover.txt",
             "rust: mm: all\n\nIt is good.\n",
-        );
-        let diff = "diff --git a/mm/Kconfig b/mm/Kconfig\n--- a/mm/Kconfig\n+++ b/mm/Kconfig\n\
-                    @@ -1 +1,2 @@\n one\n+two\n";
-        let first = "rust: mm: add folios\n\nWhy.\n---\nrust/kernel_mm/cache/folio.rs\n\n";
-        write("tools/patches/0001-a.txt", &format!("{first}{diff}"));
-        let second = "rust: mm: add VMAs\n\nWhy.\n---\nrust/kernel_mm/vm/vma.rs\n";
-        write("tools/patches/0002-b.txt", second);
-        write("tools/patches/not-upstream.txt", "");
-    }
+        ),
+        (
+            "tools/patches/0001-a.txt",
+            "rust: mm: add folios\n\nWhy.\n---\nrust/kernel_mm/cache/folio.rs\n\n\
+             diff --git a/mm/Kconfig b/mm/Kconfig\n--- a/mm/Kconfig\n+++ b/mm/Kconfig\n\
+             @@ -1 +1,2 @@\n one\n+two\n",
+        ),
+        (
+            "tools/patches/0002-b.txt",
+            "rust: mm: add VMAs\n\nWhy.\n---\nrust/kernel_mm/vm/vma.rs\nsamples/rust/b.rs\n",
+        ),
+        (
+            "tools/patches/not-upstream.txt",
+            "rust/helpers/x.c: Why.\nrust/kernel_mm_kunit/x.rs: Why.\n",
+        ),
+        ("rust/helpers/x.c", ""),
+        ("rust/kernel_mm_kunit/x.rs", ""),
+        (
+            "samples/rust/b.rs",
+            "use kernel::{a::b, c};\nuse kernel_mm::d::e;\n",
+        ),
+    ];
 
     #[test]
     fn a_series_applies_to_what_it_was_made_of_only() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        files(root);
-        for folder in ["rust/helpers", "rust/kernel_mm_kunit", "samples/rust"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
+        for (path, text) in FILES {
+            let file = root.join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
         }
         let (source, out) = (root.join("source"), root.join("out"));
         fs::create_dir_all(&out).unwrap();
@@ -323,6 +318,8 @@ mod tests {
         // The same again touches no file.
         assert!(times[0] != times[1] && times[1] == times[2], "{times:?}");
         let tree = repository.tree();
+        let sample = fs::read_to_string(tree.join("samples/rust/b.rs")).unwrap();
+        assert!(sample.contains("use kernel::mm::d::e;\n"), "{sample}");
         assert!(tree.join("Makefile").is_symlink());
         assert_eq!(
             fs::read_to_string(tree.join("mm/Kconfig")).unwrap(),

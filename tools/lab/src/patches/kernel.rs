@@ -19,6 +19,9 @@ const FRAGMENT: &str = "tools/lab/patches.config";
 /// Files with the options that the series brings, whose names have `RUST_MM_` in them.
 const KCONFIGS: [&str; 2] = ["mm/Kconfig", "samples/rust/Kconfig"];
 
+/// Lines of a log that tell why something does not build.
+const END: usize = 60;
+
 /// What is built, and where.
 pub struct Target<'a> {
     /// The tree with the series, or a part of it.
@@ -87,7 +90,7 @@ impl<'a> Target<'a> {
             let origin = fragment.display().to_string();
             own::configure(self.make(), &self.objects, &fragment, &origin, log)?;
             let made = log.run(self.make().args(["bzImage", "modules"]));
-            why = made.as_ref().err().map(|_| complaints(&log.text()));
+            why = made.as_ref().err().map(|_| end(&log.text()));
             made
         });
         match why {
@@ -101,44 +104,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The compilers' complaints in a log, without the steps that make announces.
-fn complaints(log: &str) -> String {
+/// The end of a log, which has the compilers' complaints.
+fn end(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    let begins = |line: &str| {
-        ["error", "warning", "ERROR", "***"]
-            .iter()
-            .any(|word| line.contains(word))
-    };
-    let first = lines
-        .iter()
-        .position(|line| begins(line))
-        .unwrap_or(lines.len());
-    let is_step = |line: &str| {
-        line.starts_with("make")
-            || line.strip_prefix("  ").is_some_and(|rest| {
-                rest.split_whitespace().next().is_some_and(|word| {
-                    word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase())
-                })
-            })
-    };
-    let kept = lines[first..]
-        .iter()
-        .filter(|line| !is_step(line) || line.contains("***"));
-    kept.copied().collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn complaints_begin_with_the_first_error() {
-        let log =
-            "  CC a.o\n  RUSTC L rust/kernel.o\nerror[E0425]: no\n --> a.rs\n   |\n  CC b.o\n\
-                   make[2]: *** [a] Error 1\n";
-        assert_eq!(
-            complaints(log),
-            "error[E0425]: no\n --> a.rs\n   |\nmake[2]: *** [a] Error 1"
-        );
-    }
+    lines[lines.len().saturating_sub(END)..].join("\n")
 }
