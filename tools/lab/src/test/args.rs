@@ -2,18 +2,13 @@
 
 //! The command line of `rmmap-lab test`.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 
-use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::plan::{Hook, Policy, Setting};
-use crate::project::Project;
-
-/// The rows of the mmap path.
-const ROWS: &str = "tools/testing/selftest/rows";
 
 /// Run all tests; ends with `N passed, N failed, N skipped`.
 #[derive(Clone, Debug, clap::Args)]
@@ -100,28 +95,22 @@ pub const DEBUG_SETTINGS: &[Setting] = &[
 ];
 
 impl Args {
-    /// What `--rows` stands for, spelled out: the groups of rows have a file each, `sc.toml` those named
-    /// `SC-01` and so on.
-    pub fn resolved(&self, project: &Project) -> Result<Self> {
+    /// What `--rows` stands for, spelled out: the groups of rows, as `SC-` of `SC-01` and so on.
+    pub fn resolved(&self) -> Self {
         if !self.rows {
-            return Ok(self.clone());
+            return self.clone();
         }
-        let mut patterns = Vec::new();
-        for entry in fs::read_dir(project.root().join(ROWS)).context(ROWS)? {
-            let file = entry?.path();
-            if fs::read_to_string(&file)?.contains("[[row]]") {
-                let group = file.file_stem().unwrap_or_default().to_string_lossy();
-                patterns.push(format!("{}-", group.to_uppercase()));
-            }
-        }
-        patterns.sort();
-        Ok(Self {
+        let groups: BTreeSet<&str> = rmmap_rows::all()
+            .filter_map(|row| row.id.split_inclusive('-').next())
+            .collect();
+        let patterns = groups.into_iter().map(str::to_owned).collect();
+        Self {
             only: vec![Group::Selftest],
             kernel: Some(KernelKind::Stock),
             patterns,
             cycles: 1,
             ..self.clone()
-        })
+        }
     }
 
     /// All device tests, or those that `patterns` pick, and no other group.
@@ -215,9 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_picked_by_the_groups_that_have_files() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let rows = args("test --rows").resolved(&Project::at(&root)).unwrap();
+    fn rows_are_picked_by_their_groups() {
+        let rows = args("test --rows").resolved();
         let known = ["DM-", "KS-", "MK-", "MR-", "PO-", "SC-", "VM-"];
         assert_eq!(rows.patterns, known);
         assert_eq!(rows.settings(KernelKind::Stock), STOCK_SETTINGS);

@@ -70,7 +70,7 @@ type Sink<'a> = &'a mut dyn FnMut(Test) -> Result<()>;
 /// The debug kernel is compiled beside the tests that do not need it, with what they leave of the
 /// processors; then guests run beside each other.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
-    let args = &args.resolved(project)?;
+    let args = &args.resolved();
     let folder = project.build("test");
     fs::create_dir_all(&folder)?;
     let report = Report::new(folder.join("results.json"), stdout())?;
