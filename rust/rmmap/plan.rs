@@ -13,7 +13,7 @@
 //! | policy `always`, or `MADV_HUGEPAGE` under `adaptive` | the largest folio around the page |
 //! | `adaptive`, populated or `VM_LOCKED` | the largest folio that begins with the page |
 //! | `adaptive`, N < 16 | the faulting page |
-//! | `adaptive`, N >= 16, every 4th page | a folio of at most N + 1 pages that begins with the page |
+//! | `adaptive`, N >= 16, every 4th page | a folio of at most N + 1 pages that begins there |
 //! | `adaptive`, `MADV_SEQUENTIAL` | the same, of at most 16 pages where N is less |
 //! | `never`, or `MADV_NOHUGEPAGE`, populated or `VM_LOCKED` | the faulting page |
 //! | `never`, or `MADV_NOHUGEPAGE` | as `adaptive`, up to 64, each a folio of its own |
@@ -24,11 +24,11 @@
 //! `get_user_pages()`, for direct I/O or io_uring, gets what an access gets. A folio never covers
 //! pages that the page cache holds; a later fault continues after them.
 //!
-//! The page cache is the history, so each of any number of streams has its own. A fault adds at most
-//! as many pages as lie in order before it, its own included: a run costs less than twice the pages
-//! that it touches, and strides, bursts of up to 16 pages, backward and random accesses cost what
-//! they touch. A program that touches only the first page of each folio that a stream adds defeats
-//! this; `MADV_RANDOM` is for such programs.
+//! The page cache is the history, so each of any number of streams has its own. A fault adds at
+//! most as many pages as lie in order before it, its own included: a run costs less than twice the
+//! pages that it touches, and strides, bursts of up to 16 pages, backward and random accesses cost
+//! what they touch. A program that touches only the first page of each folio that a stream adds
+//! defeats this; `MADV_RANDOM` is for such programs.
 //!
 //! Limits are not a matter of policy: [`kernel_mm::cache::insert`] retries with smaller orders what
 //! the quota, the memory cgroup or the page allocator refuses, and [`crate::order_hint`] remembers
@@ -88,8 +88,8 @@ impl Plan {
         Self::Folio(FolioRange::page(index))
     }
 
-    /// Returns the plan to add `pages` pages from page `index` on, each in a folio of its own, up to
-    /// the first that is there: among many resident pages the accesses may well be random.
+    /// Returns the plan to add `pages` pages from page `index` on, each in a folio of its own, up
+    /// to the first that is there: among many resident pages the accesses may well be random.
     fn single_pages(mapping: &AddressSpace, index: usize, pages: usize, end: usize) -> Self {
         let end = index.saturating_add(pages.min(BATCH)).min(end);
         match mapping.first_page(index + 1, end) {

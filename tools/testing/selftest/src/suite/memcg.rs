@@ -134,7 +134,7 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
             let before = stats(&region)?.region.folios[9];
             let failed = (0..PAGES).find_map(|page| m.touch_write(page, 1).err());
             check!(failed.is_some_and(|fault| fault.is_beyond_end()));
-            // The first of them are small: no stream yet, and the last populate found no larger ones.
+            // The first of them are small: no stream yet, and no larger ones were available last.
             check_up_to_limit(&region, before, 3)
         };
         check_eq!(in_cgroup(&group, work)?, None);
