@@ -39,8 +39,6 @@ fn mmap_allocates_nothing(cx: &Context) -> Result {
 fn write_touch_takes_one_fault_per_page(cx: &Context) -> Result {
     let area = cx.single_pages(64)?;
     let m = area.map()?;
-    // Otherwise the last stores would look like a stream: runs of resident pages precede them.
-    m.advise(0, m.len(), Advice::Random)?;
     let count = area.count()?;
     check_eq!(faults_of_stores(&m)?, 64);
     check_eq!((resident(&m)?, area.held_pages()?), (64, 64));
