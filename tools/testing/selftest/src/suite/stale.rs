@@ -20,7 +20,7 @@ cases! {
 }
 
 /// Bytes of each area.
-const SIZE: usize = 2 * PMD;
+const SIZE: usize = PMD + 16 * P;
 
 /// What memory holds before it is given back.
 const DIRT: u8 = 0xee;
@@ -37,7 +37,7 @@ const WRITES: &[(usize, usize, usize)] = &[
     (P + 7, PMD, 3 * P + 1),
     (PMD - P - 5, P + 10, P + 10),
     (PMD - 9, 2 * P, 10),
-    (PMD / 2, PMD, PMD / 2 + P + 3),
+    (PMD / 2, PMD / 2 + 4 * P, PMD / 2 + P + 3),
     (7, SIZE - 7, SIZE - 7),
 ];
 
@@ -49,10 +49,11 @@ const MAKE: &[fn(&Context) -> Result<Area>] = &[
 ];
 
 /// A source of writes: memory that is readable in its first half, and what that holds, which is no
-/// zero and no [`DIRT`].
+/// zero; and bytes to make memory dirty with.
 struct Source {
     memory: Mapping,
     bytes: Vec<u8>,
+    dirt: Vec<u8>,
 }
 
 impl Source {
@@ -61,14 +62,19 @@ impl Source {
         let bytes: Vec<u8> = (0..SIZE).map(|n| (n % 199) as u8 + 1).collect();
         memory.write(0, &bytes)?;
         memory.protect(SIZE, SIZE, MprotectFlags::empty())?;
-        Ok(Self { memory, bytes })
+        let dirt = vec![DIRT; SIZE];
+        Ok(Self {
+            memory,
+            bytes,
+            dirt,
+        })
     }
 }
 
 /// An area in memory that was just dirty.
-fn area_of_dirt(cx: &Context, make: fn(&Context) -> Result<Area>) -> Result<Area> {
+fn area_of_dirt(cx: &Context, dirt: &[u8], make: fn(&Context) -> Result<Area>) -> Result<Area> {
     let dirty = make(cx)?;
-    dirty.write(0, &vec![DIRT; SIZE])?;
+    dirty.write(0, dirt)?;
     drop(dirty);
     make(cx)
 }
@@ -106,7 +112,7 @@ fn writes_leave_no_stale_bytes(cx: &Context) -> Result {
     let source = Source::new()?;
     for make in MAKE {
         for wanted in WRITES {
-            let area = area_of_dirt(cx, *make)?;
+            let area = area_of_dirt(cx, &source.dirt, *make)?;
             let expected = write(&area, &source, *wanted)?;
             check_bytes(&area.read(0, SIZE)?, &expected, *wanted)?;
         }
@@ -118,7 +124,7 @@ fn appends_leave_no_stale_bytes(cx: &Context) -> Result {
     let source = Source::new()?;
     for make in MAKE {
         for wanted in WRITES {
-            let area = area_of_dirt(cx, *make)?;
+            let area = area_of_dirt(cx, &source.dirt, *make)?;
             ftruncate(&area, 0)?;
             let expected = write(&area, &source, *wanted)?;
             let end = wanted.0 + wanted.2;
