@@ -19,7 +19,7 @@ pub enum Policy {
     Interleave = 3,
 }
 
-/// The kernel takes one off the number of bits that it is told.
+/// The kernel takes one off the number of bits that it gets.
 const MASK_BITS: usize = u64::BITS as usize + 1;
 
 /// A mask of nodes, whose numbers are below 64.

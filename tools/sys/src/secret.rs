@@ -10,7 +10,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 ///
 /// # Errors
 ///
-/// `ENOSYS` where the kernel was told `secretmem.enable=0`.
+/// `ENOSYS` where the kernel runs with `secretmem.enable=0`.
 pub fn memfd_secret() -> Result<OwnedFd> {
     // SAFETY: The system call takes flags only.
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };

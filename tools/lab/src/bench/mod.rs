@@ -88,7 +88,7 @@ impl Part {
 /// A guest that measures: its commands and limits.
 struct Guest {
     part: Part,
-    /// What the kernel is told, if it is told.
+    /// The word `init_on_alloc=` on the command line, if there is one.
     init_on_alloc: Option<bool>,
     /// One after the other: arguments of `rmmap bench`.
     runs: Vec<Vec<String>>,
@@ -276,7 +276,7 @@ fn measure(
         );
     }
     if let Some(on) = guest.init_on_alloc {
-        // mm/mm_init.c, report_meminit(): what the kernel does, whatever it was told.
+        // mm/mm_init.c, report_meminit(): what the kernel does, whatever its command line says.
         let log = fs::read_to_string(outcome.kernel_log())?;
         let wanted = format!("heap alloc:{}", if on { "on" } else { "off" });
         ensure!(

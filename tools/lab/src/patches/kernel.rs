@@ -35,7 +35,7 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The kernel of `tree`, with all switched on that the patches brought so far.
+    /// The kernel of `tree`, with all options on that the patches so far add.
     pub fn new(project: &Project, tree: &'a Path) -> Result<Self> {
         let mut known = String::new();
         for file in KCONFIGS {
