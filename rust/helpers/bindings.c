@@ -18,9 +18,9 @@ static_assert(SEEK_DATA == 3);
 static_assert(SEEK_HOLE == 4);
 static_assert(FALLOC_FL_KEEP_SIZE == 1);
 static_assert(FALLOC_FL_PUNCH_HOLE == 2);
-static_assert((__force u32)__GFP_RETRY_MAYFAIL == BIT(___GFP_RETRY_MAYFAIL_BIT));
-static_assert((__force u32)__GFP_NORETRY == BIT(___GFP_NORETRY_BIT));
-static_assert((__force u32)__GFP_NOMEMALLOC == BIT(___GFP_NOMEMALLOC_BIT));
+static_assert(BIT(___GFP_RETRY_MAYFAIL_BIT) == (__force u32)__GFP_RETRY_MAYFAIL);
+static_assert(BIT(___GFP_NORETRY_BIT) == (__force u32)__GFP_NORETRY);
+static_assert(BIT(___GFP_NOMEMALLOC_BIT) == (__force u32)__GFP_NOMEMALLOC);
 static_assert((__force u32)__GFP_RECLAIM ==
 	      (BIT(___GFP_DIRECT_RECLAIM_BIT) | BIT(___GFP_KSWAPD_RECLAIM_BIT)));
 static_assert(VM_LOCKED == 1UL << 13);

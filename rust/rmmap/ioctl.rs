@@ -153,8 +153,7 @@ fn create<F: OpenInode<Inode = Region>>(
     let (contract, fs) = Contract::new(arg.flags)?;
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
     let data = Region::new(device.clone(), Kind::Created, policy, contract)?;
-    let (file, inode) =
-        fs.create_file_and_inode::<F>(name, device.hook, arg.size, data)?;
+    let (file, inode) = fs.create_file_and_inode::<F>(name, device.hook, arg.size, data)?;
     trace::create(inode.ino(), arg.size, arg.flags);
     let number = fd.reserved_fd();
     fd.fd_install(file);

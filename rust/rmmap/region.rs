@@ -4,9 +4,9 @@
 //!
 //! Its pages are in the page cache of its inode and nowhere else. Each page there is charged to the
 //! device's quota once: [`Quota::charge`] charges it before it is added, and
-//! [`Region::pages_removed`], which the library calls for each page that leaves, uncharges it. Pages
-//! are dirty from the start, so that only truncation, hole punching and the region's end remove
-//! them.
+//! [`Region::pages_removed`], which the library calls for each page that leaves, uncharges it.
+//! Pages are dirty from the start, so that only truncation, hole punching and the region's end
+//! remove them.
 
 use crate::{
     contract::Contract,

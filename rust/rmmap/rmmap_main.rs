@@ -67,7 +67,7 @@ module! {
         },
         max_regions: u64 {
             default: 0xffff_ffff_ffff_fffe,
-            description: "Regions that userspace may have at a time (default: what costs 1/32 of RAM)",
+            description: "Regions userspace may have at a time (default: what costs 1/32 of RAM)",
         },
         policy: u32 {
             default: 1,
@@ -85,8 +85,8 @@ module! {
 struct Rmmap {
     #[pin]
     misc: MiscRegistration<file::RegionFile>,
-    // Dropped after the registration: no file is open once that is gone, and the device's own region is
-    // freed while the module is still there.
+    // Dropped after the registration: no file is open once that is gone, and the device's own
+    // region is freed while the module is still there.
     device: Arc<Device>,
     #[pin]
     _debugfs: debugfs::Files,

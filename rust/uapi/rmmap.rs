@@ -178,8 +178,8 @@ pub struct RmmapCreate {
 pub struct RmmapCreateNamed {
     /// The region.
     pub create: RmmapCreate,
-    /// Its name, at most [`RMMAP_NAME_MAX`] bytes, shown as `/rmmap:NAME` in `/proc/PID/maps` and by
-    /// the links of `/proc/PID/fd`. All bytes after it are zero.
+    /// Its name, at most [`RMMAP_NAME_MAX`] bytes, shown as `/rmmap:NAME` in `/proc/PID/maps` and
+    /// by the links of `/proc/PID/fd`. All bytes after it are zero.
     pub name: [u8; RMMAP_NAME_SIZE],
 }
 

@@ -51,7 +51,7 @@ module! {
     params: {
         prepare: bool {
             default: true,
-            description: "Map all frames by mmap_prepare's action; otherwise each when it is touched",
+            description: "Map all frames by mmap_prepare's action; otherwise each on first touch",
         },
     },
 }

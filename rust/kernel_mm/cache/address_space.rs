@@ -305,8 +305,8 @@ impl AddressSpace {
     ///
     /// Truncation is held off. If the folio reaches past EOF the caller holds the inode's lock, and
     /// if its order is not 0, then before it is unlocked the caller sets a size that covers it, or
-    /// takes it out of the page cache: the core may split every unlocked folio, and takes pages past
-    /// EOF for ones that were written back (`__folio_freeze_and_split_unmapped()` in
+    /// takes it out of the page cache: the core may split every unlocked folio, and takes pages
+    /// past EOF for ones that were written back (`__folio_freeze_and_split_unmapped()` in
     /// mm/huge_memory.c). A folio of order 0 is never split, and may stay past EOF.
     pub(crate) unsafe fn add_folio_at(
         &self,

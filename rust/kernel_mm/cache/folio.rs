@@ -171,9 +171,10 @@ impl NewFolio {
     /// `gfp` is what the caller's `address_space` says. Above order 0 nothing is reclaimed or
     /// compacted, since smaller folios do as well. May sleep.
     pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
+        let gfp = gfp_of(gfp, order) | bindings::__GFP_ZERO;
         // SAFETY: The flags are those of an `address_space` or `GFP_KERNEL`, the order is one that
         // the page cache takes: at most `MAX_PAGECACHE_ORDER`. Without memory the answer is null.
-        let ptr = unsafe { bindings::folio_alloc(gfp_of(gfp, order) | bindings::__GFP_ZERO, order) };
+        let ptr = unsafe { bindings::folio_alloc(gfp, order) };
         // SAFETY: It was just allocated and zeroed, if there was memory.
         unsafe { Self::from_zeroed(ptr) }
     }

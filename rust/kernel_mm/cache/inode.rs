@@ -194,7 +194,7 @@ impl<D: InodeData> Inode<D> {
     }
 
     /// Returns the driver's data, to which the inode dereferences, as a generic argument such as
-    /// [`Quota`](crate::cache::insert::Quota) needs it.
+    /// [`Quota`](crate::mm::cache::insert::Quota) needs it.
     pub fn inode_data(&self) -> &D {
         self
     }
@@ -321,19 +321,19 @@ pub struct InodeGuard<'a, D: InodeData> {
 impl<D: InodeData> InodeGuard<'_, D> {
     /// Sets the size of the file, in bytes, and frees the pages past it. May sleep.
     ///
-    /// No folio above order 0 may reach past EOF: the core would drop the pages past it when it splits such a
-    /// folio, and would account them as written back, which the inode of a file without writeback
-    /// is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c: `inode_to_wb()`
-    /// is null). So whole pages go first, while the old size still covers them, and then the size
-    /// is set. Pages that [`allocate`](crate::file::allocate) has added past EOF are freed unless
-    /// the file grows.
+    /// No folio above order 0 may reach past EOF: the core would drop the pages past it when it
+    /// splits such a folio, and would account them as written back, which the inode of a file
+    /// without writeback is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c:
+    /// `inode_to_wb()` is null). So whole pages go first, while the old size still covers them, and
+    /// then the size is set. Pages that [`allocate`](crate::mm::file::allocate) has added past EOF
+    /// are freed unless the file grows.
     ///
     /// # Errors
     ///
-    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; it is unchanged then.
-    /// `EBUSY` when a large folio
-    /// across the new end cannot be split, since somebody else holds its pages (direct I/O,
-    /// `vmsplice(2)`): the size is unchanged, and the file holds zeroes past the new end.
+    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; it is unchanged
+    /// then. `EBUSY` when a large folio across the new end cannot be split, since somebody else
+    /// holds its pages (direct I/O, `vmsplice(2)`): the size is unchanged, and the file holds
+    /// zeroes past the new end.
     pub fn resize(&self, size: u64) -> Result {
         self.check_resize(self.inode.mapping().size(), size)?;
         self.inode.may_resize(size)?;
@@ -461,8 +461,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
     }
 
     /// As everything does that changes a file through a descriptor: takes set-user-ID bits from a
-    /// file that its owner's privileges do not cover, and sets mtime and ctime. It does nothing for a
-    /// `file` of another inode, such as a device node. May sleep.
+    /// file that its owner's privileges do not cover, and sets mtime and ctime. It does nothing for
+    /// a `file` of another inode, such as a device node. May sleep.
     ///
     /// # Errors
     ///

@@ -71,9 +71,9 @@ impl Seals {
     /// With [`Hook::Mmap`] the hook is not called for a mapping that extends one which is there and
     /// writable. mremap(2) extends that just so, for a memfd as well.
     ///
-    /// [`NewVma::deny_write`]: crate::vm::vma::NewVma::deny_write
-    /// [`VmAreaDesc::deny_write`]: crate::vm::vm_area_desc::VmAreaDesc::deny_write
-    /// [`Hook::Mmap`]: crate::file::ops::Hook::Mmap
+    /// [`NewVma::deny_write`]: crate::mm::vm::new_vma::NewVma::deny_write
+    /// [`VmAreaDesc::deny_write`]: crate::mm::vm::vm_area_desc::VmAreaDesc::deny_write
+    /// [`Hook::Mmap`]: crate::mm::file::ops::Hook::Mmap
     pub fn denies_store(&self) -> bool {
         self.get() & (WRITE | FUTURE_WRITE) != 0
     }

@@ -37,11 +37,11 @@ pub enum Size {
     Stays,
 }
 
-/// Adds zeroed pages wherever `len` bytes at `offset` have none, in such folios as `folios` says for
-/// a write of that range, and charges it with them. May sleep.
+/// Adds zeroed pages wherever `len` bytes at `offset` have none, in such folios as `folios` says
+/// for a write of that range, and charges it with them. May sleep.
 ///
-/// All are added, or none: see [`insert`](crate::mm::cache::insert). Pages past EOF of a file whose size
-/// stays are in folios of order 0, whatever `folios` says, since no other may lie there.
+/// All are added, or none: see [`insert`](crate::mm::cache::insert). Pages past EOF of a file whose
+/// size stays are in folios of order 0, whatever `folios` says, since no other may lie there.
 ///
 /// # Errors
 ///

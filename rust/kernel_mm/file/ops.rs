@@ -206,7 +206,7 @@ pub trait FileOperations: Sized + 'static {
     }
 
     /// fallocate(2) without a mode, or with `FALLOC_FL_KEEP_SIZE`: allocates memory for `len` bytes
-    /// at `offset`, for instance by [`allocate`](crate::file::allocate::allocate). Modes that
+    /// at `offset`, for instance by [`allocate`](crate::mm::file::allocate::allocate). Modes that
     /// neither this nor [`FileOperations::punch_hole`] is for are answered with `EOPNOTSUPP`. The
     /// VFS asks for regular files only.
     fn allocate(

@@ -147,8 +147,9 @@ pub trait WriteFolios: Quota {
 ///
 /// # Errors
 ///
-/// Those of write(2) before the first byte: `ENOSPC`, `EPERM` for a seal, `EFBIG`, `EFAULT`, `EINTR`, `ENOMEM`, `EIO`
-/// when the memory of the folio has failed, and what [`InodeData::may_resize`] says.
+/// Those of write(2) before the first byte: `ENOSPC`, `EPERM` for a seal, `EFBIG`, `EFAULT`,
+/// `EINTR`, `ENOMEM`, `EIO` when the memory of the folio has failed, and what
+/// [`InodeData::may_resize`] says.
 pub fn write_iter<T, D: InodeData>(
     inode: &Inode<D>,
     kiocb: &mut FileKiocb<'_, T>,

@@ -4,8 +4,9 @@
 //!
 //! shmem leaves the folios that it adds marked as not up to date until somebody uses them, so that
 //! a failure removes those that nobody used. Here a folio that is not up to date is a lost one
-//! ([`poison`](crate::mm::cache::poison)), so that new folios are zeroed, and a failure removes those
-//! that are zeroes still and that nobody holds: who reads a hole in their place reads the same.
+//! ([`poison`](crate::mm::cache::poison)), so that new folios are zeroed, and a failure removes
+//! those that are zeroes still and that nobody holds: who reads a hole in their place reads the
+//! same.
 //!
 //! C source: `shmem_fallocate()` in [`mm/shmem.c`](srctree/mm/shmem.c)
 

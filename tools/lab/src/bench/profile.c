@@ -9,33 +9,14 @@
  *
  * Argument: out=FILE. Each line of the file is the addresses at which the functions on the stack
  * begin, outermost first, then the block's, then how many instructions it executed there.
- *
- * QEMU's header is in no package of Debian, so what is used of it is declared here
- * (include/qemu/qemu-plugin.h, version 4 of the interface).
  */
-#include <inttypes.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef uint64_t qemu_plugin_id_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
-	void (*cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-	void (*cb)(unsigned int vcpu, void *data), int flags, void *data);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
-	void (*cb)(qemu_plugin_id_t id, void *data), void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest, size_t len);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+#include "qemu-plugin.h"
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
@@ -83,7 +64,8 @@ static uint32_t find(uint32_t parent, bool leaf, uint64_t address)
 			node->parent = parent;
 			node->leaf = leaf;
 			node->address = address;
-		} else if (node->parent != parent || node->leaf != leaf || node->address != address) {
+		} else if (node->parent != parent || node->leaf != leaf ||
+			   node->address != address) {
 			continue;
 		}
 		return at;
@@ -113,7 +95,7 @@ static void executed(unsigned int vcpu, void *data)
 	} else if (last->end == CALL) {
 		push(block->begin, last->after);
 	} else if (last->end == RETURN) {
-		/* Functions that were left otherwise, and jumps by way of a return, are passed over. */
+		/* Passes over functions that were left otherwise, and jumps by a return. */
 		for (unsigned int at = depth; at-- > 1;) {
 			if (stack[at].back == block->begin) {
 				depth = at;
@@ -122,7 +104,9 @@ static void executed(unsigned int vcpu, void *data)
 		}
 	}
 	last = block;
-	nodes[find(depth ? stack[depth - 1].node : 0, true, block->begin)].count += block->instructions;
+	uint32_t leaf = find(depth ? stack[depth - 1].node : 0, true, block->begin);
+
+	nodes[leaf].count += block->instructions;
 }
 
 static void mark(unsigned int vcpu, void *data)
@@ -158,7 +142,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	}
 	block->after = qemu_plugin_insn_vaddr(insn) + qemu_plugin_insn_size(insn);
 	block->instructions = count;
-	/* Prefixes: of a tail that is no branch (notrack), of a padded return, of registers beyond 7. */
+	/* Prefixes: of notrack branches, of padded returns, of registers beyond 7. */
 	const uint8_t *op = code;
 
 	while (*op == 0x2e || *op == 0x3e || *op == 0xf2 || *op == 0xf3 || (*op & 0xf0) == 0x40)
@@ -175,7 +159,7 @@ static void print_stack(FILE *file, uint32_t at)
 	if (!at)
 		return;
 	print_stack(file, nodes[at].parent);
-	fprintf(file, "%" PRIx64 " ", nodes[at].address);
+	fprintf(file, "%llx ", (unsigned long long)nodes[at].address);
 }
 
 static void leave(qemu_plugin_id_t id, void *data)
@@ -188,7 +172,7 @@ static void leave(qemu_plugin_id_t id, void *data)
 		if (!nodes[at].count)
 			continue;
 		print_stack(file, at);
-		fprintf(file, "%" PRIu64 "\n", nodes[at].count);
+		fprintf(file, "%llu\n", (unsigned long long)nodes[at].count);
 	}
 	fclose(file);
 }

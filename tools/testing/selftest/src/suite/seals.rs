@@ -218,6 +218,9 @@ fn seal_exec_keeps_the_mode(cx: &Context) -> Result {
     check_no_new_writers(&executable)
 }
 
+/// How often a sealed page is looked at, at most.
+const LOOKS: usize = 2000;
+
 fn seal_write_wins_races(cx: &Context) -> Result {
     let files = (0..64).map(|_| file(cx)).collect::<Result<Vec<_>>>()?;
     let now = AtomicUsize::new(0);
@@ -250,9 +253,14 @@ fn seal_write_wins_races(cx: &Context) -> Result {
         }
         let look = || MapOptions::new(PAGES * P).read_only().map(file);
         let sealed = look()?.touch_read(1)?;
-        for _ in 0..20 {
+        // Until another thread tried to map it, too.
+        let before = refused.load(Ordering::Relaxed);
+        for _ in 0..LOOKS {
             std::thread::yield_now();
             check_eq!(look()?.touch_read(1)?, sealed, "a sealed page");
+            if refused.load(Ordering::Relaxed) > before {
+                break;
+            }
         }
         check_err!(MapOptions::new(P).map(file), Errno::PERM);
         now.fetch_add(1, Ordering::Relaxed);

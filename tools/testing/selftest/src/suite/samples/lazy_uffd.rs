@@ -71,7 +71,10 @@ fn rust_mm_lazy_userfaultfd_protects(cx: &Context) -> Result {
         }
         uffd.protect((&m, 2 * P, P), mode, true)?;
         m.touch_write(1, 0x11)?;
-        check!(!comes(&uffd, 0)?, "a page that is not protected makes an event");
+        check!(
+            !comes(&uffd, 0)?,
+            "a page that is not protected makes an event"
+        );
         let (event, meanwhile, stored) = store_and_release(cx, &uffd, mode, (&m, &other))?;
         let want = Event {
             address: m.address_of(2 * P),
