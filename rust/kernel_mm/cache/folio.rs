@@ -398,9 +398,9 @@ impl<'a> LockedFolio<'a> {
     /// Returns whether somebody else than page tables and this guard uses the folio, such as direct
     /// I/O: whether it has references that neither the page cache nor a page table holds.
     ///
-    /// A folio that is on no LRU list is on its way to one, or away from it, and whoever moves it
-    /// holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not counted. The
-    /// answer is exact for a folio that no page table maps.
+    /// A folio that is on no LRU list is on its way to one, or away from it, and the code that moves
+    /// it holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not counted.
+    /// The answer is exact for a folio that no page table maps.
     pub(crate) fn is_in_use(&self) -> bool {
         self.folio.is_in_use()
     }
@@ -426,7 +426,8 @@ impl<'a> LockedFolio<'a> {
     ///
     /// # Safety
     ///
-    /// The folio is in `mapping`, and who is to be told of pages that leave it is.
+    /// The folio is in `mapping`. The caller reports the removed pages to the driver
+    /// (`InodeData::pages_removed`).
     pub(crate) unsafe fn remove(&self, mapping: *mut bindings::address_space) {
         // SAFETY: The folio is locked and in the page cache. The function fails for files that are
         // no regular ones alone (`truncate_inode_folio()`).

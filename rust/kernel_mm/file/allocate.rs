@@ -73,7 +73,7 @@ pub fn allocate<D: InodeData>(
         return Err(EFBIG);
     }
     let pages = (offset / page) as usize..end.div_ceil(page) as usize;
-    // A range that can never be had is not begun with.
+    // The quota can never hold such a range: do not begin.
     if pages.len() > folios.limit() {
         return Err(ENOSPC);
     }

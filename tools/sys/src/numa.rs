@@ -24,7 +24,7 @@ const MASK_BITS: usize = u64::BITS as usize + 1;
 
 /// A mask of nodes, whose numbers are below 64.
 fn mask(nodes: &[u32]) -> u64 {
-    nodes.iter().fold(0, |mask, node| mask | 1 << node)
+    nodes.iter().fold(0, |mask, node| mask | (1 << node))
 }
 
 impl Mapping {

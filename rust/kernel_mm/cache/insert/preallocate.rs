@@ -66,9 +66,9 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
         }
     }
 
-    /// Adds a folio for each of `pages` (indexes) that has none, in such that have the room that
-    /// `room` returns for the pages from the first missing one on. `added` is told of each. May
-    /// sleep.
+    /// Adds folios for those of `pages` (indexes) that have none. `room` returns the range that a
+    /// folio may take, given the pages from the first missing one on; `added` is called for each
+    /// folio. May sleep.
     ///
     /// # Errors
     ///

@@ -104,9 +104,10 @@ impl Repository {
         }
         let format = "format-patch --quiet --no-signature --cover-letter \
                       --cover-from-description=subject pristine..HEAD";
+        fs::write(&message, &series.cover)?;
         let files = [
             Path::new("--description-file"),
-            &series.cover,
+            &message,
             Path::new("-o"),
             out,
         ];

@@ -2,7 +2,7 @@
 
 //! The series, as the files in `tools/patches` write it.
 //!
-//! Each is a patch: its message, a line `---`, and the files of this checkout that it copies, a
+//! Each is a patch: a line with the licence, its message, a line `---`, and the files of this checkout that it copies, a
 //! line each; what else changes in the tree is a diff below. `0000-cover-letter.txt` is the first
 //! mail, and `not-upstream.txt` names the files that stay here, each with the reason.
 
@@ -35,8 +35,8 @@ pub struct Patch {
 
 /// All patches, in their order.
 pub struct Series {
-    /// The file with the text of the first mail, subject first.
-    pub cover: PathBuf,
+    /// The text of the first mail, subject first.
+    pub cover: String,
     /// The patches.
     pub patches: Vec<Patch>,
 }
@@ -74,8 +74,9 @@ impl Series {
             .map(|(path, _)| path)
             .chain(copied.map(String::as_str));
         check(&candidates(root)?, &named.collect::<Vec<_>>())?;
+        let cover = fs::read_to_string(cover)?;
         Ok(Self {
-            cover: cover.clone(),
+            cover: without_licence(&cover).to_owned(),
             patches,
         })
     }
@@ -91,7 +92,16 @@ impl Series {
     }
 }
 
+/// The text after the line that names its licence, which no mail says.
+fn without_licence(text: &str) -> &str {
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with('#') => rest.trim_start_matches('\n'),
+        _ => text,
+    }
+}
+
 fn parse(text: &str, file: &Path) -> Result<Patch> {
+    let text = without_licence(text);
     let (message, rest) = text.split_once("\n---\n").context("no line `---`")?;
     let has_diff = rest.contains("diff --git ");
     let files = rest.split("diff --git ").next().unwrap_or_default();
@@ -139,7 +149,7 @@ mod tests {
     #[test]
     fn a_patch_has_a_message_files_and_a_diff() {
         let text =
-            "rust: a: b\n\nWhy.\n\n---\nrust/a.rs\nrust/b.rs\n\ndiff --git a/c b/c\n--- a/c\n";
+            "# L\n\nrust: a: b\n\nWhy.\n\n---\nrust/a.rs\nrust/b.rs\n\ndiff --git a/c b/c\n--- a/c\n";
         let patch = parse(text, Path::new("p")).unwrap();
         assert_eq!(patch.message, "rust: a: b\n\nWhy.\n");
         assert_eq!(patch.copies, ["rust/a.rs", "rust/b.rs"]);
