@@ -68,7 +68,7 @@ pub const RMMAP_CREATE_ALWAYS: u32 = 1 << 3;
 pub const RMMAP_CREATE_POLICY: u32 =
     RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE | RMMAP_CREATE_ALWAYS;
 
-/// [`RmmapCreate::flags`]: the region may be executed, as a memfd with `MFD_EXEC`: it has mode 0777.
+/// [`RmmapCreate::flags`]: the region may be executed, as a memfd with `MFD_EXEC`, in mode 0777.
 /// Without a flag for execution `vm.memfd_noexec` chooses this or [`RMMAP_CREATE_NOEXEC_SEAL`].
 pub const RMMAP_CREATE_EXEC: u32 = 1 << 4;
 

@@ -61,10 +61,14 @@ fn nodes(list: &str) -> Option<Vec<u32>> {
     Some(nodes)
 }
 
-/// The blocks of memory that are offline.
+/// The blocks of memory that are offline: none on a kernel without MEMORY_HOTPLUG.
 fn offline_blocks() -> Result<Vec<PathBuf>> {
     let mut blocks = Vec::new();
-    for entry in fs::read_dir("/sys/devices/system/memory")? {
+    let folder = Path::new("/sys/devices/system/memory");
+    if !folder.try_exists()? {
+        return Ok(blocks);
+    }
+    for entry in fs::read_dir(folder)? {
         let block = entry?.path();
         let state = fs::read_to_string(block.join("state"));
         if state.is_ok_and(|state| state.trim() == "offline") {

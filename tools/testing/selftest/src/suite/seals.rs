@@ -23,6 +23,7 @@ use rmmap_sys::uapi::{
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 cases! {
@@ -229,6 +230,7 @@ fn seal_write_wins_races(cx: &Context) -> Result {
         let mut value = 1;
         while !stop.load(Ordering::Relaxed) {
             let file = &files[now.load(Ordering::Relaxed) % files.len()];
+            let begun = Instant::now();
             match MapOptions::new(PAGES * P).map(file) {
                 Ok(m) => {
                     value = u8::wrapping_add(value, 1);
@@ -240,8 +242,9 @@ fn seal_write_wins_races(cx: &Context) -> Result {
                 }
                 Err(e) => return Err(e.into()),
             }
-            // Without a pause there would always be a mapping, and no seal.
-            std::thread::sleep(std::time::Duration::from_micros(300));
+            // Without a pause, long for what a mapping takes on this kernel, there would always be a
+            // mapping, and no seal.
+            std::thread::sleep(4 * begun.elapsed() + Duration::from_micros(300));
         }
         Ok(())
     };
