@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
+use rmmap_procfs::process::meminfo;
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 const PAGE_OWNER: &str = "/sys/kernel/debug/page_owner_stacks/show_stacks";
@@ -50,7 +51,21 @@ pub fn orphaned_pages() -> Result<Option<String>> {
         bail!("page_owner knows no page at all: it is switched off");
     }
     let orphans = orphans_in(&stacks);
-    Ok((!orphans.is_empty()).then(|| first_lines(&orphans.join("\n\n"))))
+    let pages: u64 = orphans.iter().filter_map(|stack| pages_of(stack)).sum();
+    Ok((pages > poisoned_pages()?).then(|| first_lines(&orphans.join("\n\n"))))
+}
+
+/// The pages that tests of memory failure poisoned: the kernel holds them for ever, so that nobody
+/// else gets them (`memory_failure()` in mm/memory-failure.c).
+fn poisoned_pages() -> Result<u64> {
+    let kb = meminfo()?.get("HardwareCorrupted").unwrap_or(0);
+    Ok(kb / 4)
+}
+
+/// The pages that were allocated by a stack, and are allocated still.
+fn pages_of(stack: &str) -> Option<u64> {
+    let line = stack.lines().last()?;
+    line.strip_prefix("nr_base_pages: ")?.parse().ok()
 }
 
 /// Picks the stacks with a frame in a module. Nothing else is loaded on the debug kernel, so such a
@@ -109,6 +124,7 @@ mod tests {
     fn a_page_of_a_module_that_is_gone_is_found() {
         let stacks = [CORE, FAULT, SLAB].join("\n\n");
         assert_eq!(orphans_in(&stacks), [FAULT]);
+        assert_eq!(pages_of(FAULT), Some(16));
         let kunit = FAULT.replace("__folio_alloc", "kunit_attach_mm");
         assert!(orphans_in(&kunit).is_empty());
         let named = FAULT.replace("0xffffffffa0001234", "rmmap_fault+0x1/0x2 [rmmap]");
