@@ -229,7 +229,7 @@ fn seal_write_wins_races(cx: &Context) -> Result {
     let work = |_: usize, stop: &AtomicBool| -> Result {
         let mut value = 1;
         while !stop.load(Ordering::Relaxed) {
-            let file = &files[now.load(Ordering::Relaxed) % files.len()];
+            let file = &files[now.load(Ordering::Relaxed)];
             let begun = Instant::now();
             match MapOptions::new(PAGES * P).map(file) {
                 Ok(m) => {
@@ -248,8 +248,15 @@ fn seal_write_wins_races(cx: &Context) -> Result {
         }
         Ok(())
     };
+    let mut before = 0;
     let change = || -> Result {
-        let file = &files[now.load(Ordering::Relaxed) % files.len()];
+        // A file is sealed after another thread stored to it; each is sealed once.
+        let (at, stores) = (now.load(Ordering::Relaxed), stored.load(Ordering::Relaxed));
+        if stores == before || at == files.len() - 1 {
+            std::thread::yield_now();
+            return Ok(());
+        }
+        let file = &files[at];
         match add(cx, file, RMMAP_SEAL_WRITE) {
             Err(Errno::BUSY) => return Ok(()),
             other => other?,
@@ -257,15 +264,16 @@ fn seal_write_wins_races(cx: &Context) -> Result {
         let look = || MapOptions::new(PAGES * P).read_only().map(file);
         let sealed = look()?.touch_read(1)?;
         // Until another thread tried to map it, too.
-        let before = refused.load(Ordering::Relaxed);
+        let refusals = refused.load(Ordering::Relaxed);
         for _ in 0..LOOKS {
             std::thread::yield_now();
             check_eq!(look()?.touch_read(1)?, sealed, "a sealed page");
-            if refused.load(Ordering::Relaxed) > before {
+            if refused.load(Ordering::Relaxed) > refusals {
                 break;
             }
         }
         check_err!(MapOptions::new(P).map(file), Errno::PERM);
+        before = stored.load(Ordering::Relaxed);
         now.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
