@@ -30,12 +30,12 @@ pub fn without(splats: Vec<Splat>, passes: usize) -> Vec<Splat> {
 }
 
 /// `WARN_ON_ONCE()` of `can_mmap_file()`, which is inlined into `do_mmap()`, in a process of
-/// `rmmap` while the control devices are loaded.
+/// `rmmap-selftest` while the control devices are loaded.
 fn is_both_hooks(splat: &Splat) -> bool {
     let text = &splat.text;
     let is_place = text.starts_with("WARNING: include/linux/fs.h:")
         && text.contains(" at do_mmap+0x")
-        && text.contains(": rmmap/");
+        && text.contains(": rmmap-selftest/");
     let is_module =
         |line: &String| line.starts_with("Modules linked in: ") && line.contains(" rmmap_ctl(");
     is_place && splat.context.iter().any(is_module)
@@ -53,7 +53,8 @@ mod tests {
         }
     }
 
-    const TEXT: &str = "WARNING: include/linux/fs.h:2050 at do_mmap+0x7a0/0x7c0, CPU#0: rmmap/125";
+    const TEXT: &str =
+        "WARNING: include/linux/fs.h:2050 at do_mmap+0x7a0/0x7c0, CPU#0: rmmap-selftest/125";
     const MODULES: &str = "Modules linked in: rmmap_ctl(OE) rmmap(OE) 9p [last unloaded: x]";
 
     #[test]
@@ -69,7 +70,7 @@ mod tests {
         let others = [
             (TEXT.replace("do_mmap", "mmap_region"), MODULES.to_owned()),
             (TEXT.replace("fs.h", "mm.h"), MODULES.to_owned()),
-            (TEXT.replace("rmmap/", "bash/"), MODULES.to_owned()),
+            (TEXT.replace("rmmap-selftest/", "bash/"), MODULES.to_owned()),
             (TEXT.to_owned(), MODULES.replace("rmmap_ctl(", "rmmap_x(")),
             (TEXT.replace("WARNING", "BUG"), MODULES.to_owned()),
         ];
