@@ -398,9 +398,9 @@ impl<'a> LockedFolio<'a> {
     /// Returns whether somebody else than page tables and this guard uses the folio, such as direct
     /// I/O: whether it has references that neither the page cache nor a page table holds.
     ///
-    /// A folio that is on no LRU list is on its way to one, or away from it, and the code that moves
-    /// it holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not counted.
-    /// The answer is exact for a folio that no page table maps.
+    /// A folio that is on no LRU list is on its way to one, or away from it, and the code that
+    /// moves it holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not
+    /// counted. The answer is exact for a folio that no page table maps.
     pub(crate) fn is_in_use(&self) -> bool {
         self.folio.is_in_use()
     }

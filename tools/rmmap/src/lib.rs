@@ -4,19 +4,19 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`cli`] | the command line |
-//! | [`demo`] | maps in every way and shows what the kernel did |
-//! | [`map`] | mmap(2) as a command |
-//! | [`watch`] | pages of a mapping or an object as they come and go |
-//! | [`stat`] | the counters of a region and of the device |
-//! | [`trace`] | the way of a mapping through the kernel's functions |
-//! | [`programs`] | starts the device tests and the benchmark |
-//! | [`device`] | opens the device, and says what to do when that fails |
-//! | [`target`] | untouched memory of the device, or of a new region |
-//! | [`observe`] | what the kernel says of a mapping of this process |
-//! | [`output`] | standard output |
-//! | [`size`], [`vmflags`] | sizes as people write them, flags of mappings in words |
-//! | [`style`], [`status`] | colours, exit statuses |
+//! | `cli` | the command line |
+//! | `demo` | maps in every way and shows what the kernel did |
+//! | `map` | mmap(2) as a command |
+//! | `watch` | pages of a mapping or an object as they come and go |
+//! | `stat` | the counters of a region and of the device |
+//! | `trace` | the way of a mapping through the kernel's functions |
+//! | `programs` | starts the device tests and the benchmark |
+//! | `device` | opens the device, and says what to do when that fails |
+//! | `target` | untouched memory of the device, or of a new region |
+//! | `observe` | what the kernel says of a mapping of this process |
+//! | `output` | standard output |
+//! | `size`, `vmflags` | sizes as people write them, flags of mappings in words |
+//! | `style`, `status` | colours, exit statuses |
 
 #![forbid(unsafe_code)]
 

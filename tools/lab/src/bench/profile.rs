@@ -93,10 +93,10 @@ pub fn run(project: &Project, ready: &Ready, case: &Case) -> Result<()> {
         &fs::read_to_string(&raw).context("QEMU counted nothing: the workload has no such part")?,
         &symbols,
     )?;
-    let folded: String = stacks
+    let lines = stacks
         .iter()
-        .map(|(stack, count)| format!("{stack} {count}\n"))
-        .collect();
+        .map(|(stack, count)| format!("{stack} {count}\n"));
+    let folded = lines.collect::<Vec<_>>().concat();
     let path = folder.join("profile.folded");
     fs::write(&path, folded)?;
     print!("{}", functions(&stacks, pages));

@@ -144,7 +144,8 @@ const SHOWN: usize = 60;
 fn indented(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
     let shown = lines.iter().take(SHOWN);
-    let mut shown: String = shown.map(|line| format!("     {line}\n")).collect();
+    let shown: Vec<_> = shown.map(|line| format!("     {line}\n")).collect();
+    let mut shown = shown.concat();
     if let Some(more) = lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         shown.push_str(&format!("     ... and {more} lines more\n"));
     }

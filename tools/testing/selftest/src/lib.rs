@@ -33,7 +33,7 @@
 //! | [`undo`] | what is undone even if a test is killed |
 //! | [`entry`] | what a report has a line for |
 //! | [`skips`] | the skips that are expected, by kernel |
-//! | [`rows`](rmmap_rows) | the branches of the mmap path that tests are of |
+//! | [`rows`] | the branches of the mmap path that tests are of |
 //! | [`race`] | threads that work against each other |
 //! | [`waiting`] | waits for a state, not for a time |
 //! | [`table`] | the tests of the rows, for other programs |
