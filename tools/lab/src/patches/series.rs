@@ -68,6 +68,7 @@ impl Series {
             bail!("{FOLDER} has {} patches, more than {MOST}", patches.len());
         }
         let stays = fs::read_to_string(folder.join("not-upstream.txt"))?;
+        let stays = without_licence(&stays);
         let stays = stays.lines().filter_map(|line| line.split_once(": "));
         let copied = patches.iter().flat_map(|patch| patch.copies.iter());
         let named = stays
