@@ -149,8 +149,15 @@ fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
         .with_context(|| format!("cannot run {command:?}"))?;
     let mut parser = Parser::new();
     let output = child.stdout.take().context("no pipe to a test program")?;
+    let mut before = String::new();
     for line in BufReader::new(output).split(b'\n') {
-        parser.line(&String::from_utf8_lossy(&line?));
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        // A program that reports in KTAP says why in the line before.
+        if line.starts_with("not ok ") {
+            writeln!(said, "{before}\n{line}")?;
+        }
+        parser.line(&line);
+        before = line;
     }
     let status = child.wait()?;
     let end = match status.code() {
@@ -192,6 +199,17 @@ mod tests {
             program(r#"{"reason":"build-finished","success":true}"#),
             None
         );
+    }
+
+    #[test]
+    fn failures_in_ktap_are_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        std::fs::write(&log, "").unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo '# why'; echo 'not ok 1 a'; echo 'ok 2 b'; exit 1"]);
+        let tests = read(command, &log).unwrap();
+        assert_eq!(tests[0].message, "exit status: 1\n# why\nnot ok 1 a");
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn duration(cx: &Context) -> Duration {
 }
 
 /// How much longer it may go on until both sides met.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 40;
 
 /// Runs `work` in `n` threads (it is given the number of its thread) while `meanwhile` runs here,
 /// until the time is over and `met` tells that the two sides met; returns the first error. That

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         test: vec![],
         module: None,
         param: vec![],
-        time_scale: 1.0,
+        // It runs beside guests and compilers.
+        time_scale: 4.0,
         cycles: 1,
         kernel: None,
         object: Object::Memfd,

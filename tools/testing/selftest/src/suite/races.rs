@@ -397,7 +397,7 @@ fn mappings_change_under_faults(cx: &Context) -> Result {
         };
         // More faults than the code itself takes, and changes that they came after.
         let met = || {
-            let enough = |n: &AtomicU64| n.load(Ordering::Relaxed) > 100;
+            let enough = |n: &AtomicU64| n.load(Ordering::Relaxed) > 50;
             enough(&changes) && enough(&taken)
         };
         race(cx, 2, work, change, met)?;

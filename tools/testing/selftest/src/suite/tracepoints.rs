@@ -74,7 +74,7 @@ fn tracepoints_of_a_mapping(cx: &Context) -> Result {
     let address = m.address();
     let mapped = format!(
         "mmap: ino={ino} address={address:#x} len=0x5000 pgoff=0x2 \
-         vm_flags=read|write|shared|mayread|maywrite|mayshare hook={hook} ret=0"
+         vm_flags=read|write|shared|mayread|maywrite|mayexec|mayshare hook={hook} ret=0"
     );
     // Nothing is said of VM_SOFTDIRTY, which some kernels set.
     check_eq!(known(&events.take()?)?, [mapped]);
