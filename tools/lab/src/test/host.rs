@@ -207,7 +207,10 @@ mod tests {
         let log = folder.path().join("log");
         std::fs::write(&log, "").unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", "echo '# why'; echo 'not ok 1 a'; echo 'ok 2 b'; exit 1"]);
+        command.args([
+            "-c",
+            "echo '# why'; echo 'not ok 1 a'; echo 'ok 2 b'; exit 1",
+        ]);
         let tests = read(command, &log).unwrap();
         assert_eq!(tests[0].message, "exit status: 1\n# why\nnot ok 1 a");
     }
