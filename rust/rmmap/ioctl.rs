@@ -29,7 +29,10 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    cache::inode::InodeData,
+    cache::inode::{
+        InodeData,
+        InodeGuard, //
+    },
     capability::{
         capable,
         Capability, //
@@ -225,14 +228,25 @@ fn may_change(file: &File) -> Result {
     }
 }
 
-/// Checks a range but for the end of the region, and returns its end.
-fn whole_pages(range: &RmmapRange) -> Result<u64> {
+/// Checks that `file` may change `range`, whole pages of the region, and locks the region's inode:
+/// it might shrink after the check otherwise.
+fn lock_range<'a>(
+    region: &'a RegionRef,
+    file: &File,
+    unlocked: &'a mut Unlocked,
+    range: &RmmapRange,
+) -> Result<InodeGuard<'a, Region>> {
+    may_change(file)?;
     let page = PAGE_SIZE as u64;
     let end = range.offset.checked_add(range.len).ok_or(EINVAL)?;
     if range.len == 0 || range.offset % page != 0 || range.len % page != 0 {
         return Err(EINVAL);
     }
-    Ok(end)
+    let guard = region.lock(unlocked);
+    if end > region.mapping().size().next_multiple_of(page) {
+        return Err(EINVAL);
+    }
+    Ok(guard)
 }
 
 /// Gives the memory of a range back.
@@ -242,13 +256,7 @@ fn discard(
     unlocked: &mut Unlocked,
     arg: &RmmapRange,
 ) -> Result<isize> {
-    may_change(file)?;
-    let end = whole_pages(arg)?;
-    let guard = region.lock(unlocked);
-    // With the inode locked, or the region might shrink after the check.
-    if end > region.mapping().size().next_multiple_of(PAGE_SIZE as u64) {
-        return Err(EINVAL);
-    }
+    let guard = lock_range(region, file, unlocked, arg)?;
     guard.punch_hole(arg.offset, arg.len)?;
     guard.file_modified(file)?;
     Ok(0)
@@ -261,16 +269,10 @@ fn allocate_range(
     unlocked: &mut Unlocked,
     arg: &RmmapRange,
 ) -> Result<isize> {
-    may_change(file)?;
-    let end = whole_pages(arg)?;
-    let guard = region.lock(unlocked);
-    let size = region.mapping().size();
-    if end > size.next_multiple_of(PAGE_SIZE as u64) {
-        return Err(EINVAL);
-    }
+    let guard = lock_range(region, file, unlocked, arg)?;
     // The last page may be one that the region covers in part.
-    let len = end.min(size) - arg.offset;
-    allocate(&guard, arg.offset, len, Size::Stays, &***region)?;
+    let len = arg.len.min(region.mapping().size() - arg.offset);
+    allocate(&guard, arg.offset, len, Size::Stays, region.inode_data())?;
     guard.file_modified(file)?;
     Ok(0)
 }

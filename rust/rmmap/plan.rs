@@ -171,7 +171,7 @@ fn order_of(pages: usize) -> u32 {
 }
 
 impl WriteFolios for Region {
-    fn write_room(&self, _mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange {
+    fn write_room(&self, pages: Range<usize>, end: usize) -> FolioRange {
         let index = pages.start;
         let range = match self.policy() {
             Policy::Never => FolioRange::page(index),
@@ -182,7 +182,7 @@ impl WriteFolios for Region {
         range.with_start_order(self.order_hint.order())
     }
 
-    fn write_added(&self, _mapping: &AddressSpace, order: u32, _end: usize, fell_back: bool) {
+    fn write_added(&self, order: u32, fell_back: bool) {
         self.count_new(order, fell_back);
     }
 }

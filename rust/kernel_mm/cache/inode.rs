@@ -314,7 +314,7 @@ const TO_THE_END: bindings::loff_t = -1;
 /// The inode is locked by this thread.
 #[must_use = "the inode is unlocked at once when the guard is unused"]
 pub struct InodeGuard<'a, D: InodeData> {
-    inode: &'a Inode<D>,
+    pub(crate) inode: &'a Inode<D>,
     _nts: NotThreadSafe,
 }
 
@@ -435,29 +435,6 @@ impl<D: InodeData> InodeGuard<'_, D> {
         self.report(removed);
         D::punched(self.inode, offset, len, removed);
         Ok(removed)
-    }
-
-    /// Returns the seals of the file, if it can have some.
-    pub(crate) fn seals(&self) -> Option<&Seals> {
-        self.inode.seals()
-    }
-
-    pub(crate) fn inode_ptr(&self) -> *mut bindings::inode {
-        self.inode.as_raw()
-    }
-
-    pub(crate) fn own_mapping(&self) -> &AddressSpace {
-        self.inode.mapping()
-    }
-
-    /// Asks the driver whether the file may get `size` bytes.
-    pub(crate) fn may_resize(&self, size: u64) -> Result {
-        self.inode.may_resize(size)
-    }
-
-    /// Tells the driver that the size was set, and no page went with it.
-    pub(crate) fn resized(&self, from: u64, to: u64) {
-        D::resized(self.inode, from, to, 0);
     }
 
     /// As everything does that changes a file through a descriptor: takes set-user-ID bits from a

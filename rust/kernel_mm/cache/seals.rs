@@ -93,14 +93,14 @@ impl<D: InodeData> InodeGuard<'_, D> {
         if seals & !ALL != 0 {
             return Err(EINVAL);
         }
-        let cell = self.seals().ok_or(EINVAL)?;
+        let cell = self.inode.seals().ok_or(EINVAL)?;
         let old = cell.get();
         if old & SEAL != 0 {
             return Err(EPERM);
         }
         let mut seals = seals;
         // SAFETY: The inode is valid, and locked.
-        let mode = unsafe { (*self.inode_ptr()).i_mode };
+        let mode = unsafe { (*self.inode.as_raw()).i_mode };
         if seals & EXEC != 0 && mode & 0o111 != 0 {
             seals |= SHRINK | GROW | WRITE | FUTURE_WRITE;
         }
@@ -125,7 +125,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
     /// `EBUSY` when that takes too long, when the process is being killed, and when there are
     /// shared mappings that may be written through.
     fn wait_for_writers(&self) -> Result {
-        let mapping = self.own_mapping();
+        let mapping = self.inode.mapping();
         // SAFETY: The page cache is valid.
         if unsafe { bindings::mapping_writably_mapped(mapping.as_raw()) } {
             return Err(EBUSY);
@@ -135,7 +135,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
 
     /// Fails with `EPERM` when the file has one of `seals`.
     pub(crate) fn check_seals(&self, seals: u32) -> Result {
-        match self.seals() {
+        match self.inode.seals() {
             Some(cell) if cell.get() & seals != 0 => Err(EPERM),
             _ => Ok(()),
         }

@@ -63,8 +63,8 @@ pub fn allocate<D: InodeData>(
     }
     let raw_end = bindings::loff_t::try_from(end).map_err(|_| EFBIG)?;
     let from = mapping.size();
-    // SAFETY: The inode is valid and locked, which its page cache's host is.
-    to_result(unsafe { bindings::inode_newsize_ok((*mapping.as_raw()).host, raw_end) })?;
+    // SAFETY: The inode is valid and locked.
+    to_result(unsafe { bindings::inode_newsize_ok(guard.inode.as_raw(), raw_end) })?;
     if end > from {
         guard.check_seals(seals::GROW)?;
     }
@@ -79,7 +79,7 @@ pub fn allocate<D: InodeData>(
     }
     let grows = size == Size::Grows && end > from;
     if grows {
-        guard.may_resize(end)?;
+        guard.inode.may_resize(end)?;
         guard.zero_tail();
     }
     let eof = mapping.size_pages();
@@ -88,15 +88,15 @@ pub fn allocate<D: InodeData>(
             return FolioRange::page(missing.start);
         }
         let end = missing.end;
-        folios.write_room(mapping, missing, end)
+        folios.write_room(missing, end)
     };
     let mut new = Preallocation::new(guard);
     new.fill(pages, folios, room, |new| {
-        folios.write_added(mapping, new.order, new.end, new.fell_back);
+        folios.write_added(new.order, new.fell_back);
     })?;
     new.keep(if grows { end } else { 0 });
     if grows {
-        guard.resized(from, end);
+        D::resized(guard.inode, from, end, 0);
     }
     Ok(())
 }

@@ -127,15 +127,15 @@ pub enum Growth {
 
 /// How a driver's files get the folios that write(2) needs.
 pub trait WriteFolios: Quota {
-    /// Returns the room for a new folio of `mapping` that holds the first of `pages` (indexes), all
-    /// of which are going to be written. The file ends, or will end after the write, before page
-    /// `end`: room past that is ignored.
-    fn write_room(&self, mapping: &AddressSpace, pages: Range<usize>, end: usize) -> FolioRange;
+    /// Returns the room for a new folio that holds the first of `pages` (indexes), all of which are
+    /// going to be written. The file ends, or will end after the write, before page `end`: room
+    /// past that is ignored.
+    fn write_room(&self, pages: Range<usize>, end: usize) -> FolioRange;
 
-    /// Called for each folio that was added to `mapping`: its order, the page after its last, and
-    /// whether a larger one had room but was not available.
-    fn write_added(&self, mapping: &AddressSpace, order: u32, end: usize, fell_back: bool) {
-        let _ = (mapping, order, end, fell_back);
+    /// Called for each folio that was added: its order, and whether a larger one had room but was
+    /// not available.
+    fn write_added(&self, order: u32, fell_back: bool) {
+        let _ = (order, fell_back);
     }
 }
 
@@ -279,10 +279,9 @@ fn copy_into_hole<D: InodeData>(
     let after = (pos + iov.len() as u64).div_ceil(PAGE_SIZE as u64) as usize;
     let mapping = guard.mapping();
     let end = mapping.size_pages().max(after);
-    let room = folios.write_room(mapping, first..after, end).within(0..end);
+    let room = folios.write_room(first..after, end).within(0..end);
     let written = AddressSpace::add_written(guard, pos, room, iov, folios)?;
-    let end = (first | ((1 << written.order) - 1)) + 1;
-    folios.write_added(mapping, written.order, end, written.fell_back);
+    folios.write_added(written.order, written.fell_back);
     Ok(written.copied)
 }
 

@@ -100,7 +100,7 @@ impl FileOperations for TutorialFile {
 struct SinglePages;
 
 impl WriteFolios for SinglePages {
-    fn write_room(&self, _: &AddressSpace, pages: Range<usize>, _end: usize) -> FolioRange {
+    fn write_room(&self, pages: Range<usize>, _end: usize) -> FolioRange {
         FolioRange::page(pages.start)
     }
 }

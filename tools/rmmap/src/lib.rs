@@ -9,7 +9,7 @@
 //! | `map` | mmap(2) as a command |
 //! | `watch` | pages of a mapping or an object as they come and go |
 //! | `stat` | the counters of a region and of the device |
-//! | `trace` | the way of a mapping through the kernel's functions |
+//! | `trace` | the path of a mapping through the kernel's functions |
 //! | `programs` | starts the device tests and the benchmark |
 //! | `device` | opens the device, and says what to do when that fails |
 //! | `target` | untouched memory of the device, or of a new region |

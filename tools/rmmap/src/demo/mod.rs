@@ -11,7 +11,7 @@
 //! | [`mod@run`] | runs a case in a child and records what happened |
 //! | [`render`] | the table |
 //!
-//! Below the table it shows the way of one mapping, which [`trace`] records.
+//! Below the table it shows the path of one mapping, which [`trace`] records.
 
 mod case;
 mod expect;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of `rmmap trace` in a guest: that it names the way of a mapping, and that it leaves tracing as
+//! Tests of `rmmap trace` in a guest: that it names the path of a mapping, and that it leaves tracing as
 //! it was, however it ends. The report is KTAP on the standard output; the exit status is 1 when a test
 //! failed.
 
