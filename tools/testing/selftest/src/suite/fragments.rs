@@ -76,7 +76,7 @@ fn fragments_are_taken_as_they_are(cx: &Context) -> Result {
             undone.push(how);
             check!(
                 undone.len() < ATTEMPTS,
-                "memory was put together each time: {undone:?}"
+                "too few single pages each time: {undone:?}"
             );
         }
     }
@@ -135,8 +135,8 @@ fn make_pieces(cx: &Context) -> Result<(Device, Mapping)> {
 }
 
 /// Makes memory free in single pages, and fills a region, one half by a populate, the other by
-/// touches in order. Returns how compaction in the background undid the pieces meanwhile, if it did:
-/// then nothing was shown, and they have to be made again.
+/// touches in order. Returns what the region got if that was mostly larger folios: then nothing is
+/// shown, and the pieces have to be made again.
 fn check_pieces(cx: &Context, flags: u32) -> Result<Option<String>> {
     let _taken = take_all_but_pieces(cx)?;
     let _pieces = make_pieces(cx)?;
@@ -161,15 +161,14 @@ fn check_pieces(cx: &Context, flags: u32) -> Result<Option<String>> {
     let counters = stats(&device)?.region;
     let orders = counters.folios.iter().enumerate();
     let larger: u64 = orders.skip(1).map(|(order, count)| count << order).sum();
-    // Compaction in the background, which others ask for, may have made larger blocks since they
-    // were counted: then these were taken rightly, and nothing is shown.
-    let moved = sum(MOVES)? - before;
+    // Compaction in the background or a process that ends may have made larger blocks since they
+    // were counted; the region takes those rightly. One that makes them itself does so each time.
     if counters.folios[0] <= PAGES as u64 / 4 {
-        let what = format!("of {blocks:?}, with {moved} moved: {:?}", counters.folios);
-        return match moved > PAGES as u64 / 4 {
-            true => Ok(Some(what)),
-            false => Err(Stop::fail(format_args!("too few single pages, {what}"))),
-        };
+        let moved = sum(MOVES)? - before;
+        return Ok(Some(format!(
+            "of {blocks:?}, with {moved} moved: {:?}",
+            counters.folios
+        )));
     }
     // Others wait, too, who want pages that belong together. Those who want them for regions would
     // do so each time, and for each order.
