@@ -8,6 +8,7 @@ use rmmap_sys::rustix::mm::{mlockall, MlockAllFlags};
 use rmmap_sys::rustix::mount::{mount, MountFlags};
 use rmmap_sys::{fork, End, Errno};
 use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A memory cgroup with a limit; removed when dropped.
@@ -81,19 +82,24 @@ fn top_folder() -> Result<PathBuf> {
     }
 }
 
-/// Runs `work` in a child in a cgroup and returns what it failed with.
+/// Runs `work` in a child in a cgroup and returns the error that it failed with.
 ///
-/// In a full cgroup every other page that is needed is the end: one of the stack, one of the
-/// program that was not read from its file yet. So all of the process is made resident before, with
-/// a stack as deep as the work may need, and `work` must free what it took before it does anything
-/// that takes memory.
+/// In a full cgroup every other page that the process needs ends it: one of its stack, one of the
+/// program that it has not read from its file yet, one for the message with the result. So all of
+/// the process is made resident before, with a stack as deep as the work may need, and the limit is
+/// lifted after the work.
 pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option<String>> {
+    let mut limit = group.limit_file()?;
     let mut child = fork(|channel| {
         grow_stack();
         let ready = mlockall(MlockAllFlags::CURRENT).map_err(Stop::from);
         let ready = ready.and_then(|()| Ok(group.enter()?));
         let result = ready.and_then(|()| work());
-        let text = result.err().map(|e| format!("{e:?}")).unwrap_or_default();
+        let lifted = limit.write_all(b"max").map_err(Stop::from);
+        let text = match result.and(lifted) {
+            Err(e) => format!("{e:?}"),
+            Ok(()) => String::new(),
+        };
         i32::from(channel.send(text.as_bytes()).is_err())
     })?;
     let text = child.channel().receive();
