@@ -24,7 +24,7 @@ pub fn serve() -> Result<i32> {
         writeln!(messages, "lab: {error:#}")?;
     }
     let status = run(dir, &request, &mut messages)?;
-    if let Err(error) = kmsg::copy(&mut File::create(dir.join(DMESG))?) {
+    if let Err(error) = kmsg::copy(File::create(dir.join(DMESG))?) {
         writeln!(messages, "lab: cannot copy the kernel log: {error}")?;
     }
     report(dir, status)?;

@@ -89,13 +89,15 @@ fn parse(record: &str) -> Vec<(u32, Line)> {
         .collect()
 }
 
-/// Copies all of the log as `<priority>[seconds] text`.
-pub fn copy(out: &mut impl Write) -> io::Result<()> {
+/// Copies all of the log as `<priority>[seconds] text`. Each write of a guest to a file of the host
+/// takes milliseconds on a kernel that checks itself, so this makes large ones.
+pub fn copy(out: impl Write) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(1 << 16, out);
     for (priority, line) in KernelLog::open()?.read_all()? {
         let (seconds, micros) = (line.micros / 1_000_000, line.micros % 1_000_000);
         writeln!(out, "<{priority}>[{seconds:5}.{micros:06}] {}", line.text)?;
     }
-    Ok(())
+    out.flush()
 }
 
 /// A line of such a copy, or of a console, where it has no priority; nothing for what a program wrote
