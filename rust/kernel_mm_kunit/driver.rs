@@ -222,7 +222,9 @@ impl Fixture {
         )?;
         let size = pages as u64 * kernel::page::PAGE_SIZE as u64;
         let node = KBox::new(Node { seen: seen.clone() }, GFP_KERNEL)?;
-        let (file, inode) = FS.create_file_and_inode::<TestFile>(c"kunit", hook, size, node)?;
+        let (file, inode) = FS
+            .pin()?
+            .create_file::<TestFile>(c"kunit", hook, size, node)?;
         Ok(Self { file, seen, inode })
     }
 }

@@ -237,7 +237,8 @@ pub(crate) fn create<F: OpenInode<Inode = Memory>>(
     let seen = Arc::new(seen, GFP_KERNEL)?;
     let memory = KBox::new(Memory(seen.clone()), GFP_KERNEL)?;
     let size = (pages * kernel::page::PAGE_SIZE) as u64;
-    let (file, inode) =
-        FS.create_file_and_inode::<F>(c"memory", Hook::MmapPrepare, size, memory)?;
+    let (file, inode) = FS
+        .pin()?
+        .create_file::<F>(c"memory", Hook::MmapPrepare, size, memory)?;
     Ok((file, seen, inode))
 }

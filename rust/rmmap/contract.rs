@@ -3,25 +3,15 @@
 //! What a region promises as a file, as memfd_create(2)'s flags say it of a memfd: may it be
 //! executed, and may it be sealed?
 
-use crate::{
-    device::{
-        NOEXEC_FS,
-        REGION_FS, //
-    },
-    region::Region, //
-};
 use kernel::prelude::*;
 use kernel_mm::{
     cache::seals::{
         self,
         Seals, //
     },
-    file::{
-        noexec::{
-            may_exec,
-            Wish, //
-        },
-        pseudo_fs::PseudoFs, //
+    file::noexec::{
+        may_exec,
+        Wish, //
     }, //
 };
 use rmmap_uapi::*;
@@ -43,14 +33,13 @@ impl Contract {
         }
     }
 
-    /// Makes the contract that the `flags` of CREATE ask for, as `memfd_alloc_file()` does, and
-    /// returns it with the file system of such files.
+    /// Makes the contract that the `flags` of CREATE ask for, as `memfd_alloc_file()` does.
     ///
     /// # Errors
     ///
     /// `EINVAL` for flags that exclude each other; `EACCES` when `vm.memfd_noexec` forbids files
     /// that may be executed.
-    pub(crate) fn new(flags: u32) -> Result<(Self, &'static PseudoFs<Region>)> {
+    pub(crate) fn new(flags: u32) -> Result<Self> {
         let wish = match flags & RMMAP_CREATE_EXECUTION {
             0 => Wish::None,
             RMMAP_CREATE_EXEC => Wish::Exec,
@@ -63,14 +52,9 @@ impl Contract {
             0 => seals::SEAL,
             _ => 0,
         };
-        let fs = match flags & RMMAP_CREATE_NOEXEC {
-            0 => &REGION_FS,
-            _ => &NOEXEC_FS,
-        };
-        let contract = Self {
+        Ok(Self {
             mode: if exec { 0o777 } else { 0o666 },
             seals: Seals::new(initial),
-        };
-        Ok((contract, fs))
+        })
     }
 }

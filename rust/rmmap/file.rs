@@ -3,6 +3,10 @@
 //! The files: `/dev/rmmap` and the descriptors of created regions.
 
 use crate::{
+    device::{
+        NOEXEC_FS,
+        REGION_FS, //
+    },
     ioctl,
     region::{
         Kind,
@@ -16,6 +20,7 @@ use crate::{
     trace,
     vm::RegionVm, //
 };
+use core::ops::Deref;
 use kernel::{
     fs::File,
     iov::{
@@ -28,7 +33,10 @@ use kernel::{
         seq_print,
         SeqFile, //
     },
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        SetOnce, //
+    }, //
 };
 use kernel_mm::{
     cache::inode::{
@@ -49,6 +57,7 @@ use kernel_mm::{
             OpenMisc,
             Opened, //
         },
+        pseudo_fs::Pin,
         rw::{
             self,
             Growth, //
@@ -60,12 +69,67 @@ use kernel_mm::{
     }, //
 };
 
+/// What an open file carries: the region that it shows.
+pub(crate) struct OpenRegion {
+    region: RegionRef,
+    /// Keeps [`REGION_FS`] mounted once a region was created through this file: who creates one
+    /// creates more, and each would be mounted by itself.
+    pin: SetOnce<Pin<Region>>,
+    /// The same for [`NOEXEC_FS`].
+    noexec_pin: SetOnce<Pin<Region>>,
+}
+
+impl OpenRegion {
+    fn new(region: RegionRef) -> Self {
+        Self {
+            region,
+            pin: SetOnce::new(),
+            noexec_pin: SetOnce::new(),
+        }
+    }
+
+    /// Makes a file of a new region, which may be executed if `executable` says so.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pin::create_file`].
+    pub(crate) fn create_file<F: OpenInode<Inode = Region>>(
+        &self,
+        executable: bool,
+        name: &CStr,
+        size: u64,
+        data: KBox<Region>,
+    ) -> Result<(ARef<File>, RegionRef)> {
+        let hook = self.device.hook;
+        let (fs, slot) = match executable {
+            true => (&REGION_FS, &self.pin),
+            false => (&NOEXEC_FS, &self.noexec_pin),
+        };
+        if let Some(pin) = slot.as_ref() {
+            return pin.create_file::<F>(name, hook, size, data);
+        }
+        let pin = fs.pin()?;
+        let created = pin.create_file::<F>(name, hook, size, data)?;
+        // Where another thread was faster, this pin goes.
+        slot.populate(pin);
+        Ok(created)
+    }
+}
+
+impl Deref for OpenRegion {
+    type Target = RegionRef;
+
+    fn deref(&self) -> &RegionRef {
+        &self.region
+    }
+}
+
 /// A file that shows a region.
 pub(crate) struct RegionFile;
 
 #[vtable]
 impl FileOperations for RegionFile {
-    type Data = RegionRef;
+    type Data = OpenRegion;
     type Vm = RegionVm;
 
     const GENERIC: GenericOps = GenericOps {
@@ -96,13 +160,13 @@ impl FileOperations for RegionFile {
         trace::mmap_prepare(region.ino(), desc, result)
     }
 
-    fn read_iter(mut kiocb: FileKiocb<'_, RegionRef>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+    fn read_iter(mut kiocb: FileKiocb<'_, OpenRegion>, iov: &mut IovIterDest<'_>) -> Result<usize> {
         let state = kiocb.file();
         rw::read_iter(state, &mut kiocb, iov)
     }
 
     fn write_iter(
-        mut kiocb: FileKiocb<'_, RegionRef>,
+        mut kiocb: FileKiocb<'_, OpenRegion>,
         iov: &mut IovIterSource<'_>,
     ) -> Result<usize> {
         let state = kiocb.file();
@@ -115,7 +179,7 @@ impl FileOperations for RegionFile {
     }
 
     fn ioctl(
-        region: &RegionRef,
+        region: &OpenRegion,
         file: &File,
         unlocked: &mut Unlocked,
         cmd: u32,
@@ -125,7 +189,7 @@ impl FileOperations for RegionFile {
     }
 
     fn allocate(
-        region: &RegionRef,
+        region: &OpenRegion,
         file: &File,
         unlocked: &mut Unlocked,
         offset: u64,
@@ -138,7 +202,7 @@ impl FileOperations for RegionFile {
     }
 
     fn punch_hole(
-        region: &RegionRef,
+        region: &OpenRegion,
         file: &File,
         unlocked: &mut Unlocked,
         offset: u64,
@@ -149,7 +213,7 @@ impl FileOperations for RegionFile {
         guard.file_modified(file)
     }
 
-    fn show_fdinfo(region: &RegionRef, m: &SeqFile) {
+    fn show_fdinfo(region: &OpenRegion, m: &SeqFile) {
         let mapping = region.mapping();
         seq_print!(m, "rmmap-size:\t{}\n", mapping.size());
         seq_print!(m, "rmmap-resident:\t{}\n", mapping.nr_pages() * PAGE_SIZE);
@@ -174,16 +238,16 @@ impl FileOperations for RegionFile {
 impl OpenMisc for RegionFile {
     type Context = RegionRef;
 
-    fn open(own: &RegionRef) -> Result<Opened<RegionRef>> {
-        Ok(Opened::onto(own.clone(), own.clone()))
+    fn open(own: &RegionRef) -> Result<Opened<OpenRegion>> {
+        Ok(Opened::onto(OpenRegion::new(own.clone()), own.clone()))
     }
 }
 
 impl OpenInode for RegionFile {
     type Inode = Region;
 
-    fn open(inode: &Inode<Region>) -> Result<RegionRef> {
-        Ok(ARef::from(inode))
+    fn open(inode: &Inode<Region>) -> Result<OpenRegion> {
+        Ok(OpenRegion::new(ARef::from(inode)))
     }
 }
 

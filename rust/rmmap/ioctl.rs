@@ -4,6 +4,7 @@
 
 use crate::{
     contract::Contract,
+    file::OpenRegion,
     policy::Policy,
     region::{
         Kind,
@@ -58,7 +59,7 @@ use zerocopy::{
 
 /// Dispatches an ioctl of a file that shows `region`. `F` opens the regions that it creates.
 pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
-    region: &RegionRef,
+    region: &OpenRegion,
     file: &File,
     unlocked: &mut Unlocked,
     cmd: u32,
@@ -130,7 +131,7 @@ fn info(region: &RegionRef) -> RmmapInfo {
 
 /// Makes a region and returns its descriptor.
 fn create<F: OpenInode<Inode = Region>>(
-    region: &RegionRef,
+    region: &OpenRegion,
     arg: &RmmapCreate,
     name: &CStr,
 ) -> Result<isize> {
@@ -153,10 +154,11 @@ fn create<F: OpenInode<Inode = Region>>(
     } else {
         0
     };
-    let (contract, fs) = Contract::new(arg.flags)?;
+    let contract = Contract::new(arg.flags)?;
+    let executable = arg.flags & RMMAP_CREATE_NOEXEC == 0;
     let fd = FileDescriptorReservation::get_unused_fd_flags(fd_flags)?;
     let data = Region::new(device.clone(), Kind::Created, policy, contract)?;
-    let (file, inode) = fs.create_file_and_inode::<F>(name, device.hook, arg.size, data)?;
+    let (file, inode) = region.create_file::<F>(executable, name, arg.size, data)?;
     trace::create(inode.ino(), arg.size, arg.flags);
     let number = fd.reserved_fd();
     fd.fd_install(file);
@@ -165,7 +167,7 @@ fn create<F: OpenInode<Inode = Region>>(
 
 /// Makes a region with a name, which mappings and descriptors show.
 fn create_named<F: OpenInode<Inode = Region>>(
-    region: &RegionRef,
+    region: &OpenRegion,
     arg: &RmmapCreateNamed,
 ) -> Result<isize> {
     const PREFIX: &[u8] = b"rmmap:";

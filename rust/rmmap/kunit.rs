@@ -121,7 +121,9 @@ mod region {
                 Policy::Never,
                 Contract::none(),
             )?;
-            REGION_FS.create_file_and_inode::<RegionFile>(c"kunit", Hook::Mmap, size, data)
+            REGION_FS
+                .pin()?
+                .create_file::<RegionFile>(c"kunit", Hook::Mmap, size, data)
         };
         let (file_a, a) = make()?;
         let (file_b, b) = make()?;

@@ -10,6 +10,7 @@
 //! 4. Otherwise the handler adds zeroed folios, as [`crate::plan`] says.
 
 use crate::{
+    file::OpenRegion,
     plan::{
         self,
         Plan, //
@@ -53,12 +54,12 @@ pub(crate) struct RegionVm;
 
 #[vtable]
 impl VmOperations for RegionVm {
-    type Data = RegionRef;
+    type Data = OpenRegion;
     type Private = ();
     type Kind = Plain;
     type Atomic = Region;
 
-    fn atomic(region: &RegionRef) -> &Region {
+    fn atomic(region: &OpenRegion) -> &Region {
         region
     }
 

@@ -10,8 +10,8 @@
 //! system cannot have a mount that lasts as long as the module, or the module would hold itself.
 //! Hence two kinds:
 //!
-//! - [`PseudoFs::new`]: owned by the module, mounted while a file is being made
-//!   (`simple_pin_fs()`); files keep the mount from then on.
+//! - [`PseudoFs::new`]: owned by the module, mounted while somebody keeps it mounted
+//!   ([`PseudoFs::pin`], `simple_pin_fs()`). Each file keeps the mount on which it was made.
 //! - [`PseudoFs::unowned`]: for inodes that the module itself keeps and drops
 //!   ([`InternalMount`]). It gives no files.
 //!
@@ -222,44 +222,64 @@ impl<D: InodeData> PseudoFs<D> {
         to_result(unsafe { bindings::security_inode_init_nameless(inode, root) })
     }
 
-    /// Makes a region of `size` bytes and a file of it, open for reading and writing.
-    ///
-    /// `name` is what `/proc/PID/maps` shows, after a `/` and before ` (deleted)`. May sleep.
+    /// Mounts the file system, or finds it mounted, and keeps it so. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `ENFILE`, `EFBIG`, what `F::open` says, and `EINVAL` for a [`PseudoFs::unowned`].
-    pub fn create_file<F: OpenInode<Inode = D>>(
-        &'static self,
-        name: &CStr,
-        hook: Hook,
-        size: u64,
-        data: KBox<D>,
-    ) -> Result<ARef<File>> {
-        Ok(self.create_file_and_inode::<F>(name, hook, size, data)?.0)
+    /// `ENOMEM`, and `EINVAL` for a [`PseudoFs::unowned`].
+    pub fn pin(&'static self) -> Result<Pin<D>> {
+        if !self.gives_files {
+            return Err(EINVAL);
+        }
+        // SAFETY: The type is `'static`, and its owner is the module. By the type invariants the
+        // two fields are used by simple_pin_fs() and simple_release_fs() only, which take
+        // `pin_fs_lock`.
+        to_result(unsafe {
+            bindings::simple_pin_fs(self.fs_type.get(), self.mount.get(), self.pins.get())
+        })?;
+        // INVARIANT: Just pinned.
+        Ok(Pin(self))
     }
+}
 
-    /// As [`PseudoFs::create_file`]; returns a reference to the file's inode as well.
+/// A pin: while there is one, its [`PseudoFs`] stays mounted, and all files are made on one mount.
+///
+/// To mount a file system costs several times what a file costs, and each mount has a superblock of
+/// its own. Who makes files keeps a pin meanwhile, best with an open file of the module's: the
+/// mount holds the module, which cannot be unloaded as long as there is a pin.
+///
+/// # Invariants
+///
+/// One pin of the file system is owned.
+pub struct Pin<D: 'static>(&'static PseudoFs<D>);
+
+impl<D> Pin<D> {
+    fn mount(&self) -> *mut bindings::vfsmount {
+        // SAFETY: While a pin is owned, the field is set and does not change.
+        unsafe { *self.0.mount.get() }
+    }
+}
+
+impl<D: InodeData> Pin<D> {
+    /// Makes a region of `size` bytes and a file of it, open for reading and writing. May sleep.
     ///
-    /// As the file does, the reference keeps the module loaded.
+    /// `name` is what `/proc/PID/maps` shows, after a `/` and before ` (deleted)`. The reference to
+    /// the file's inode keeps the module loaded, as the file does.
     ///
     /// # Errors
     ///
-    /// As for [`PseudoFs::create_file`].
-    pub fn create_file_and_inode<F: OpenInode<Inode = D>>(
-        &'static self,
+    /// `ENOMEM`, `ENFILE`, `EFBIG`, and what `F::open` says.
+    pub fn create_file<F: OpenInode<Inode = D>>(
+        &self,
         name: &CStr,
         hook: Hook,
         size: u64,
         data: KBox<D>,
     ) -> Result<(ARef<File>, ARef<Inode<D>>)> {
-        if !self.gives_files {
-            return Err(EINVAL);
-        }
-        let pin = Pinned::new(self)?;
         let fops = FileTable::<F, FromInode>::get(hook);
-        // SAFETY: The mount is live while `pin` is; the table is made for inodes with `F::Inode`.
-        let inode = unsafe { Self::inode((*pin.mount()).mnt_sb, size, data, Some(fops)) }?;
+        let mount = self.mount();
+        // SAFETY: The mount is live while `self` is; the table is made for inodes with `F::Inode`.
+        let inode = unsafe { PseudoFs::inode((*mount).mnt_sb, size, data, Some(fops)) }?;
         let state = KBox::new(
             Opened::new(F::open(&inode)?).into_state::<F>(),
             GFP_KERNEL_ACCOUNT,
@@ -276,13 +296,7 @@ impl<D: InodeData> PseudoFs<D> {
         // SAFETY: The inode and the mount are live, the name is a string, and the table is static
         // in a module that is held. The function takes over the inode's reference if it succeeds.
         let file = from_err_ptr(unsafe {
-            bindings::alloc_file_pseudo(
-                inode.as_raw(),
-                pin.mount(),
-                name.as_char_ptr(),
-                flags,
-                fops,
-            )
+            bindings::alloc_file_pseudo(inode.as_raw(), mount, name.as_char_ptr(), flags, fops)
         });
         let file = match file {
             Ok(file) => file,
@@ -307,32 +321,7 @@ impl<D: InodeData> PseudoFs<D> {
     }
 }
 
-/// A mount of a [`PseudoFs`] that lasts while a file is being made.
-///
-/// # Invariants
-///
-/// One pin of the file system is owned.
-struct Pinned<D: 'static>(&'static PseudoFs<D>);
-
-impl<D> Pinned<D> {
-    fn new(fs: &'static PseudoFs<D>) -> Result<Self> {
-        // SAFETY: The type is `'static`, and its owner is the module. By the type invariants of
-        // `PseudoFs` the two fields are used by simple_pin_fs() and simple_release_fs() only, which
-        // take `pin_fs_lock`.
-        to_result(unsafe {
-            bindings::simple_pin_fs(fs.fs_type.get(), fs.mount.get(), fs.pins.get())
-        })?;
-        // INVARIANT: Just pinned.
-        Ok(Self(fs))
-    }
-
-    fn mount(&self) -> *mut bindings::vfsmount {
-        // SAFETY: While a pin is owned, the field is set and does not change.
-        unsafe { *self.0.mount.get() }
-    }
-}
-
-impl<D> Drop for Pinned<D> {
+impl<D> Drop for Pin<D> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants a pin is owned, which this gives back.
         unsafe { bindings::simple_release_fs(self.0.mount.get(), self.0.pins.get()) };
