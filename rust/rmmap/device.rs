@@ -132,11 +132,13 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn new(limits: Limits, hook: Hook, policy: Policy) -> Result<Arc<Self>> {
+        let counters = Counters::new();
+        counters.spread();
         let device = Self {
             limits,
             hook,
             policy: PolicyCell::new(policy),
-            counters: Counters::new()?,
+            counters,
             zero_page: ZeroPage::new()?,
             used: Atomic::new(0),
             regions: Atomic::new(0),

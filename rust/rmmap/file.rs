@@ -13,10 +13,7 @@ use crate::{
         Region,
         RegionRef, //
     },
-    stats::{
-        Event,
-        COUNTED, //
-    },
+    stats::COUNTED,
     trace,
     vm::RegionVm, //
 };
@@ -262,7 +259,7 @@ fn is_sealed(region: &Region) -> bool {
 /// may grow after it is mapped; an access past EOF is `SIGBUS`, as with every file. The core lets
 /// offsets up to 2^64 bytes through, so the sum may overflow.
 fn may_map(region: &Region, pgoff: usize, pages: usize) -> Result {
-    region.count(Event::Mmap);
+    region.count_mmap(pages);
     let capacity = region.device.limits.capacity / PAGE_SIZE as u64;
     match pgoff.checked_add(pages) {
         Some(end) if end as u64 <= capacity => Ok(()),

@@ -78,10 +78,9 @@ impl Region {
         policy: Policy,
         contract: Contract,
     ) -> Result<KBox<Self>> {
-        let counters = Counters::new()?;
         device.add_region(kind)?;
         let region = Self {
-            counters,
+            counters: Counters::new(),
             order_hint: OrderHint::new(),
             policy: PolicyCell::new(policy),
             contract,
@@ -131,6 +130,13 @@ impl Region {
     pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome) {
         self.counters.count_fault(kind, outcome);
         self.device.counters.count_fault(kind, outcome);
+    }
+
+    /// Counts a mapping of `pages` pages that is being made, for the region and for the device. May
+    /// sleep.
+    pub(crate) fn count_mmap(&self, pages: usize) {
+        self.counters.count_mmap(pages);
+        self.device.counters.count_n(Event::Mmap, 1);
     }
 
     /// Counts one `event`, for the region and for the device.

@@ -2,13 +2,22 @@
 
 //! The counters, per region and for the device.
 //!
-//! Counters are per CPU, so that counting costs two instructions a fault and shares no cache line.
-//! A module that is built with `STATS=n` has none at all: the difference is what they cost. It
-//! reports that ([`COUNTED`]) instead of showing zeroes to programs.
+//! Where much is counted, counters are per CPU, so that counting shares no cache line. They begin
+//! as one of each ([`Counts`]). A module that is built with `STATS=n` has none at all: the
+//! difference is what they cost. It reports that ([`COUNTED`]) instead of showing zeroes to
+//! programs.
 
 use kernel::prelude::*;
 #[cfg(not(rmmap_without_statistics))]
-use kernel_mm::percpu::PerCpuCounters as Counts;
+use kernel::sync::{
+    atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    SetOnce, //
+};
+#[cfg(not(rmmap_without_statistics))]
+use kernel_mm::percpu::PerCpuCounters;
 use kernel_mm::vm::{
     fault::VmFault,
     ops::VmOperations, //
@@ -100,9 +109,25 @@ impl Counters {
         0
     };
 
-    /// Makes counters that are all zero, or fails with `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self(Counts::new()?))
+    /// Makes counters that are all zero.
+    pub(crate) fn new() -> Self {
+        Self(Counts::new())
+    }
+
+    /// Counts per CPU from now on, or as before where there is no memory for that. May sleep.
+    pub(crate) fn spread(&self) {
+        self.0.spread();
+    }
+
+    /// Counts a mapping of `pages` pages that is being made. May sleep.
+    pub(crate) fn count_mmap(&self, pages: usize) {
+        /// A mapping of as many pages may take many faults, and as many mappings may.
+        const MANY: usize = 16;
+
+        self.count_n(Event::Mmap, 1);
+        if pages > MANY || self.0.sum(EVENTS + Event::Mmap as usize) > MANY as u64 {
+            self.spread();
+        }
     }
 
     /// Counts a fault by kind and outcome: one addition for both.
@@ -155,15 +180,69 @@ impl Counters {
     }
 }
 
+/// `N` counters: first one of each, for all CPUs, and then one of each per CPU.
+///
+/// Most regions are small and do not live long. To allocate and to free counters per CPU costs such
+/// a region as much as its inode does, and with 64 CPUs 22 KiB of memory.
+#[cfg(not(rmmap_without_statistics))]
+struct Counts<const N: usize> {
+    /// What was counted before there were others.
+    first: [Atomic<u64>; N],
+    per_cpu: SetOnce<PerCpuCounters<N>>,
+}
+
+#[cfg(not(rmmap_without_statistics))]
+impl<const N: usize> Counts<N> {
+    fn new() -> Self {
+        Self {
+            first: [const { Atomic::new(0) }; N],
+            per_cpu: SetOnce::new(),
+        }
+    }
+
+    fn spread(&self) {
+        if self.per_cpu.as_ref().is_some() {
+            return;
+        }
+        if let Ok(counters) = PerCpuCounters::new() {
+            // Where another thread was faster, these are freed.
+            self.per_cpu.populate(counters);
+        }
+    }
+
+    #[inline(always)]
+    fn add(&self, index: usize, n: u64) {
+        match self.per_cpu.as_ref() {
+            Some(counters) => counters.add(index, n),
+            None => self.add_first(index, n),
+        }
+    }
+
+    #[cold]
+    fn add_first(&self, index: usize, n: u64) {
+        if let Some(counter) = self.first.get(index) {
+            counter.add(n, Relaxed);
+        }
+    }
+
+    fn sum(&self, index: usize) -> u64 {
+        let first = self.first.get(index).map_or(0, |first| first.load(Relaxed));
+        let later = self.per_cpu.as_ref().map_or(0, |later| later.sum(index));
+        first.wrapping_add(later)
+    }
+}
+
 /// Counters that are compiled out: no memory, no code.
 #[cfg(rmmap_without_statistics)]
 struct Counts<const N: usize>;
 
 #[cfg(rmmap_without_statistics)]
 impl<const N: usize> Counts<N> {
-    fn new() -> Result<Self> {
-        Ok(Self)
+    fn new() -> Self {
+        Self
     }
+
+    fn spread(&self) {}
 
     #[inline(always)]
     fn add(&self, _index: usize, _n: u64) {}
