@@ -114,13 +114,25 @@ pub(crate) fn for_fault<V: VmOperations>(
         return Plan::page(index);
     }
 
+    let policy = match (vma.huge(), region.policy()) {
+        (Huge::Unwanted, _) => Policy::Never,
+        (Huge::Wanted, Policy::Adaptive) => Policy::Always,
+        (_, policy) => policy,
+    };
+    // Most random accesses need to know no more.
+    if policy != Policy::Always
+        && !populates
+        && pattern != Pattern::Sequential
+        && index % ALIGNMENT != 0
+    {
+        return Plan::page(index);
+    }
+
     let around = vmf.folio_range().within(0..end);
-    let policy = match vma.huge() {
-        Huge::Unwanted => Policy::Never,
+    let policy = match around.max_order() {
         // Address and offset are not aligned to each other: no large folio can be mapped at once.
-        _ if around.max_order() == 0 => Policy::Never,
-        Huge::Wanted if region.policy() == Policy::Adaptive => Policy::Always,
-        _ => region.policy(),
+        0 => Policy::Never,
+        _ => policy,
     };
     let pages = |most| stream_pages(region.mapping(), index, pattern, most);
     let hint = region.order_hint.order();
@@ -136,7 +148,10 @@ pub(crate) fn for_fault<V: VmOperations>(
         }
         Policy::Adaptive => {
             let pages = pages(1 << around.max_order());
-            if pages > 1 && hint == 0 {
+            if pages == 1 {
+                return Plan::page(index);
+            }
+            if hint == 0 {
                 // Order 1 failed recently. The next fault tries it again.
                 region.order_hint.record(0, true);
                 return Plan::single_pages(region.mapping(), index, pages, end);

@@ -124,8 +124,9 @@ fn fault_in_missing<'a>(
     };
     match found {
         Ok(Found::Added { folio, fell_back }) => {
-            record_fault(&vmf, Outcome::New, folio.order());
-            region.count_new(folio.order(), fell_back);
+            let order = folio.order();
+            record_fault(&vmf, Outcome::New, order);
+            region.count_new(order, fell_back);
             vmf.locked(folio)
         }
         // Another thread added it.

@@ -148,8 +148,11 @@ impl Folio {
 /// # Invariants
 ///
 /// The owner holds the only reference, no other part of the kernel knows the folio, and its
-/// contents are initialised.
-pub struct NewFolio(ARef<Folio>);
+/// contents are initialised. It has 2^`order` pages.
+pub struct NewFolio {
+    folio: ARef<Folio>,
+    order: u32,
+}
 
 /// The flags to allocate and charge a folio of `order` with: as `GFP_TRANSHUGE_LIGHT` of
 /// `include/linux/gfp_types.h` does, large ones wait for nobody.
@@ -176,7 +179,7 @@ impl NewFolio {
         // the page cache takes: at most `MAX_PAGECACHE_ORDER`. Without memory the answer is null.
         let ptr = unsafe { bindings::folio_alloc(gfp, order) };
         // SAFETY: It was just allocated and zeroed, if there was memory.
-        unsafe { Self::from_zeroed(ptr) }
+        unsafe { Self::from_zeroed(ptr, order) }
     }
 
     /// As [`NewFolio::alloc`], on a node that the NUMA policy of `vma` allows at `address`.
@@ -194,21 +197,23 @@ impl NewFolio {
         // SAFETY: By the contract of this function; flags and order as in `alloc`.
         let ptr = unsafe { bindings::vma_alloc_folio(gfp, order as c_int, vma, address) };
         // SAFETY: It was just allocated and zeroed, if there was memory.
-        unsafe { Self::from_zeroed(ptr) }
+        unsafe { Self::from_zeroed(ptr, order) }
     }
 
-    /// Takes over a folio, or returns `None` for null.
+    /// Takes over a folio of 2^`order` pages, or returns `None` for null.
     ///
     /// # Safety
     ///
-    /// The pointer is null, or the folio was just allocated, is zeroed, and nobody else knows it.
-    unsafe fn from_zeroed(ptr: *mut bindings::folio) -> Option<Self> {
+    /// The pointer is null, or the folio was just allocated with this order, is zeroed, and nobody
+    /// else knows it.
+    unsafe fn from_zeroed(ptr: *mut bindings::folio, order: u32) -> Option<Self> {
         let folio = NonNull::new(ptr)?;
         // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
         unsafe { bindings::__folio_mark_uptodate(ptr) };
-        // INVARIANT: The folio is fresh and zeroed.
         // SAFETY: A folio is allocated with one reference, which is ours now.
-        Some(Self(unsafe { ARef::from_raw(folio.cast()) }))
+        let folio = unsafe { ARef::from_raw(folio.cast()) };
+        // INVARIANT: The folio is fresh and zeroed, and has this order.
+        Some(Self { folio, order })
     }
 
     /// Allocates a folio of 2^`order` pages whose bytes from `offset` on are copied from `iov`, up
@@ -230,7 +235,7 @@ impl NewFolio {
         let folio = NonNull::new(ptr)?;
         // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
         let folio: ARef<Folio> = unsafe { ARef::from_raw(folio.cast()) };
-        let size = folio.size();
+        let size = PAGE_SIZE << order;
         let offset = offset.min(size);
         let len = len.min(size - offset);
         // SAFETY: The range was just clipped to the folio, `iov` is a valid source.
@@ -239,26 +244,26 @@ impl NewFolio {
         unsafe { bindings::folio_zero_segments(ptr, 0, offset, offset + copied, size) };
         // SAFETY: Every byte was just copied or zeroed, and nobody else sees the folio yet.
         unsafe { bindings::__folio_mark_uptodate(ptr) };
-        // INVARIANT: The folio is fresh, and its contents are initialised.
-        Some((Self(folio), copied))
+        // INVARIANT: The folio is fresh, of this order, and its contents are initialised.
+        Some((Self { folio, order }, copied))
     }
 
     /// Returns the order of the folio: it has 2^order pages.
     pub fn order(&self) -> u32 {
-        self.0.order()
+        self.order
     }
 
     /// Returns the number of pages of the folio.
     pub fn nr_pages(&self) -> usize {
-        self.0.nr_pages()
+        1 << self.order
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::folio {
-        self.0.as_raw()
+        self.folio.as_raw()
     }
 
     pub(crate) fn into_ref(self) -> ARef<Folio> {
-        self.0
+        self.folio
     }
 }
 

@@ -265,9 +265,15 @@ impl AddressSpace {
         if index >= end {
             return Err(ENXIO);
         }
+        if room.max_order == 0 {
+            return Ok(Found::Added {
+                folio: Self::add_one(held, index, 0, end, quota)?,
+                fell_back: false,
+            });
+        }
         let room = room.clone().within(0..end);
         let added = held.mapping().try_orders(index, &room, |order| {
-            Ok(Self::add_one(held, index, order, quota)?)
+            Ok(Self::add_one(held, index, order, end, quota)?)
         })?;
         Ok(Found::Added {
             folio: added.got,
@@ -294,7 +300,7 @@ impl AddressSpace {
                 if fatal_signal_pending() {
                     return added;
                 }
-                match Self::add_one(held, index, 0, quota) {
+                match Self::add_one(held, index, 0, end, quota) {
                     Ok(_unlocked) => added += 1,
                     Err(error) if error == EEXIST => {}
                     Err(_) => return added,
@@ -400,17 +406,25 @@ impl AddressSpace {
         }
     }
 
-    /// Adds a zeroed folio of 2^`order` pages that holds page `index`.
+    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if no page of it comes after
+    /// page `end - 1`. `end` was read with [`AddressSpace::size_pages`] while `held` was held.
     fn add_one<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
         order: u32,
+        end: usize,
         quota: &Q,
     ) -> Result<LockedFolio<'m>> {
         let pages = 1 << order;
+        let first = index & !(pages - 1);
+        if first + pages > end {
+            return Err(EINVAL);
+        }
         let charged = Charged::new(quota, pages)?;
         let folio = AddressSpace::alloc_folio(held, index, order).ok_or(ENOMEM)?;
-        let added = Self::add_folio(held, folio, index & !(pages - 1));
+        // SAFETY: Truncation is held off, and the size has not shrunk since `end` was read: the
+        // folio ends before EOF.
+        let added = unsafe { held.mapping().add_folio_at(folio, first) };
         let folio = added.map_err(|failed| failed.error)?;
         charged.keep();
         Ok(folio)
