@@ -267,13 +267,15 @@ impl AddressSpace {
         }
         if room.max_order == 0 {
             return Ok(Found::Added {
-                folio: Self::add_one(held, index, 0, end, quota)?,
+                // SAFETY: `end` was read above, with `held` held.
+                folio: unsafe { Self::add_one(held, index, 0, end, quota) }?,
                 fell_back: false,
             });
         }
         let room = room.clone().within(0..end);
         let added = held.mapping().try_orders(index, &room, |order| {
-            Ok(Self::add_one(held, index, order, end, quota)?)
+            // SAFETY: `end` was read above, with `held` held.
+            Ok(unsafe { Self::add_one(held, index, order, end, quota) }?)
         })?;
         Ok(Found::Added {
             folio: added.got,
@@ -300,7 +302,8 @@ impl AddressSpace {
                 if fatal_signal_pending() {
                     return added;
                 }
-                match Self::add_one(held, index, 0, end, quota) {
+                // SAFETY: `end` was read above, with `held` held.
+                match unsafe { Self::add_one(held, index, 0, end, quota) } {
                     Ok(_unlocked) => added += 1,
                     Err(error) if error == EEXIST => {}
                     Err(_) => return added,
