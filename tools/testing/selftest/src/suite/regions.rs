@@ -4,7 +4,7 @@
 
 use crate::apart::in_child;
 use crate::cgroup::{in_cgroup, Cgroup};
-use crate::context::Context;
+use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
 use crate::race::race;
 use crate::{cases, check, check_eq, check_err};
@@ -12,11 +12,11 @@ use rmmap_sys::rustix::fs::Uid;
 use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
 use rmmap_sys::rustix::thread::{set_thread_res_uid, CapabilitySet};
 use rmmap_sys::uapi::{RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER};
-use rmmap_sys::{Device, Errno};
+use rmmap_sys::{Device, Errno, MapOptions};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 cases! {
-    Rmmap regions_are_charged [] "what empty regions cost the kernel is charged to the cgroup, counters included";
+    Rmmap regions_are_charged [] "what empty regions cost the kernel is charged to the cgroup, per-CPU counters included";
     Reload regions_are_limited [] "CREATE beyond max_regions is ENFILE; a region that goes makes room";
     Reload regions_limit_holds_in_a_race [] "threads that create and close regions at the limit: never more, never fewer";
     Rmmap regions_policy_of_all_is_for_admins [] "the device's policy needs CAP_SYS_ADMIN, a region's own does not";
@@ -41,8 +41,13 @@ fn regions_are_charged(cx: &Context) -> Result {
         let regions: Vec<_> = (0..COSTS)
             .map(|_| device.create(0, 0))
             .collect::<rmmap_sys::Result<_>>()?;
+        // Counters become per-CPU with the first mapping of more than 16 pages.
+        let mapped: Vec<_> = regions
+            .iter()
+            .map(|region| MapOptions::new(17 * P).map(region))
+            .collect::<rmmap_sys::Result<_>>()?;
         let percpu = group.number("memory.stat", "percpu")? - before;
-        drop(regions);
+        drop((mapped, regions));
         // Two counters a region and processor are the least that there can be.
         let least = (COSTS * 16) as u64;
         check!(
