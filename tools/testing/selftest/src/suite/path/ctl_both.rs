@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver with both hooks, which makes the kernel warn. The lab knows of this one test
-//! (`tools/lab/src/test/expected.rs`): any other warning, and this one in another place, fails a
-//! run.
+//! A driver with both hooks: the kernel warns once per boot. The lab expects this warning from this
+//! test (`tools/guest/src/expected.rs`); any other warning, and this one elsewhere, fails the run.
 
 use crate::context::Context;
 use crate::ctl::Ctl;
@@ -20,7 +19,7 @@ cases! {
 
 fn ctl_both_hooks_warn(_: &Context) -> Result {
     let ctl = Ctl::open("both")?;
-    // The kernel warns once after it started, unless it is made to forget.
+    // WARN_ON_ONCE() warns once per boot, unless `clear_warn_once` resets it.
     let forget = write("/sys/kernel/debug/clear_warn_once", "1");
     forget.map_err(|e| lacks("forget its warnings (debugfs)", e, &[Errno::NOENT]))?;
     let mut log = open_log_at_its_end()?;
@@ -54,7 +53,7 @@ fn open_log_at_its_end() -> Result<File> {
     Ok(log)
 }
 
-/// The records of `/dev/kmsg` that were written since.
+/// Returns the new records of `/dev/kmsg`.
 fn read_to_the_end(log: &mut File) -> Result<Vec<String>> {
     let mut records = Vec::new();
     let mut record = [0; 8192];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `do_mmap` and drivers that are odd: failing hooks, their own addresses, offsets without sign.
+//! `do_mmap()` and odd drivers: failing hooks, their own addresses, unsigned offsets.
 
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
@@ -24,7 +24,7 @@ cases! {
     With("rmmap_ctl") ctl_lock_asked_is_populate_asked ["DM-48"] "populate is decided on the flags before the hook: MAP_LOCKED on VMAs that cannot be locked";
 }
 
-/// `MAP_SYNC` with the type that lets the kernel refuse it.
+/// `MAP_SYNC` with `MAP_SHARED_VALIDATE`, the type with which the kernel refuses unknown flags.
 const SYNC: MapFlags =
     MapFlags::from_bits_retain(MapFlags::SHARED_VALIDATE.bits() | MapFlags::SYNC.bits());
 
@@ -100,7 +100,7 @@ fn ctl_offsets_up_to_the_last_page(cx: &Context) -> Result {
     check_err!(page(last).map(&dev), Errno::OVERFLOW);
     let two = MapOptions::new(2 * P).offset(before);
     check_err!(two.map(&dev), Errno::OVERFLOW);
-    // The hook is reached and judges.
+    // The kernel calls the hook, which decides.
     check_err!(page(before).map(&dev), Errno::NXIO);
 
     let lazy = Ctl::open("lazy")?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way into the kernel and out of it, around hooks that fail or take long.
+//! The system call's entry and exit, around hooks that fail or block.
 
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
@@ -44,7 +44,7 @@ fn ctl_mapping_keeps_the_file(_: &Context) -> Result {
 /// The number of mmap(2) on x86-64.
 const NR_MMAP: u32 = 9;
 
-/// The length of the mapping that waits: no other call of the process has it.
+/// The length of the mapping that blocks: no other call of the process uses it.
 const LEN: usize = 0x7000;
 
 fn ctl_killed_while_it_waits(cx: &Context) -> Result {
@@ -52,13 +52,14 @@ fn ctl_killed_while_it_waits(cx: &Context) -> Result {
     let (slow, dev) = (Ctl::open("slow")?, cx.region(LEN / P)?);
     let exits = SyscallExits::of(NR_MMAP)?;
     let mut child = fork(|channel| {
-        // A page fault of this thread's code would wait for the lock as well, before mmap does.
+        // Lock all pages: a page fault of this thread's code would also wait for the mmap lock,
+        // before mmap does.
         if mlockall(MlockAllFlags::CURRENT).is_err() {
             return 1;
         }
         std::thread::scope(|scope| {
             scope.spawn(|| slow.pages(1).map(&slow));
-            // The parent sees when that one is in its hook.
+            // The parent waits until the first thread is in its hook.
             let _ = channel.receive();
             let _ = MapOptions::new(LEN).map(&dev);
         });
@@ -77,7 +78,7 @@ fn ctl_killed_while_it_waits(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Waits until the thread is in the system call that is to wait; the file holds the arguments.
+/// Waits until the thread blocks in the system call with these arguments.
 fn wait_for_mmap(cx: &Context, pid: Pid) -> Result {
     let path = format!("/proc/{}/syscall", pid.as_raw_nonzero());
     let wanted = format!("{NR_MMAP} 0x0 {LEN:#x} ");

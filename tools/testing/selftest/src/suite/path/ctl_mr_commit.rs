@@ -18,7 +18,7 @@ cases! {
     With("rmmap_ctl") ctl_commit_of_a_failed_hook ["MR-23"] "a failing hook: its error, no VMA, no charge, no vm_ops->close";
 }
 
-/// A number of `/proc/meminfo`, kB.
+/// Returns a field of `/proc/meminfo`, kB.
 fn mem(name: &str) -> Result<u64> {
     let value = meminfo()?.get(name);
     value.ok_or_else(|| Stop::fail(format_args!("/proc/meminfo has no {name}")))
@@ -28,7 +28,7 @@ fn committed() -> Result<u64> {
     mem("Committed_AS")
 }
 
-/// Fails unless a number of kilobytes is one that the rest of the system explains.
+/// Checks a number of kilobytes, up to the noise of the rest of the system.
 #[track_caller]
 fn check_near(what: &str, got: u64, want: u64) -> Result {
     const NOISE: u64 = 4 << 10;
@@ -91,7 +91,7 @@ fn ctl_commit_strict(cx: &Context) -> Result {
     }
     check_flags(&window, &["ac"], &[])?;
     check_eq!(ctl.get("hook")?, 2);
-    // Beside it there is no room for another.
+    // There is no room for a second one.
     let other = ctl.pages(part).private().map(&ctl);
     check_err!(other, Errno::NOMEM);
     Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver's hook does to the new VMA, and what becomes of it when the hook fails.
+//! A driver's hook changes the new VMA, or fails.
 
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
@@ -70,7 +70,7 @@ fn ctl_zero_replaces_the_file(_: &Context) -> Result {
     check_eq!(private.touch_read(2)?, 0);
     let map = smap(&private)?;
     check_eq!(map.map.name.as_deref(), Some("/dev/zero"));
-    // Anonymous is what was written; what was read is the kernel's one page of zeroes.
+    // Written pages are anonymous; read ones are the kernel's zero page.
     check_eq!((map.kb("Anonymous"), map.kb("Rss")), (4, 4));
 
     let shared = MapOptions::new(4 * P).map(&zero)?;
@@ -78,7 +78,7 @@ fn ctl_zero_replaces_the_file(_: &Context) -> Result {
     let map = smap(&shared)?;
     check_eq!(map.map.name.as_deref(), Some("/dev/zero (deleted)"));
     check_eq!((map.kb("Anonymous"), map.kb("Rss")), (0, 4));
-    // A second mapping is another file.
+    // A second mapping has another file.
     let other = MapOptions::new(4 * P).map(&zero)?;
     check_eq!(other.touch_read(1)?, 0);
     check_eq!(smap(&other)?.map.inode == map.map.inode, false);
@@ -94,14 +94,14 @@ fn ctl_failed_mapped_is_unmapped(cx: &Context) -> Result {
     check_err!(there.map(&ctl), Errno::NOSPC);
     check_eq!(vma_pages(&window)?, []);
     check_eq!(ctl.counts(["hook", "mapped"])?, [1, 1]);
-    // Unmapped means that the place is free.
+    // After the unmapping the range is free.
     let anonymous = MapOptions::new(8 * P).hint(start);
     let again = anonymous.flags(MapFlags::FIXED_NOREPLACE).map_anonymous()?;
     check_eq!(again.address(), start);
     Ok(())
 }
 
-/// Fails unless VmLck is the size of the VMAs that smaps calls locked.
+/// Checks that VmLck is the size of the VMAs that smaps calls locked.
 #[track_caller]
 fn check_locked_sum() -> Result<u64> {
     let smaps = Process::Myself.smaps()?;

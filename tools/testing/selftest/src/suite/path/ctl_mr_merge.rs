@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Merging of new mappings, by what the driver's hook and operations are.
+//! Merging of new mappings, depending on the driver's hook and operations.
 
 use crate::context::Context;
 use crate::ctl::Ctl;
@@ -16,7 +16,7 @@ cases! {
     With("rmmap_ctl") ctl_changed_flags_and_the_merge ["MR-27", "MR-28"] "flags set by .mmap keep neighbours apart, the same flags set by .mmap_prepare do not";
 }
 
-/// Maps ranges of pages, given as first and first behind, at their places in a window.
+/// Maps ranges of pages, each as first page and page after the last, at their offset in a window.
 fn map(ctl: &Ctl, window: &mut Mapping, ranges: &[(usize, usize)]) -> Result {
     for (start, end) in ranges {
         ctl.map_at(window, *start, ctl.part(*start, end - start))?;
@@ -32,7 +32,7 @@ fn ctl_prepare_runs_before_the_merge(cx: &Context) -> Result {
     map(&ctl, &mut window, &[(4, 8)])?;
     check_eq!(vma_pages(&window)?, [(0, 8)]);
     check_eq!(ctl.counts(["hook", "mapped"])?, [2, 1]);
-    // Both halves work.
+    // Both halves can be accessed.
     for page in 0..8 {
         window.touch_write(page, 1)?;
     }
@@ -51,7 +51,8 @@ fn ctl_close_forbids_removal(cx: &Context) -> Result {
 
     let mut window = cx.window(12)?;
     map(&ctl, &mut window, &[(0, 4), (8, 12), (4, 8)])?;
-    // The hole went to the VMA before it, without the hook; the one behind stays.
+    // The mapping of the hole merged with the VMA before it, without a call of the hook; the VMA
+    // after it stays.
     check_eq!(vma_pages(&window)?, [(0, 8), (8, 12)]);
     check_eq!(ctl.counts(["hook", "open", "close"])?, [3, 0, 1]);
     drop(window);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `__mm_populate` over drivers that answer oddly.
+//! `__mm_populate()` over drivers with odd answers.
 
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
@@ -28,8 +28,8 @@ cases! {
     With("rmmap_ctl") ctl_cow_done_is_not_done ["PO-14"] "VM_FAULT_DONE_COW without finish_fault: the store is repeated until the process is killed";
 }
 
-/// How often populate asks for the first bad page of a VMA: `__get_user_pages()` ends with the good
-/// pages before it, and begins the next round with it. The rest of the VMA is not tried.
+/// Faults of a populate on the first bad page of a VMA: `__get_user_pages()` returns the good pages
+/// before it, and starts the next round with it. It does not try the rest of the VMA.
 const BAD_PAGE_CALLS: u64 = 2;
 
 fn ctl_without_map_pages(cx: &Context) -> Result {
@@ -54,7 +54,7 @@ fn ctl_retry_populates(_: &Context) -> Result {
         (resident(&m)?, ctl.counts(["fault", "cached"])?),
         (8, [16, 8])
     );
-    // Without populate it is the same: once for the page, once to map it.
+    // The same without populate: one fault for the page, one to map it.
     let touched = ctl.part(8, 1).map(&ctl)?;
     touched.touch_write(0, 7)?;
     check_eq!(ctl.counts(["fault", "cached"])?, [18, 9]);
@@ -71,7 +71,7 @@ fn ctl_spin_populates_for_ever(cx: &Context) -> Result {
     let mut child =
         fork(|_| i32::from(ctl.part(8, 8).flags(MapFlags::POPULATE).map(&ctl).is_ok()))?;
     wait_for_calls(cx, &ctl, 200)?;
-    // It never comes back to userspace, where it would stop.
+    // It never returns to userspace, where a signal would stop it.
     child.signal(Signal::STOP)?;
     let before = ctl.get("fault")?;
     wait_for_calls(cx, &ctl, before + 200)?;
@@ -84,7 +84,7 @@ fn ctl_spin_populates_for_ever(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Waits until the handler was called so often.
+/// Waits until the handler has been called this often.
 fn wait_for_calls(cx: &Context, ctl: &Ctl, calls: u64) -> Result {
     let end = Instant::now() + Duration::from_secs(10).mul_f64(cx.time_scale);
     while ctl.get("fault")? < calls {
@@ -155,7 +155,8 @@ fn ctl_mlock_tells_errors(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Only the loss of the range can end this populate, see PO-03; so that it ends shows that it was lost.
+/// Only the unmapping of its range can end this populate, see PO-03; so its end proves the
+/// unmapping.
 fn ctl_populate_ends_with_its_range(cx: &Context) -> Result {
     cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let ctl = Ctl::open("spin")?;
@@ -199,7 +200,7 @@ fn ctl_cow_of_zeroes(_: &Context) -> Result {
         check_eq!(m.read_u64(page * P + 8 * page)?, 0);
         m.touch_write(page, 0xaa)?;
     }
-    // Not the device's page, and not one page for all.
+    // Neither the device's page, nor one page for all.
     check_eq!(m.read_u64(7 * P)?, 0xaa);
     check_eq!(ctl.counts(["fault", "cached"])?, [8, 0]);
     Ok(())

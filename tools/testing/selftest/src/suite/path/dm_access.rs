@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: what file offset, access mode, append flag and seals allow.
+//! do_mmap(): checks of the file offset, the access mode, the append flag and seals.
 
 use crate::context::{Context, P};
 use crate::mounts::Mounts;
@@ -24,10 +24,10 @@ cases! {
     Rmmap sealed_memory_is_not_mapped_writable ["DM-42"] "memfd with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE: EPERM; read-only without `mw`; private writable";
 }
 
-/// The protection of memory that is read and written.
+/// Protection for reading and writing.
 const RW: MprotectFlags = MprotectFlags::READ.union(MprotectFlags::WRITE);
 
-/// A page of memory in a file.
+/// A file with one page of memory.
 fn memory(flags: MemfdFlags) -> Result<Device> {
     let fd = memfd_create("rmmap-selftest", flags | MemfdFlags::CLOEXEC)?;
     ftruncate(&fd, P as u64)?;
@@ -39,7 +39,7 @@ fn regular_files_end_at_2_63(cx: &Context) -> Result {
     for file in [memory(MemfdFlags::empty())?, cx.region(1)?] {
         let end = 1 << 63;
         let page = P as u64;
-        // The last byte of a file is at 2^63-2: its last page is not whole.
+        // The last byte of a file is at 2^63-2, so its last page is not whole.
         for (offset, pages) in [
             (end - page, 1),
             (end - 2 * page, 2),
@@ -76,7 +76,7 @@ fn reader_gets_no_writable_mapping(cx: &Context) -> Result {
         check_err!(m.protect(0, P, MprotectFlags::WRITE), Errno::ACCESS);
         check_flags(&m, &["rd", "ms"], &["sh", "mw", "wr"])?;
         check_eq!(m.touch_read(0)?, 3);
-        // Others' stores are seen: it is shared all the same.
+        // It sees the stores of others, so it is shared nevertheless.
         area.write(0, &[4])?;
         check_eq!(m.touch_read(0)?, 4);
         area.write(0, &[3])?;
@@ -126,7 +126,7 @@ fn append_only_file_is_not_mapped_shared(cx: &Context) -> Result {
         (smap(&m)?.map.perms, m.touch_read(0)?),
         ("r--s".to_owned(), 0)
     );
-    // It is the flag that counts, each time anew.
+    // The kernel checks the flag at each mmap(2).
     ioctl_setflags(&file, ioctl_getflags(&file)? & !IFlags::APPEND)?;
     check_flags(&page.map(&file)?, &["sh", "ms", "wr"], &[])
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap and __get_unmapped_area: which addresses are refused, and by whom.
+//! do_mmap() and __get_unmapped_area(): the addresses that each of them refuses.
 
 use crate::apart::in_child;
 use crate::context::{Context, P};
@@ -35,14 +35,14 @@ fn addresses_run_out(cx: &Context) -> Result {
             .offset(area.base())
             .flags(MapFlags::NORESERVE)
     };
-    // The second is all that those get who name no address.
+    // The second is all that a search without a hint covers.
     for len in [1 << 57, 1 << 47] {
         check_err!(of(len).map(&area), Errno::NOMEM, "{len:#x} bytes");
         check_err!(of(len).private().map(&area), Errno::NOMEM, "{len:#x} bytes");
         check_err!(of(len).map_anonymous(), Errno::NOMEM, "{len:#x} bytes");
     }
     let fixed_at = |address, len| of(len).hint(address).map_fixed(Some(&area));
-    // Where it ends depends on the levels of the page tables: five, or four.
+    // The end of the address space depends on the number of page table levels: five, or four.
     let end = match fixed_at(1 << 47, P) {
         Ok(_) => 1usize << 56,
         Err(_) => 1 << 47,
@@ -101,7 +101,7 @@ fn fixed_address_is_that_of_a_page(cx: &Context) -> Result {
             "offset {offset}, read-only"
         );
     }
-    // The same without the offset, for the error that would come next.
+    // The same without the offset, to see the next error.
     let mut window = cx.window(4)?;
     check_err!(
         window.map_over(0, &area.whole(), Some(&reader)),
@@ -125,7 +125,7 @@ fn lowest_addresses_take_privilege(cx: &Context) -> Result {
         drop(m);
         at(address).private().map_fixed(None::<&std::fs::File>)?;
     }
-    // Setting the lowest address back takes the same capability.
+    // Restoring the lowest address takes the same capability.
     in_child(|| lowest_addresses_without_privilege(&region))
 }
 
@@ -145,7 +145,7 @@ fn lowest_addresses_without_privilege(region: &Device) -> Result {
         );
     }
     check_counts!(count, mmap: 0);
-    // This is the lowest that passes.
+    // This is the lowest valid address.
     check_eq!(at(0x10000).map_fixed(Some(region))?.address(), 0x10000);
     Ok(())
 }
@@ -179,7 +179,7 @@ fn noreplace_replaces_nothing(cx: &Context) -> Result {
         window.touch_write(page, page as u8)?;
     }
     let count = area.count()?;
-    // The whole, its head, its tail, its middle, and more than it has.
+    // All of it, its head, its tail, its middle, and more than it has.
     for (page, pages) in [(2, 4), (1, 2), (5, 2), (3, 1), (1, 6)] {
         let len = pages * P;
         let there = MapOptions::new(len).offset(area.base()).read_only();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap without a file: types and offsets; and remap_file_pages, which calls it, too.
+//! do_mmap() without a file: types and offsets; and remap_file_pages(2), which calls it.
 
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
@@ -17,7 +17,7 @@ cases! {
     Each pages_in_another_order ["DM-49"] "remap_file_pages: the VMA is split, and the page shows another one of the object, populated";
 }
 
-/// Memory of no file.
+/// No file: anonymous memory.
 const NONE: Option<&File> = None;
 
 fn anonymous(flags: MapFlags) -> MapOptions {
@@ -54,7 +54,7 @@ fn anonymous_offset_is_not_the_callers(cx: &Context) -> Result {
     let map = &vmas(&window)?[0];
     check_eq!(map.offset, 0, "the offset of shared memory");
     check_eq!(map.name.as_deref(), Some("/dev/zero (deleted)"));
-    // Page 5 of what has four pages would be SIGBUS.
+    // In an object of four pages, page 5 would be SIGBUS.
     for page in 0..4 {
         window.touch_write(page, 1)?;
     }
@@ -96,13 +96,14 @@ fn droppable_memory(_: &Context) -> Result {
             "with {more:?}"
         );
     }
-    // Huge pages make it a mapping of a file, which has no such type; a whole one needs a pool.
+    // Huge pages make it a mapping of a file, which does not have this type; a full mapping needs a
+    // pool.
     let huge = MapOptions::new(2 << 20).only_flags(MapFlags::DROPPABLE | MapFlags::HUGETLB);
     check_err!(huge.map_anonymous(), Errno::INVAL, "with MAP_HUGETLB");
     Ok(())
 }
 
-/// The offsets of the VMAs in a mapping, in pages of the object from `base` on.
+/// Returns the offsets of the VMAs in a mapping, in pages of the object from `base` on.
 fn offsets(m: &Mapping, base: u64) -> Result<Vec<u64>> {
     Ok(vmas(m)?
         .iter()
@@ -122,11 +123,11 @@ fn pages_in_another_order(cx: &Context) -> Result {
     check_eq!(vma_pages(&m)?, [(0, 1), (1, 8)]);
     check_eq!(offsets(&m, area.base())?, [6, 1]);
     check_flags(&m, &["sh", "ms", "rd", "wr"], &["lo"])?;
-    // Populated without a touch, and nothing else was.
+    // This page is populated without a touch, and no other.
     let mut resident = [false; 8];
     resident[0] = true;
     check_eq!(residency(&m)?, resident);
-    // Fault-around found the page, which the object has: no handler was called.
+    // Fault-around found the cached page: the kernel did not call the handler.
     check_counts!(count, mmap: 1, map_pages: 1);
     check_eq!(m.touch_read(0)?, 0x16);
     m.touch_write(0, 0x66)?;
@@ -139,7 +140,7 @@ fn pages_in_another_order(cx: &Context) -> Result {
         (0x66, 0x10, 0x66)
     );
 
-    // It cannot be asked for what wraps around (DM-08), and a private mapping not at all.
+    // remap_file_pages(2) refuses a range that wraps around (DM-08), and any private mapping.
     check_err!(m.remap_file_pages(P..2 * P, usize::MAX), Errno::INVAL);
     let mut private = area.whole().private().map(&area)?;
     check_err!(private.remap_file_pages(0..P, first + 6), Errno::INVAL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: what protection and flags become, as maps and smaps show it.
+//! do_mmap(): the VM_* flags for each protection and flag, as maps and smaps show them.
 
 use crate::context::{Context, P};
 use crate::mounts::Mounts;
@@ -22,7 +22,7 @@ cases! {
     Each forgotten_flags_change_nothing ["DM-14"] "MAP_DENYWRITE, MAP_EXECUTABLE and MAP_UNINITIALIZED have no effect";
 }
 
-/// The device where programs may be run from; a region never is such a place.
+/// The device on a mount that allows execution; a region never lies on one.
 fn executable() -> Result<Device> {
     Mounts::new()?.device(MountFlags::empty(), OFlags::RDWR)
 }
@@ -34,7 +34,7 @@ fn protection_is_what_was_asked_for(_: &Context) -> Result {
         (ProtFlags::WRITE, "w", "wr"),
         (ProtFlags::EXEC, "x", "ex"),
     ];
-    // What no architecture knows, and PROT_SEM, which only mprotect looks at.
+    // A bit that no architecture knows, and PROT_SEM, which only mprotect checks.
     let unknown = ProtFlags::from_bits_retain(0x1000_0008);
     for number in 0..8 {
         let is_on = |bit: usize| (number >> bit) & 1 == 1;
@@ -66,7 +66,7 @@ fn flags_become_vm_flags(cx: &Context) -> Result {
     check_flags(&locked, &["lo"], &["nh", "gd"])?;
     check_eq!((resident(&locked)?, locked_kb()?), (4, kb(4)));
     drop(locked);
-    // Stacks are not to be made of huge pages, where there are any.
+    // MAP_STACK excludes huge pages, on a kernel that has them.
     let has_thp = Path::new("/sys/kernel/mm/transparent_hugepage").exists();
     for options in [area.whole(), area.whole().private()] {
         let stack = options.flags(MapFlags::STACK).map(&area)?;
@@ -106,7 +106,7 @@ fn everything_may_be_allowed_later(_: &Context) -> Result {
         let m = options.map(&device)?;
         check_eq!(smap(&m)?.map.perms, perms);
         check_flags(&m, &may, &["rd", "wr", "ex"])?;
-        // They are what mprotect asks.
+        // mprotect checks these flags.
         use rmmap_sys::rustix::mm::MprotectFlags as Prot;
         m.protect(0, P, Prot::READ | Prot::WRITE | Prot::EXEC)?;
         check_flags(&m, &["rd", "wr", "ex"], &[])?;
@@ -133,7 +133,7 @@ fn forgotten_flags_change_nothing(cx: &Context) -> Result {
             check_eq!(resident(&m)?, 0);
         }
     }
-    // The object can still be written through others.
+    // Others can still write to the object.
     area.write(0, &[1])?;
     Ok(())
 }

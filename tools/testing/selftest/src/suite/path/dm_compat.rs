@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap for 32-bit programs.
+//! do_mmap() for 32-bit programs.
 
 use crate::context::{Context, P};
 use crate::counting::Counting;
@@ -21,7 +21,7 @@ cases! {
     Rmmap offsets_of_32_bits_do_not_wrap ["DM-08"] "mmap2 of two pages from page 2^32-1 on: mapped, the sum does not wrap";
 }
 
-/// What a 32-bit program gets that maps memory and the device, and asks for PROT_READ.
+/// The protection that a 32-bit program gets when it maps memory and the device with PROT_READ.
 fn perms(stack: Option<u32>, mount: MountFlags) -> Result<[String; 2]> {
     let mounts = Mounts::new()?;
     let device = mounts.device(mount, OFlags::RDWR)?;
@@ -49,7 +49,7 @@ fn old_program_executes_what_it_reads(_: &Context) -> Result {
         ["r--p", "r--s"],
         "with a stack that is data"
     );
-    // Only the old programs are meant: who names an executable stack gets that, and no more.
+    // This applies to old programs only: one that asks for an executable stack gets just that.
     check_eq!(
         perms(Some(ALL), exec)?,
         ["r--p", "r--s"],
@@ -58,7 +58,7 @@ fn old_program_executes_what_it_reads(_: &Context) -> Result {
     Ok(())
 }
 
-/// The descriptor of a region and its number, for calls of the i386 table.
+/// A region's descriptor and its number, for calls of the i386 table.
 fn region(cx: &Context) -> Result<(Device, i32)> {
     if !compat::is_available()? {
         return Err(Stop::skip(
@@ -88,7 +88,7 @@ fn long_mappings_of_32_bits(cx: &Context) -> Result {
         );
     }
     check_counts!(count, mmap: 0);
-    // Half of that is there, where a 64-bit program has nothing yet.
+    // Half of the range is mapped, where a 64-bit program has no mapping.
     let m = compat::mmap2(&MapOptions::new(1 << 31), number)?;
     check!(
         m.address() + m.len() <= 1 << 32,

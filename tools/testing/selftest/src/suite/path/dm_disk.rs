@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: files on disks that are mapped otherwise than memory: active swap files, and files whose
+//! do_mmap(): files on disk that differ from files in memory: active swap files, and files whose
 //! pages are the disk's own (DAX).
 
 use crate::context::{Context, P};
@@ -22,10 +22,10 @@ cases! {
     Rmmap sync_is_kept_with_dax ["DM-28"] "MAP_SYNC of a file on ext4 with DAX: `sf`, and its page is the disk's; not of one without", 60;
 }
 
-/// Size of the files here, bytes.
+/// Size of these files, bytes.
 const SIZE: usize = 4 << 20;
 
-/// A file with all its blocks.
+/// Creates a file with all its blocks.
 fn file(path: &Path) -> Result<File> {
     let mut options = File::options();
     let mut file = options.read(true).write(true).create_new(true).open(path)?;
@@ -34,7 +34,7 @@ fn file(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// The files of which `/proc/swaps` tells.
+/// Returns the files that `/proc/swaps` lists.
 fn is_swapped_to(path: &Path) -> Result<bool> {
     let text = fs::read_to_string("/proc/swaps")?;
     let mut names = text
@@ -50,7 +50,7 @@ fn swap_file_is_not_mapped_writable(_: &Context) -> Result {
     let page = MapOptions::new(P);
     page.map(&file)?;
 
-    // The device itself is nothing to swap to.
+    // swapon(2) refuses the device itself.
     check_err!(swapon(Path::new(RMMAP_DEVICE)), Errno::INVAL);
     let swap = Swap::on(&path)?;
     check!(
@@ -61,7 +61,7 @@ fn swap_file_is_not_mapped_writable(_: &Context) -> Result {
     check_err!(page.map(&file), Errno::TXTBSY);
     let validate = page.only_flags(MapFlags::SHARED_VALIDATE);
     check_err!(validate.map(&file), Errno::TXTBSY);
-    // A descriptor opened for reading fails for another reason first.
+    // A read-only descriptor fails earlier, with another error.
     check_err!(page.map(File::open(&path)?), Errno::ACCESS);
     let shared = page.read_only().map(&file)?;
     check_eq!(smap(&shared)?.map.perms, "r--s");
@@ -92,7 +92,7 @@ fn sync_is_kept_with_dax(_: &Context) -> Result {
     check_flags(&MapOptions::new(P).map(&dax)?, &["sh"], &["sf"])?;
     m.touch_write(1, 7)?;
     check_eq!((m.touch_read(0)?, m.touch_read(1)?), (0x5a, 7));
-    // Unknown flags are not let through with it.
+    // It does not let unknown flags pass.
     let unknown = sync.flags(MapFlags::from_bits_retain(0x0200_0000));
     check_err!(unknown.map(&dax), Errno::OPNOTSUPP);
     check_page_is_the_disks(&m)?;
@@ -102,7 +102,7 @@ fn sync_is_kept_with_dax(_: &Context) -> Result {
     Ok(())
 }
 
-/// Fails unless the page of a mapping is one of the disk's memory.
+/// Checks that the page of a mapping is one of the disk's memory.
 fn check_page_is_the_disks(m: &rmmap_sys::Mapping) -> Result {
     let frame = rmmap_procfs::Process::Myself
         .pagemap()?

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap, what comes first: the length, the rounding of the address, the number of mappings.
+//! do_mmap(), first checks: the length, the rounding of the address, the number of mappings.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -52,7 +52,7 @@ fn noreplace_takes_the_very_address(cx: &Context) -> Result {
     let area = cx.area(4)?;
     let mut window = cx.window(8)?;
     window.unmap(2 * P, 4 * P)?;
-    // `fill` asserts that the address is the one that was asked for.
+    // `fill` asserts that the mapping is at the requested address.
     window.fill(3 * P, &area.part(1, 1), Some(&area))?;
     check_eq!(vma_pages(&window)?, [(3, 4)]);
     window.fill(4 * P, &area.part(2, 1), Some(&area))?;
@@ -78,7 +78,7 @@ fn hint_is_a_wish(cx: &Context) -> Result {
         );
         check_eq!(vma_pages(&window)?, [(2, 4)]);
     }
-    // Neither on something nor half on something.
+    // Neither over a mapping nor partly over one.
     for page in [0, 1, 5, 6] {
         let m = area.whole().hint(window.address_of(page * P)).map(&area)?;
         let apart = m.address() + m.len() <= window.address()
@@ -130,8 +130,8 @@ fn length_that_wraps_is_no_memory(cx: &Context) -> Result {
             "length {len:#x}"
         );
         check_err!(options.map_anonymous(), Errno::NOMEM, "length {len:#x}");
-        // Were it rounded first, an address that is not that of a page would be EINVAL, and an
-        // object that cannot be written EACCES.
+        // If the kernel rounded it first, an unaligned address would be EINVAL, and a read-only
+        // object EACCES.
         let odd = options.hint(1).flags(MapFlags::FIXED_NOREPLACE);
         check_err!(odd.map(&reader), Errno::NOMEM, "length {len:#x}");
     }
@@ -140,7 +140,7 @@ fn length_that_wraps_is_no_memory(cx: &Context) -> Result {
 }
 
 fn mapping_count_is_limited(cx: &Context) -> Result {
-    /// More than any other process has: the limit is everybody's.
+    /// More than any other process has: the limit applies to every process.
     const MANY: usize = 2000;
     let region = cx.region(32)?;
     let part = |page: usize| MapOptions::new(P).offset((page * P) as u64);
@@ -157,7 +157,7 @@ fn mapping_count_is_limited(cx: &Context) -> Result {
     window.unmap(2 * P, P)?;
     let old = Process::Myself.smap_at(window.address_of(4 * P))?.map;
 
-    // First opened, then changed: nothing is to come between counting and mapping.
+    // Open the file first: nothing may happen between counting and mapping.
     let limit = Sysctl::set("vm/max_map_count", 1 << 16)?;
     let count = vma_count()?;
     limit.change(count)?;
@@ -184,8 +184,8 @@ fn mapping_count_is_limited(cx: &Context) -> Result {
     check_err!(anonymous, Errno::NOMEM);
     let still = Process::Myself.smap_at(window.address_of(4 * P))?.map;
     check_eq!(still, old, "what was to be replaced");
-    // Below the limit the merging one takes none. Counted anew: what looked at the old one has
-    // allocated, and given back, memory of its own.
+    // Below the limit, the mapping that merges adds none. Count again: reading the old count has
+    // allocated and freed memory.
     let count = vma_count()?;
     window.fill(2 * P, &part(1), Some(&region))?;
     check_eq!(vma_count()?, count);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: execution. Mounts that forbid it, programs for which reading implies it, and protection
-//! keys for what may be executed only.
+//! do_mmap(): execution. Mounts that forbid it, programs for which PROT_READ implies it, and
+//! protection keys for execute-only memory.
 
 use crate::context::{Context, P};
 use crate::mounts::Mounts;
@@ -25,7 +25,7 @@ cases! {
     Rmmap executable_only_without_a_key ["DM-10"] "PROT_EXEC alone when all keys are taken, or there are none: key 0, and a load works";
 }
 
-/// The device through a mount that allows execution, and through one that does not.
+/// Opens the device through a mount that allows execution, and through one that does not.
 fn both() -> Result<(Device, Device)> {
     let mounts = Mounts::new()?;
     let exec = mounts.device(MountFlags::empty(), OFlags::RDWR)?;
@@ -33,7 +33,7 @@ fn both() -> Result<(Device, Device)> {
     Ok((exec, noexec))
 }
 
-/// A region that forbids execution.
+/// Creates a region that forbids execution.
 fn noexec_region(cx: &Context) -> Result<Device> {
     Ok(cx.device()?.create(P as u64, RMMAP_CREATE_NOEXEC)?)
 }
@@ -66,7 +66,7 @@ fn reading_implies_executing(_: &Context) -> Result {
 
 fn reading_implies_no_more_than_allowed(cx: &Context) -> Result {
     let (exec, noexec) = both()?;
-    // A region may forbid it, too: its file system is another one then.
+    // A region can forbid it, too: then it is on another file system.
     let region = noexec_region(cx)?;
     read_implies_exec()?;
     for fd in [&noexec, &region] {
@@ -125,13 +125,13 @@ fn noexec_mount_forbids_it_for_good(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Whether the processor has protection keys that the kernel uses.
+/// Returns whether the processor has protection keys and the kernel uses them.
 fn has_keys() -> Result<bool> {
     let text = std::fs::read_to_string("/proc/cpuinfo")?;
     Ok(text.split_whitespace().any(|flag| flag == "ospke"))
 }
 
-/// The mappings that may be executed only: of the device, and of nothing.
+/// Maps execute-only memory: of the device, and anonymous.
 fn executable_only() -> Result<[Mapping; 3]> {
     let (exec, _) = both()?;
     let only = page().prot(ProtFlags::EXEC);
@@ -163,7 +163,7 @@ fn executable_only_gets_a_key(_: &Context) -> Result {
             "a load gives {load:?}"
         );
     }
-    // What may be read, too, needs none.
+    // Readable memory needs no key.
     let m = page()
         .private()
         .prot(ProtFlags::READ | ProtFlags::EXEC)
@@ -188,7 +188,7 @@ fn executable_only_without_a_key(_: &Context) -> Result {
     for m in executable_only()? {
         let smap = smap(&m)?;
         check_eq!(smap.sizes.get("ProtectionKey").unwrap_or(0), 0);
-        // The page tables of x86 cannot say "executable only".
+        // x86 page tables have no execute-only protection.
         check_eq!(m.touch_read(0)?, 0);
     }
     Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: who may lock how much.
+//! do_mmap(): the limit of locked memory.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -25,7 +25,7 @@ cases! {
 /// `RLIMIT_MEMLOCK` of these tests, pages.
 const LIMIT: usize = 16;
 
-/// Sets `RLIMIT_MEMLOCK` for as long as what it returns lives.
+/// Sets `RLIMIT_MEMLOCK` until the return value is dropped.
 fn limit(pages: usize) -> Result<Limit> {
     Limit::set(Resource::Memlock, (pages * P) as u64)
 }
@@ -50,7 +50,7 @@ fn locking_takes_permission(cx: &Context) -> Result {
     }
     let count = area.count()?;
     check_err!(locked(&area, 1), Errno::PERM);
-    // It comes before the limit, and before what the object allows.
+    // The kernel checks this before the limit, and before the access mode of the object.
     check_err!(locked(&area, 8), Errno::PERM);
     let reader = area.reopen(OFlags::RDONLY)?;
     check_err!(
@@ -112,7 +112,7 @@ fn replaced_pages_count_as_locked(cx: &Context) -> Result {
     check_flags(&window, &["lo", "sh"], &[])?;
     check_eq!(smap_at(&window, 0)?.kb("Locked"), kb(LIMIT / 2));
     check_eq!((locked_kb()?, window.touch_read(3)?), (kb(LIMIT / 2), 0x33));
-    // As much as was free before may replace it.
+    // A mapping within the free limit may replace it.
     window.map_over(0, &old.private(), Some(&area))?;
     check_eq!(smap_at(&window, 0)?.map.perms, "rw-p");
     check_eq!(locked_kb()?, kb(LIMIT / 2));
@@ -130,9 +130,9 @@ fn future_locks_have_the_limit(cx: &Context) -> Result {
     let as_much = area.part(0, LIMIT).map(&area);
     let none = limit(0)?;
     let one = area.part(0, 1).map(&area);
-    // EPERM is for those who ask for it themselves.
+    // EPERM is only for MAP_LOCKED itself.
     let asked = locked(&area, 1);
-    // Anything that these lines below need may need memory, too.
+    // The lines below may need memory, too.
     munlockall()?;
     drop(none);
     check_err!(too_much, Errno::AGAIN);
@@ -142,7 +142,7 @@ fn future_locks_have_the_limit(cx: &Context) -> Result {
     check_err!(asked, Errno::PERM);
     check_counts!(count, mmap: 1, fault_read: LIMIT as u64, fault_populate: LIMIT as u64,
         answer_new: LIMIT as u64);
-    // The refused one is one of a page, not of none: without the lock it is made.
+    // The refused mapping has one page, not zero: without the lock it succeeds.
     check_eq!(area.part(0, 1).map(&area)?.pages(), 1);
     Ok(())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: MAP_NORESERVE, and what the system promises to have memory for.
+//! do_mmap(): MAP_NORESERVE and commit accounting.
 
 use crate::context::{Context, P};
 use crate::hugepool::{HugePool, HUGE};
@@ -18,10 +18,10 @@ cases! {
     Rmmap noreserve_of_huge_pages ["DM-47"] "hugetlb with MAP_NORESERVE, overcommit_memory 0 and 2: `nr`, nothing of the pool is reserved";
 }
 
-/// The size of the private mappings here, in pages: more than what all others commit meanwhile.
+/// The size of these private mappings, in pages: more than all other tasks commit meanwhile.
 const PAGES: usize = (64 << 20) / P;
 
-/// By how much `Committed_AS` may be wrong: it is kept per processor, and others run, too.
+/// The error of `Committed_AS`: a per-CPU counter that other tasks also change.
 const SLACK_KB: u64 = 16 << 10;
 
 fn committed_kb() -> Result<u64> {
@@ -29,7 +29,7 @@ fn committed_kb() -> Result<u64> {
     value.ok_or_else(|| Stop::fail("/proc/meminfo has no Committed_AS"))
 }
 
-/// How much a mapping makes the system promise, kB.
+/// Returns how much a mapping adds to the committed memory, kB.
 fn promised_kb(map: impl FnOnce() -> Result<rmmap_sys::Mapping>) -> Result<i64> {
     let before = committed_kb()? as i64;
     let m = map()?;
@@ -38,7 +38,7 @@ fn promised_kb(map: impl FnOnce() -> Result<rmmap_sys::Mapping>) -> Result<i64> 
     Ok(after - before)
 }
 
-/// Maps with and without `MAP_NORESERVE` and returns what each makes the system promise.
+/// Maps with and without `MAP_NORESERVE`, and returns how much each adds to the committed memory.
 fn promises(options: MapOptions, fd: &impl std::os::fd::AsFd, kept: bool) -> Result<[i64; 2]> {
     let plain = promised_kb(|| {
         let m = options.map(fd)?;
@@ -56,7 +56,7 @@ fn promises(options: MapOptions, fd: &impl std::os::fd::AsFd, kept: bool) -> Res
     Ok([plain, noreserve])
 }
 
-/// Fails unless the system promised a mapping's size, or nothing.
+/// Checks that the committed memory grew by the mapping's size, or not at all.
 fn check_promise(what: &str, got: i64, wanted: usize) -> Result {
     let wanted = (wanted * P / 1024) as i64;
     check!(
@@ -68,7 +68,7 @@ fn check_promise(what: &str, got: i64, wanted: usize) -> Result {
 
 fn noreserve_is_honoured(cx: &Context) -> Result {
     let pages = PAGES.min(match cx.kind {
-        // The device's own region is not so large.
+        // The device's own region is smaller.
         crate::area::Kind::Device => (32 << 20) / P,
         _ => PAGES,
     });
@@ -80,7 +80,7 @@ fn noreserve_is_honoured(cx: &Context) -> Result {
         check_promise("without the flag", plain, pages)?;
         check_promise("with MAP_NORESERVE", noreserve, 0)?;
     }
-    // What is shared or cannot be written is not promised anyway.
+    // Shared and read-only mappings are never accounted.
     for options in [area.whole(), area.whole().private().read_only()] {
         let m = options.flags(MapFlags::NORESERVE).map(&area)?;
         check_flags(&m, &["nr"], &["ac"])?;
@@ -88,7 +88,7 @@ fn noreserve_is_honoured(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Skips the test where a system that promises no more than it has could not go on.
+/// Skips the test on a system that could not run with strict overcommit.
 fn needs_room() -> Result {
     let (limit, used) = (meminfo()?.get("CommitLimit"), committed_kb()?);
     let left = limit.unwrap_or(0).saturating_sub(used);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! do_mmap: the type of a mapping of a file, and the flags that go with it.
+//! do_mmap(): the type of a mapping of a file, and its flags.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -25,7 +25,7 @@ cases! {
 /// A flag that no kernel knows.
 const UNKNOWN: MapFlags = MapFlags::from_bits_retain(0x0200_0000);
 
-/// The bits of the flags that hold the size of huge pages: the bits of the sizes that x86 has.
+/// The flag bits that hold the size of huge pages, with the sizes of x86.
 const HUGE_SIZE: MapFlags = MapFlags::from_bits_retain(0x1f << 26);
 
 /// A flag by its number: `MAP_NONBLOCK`, `MAP_EXECUTABLE`, `MAP_32BIT`.
@@ -46,7 +46,7 @@ fn unknown_flags_do_not_matter(cx: &Context) -> Result {
             "with {more:?}"
         );
         check_eq!(resident(&m)?, 0);
-        // A private mapping does not look at them at all.
+        // A private mapping ignores them.
         check_eq!(
             smap(&area.whole().private().flags(more).map(&area)?)?
                 .map
@@ -64,7 +64,7 @@ fn unknown_flags_are_refused_on_demand(cx: &Context) -> Result {
     check_err!(validate.flags(UNKNOWN).map(&area), Errno::OPNOTSUPP);
     let both = validate.flags(UNKNOWN | HUGE_SIZE | MapFlags::POPULATE);
     check_err!(both.map(&area), Errno::OPNOTSUPP);
-    // It comes before the question whether the object may be written.
+    // The kernel checks this before the write permission of the object.
     let reader = area.reopen(OFlags::RDONLY)?;
     check_err!(validate.flags(UNKNOWN).map(&reader), Errno::OPNOTSUPP);
     check_counts!(count, mmap: 0);
@@ -99,7 +99,7 @@ fn noreplace_is_no_known_flag(cx: &Context) -> Result {
     let noreplace = MapFlags::FIXED_NOREPLACE;
     let validate = at.only_flags(MapFlags::SHARED_VALIDATE);
     check_err!(validate.flags(noreplace).map(&area), Errno::OPNOTSUPP);
-    // Neither the address nor the rest is wrong.
+    // The address and the rest of the call are valid.
     check_eq!(validate.map(&area)?.address(), window.address_of(2 * P));
     check_eq!(
         at.flags(noreplace).map(&area)?.address(),
@@ -111,7 +111,8 @@ fn noreplace_is_no_known_flag(cx: &Context) -> Result {
 fn validated_is_shared(cx: &Context) -> Result {
     let area = cx.single_pages(4)?;
     let validate = area.whole().only_flags(MapFlags::SHARED_VALIDATE);
-    // What LEGACY_MAP_MASK of include/linux/mman.h has, but for what maps elsewhere or no file.
+    // The flags of LEGACY_MAP_MASK (include/linux/mman.h), without those that map elsewhere or
+    // without a file.
     let legacy = [
         MapFlags::empty(),
         MapFlags::DENYWRITE,
@@ -183,7 +184,7 @@ fn other_types_are_refused(cx: &Context) -> Result {
             let options = area.whole().only_flags(flag(kind)).prot(prot);
             check_err!(options.map(&area), Errno::INVAL, "type {kind}, {prot:?}");
         }
-        // The type is looked at before the access mode.
+        // The kernel checks the type before the access mode.
         let writer = area.reopen(OFlags::WRONLY)?;
         let options = area.whole().only_flags(flag(kind));
         check_err!(
@@ -208,7 +209,7 @@ fn not_everything_can_be_mapped(_: &Context) -> Result {
         check_err!(options.map(&null_file), Errno::NODEV, "/dev/null");
         check_err!(options.map(&folder), Errno::NODEV, "a folder");
         check_err!(options.map(&reader), Errno::NODEV, "a pipe");
-        // The lack of read permission is reported first.
+        // The kernel reports the missing read permission first.
         check_err!(options.map(&writer), Errno::ACCESS, "a pipe's other end");
         check_err!(
             options.map(null(OFlags::WRONLY)?),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ksys_mmap_pgoff`: what becomes of the descriptor.
+//! `ksys_mmap_pgoff()` and the descriptor.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -46,7 +46,7 @@ fn bad_descriptor_is_refused_first(_: &Context) -> Result {
     let path = area.reopen(OFlags::PATH)?;
     let before = vmas_of_process()?;
     for fd in [-1, CLOSED, i32::MAX, path.as_fd().as_raw_fd()] {
-        // The length alone is EINVAL, as the flags are.
+        // The length alone is EINVAL, and so are the flags.
         for len in [P, 0] {
             let options = MapOptions::new(len);
             check_err!(
@@ -67,7 +67,7 @@ fn bad_descriptor_is_refused_first(_: &Context) -> Result {
     Ok(())
 }
 
-/// How many VMAs of this process are of the device.
+/// Returns the number of VMAs of the device in this process.
 fn vmas_of_process() -> Result<usize> {
     let maps = rmmap_procfs::Process::Myself.maps()?;
     let is_ours = |name: &str| name == rmmap_sys::uapi::RMMAP_DEVICE;
@@ -85,21 +85,21 @@ fn huge_flag_needs_huge_file(cx: &Context) -> Result {
         for options in [area.whole(), area.whole().private()] {
             let huge = options.flags(MapFlags::HUGETLB);
             check_err!(huge.map(&area), Errno::INVAL);
-            // Of a size that exists, and of one that does not.
+            // With a supported size, and with an unsupported one.
             for log2 in [21, 22] {
                 let sized = huge.flags(MapFlags::from_bits_retain(log2 << 26));
                 check_err!(sized.map(&area), Errno::INVAL, "2^{log2} bytes");
             }
         }
         check_eq!(count.get("mmap")?, Some(0));
-        // The same without the flag is fine.
+        // The same call succeeds without the flag.
         area.map_at(&mut window, 0, area.whole())?;
         check_eq!(vmas(&window)?.len(), 1);
     }
     Ok(())
 }
 
-/// How many open files the module has: each keeps it from being unloaded.
+/// Returns the number of open files of the module: each keeps it loaded.
 fn open_files() -> Result<u64> {
     let count = std::fs::read_to_string("/sys/module/rmmap/refcnt")?;
     count.trim().parse().map_err(Stop::fail)
@@ -120,7 +120,7 @@ fn failed_mapping_keeps_no_reference(cx: &Context) -> Result {
     drop(device);
     check_eq!(open_files()?, before, "open files after close");
 
-    // And one that succeeded keeps it, until its last part is unmapped.
+    // A successful call keeps the file until its last part is unmapped.
     let device = cx.device()?;
     let mut m = MapOptions::new(4 * P).map(&device)?;
     drop(device);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ksys_mmap_pgoff`: the audit record has the descriptor.
+//! `ksys_mmap_pgoff()`: the audit record has the descriptor.
 
 use crate::audit::{Record, Rule, AUDIT_MMAP};
 use crate::context::{Context, P};
@@ -23,10 +23,10 @@ fn mmap_is_audited(cx: &Context) -> Result {
     let area = cx.area(2)?;
     let fd = area.as_fd().as_raw_fd().to_string();
     let mut rule = Rule::prepare()?;
-    // Only who is forked while auditing is on has what records are made in.
+    // Only a process forked while auditing is on has an audit context.
     let mut child = fork(|channel| {
         let map = || -> Result {
-            // The search for an address maps and would be recorded, too.
+            // The search for an address also maps, and would be recorded.
             let whole = area.whole();
             channel.receive_u64()?;
             drop(whole.map(&area)?);
@@ -60,7 +60,7 @@ fn mmap_is_audited(cx: &Context) -> Result {
     Ok(())
 }
 
-/// The next event, which is an mmap of the child that succeeded.
+/// Returns the next event, a successful mmap of the child.
 fn of_mapping(rule: &Rule, pid: Pid) -> Result<Vec<Record>> {
     let event = rule.event(pid)?;
     let call = &event[0];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ksys_mmap_pgoff`: huge pages, whose length it rounds up and whose file it makes itself.
+//! `ksys_mmap_pgoff()`: huge pages. It rounds the length up and creates the file itself.
 
 use crate::context::{Context, P};
 use crate::hugepool::{HugePool, HUGE};
@@ -29,12 +29,12 @@ const POOL: u64 = 8;
 /// More memory than the pool has.
 const TOO_MUCH: usize = 64 << 20;
 
-/// Private anonymous memory of huge pages.
+/// Returns options for private anonymous memory of huge pages.
 fn huge(len: usize) -> MapOptions {
     MapOptions::new(len).private().flags(MapFlags::HUGETLB)
 }
 
-/// Fails unless a mapping is one huge page, of a file of this name.
+/// Checks that a mapping is one huge page of a file with this name.
 fn is_huge(m: &Mapping, name: &str) -> Result {
     let vma = procmap::query(m.address())?;
     check_eq!(vma.range, m.address()..m.address() + HUGE);
@@ -75,7 +75,7 @@ fn huge_size_must_exist(_: &Context) -> Result {
             "2^{log2} bytes"
         );
     }
-    // One that exists: nothing is wrong with the rest of the call.
+    // A supported size: the rest of the call is valid.
     let size = MapFlags::from_bits_retain(21 << 26) | MapFlags::NORESERVE;
     is_huge(
         &huge(P).flags(size).map_anonymous()?,
@@ -130,7 +130,7 @@ fn huge_reservation_comes_last(_: &Context) -> Result {
 
 fn huge_file_cannot_be_made(cx: &Context) -> Result {
     cx.needs(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN")?;
-    // The count of open files is kept per processor: only many are sure to be noticed.
+    // The count of open files is per CPU, so only many files are sure to exceed the limit.
     const FILES: u64 = 900;
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
@@ -145,11 +145,11 @@ fn huge_file_cannot_be_made(cx: &Context) -> Result {
     let area = cx.area(1)?;
     let _limit = Sysctl::set("fs/file-max", 8)?;
     drop(huge(P).map_anonymous()?);
-    // The way back is open already; what the harness does, it does with all capabilities.
+    // The file that restores the limit is already open, and the harness has all capabilities.
     drop_capabilities(CapabilitySet::SYS_ADMIN)?;
     check_err!(huge(P).map_anonymous(), Errno::NFILE);
     check_err!(open(), Errno::NFILE);
-    // What needs no new file does not care.
+    // A call that needs no new file succeeds.
     let m = area.map()?;
     m.touch_write(0, 1)?;
     drop(files);

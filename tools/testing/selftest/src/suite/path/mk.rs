@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kinds of mapping: memory without an object, and what tests of the device elsewhere leave open.
+//! Kinds of mapping: memory without an object, and cases of the device that other tests do not
+//! cover.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -19,7 +20,7 @@ cases! {
     Rmmap mincore_tells_strangers_nothing ["MK-18"] "to who may not write the node every page of an untouched mapping is in core";
 }
 
-/// Looks at a mapping in a child: what it read from the first page before it stored 2 there, and what
+/// Accesses a mapping in a child: returns what the first page held before it stored 2 there, and
 /// after.
 fn store_in_child(m: &Mapping) -> Result<Vec<u8>> {
     let (end, bytes) = run_in_child(|| {
@@ -77,7 +78,7 @@ fn no_fault_around_without_map_pages(cx: &Context) -> Result {
     for page in 0..PAGES {
         filled.touch_write(page, page as u8 + 1)?;
     }
-    // At a multiple of 2 MiB, where a driver with map_pages has all sixteen mapped.
+    // At a multiple of 2 MiB, where a driver with map_pages would have all sixteen mapped.
     let mut window = cx.window(PAGES)?;
     window.map_over(0, &whole, Some(&device))?;
     check_eq!((cached(&window)?, resident(&window)?), (PAGES, 0));
@@ -99,7 +100,7 @@ fn mincore_tells_strangers_nothing(cx: &Context) -> Result {
     let reader = area.reopen(OFlags::RDONLY)?;
     let m = area.whole().read_only().map(&reader)?;
     check_eq!((resident(&m)?, cached(&m)?), (0, 0), "as root sees it");
-    // Opened before: who changes the user is not dumpable, and may not open it any more.
+    // Opened before: a process that changes its user is not dumpable, and may not open it any more.
     let pagemap = Process::Myself.pagemap()?;
     let nobody = Uid::from_raw(65534);
     set_thread_res_uid(nobody, nobody, nobody)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests of the branches of the mmap path (`rows/`): a file per topic, each test names its row.
+//! The tests of the branches of the mmap path (`rows/`): a file per topic, and each test names its
+//! row.
 
 use crate::case::Case;
 
@@ -39,7 +40,7 @@ mod sc;
 mod vm;
 mod vm_refused;
 
-/// The tables of the files here, in the order in which they run.
+/// The tables of these files, in the order in which they run.
 pub const FILES: &[&[Case]] = &[
     mk::CASES,
     sc::CASES,
@@ -74,6 +75,6 @@ pub const FILES: &[&[Case]] = &[
     mr_uprobe::CASES,
     mr_victims::CASES,
     po::CASES,
-    // The kernel warns there, and is tainted from then on.
+    // The kernel warns in this test, and is tainted afterwards.
     ctl_both::CASES,
 ];

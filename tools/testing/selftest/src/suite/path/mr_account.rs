@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region and the memory that a mapping may come to need: what is charged, and what is refused.
+//! mmap_region() and commit accounting: the memory that it charges, and the mappings that it
+//! refuses.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -24,13 +25,13 @@ cases! {
     Rmmap shared_anonymous_beyond_memory ["MR-32"] "control: 1 TiB of shared anonymous memory is ENOMEM, with MAP_NORESERVE it is not";
 }
 
-/// A mapping that shows in Committed_AS.
+/// A mapping large enough to show in Committed_AS.
 const BIG: usize = 64 << 20;
 
-/// By how much other processes may change Committed_AS meanwhile, kB.
+/// The noise in Committed_AS from other processes, kB.
 const SLACK: i64 = 4 << 10;
 
-/// Memory that all mappings together may come to need, kB.
+/// Returns the commit limit, kB.
 #[track_caller]
 fn committed() -> Result<i64> {
     let kb = meminfo()?.get("Committed_AS");
@@ -38,7 +39,7 @@ fn committed() -> Result<i64> {
     Ok(kb as i64)
 }
 
-/// Fails unless so many bytes are charged beyond what was before.
+/// Checks that this many bytes are charged on top of the earlier value.
 #[track_caller]
 fn check_charged(before: i64, bytes: usize) -> Result {
     let (got, want) = (committed()? - before, (bytes >> 10) as i64);
@@ -50,7 +51,7 @@ fn check_charged(before: i64, bytes: usize) -> Result {
     }
 }
 
-/// Shared memory of no object.
+/// Shared anonymous memory.
 fn shared_anonymous(bytes: usize) -> MapOptions {
     MapOptions::new(bytes)
 }
@@ -107,7 +108,7 @@ fn strict_commit_keeps_victim(cx: &Context) -> Result {
     let result = w.map_over(0, &options, Some(&area));
     let after = committed()?;
     drop(strict);
-    // The hook's own answer would be ENXIO.
+    // The hook itself would return ENXIO.
     check_err!(result, Errno::NOMEM);
     check!(
         (before - after).abs() < SLACK,
@@ -134,11 +135,11 @@ fn shared_anonymous_needs_a_file(_: &Context) -> Result {
     let area = Area::new(Kind::Device, 16)?;
     let mut files = Vec::new();
     for _ in 0..900 {
-        // The kernel's count of files is approximate: it must be far beyond the limit.
+        // The kernel's count of files is approximate, so exceed the limit by far.
         files.push(File::open("/dev/null")?);
     }
     let sysctl = Sysctl::set("fs/file-max", 8)?;
-    // Who has it is not limited. Root may write the file all the same.
+    // A process with the capability has no limit. Root may write to the file in any case.
     drop_capabilities(CapabilitySet::SYS_ADMIN)?;
     let file = File::open("/dev/null");
     let none = shared_anonymous(P).map_anonymous();

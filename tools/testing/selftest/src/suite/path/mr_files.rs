@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region and the VMA that comes out of it: which file it has, which flags others give it.
+//! mmap_region() and the resulting VMA: its file, and flags that other features add.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -36,7 +36,7 @@ fn zero_device_private(_: &Context) -> Result {
     );
     check_eq!(m.touch_read(0)?, 0);
     m.touch_write(1, 1)?;
-    // Anonymous memory: no page cache stands behind it, a page that was not touched is nowhere.
+    // Anonymous memory has no page cache: an untouched page does not exist.
     check_eq!(smap(&m)?.kb("Anonymous"), 4);
     check_eq!(m.mincore(0, m.len())?, [true, true, false, false]);
     let pages = rmmap_procfs::Process::Myself.pagemap()?;
@@ -85,7 +85,7 @@ fn soft_dirty_is_set(cx: &Context) -> Result {
     let mut w = cx.window(8)?;
     area.map_at(&mut w, 0, area.part(0, 4))?;
     if !smap(&w)?.vm_flags.has("sd") {
-        // A kernel that has it shows it for whatever is mapped anew.
+        // A kernel that has the flag shows it for each new mapping.
         let scratch = MapOptions::new(P).private().map_anonymous()?;
         if !smap(&scratch)?.vm_flags.has("sd") {
             return Err(Stop::skip(
@@ -121,7 +121,7 @@ fn ksm_takes_private_only(_: &Context) -> Result {
     check_flags(&private, &["mg"], &[])?;
     let shared = area.map()?;
     check_flags(&shared, &["sh"], &["mg"])?;
-    // The call itself reaches what is there already.
+    // The call itself applies to existing mappings.
     check_flags(&before, &["mg"], &[])?;
     Ok(())
 }

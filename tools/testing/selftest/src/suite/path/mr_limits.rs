@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region and the size of a process: RLIMIT_AS, RLIMIT_DATA, vm.max_map_count, and what is
-//! counted.
+//! mmap_region() and the size of a process: RLIMIT_AS, RLIMIT_DATA, vm.max_map_count, and the
+//! accounting.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -21,19 +21,20 @@ cases! {
     Rmmap sizes_are_counted ["MR-34"] "VmSize counts each mapping, VmData the private writable one only";
 }
 
-/// The size of this process, bytes; reading it twice has the heap grown before.
+/// Returns the size of this process, bytes. It reads it twice, because the first read may grow the
+/// heap.
 #[track_caller]
 fn size() -> Result<u64> {
     status_kb("VmSize")?;
     Ok(status_kb("VmSize")? * 1024)
 }
 
-/// Pages as bytes.
+/// Converts pages to bytes.
 const fn bytes(pages: usize) -> u64 {
     (pages * P) as u64
 }
 
-/// Stores the number of each page (from 1) in it.
+/// Stores in each page its number, from 1.
 fn number(m: &Mapping, pages: usize) -> Result {
     for page in 0..pages {
         m.touch_write(page, page as u8 + 1)?;
@@ -41,7 +42,7 @@ fn number(m: &Mapping, pages: usize) -> Result {
     Ok(())
 }
 
-/// Fails unless the first pages are as [`number`] left them.
+/// Checks that the first pages hold what [`number`] stored.
 #[track_caller]
 fn check_numbers(m: &Mapping, pages: usize) -> Result {
     let read = |page| m.touch_read(page);
@@ -70,7 +71,7 @@ fn address_space_limit(cx: &Context) -> Result {
     check_eq!(vma_pages(&w)?, [(0, 16)]);
 
     let limit = Limit::set(Resource::As, size()?)?;
-    // The call makes a hole where 4 pages were reserved: they fit, and 20 over 16 is 4 more.
+    // The call first unmaps 4 reserved pages: they fit, and 20 in place of 16 is 4 more.
     let more = w.map_over_hole(16 * P..20 * P, 0, &area.part(0, 20), Some(&area));
     let one = area.part(0, 1).map(&area);
     drop(limit);
@@ -90,7 +91,7 @@ fn address_space_limit_keeps_victims(cx: &Context) -> Result {
         number(&w, 16)?;
         let count = area.count()?;
         let (len, hole) = (32 - first, 16 * P..32 * P);
-        // 16 pages less once the hole is there: at the limit.
+        // 16 pages less after the unmapping: at the limit.
         let limit = Limit::set(Resource::As, size()? - bytes(16))?;
         let result = w.map_over_hole(hole, first * P, &area.part(0, len), Some(&area));
         drop(limit);
@@ -104,7 +105,7 @@ fn address_space_limit_keeps_victims(cx: &Context) -> Result {
 
 fn data_limit(_: &Context) -> Result {
     let area = Area::new(Kind::Device, 16)?;
-    // Not 0, which means the hard limit (a workaround for Valgrind).
+    // Not 0, which stands for the hard limit (a workaround for Valgrind).
     let limit = Limit::set(Resource::Data, bytes(1))?;
     let private = area.whole().private().map(&area);
     let shared = area.map();
@@ -113,7 +114,7 @@ fn data_limit(_: &Context) -> Result {
     check_err!(private, Errno::NOMEM, "mapping private writable pages");
     check_eq!(vma_pages(&shared?)?, [(0, 16)]);
     check_eq!(vma_pages(&read_only?)?, [(0, 16)]);
-    // It was the limit, and nothing else.
+    // Without the limit the call succeeds.
     let private = area.whole().private().map(&area)?;
     check_eq!(vma_pages(&private)?, [(0, 16)]);
     Ok(())
@@ -126,7 +127,7 @@ fn map_count_limit_keeps_victim(cx: &Context) -> Result {
     number(&w, 12)?;
     let middle = area.part(12, 4);
     let whole = area.part(0, 12);
-    // First opened, then changed: nothing is to come between counting and mapping.
+    // Open the file first: nothing may happen between counting and mapping.
     let sysctl = Sysctl::set("vm/max_map_count", 1 << 16)?;
     let own = vma_count()?;
     sysctl.change(own)?;
@@ -141,10 +142,10 @@ fn map_count_limit_keeps_victim(cx: &Context) -> Result {
     let sysctl = Sysctl::set("vm/max_map_count", 1 << 16)?;
     let own = vma_count()?;
     sysctl.change(own)?;
-    // One VMA becomes two: that is let through, and is one more than the limit.
+    // One VMA becomes two: the kernel allows that, one above the limit.
     let at_end = w.map_over(8 * P, &middle, Some(&area));
     sysctl.change(own + 2)?;
-    // There is room for the two more that this makes.
+    // There is room for the two VMAs that this adds.
     let inside = w.map_over(2 * P, &area.part(13, 2), Some(&area));
     drop(sysctl);
     at_end?;

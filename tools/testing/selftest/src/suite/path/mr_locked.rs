@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region and mappings that cannot be locked: the request is dropped and no error.
+//! mmap_region() and mappings that cannot be locked: it drops the request without an error.
 
 use crate::context::{Context, P};
 use crate::disk::{dax_ext4, ext4};
@@ -59,7 +59,7 @@ fn dax_is_not_locked(_: &Context) -> Result {
 }
 
 fn droppable_is_not_locked(_: &Context) -> Result {
-    // rustix has no name for it. It is a type, as MAP_PRIVATE is.
+    // rustix has no name for it. It is a mapping type, like MAP_PRIVATE.
     let droppable = MapFlags::from_bits_retain(0x8);
     let options = MapOptions::new(16 * P).only_flags(droppable);
     mlockall(MlockAllFlags::FUTURE)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region without memory for one more VMA.
+//! mmap_region() without memory for another VMA.
 
 use crate::area::{Area, Kind};
 use crate::cgroup::{in_cgroup, Cgroup};
@@ -28,10 +28,10 @@ fn no_memory_for_a_vma(cx: &Context) -> Result {
     let start = window.address();
     let raise = group.limit_file()?;
     let failed = in_cgroup(&group, || {
-        // The cgroup's own OOM killer must not be the one who answers.
+        // The cgroup's OOM killer must not run.
         write("/proc/self/oom_score_adj", "-1000")?;
         drop(window);
-        // Each maps the same page of the device, so none merges with the one before it.
+        // Each mapping is of the same page of the device, so none merges with its neighbour.
         let page = area.part(0, 1);
         let first = page.hint(start).flags(MapFlags::FIXED_NOREPLACE);
         let mut all = first.map(&area)?;
@@ -42,7 +42,7 @@ fn no_memory_for_a_vma(cx: &Context) -> Result {
                 end => break end,
             }
         };
-        // Whatever else is done takes memory.
+        // Any other work here allocates memory.
         raise.write_all_at(b"max", 0)?;
         let count = all.pages();
         check_err!(end, Errno::NOMEM, "mapping page {count} in {LIMIT} bytes");
@@ -54,7 +54,7 @@ fn no_memory_for_a_vma(cx: &Context) -> Result {
         check_eq!(all.touch_read(0)?, 5);
         let maps = crate::view::vma_pages(&all)?;
         check_eq!(maps.len(), count, "VMAs that the kernel tells of");
-        // With memory it goes on.
+        // With memory it works again.
         all.fill(count * P, &page, Some(&area))?;
         check_eq!(all.touch_read(count)?, 5);
         Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region tells perf of each mapping.
+//! mmap_region() reports each mapping to perf.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -18,18 +18,18 @@ cases! {
 /// Pages of data of the ring buffer, a power of two.
 const DATA_PAGES: usize = 16;
 
-/// Where `struct perf_event_mmap_page` has `data_head`.
+/// Offset of `data_head` in `struct perf_event_mmap_page`.
 const DATA_HEAD: usize = 1024;
 
 /// `PERF_RECORD_MMAP2`.
 const PERF_RECORD_MMAP2: u32 = 10;
 
-/// What the kernel recorded of a mapping.
+/// The kernel's record of a mapping.
 #[derive(Debug, PartialEq, Eq)]
 struct Record {
     address: u64,
     len: u64,
-    /// In bytes.
+    /// Offset in the file, bytes.
     offset: u64,
     prot: u32,
     flags: u32,
@@ -39,7 +39,7 @@ struct Record {
 /// The ring buffer of an event.
 struct Ring {
     pages: Mapping,
-    /// How much of it was read.
+    /// The position up to which it was read.
     tail: u64,
     _event: OwnedFd,
 }
@@ -65,7 +65,7 @@ impl Ring {
         })
     }
 
-    /// The next `len` bytes, which may go around the end.
+    /// Returns the next `len` bytes, which may wrap around.
     fn bytes(&mut self, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         for (i, byte) in bytes.iter_mut().enumerate() {
@@ -76,7 +76,7 @@ impl Ring {
         Ok(bytes)
     }
 
-    /// The records since the last call.
+    /// Returns the records since the last call.
     fn take(&mut self) -> Result<Vec<Record>> {
         let head = self.pages.read_u64(DATA_HEAD)?;
         let mut records = Vec::new();
@@ -116,7 +116,7 @@ fn record(body: &[u8]) -> Record {
 fn perf_is_told(cx: &Context) -> Result {
     let area = Area::new(Kind::Device, 16)?;
     let mut w = cx.window(16)?;
-    // The search for an address maps and would be recorded, too.
+    // The search for an address also maps, and would be recorded.
     let (first, second) = (area.part(4, 4), area.part(8, 4));
     let private = area.part(1, 2).private().read_only();
     let mut ring = Ring::open()?;

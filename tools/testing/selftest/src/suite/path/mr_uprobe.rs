@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region puts the breakpoints of uprobes into code that is mapped.
+//! mmap_region() inserts the breakpoints of uprobes into mapped code.
 
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
@@ -20,23 +20,23 @@ cases! {
     Rmmap uprobes_enter_private_code ["MR-38"] "control: a uprobe is in a private r-x mapping at once, in no shared or writable one; one on the device is EINVAL";
 }
 
-/// `int3`: what a uprobe puts into code.
+/// `int3`: the breakpoint of a uprobe.
 const INT3: u8 = 0xcc;
 
-/// `nop`: what was there.
+/// `nop`: the original instruction.
 const NOP: u8 = 0x90;
 
-/// Where the probe is: the page's first byte is what `touch_read` loads.
+/// Offset of the probe: `touch_read` loads the page's first byte.
 const PAGE: usize = 1;
 
-/// A uprobe that is switched on; gone when dropped.
+/// An enabled uprobe, removed on drop.
 struct Uprobe {
     tracing: PathBuf,
     name: String,
 }
 
 impl Uprobe {
-    /// Puts one at a byte of a file.
+    /// Creates one at an offset of a file.
     fn new(tracing: &Path, file: &str, offset: usize) -> std::io::Result<Self> {
         let name = format!("rmmap_selftest/row_{}", std::process::id());
         let probe = Self {
@@ -64,7 +64,7 @@ impl Uprobe {
 
 impl Drop for Uprobe {
     fn drop(&mut self) {
-        // What was never made needs no undoing.
+        // A probe that was not created needs no removal.
         let _ = self.switch("0");
         let _ = self.command(&format!("-:{}", self.name));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mmap_region and what lies where it shall map: the victims of MAP_FIXED, and those who refuse.
+//! mmap_region() and existing mappings in its range: the victims of MAP_FIXED, and those that
+//! refuse.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -46,7 +47,7 @@ fn write_exec_is_denied(_: &Context) -> Result {
     let gain = data.protect(0, P, MprotectFlags::READ | MprotectFlags::EXEC);
     check_err!(gain, Errno::ACCESS);
     check_flags(&data, &["wr"], &["ex"])?;
-    // What was there before stays.
+    // The old mapping stays.
     check_flags(&before, &["wr", "ex"], &[])?;
     Ok(())
 }
@@ -58,7 +59,7 @@ fn writable_count_is_undone(_: &Context) -> Result {
     let m = MapOptions::new(16 * P).map(&fd)?;
     check_err!(fcntl_add_seals(&fd, SealFlags::WRITE), Errno::BUSY);
     drop(m);
-    // Fails behind the place where the mapping is counted as a writer.
+    // Fails after the kernel has counted the mapping as a writer.
     let size = crate::view::status_kb("VmSize")? * 1024;
     let limit = crate::rlimit::Limit::set(Resource::As, size)?;
     let failed = MapOptions::new(1 << 30).map(&fd);
@@ -90,7 +91,7 @@ fn map_over_vmas_and_a_hole(cx: &Context) -> Result {
     for page in 0..12 {
         check_eq!(w.touch_read(page)?, 0, "the first byte of page {page}");
     }
-    // The object has lost nothing.
+    // The object is unchanged.
     check_eq!(
         (area.read(0, 1)?, area.read(9 * P, 1)?),
         (vec![0xaa], vec![0xaa])
@@ -112,7 +113,7 @@ fn huge_page_is_not_split(_: &Context) -> Result {
     check_flags(&huge, &["ht", "wr"], &[])?;
     check_eq!(smap(&huge)?.kb("KernelPageSize"), HUGE as u64 / 1024);
     check_eq!(huge.read_u64(P)?, 0x1234_5678);
-    // Over the whole huge page it may.
+    // A mapping over the whole huge page succeeds.
     let whole = area.part(0, 1);
     let none = MapOptions::new(HUGE).private().prot(ProtFlags::empty());
     huge.map_over(0, &none, None::<&Area>)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! __mm_populate: which fault it makes of a page, and what that leaves.
+//! __mm_populate(): the kind of fault that it raises for a page, and its effect.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -44,7 +44,8 @@ fn populate_private_copies_pages_of_memfd(_: &Context) -> Result {
     Ok(())
 }
 
-/// What smaps calls dirty of a mapping, kB: of its page table entries, and of the pages themselves.
+/// Returns the dirty sizes that smaps shows of a mapping, kB: of its page table entries, and of the
+/// pages.
 fn dirty(m: &Mapping) -> Result<u64> {
     let smap = smap(m)?;
     Ok(smap.kb("Private_Dirty") + smap.kb("Shared_Dirty"))
@@ -56,7 +57,7 @@ fn populate_dirties_nothing(_: &Context) -> Result {
         let count = area.count()?;
         let m = area.whole().flags(MapFlags::POPULATE).map(&area)?;
         check_eq!(resident(&m)?, PAGES);
-        // Pages of rmmap are dirty from the moment that they are made.
+        // rmmap adds its pages dirty.
         let want = if area.is_rmmap() { 32 } else { 0 };
         check_eq!(
             dirty(&m)?,
@@ -107,8 +108,8 @@ fn populate_exec_only(_: &Context) -> Result {
     let device = Mounts::new()?.device(MountFlags::empty(), OFlags::RDWR)?;
     let info = std::fs::read_to_string("/proc/cpuinfo")?;
     let has_keys = info.split_whitespace().any(|flag| flag == "ospke");
-    // A process that has taken all keys is as one on a processor without any. In a child, for the
-    // kernel would keep the key that it took for the first such mapping.
+    // A process that has allocated all keys behaves as on a processor without any. Do that in a
+    // child: the kernel keeps the key that it allocates for the first such mapping.
     let (end, text) = run_in_child(|| {
         let keyless = || -> Result<_> {
             let end = loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The system calls that lead to `ksys_mmap_pgoff`: mmap of x86-64, and the two of i386.
+//! The system calls that call `ksys_mmap_pgoff()`: mmap of x86-64, and the two of i386.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -21,7 +21,7 @@ cases! {
 /// A descriptor that is not open.
 const CLOSED: i32 = 999;
 
-/// Four pages, each of which begins with its number and one.
+/// Returns four pages, each of which begins with its number plus one.
 fn numbered(cx: &Context) -> Result<(Area, i32)> {
     let area = cx.area(4)?;
     for page in 0..4 {
@@ -40,7 +40,7 @@ fn needs_compat() -> Result {
     }
 }
 
-/// Fails unless a mapping is of this page of the object, shared, readable and writable.
+/// Checks that a mapping is of this page of the object, shared, readable and writable.
 fn is_page(m: &Mapping, page: usize) -> Result {
     let vma = procmap::query(m.address())?;
     check_eq!(vma.range, m.address()..m.address() + m.len());
@@ -64,7 +64,7 @@ fn mmap2_offset_is_in_pages(cx: &Context) -> Result {
     m.touch_write(0, 0x77)?;
     check_eq!(area.read(P, 1)?, [0x77]);
 
-    // Address, length, protection and flags, each to be seen in the result.
+    // Address, length, protection and flags all show in the result.
     let free = m.address();
     drop(m);
     let more = MapOptions::new(2 * P).hint(free - P).read_only().private();
@@ -74,7 +74,7 @@ fn mmap2_offset_is_in_pages(cx: &Context) -> Result {
     check_eq!((vma.flags, vma.offset), (1, 2 * P as u64));
     check_eq!((resident(&m)?, m.touch_read(1)?), (2, 4));
 
-    // 2^32 - 1 pages: neither cut off nor taken for a negative number.
+    // 2^32 - 1 pages: neither truncated nor sign-extended.
     let last = MapOptions::new(P).offset(u64::from(u32::MAX) * P as u64);
     let m = compat::mmap2(&last, fd)?;
     check_eq!(procmap::query(m.address())?.offset, 0x0fff_ffff_f000);

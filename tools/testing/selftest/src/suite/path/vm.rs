@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `vm_mmap_pgoff`: hooks before the mapping is made, and notifications after it.
+//! `vm_mmap_pgoff()`: hooks before the mapping, and notifications after it.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -24,7 +24,7 @@ cases! {
     Rmmap userfaultfd_refuses_device ["VM-06"] "UFFDIO_REGISTER of a mapping of the device is EINVAL, which is answered as before";
 }
 
-/// A userfaultfd, or the reason to skip the test.
+/// Returns a userfaultfd, or the reason to skip the test.
 fn userfaultfd() -> Result<Userfaultfd> {
     Userfaultfd::told_of_unmaps().map_err(|e| match e {
         Errno::NOSYS => Stop::skip("this kernel has no userfaultfd"),
@@ -33,7 +33,7 @@ fn userfaultfd() -> Result<Userfaultfd> {
     })
 }
 
-/// Waits until there is an event to read; false when none comes.
+/// Waits until there is an event to read; returns false if none arrives.
 fn has_event(uffd: &Userfaultfd, limit: Duration) -> Result<bool> {
     let limit = Timespec {
         tv_sec: limit.as_secs() as i64,
@@ -42,15 +42,15 @@ fn has_event(uffd: &Userfaultfd, limit: Duration) -> Result<bool> {
     Ok(poll(&mut [PollFd::new(uffd, PollFlags::IN)], Some(&limit))? > 0)
 }
 
-/// Sixteen pages of anonymous memory, a VMA of its own.
+/// Maps sixteen pages of anonymous memory, a VMA of its own.
 fn anonymous(cx: &Context) -> Result<Mapping> {
     let mut m = cx.window(16)?;
     m.map_over(0, &MapOptions::new(16 * P).private(), None::<&Area>)?;
     Ok(m)
 }
 
-/// Maps something over the pages 4 to 8 of memory that a userfaultfd watches. There has to be one
-/// event, of just these pages, and mmap has to wait until it is read. Returns how mmap ended.
+/// Maps over pages 4 to 8 of memory that a userfaultfd watches. Checks that there is one event, of
+/// these pages, and that mmap waits until it is read. Returns the result of mmap.
 fn map_over_watched(
     cx: &Context,
     m: &mut Mapping,
@@ -67,10 +67,10 @@ fn map_over_watched(
             m.map_over(4 * P, &options, Some(fd))
         });
         let came = has_event(&uffd, Duration::from_secs(20))?;
-        // An mmap that does not wait is never seen to sleep, and its thread ends.
+        // An mmap that does not wait never sleeps, and its thread ends.
         let thread = format!("/proc/self/task/{}", id.load(Ordering::SeqCst));
         let waited = until_blocked(cx, &thread, &[MMAP]);
-        // Whatever is wrong, the event is read: the mapper cannot go on without.
+        // Read the event in any case: the mapping thread waits for that.
         let event = if came { uffd.unmapped()? } else { None };
         let mapped = mapper.join();
         let mapped = mapped.map_err(|_| Stop::fail("the thread panicked"))?;
@@ -82,7 +82,7 @@ fn map_over_watched(
         !has_event(&uffd, Duration::ZERO)?,
         "there is a second event"
     );
-    // The descriptor goes before the mapping does: nobody would read of that.
+    // Close the descriptor before the mapping: nobody would read the event of its unmapping.
     Ok(mapped)
 }
 
@@ -115,7 +115,7 @@ fn unmap_event_of_a_failure(cx: &Context) -> Result {
             [(0, 4, false), (8, 16, false)],
             "pages, and whether they have a name"
         );
-        // What is left of it is as it was.
+        // The rest of it is unchanged.
         m.touch_write(3, 1)?;
         m.touch_write(8, 1)?;
         check_eq!(resident(&m)?, 2);
@@ -123,7 +123,7 @@ fn unmap_event_of_a_failure(cx: &Context) -> Result {
     Ok(())
 }
 
-/// The VMAs of a mapping in pages, and which of them are of a file.
+/// Returns the VMAs of a mapping as page ranges, and whether each is of a file.
 fn names(m: &Mapping) -> Result<Vec<(usize, usize, bool)>> {
     let page = |address: usize| (address - m.address()) / P;
     let vmas = vmas(m)?;
@@ -146,16 +146,16 @@ fn userfaultfd_refuses_device(_: &Context) -> Result {
         for options in [area.whole(), area.whole().private()] {
             let m = options.map(&area)?;
             check_err!(uffd.register(&m, Mode::Missing), Errno::INVAL);
-            // It is no mapping of a userfaultfd: a touch is answered by the device.
+            // No userfaultfd watches this mapping: the device answers a touch.
             m.touch_write(2, 1)?;
             check_eq!(resident(&m)?, 1);
         }
     }
-    // The same call is fine with memory of the kernel's own.
+    // The same call succeeds with anonymous memory.
     let memfd = Area::new(Kind::Memfd, 8)?;
     let anonymous = MapOptions::new(8 * P).private();
     for m in [memfd.map()?, anonymous.map_anonymous()?] {
-        // Goes before the mapping does: nobody would read of that.
+        // Close it before the mapping: nobody would read the event of its unmapping.
         let uffd = userfaultfd()?;
         uffd.register(&m, Mode::Missing)?;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `vm_mmap_pgoff`: security modules and storage managers that refuse a mapping of a file.
+//! `vm_mmap_pgoff()`: security modules and storage managers that refuse a mapping of a file.
 //!
-//! Neither asks of a character device: these are files of a tmpfs and of a disk.
+//! Neither is called for a character device, so these are files of a tmpfs and of a disk.
 
 use crate::context::{Context, P};
 use crate::disk;
@@ -25,20 +25,20 @@ cases! {
     Rmmap storage_manager_is_asked ["VM-02"] "fanotify's pre-content event comes with the range, its refusal is EPERM";
 }
 
-/// Owner of the files that IMA's policy appraises: nobody else's are.
+/// Owner of the files that IMA's policy appraises; no other file has this owner.
 const OWNER: u32 = 424_242;
 
-/// Makes a file of one page that belongs to somebody.
+/// Creates a file of one page with this owner.
 fn owned_file(mounts: &Mounts, owner: u32) -> Result<File> {
     let path = mounts.folder().join(format!("of-{owner}"));
     fs::write(&path, [7; P])?;
     chown(&path, Some(Uid::from_raw(owner)), None)?;
-    // Opened anew: who made a file may execute it before it is signed.
+    // Reopens it: the process that created a file may execute it before it is signed.
     Ok(File::open(path)?)
 }
 
-/// Has IMA appraise the files of [`OWNER`]. A kernel without `IMA_WRITE_POLICY` takes rules once and
-/// keeps them until reboot; they are of no other file.
+/// Makes IMA appraise the files of [`OWNER`]. A kernel without `IMA_WRITE_POLICY` accepts rules
+/// once and keeps them until reboot; they apply to no other file.
 fn appraise(mounts: &Mounts) -> Result {
     let none = MountFlags::empty();
     let folder = mounts.mount("security", "securityfs", Path::new("securityfs"), none, "")?;
@@ -65,7 +65,7 @@ fn security_module_refuses(cx: &Context) -> Result {
     let (appraised, other) = (owned_file(&mounts, OWNER)?, owned_file(&mounts, OWNER + 1)?);
     let read = MapOptions::new(P).read_only().private();
     let exec = read.prot(ProtFlags::READ | ProtFlags::EXEC);
-    // An earlier run on this kernel may have told the rule.
+    // An earlier run on this kernel may have set the rule.
     if exec.map(&appraised).is_ok() {
         appraise(&mounts)?;
     }
@@ -80,7 +80,7 @@ fn security_module_refuses(cx: &Context) -> Result {
     let m = exec.map(&other)?;
     check_eq!(procmap::query(m.address())?.flags, 1 | 4);
 
-    // The hook is asked for what the mapping becomes, not for what was asked for.
+    // The kernel calls the hook with the effective protection, not with the requested one.
     let (end, answer) = run_in_child(|| {
         let look = || -> Result<Vec<u8>> {
             read_implies_exec()?;
@@ -102,7 +102,7 @@ fn security_module_refuses(cx: &Context) -> Result {
     Ok(())
 }
 
-/// A listener for a file, or the reason to skip the test.
+/// Returns a listener for a file, or the reason to skip the test.
 fn watch(path: &Path) -> Result<PreContent> {
     let skip = |e| Stop::skip(format_args!("no pre-content events: {}", errno(e)));
     let listener = PreContent::new().map_err(|e| match e {
@@ -116,7 +116,7 @@ fn watch(path: &Path) -> Result<PreContent> {
     Ok(listener)
 }
 
-/// Maps pages 1 and 2 of a file as often as the parent asks, and sends the error numbers.
+/// Maps pages 1 and 2 of a file each time the parent asks, and sends the error number.
 fn map_when_told(channel: &Channel, path: &PathBuf) -> Result {
     let file = File::open(path)?;
     while channel.receive_u64()? > 0 {
@@ -133,13 +133,13 @@ fn storage_manager_is_asked(cx: &Context) -> Result {
     let path = disk::ext4(&mounts, 8)?.join("file");
     fs::write(&path, vec![7; 4 * P])?;
     let listener = watch(&path)?;
-    // A character device has no such events.
+    // The kernel sends no such events for a character device.
     check_err!(
         listener.watch(Path::new(uapi::RMMAP_DEVICE)),
         Errno::OPNOTSUPP
     );
 
-    // The file is opened while it is watched: then the kernel decides whether to ask.
+    // Open the file while it is watched: the kernel decides at open whether to send events.
     let mut child = fork(|channel| i32::from(map_when_told(channel, &path).is_err()))?;
     let pid = child.pid().as_raw_nonzero().get();
     for (allow, error) in [(true, 0), (false, Errno::PERM.raw_os_error()), (true, 0)] {
