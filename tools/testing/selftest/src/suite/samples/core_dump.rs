@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A core dump of this process, and what it says of a mapping.
+//! Core dumps of this process, and their contents for a mapping.
 
 use crate::context::Context;
 use crate::outcome::{Result, Stop};
@@ -14,12 +14,12 @@ use rmmap_sys::{fork, End};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The bytes of a core file.
+/// The contents of a core file.
 #[derive(Debug)]
 pub struct Dump(Vec<u8>);
 
 impl Dump {
-    /// The bytes of the VMA that begins at `address`; none when it was left out.
+    /// Returns the bytes of the VMA that begins at `address`; none if the dump lacks it.
     #[track_caller]
     pub fn bytes_of(&self, address: usize) -> Result<&[u8]> {
         let bad = |e| Stop::fail(format_args!("the core file cannot be read: {e}"));
@@ -33,7 +33,7 @@ impl Dump {
     }
 }
 
-/// The kernel's `core_pattern`, set back when dropped.
+/// The kernel's `core_pattern`, restored on drop.
 struct Pattern(String);
 
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
@@ -54,7 +54,7 @@ impl Drop for Pattern {
     }
 }
 
-/// A folder that is gone when this is dropped.
+/// A folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -71,12 +71,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A folder that stays is no failure of what is tested.
+        // A folder that stays is no failure of the tested code.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Has a forked child dump core, with this `coredump_filter`.
+/// Forks a child that dumps core, with this `coredump_filter`.
 pub fn dump(cx: &Context, filter: u32) -> Result<Dump> {
     cx.needs(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN")?;
     let folder = Folder::new()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_dirty: the driver sees first stores (`page_mkwrite`).
+//! rust_mm_dirty: the kernel notifies the driver of the first store to a page (`page_mkwrite`).
 
 use super::sample::{faults_of, map, open, vmas_of};
 use crate::context::{Context, P};
@@ -25,7 +25,7 @@ const NAME: &str = "rust_mm_dirty";
 /// Pages of the device.
 const PAGES: usize = 32;
 
-/// What read(2) says: which pages are dirty.
+/// Reads from the device which pages are dirty.
 #[track_caller]
 fn dirty(fd: &Device) -> Result<Vec<usize>> {
     let mut report = [0; 64];
@@ -54,7 +54,7 @@ fn rust_mm_dirty_is_told_of_first_stores(_: &Context) -> Result {
     m.touch_read(20)?;
     check_eq!(resident(&m)?, 3);
     check_eq!(dirty(&fd)?, [3, 9]);
-    // Those that were dirty are out of the page table, the other is not.
+    // The dirty pages were zapped, the clean one was not.
     let only_20: Vec<bool> = (0..PAGES).map(|page| page == 20).collect();
     check_eq!(residency(&m)?, only_20);
     check_eq!(dirty(&fd)?, [], "pages dirty without a store since");
@@ -80,7 +80,7 @@ fn rust_mm_dirty_costs_a_fault_for_each_first_store(_: &Context) -> Result {
     );
     check_eq!(faults_of(&m, store)?, 0, "faults of second stores");
     check_eq!(dirty(&fd)?.len(), PAGES);
-    // One fault: the page is mapped for writing at once where the first access is a store.
+    // One fault: if the first access is a store, the page is mapped writable at once.
     check_eq!(faults_of(&m, store)?, PAGES as u64);
     check_eq!(dirty(&fd)?.len(), PAGES);
     Ok(())
@@ -125,7 +125,7 @@ fn rust_mm_dirty_ends_after_32_pages(_: &Context) -> Result {
     Ok(())
 }
 
-/// A shared mapping from a page on.
+/// Maps the device, shared, from a page on.
 fn map_pages(fd: &Device, page: usize, pages: usize) -> rmmap_sys::Result<rmmap_sys::Mapping> {
     MapOptions::new(pages * P).offset((page * P) as u64).map(fd)
 }

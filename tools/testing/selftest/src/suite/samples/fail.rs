@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_fail: every place where a driver can fail a mapping, and that nothing is left behind.
+//! rust_mm_fail: every place where a driver can fail a mapping; a failure leaves nothing behind.
 
 use super::sample::{load, map, open, own_memory, peek, vmas_of};
 use crate::context::{Context, P};
@@ -28,14 +28,14 @@ cases! {
 
 const NAME: &str = "rust_mm_fail";
 
-/// Says where mappings of an open file fail from now on.
+/// Sets where mappings of an open file fail from now on.
 #[track_caller]
 fn fail_at(fd: &Device, place: &str) -> Result {
     check_eq!(write(fd, place.as_bytes())?, place.len());
     Ok(())
 }
 
-/// An open file and a mapping of 8 pages whose page 3 is mapped in the page table.
+/// Opens the device and maps 8 pages, of which page 3 has a page table entry.
 #[track_caller]
 fn mapped() -> Result<(Device, Mapping)> {
     let fd = open(NAME)?;
@@ -44,18 +44,18 @@ fn mapped() -> Result<(Device, Mapping)> {
     Ok((fd, m))
 }
 
-/// Moves pages to an address of their own.
+/// Moves pages to another address.
 fn move_away(cx: &Context, m: &mut Mapping, pages: Range<usize>) -> rmmap_sys::Result<Mapping> {
-    // The window is reserved, so that nobody else's memory is replaced.
+    // Reserve a window, so that the move replaces no other memory.
     let mut target = cx.window(pages.len()).map_err(|_| Errno::NOMEM)?;
     let part = pages.start * P..pages.end * P;
     m.move_over(part, &mut target, 0, MremapFlags::empty())?;
     Ok(target)
 }
 
-/// Fails unless mmap(2) fails with this error in every respect.
+/// Checks that mmap(2) fails with this error and has no effect.
 fn leaves_nothing(place: &str, error: Errno) -> Result {
-    /// Much more than what the rest of the system commits meanwhile.
+    /// Much more than the rest of the system commits meanwhile.
     const BYTES: usize = 256 << 20;
     let fd = open(NAME)?;
     fail_at(&fd, place)?;
@@ -63,7 +63,7 @@ fn leaves_nothing(place: &str, error: Errno) -> Result {
         let kb = meminfo()?.get("Committed_AS");
         kb.ok_or_else(|| Stop::fail("/proc/meminfo has no Committed_AS"))
     };
-    // That a private writable mapping counts at all is part of the test.
+    // The test also shows that a private writable mapping is accounted.
     let before = committed()?;
     let counted = MapOptions::new(BYTES).private().map_anonymous()?;
     let grown = committed()?.abs_diff(before);
@@ -80,7 +80,7 @@ fn leaves_nothing(place: &str, error: Errno) -> Result {
     check_err!(MapOptions::new(P).map(&fd), error);
     check_eq!(vmas_of(NAME)?, [], "VMAs of mappings that failed");
 
-    // What MAP_FIXED replaces is gone before the driver is asked; its neighbours are not.
+    // The kernel unmaps what MAP_FIXED replaces before it calls the driver; the neighbours stay.
     let mut victim = MapOptions::new(6 * P).private().map_anonymous()?;
     (0..6).try_for_each(|page| victim.touch_write(page, 1))?;
     check_err!(
@@ -127,7 +127,7 @@ fn rust_mm_fail_in_split(cx: &Context) -> Result {
     check_eq!(vma_pages(&m)?, [(0, 8)], "the victim of MAP_FIXED");
     check_eq!(peek(&own_memory()?, address + 3 * P, 1)?, [0x33]);
 
-    // The mapping does not know any more that the part is still its own.
+    // The `Mapping` no longer knows that it owns this part.
     let (fd, mut m) = mapped()?;
     fail_at(&fd, "split")?;
     m.unmap(0, 8 * P)?;

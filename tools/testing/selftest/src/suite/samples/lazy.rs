@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_lazy: memory that appears when it is touched, and is treated as that of a file.
+//! rust_mm_lazy: memory that is allocated when it is touched, and that behaves as that of a file.
 
 use super::sample::{map, open, own_memory, peek, vmas_of};
 use crate::context::{Context, P};
@@ -48,7 +48,7 @@ fn rust_mm_lazy_maps_resident_neighbours(cx: &Context) -> Result {
     for page in 0..16 {
         first.touch_write(page, page as u8 + 1)?;
     }
-    // Fault-around looks at 16 aligned pages; a window begins at a multiple of more.
+    // Fault-around maps up to 16 aligned pages; a window has a larger alignment.
     let mut second = cx.window(16)?;
     second.map_over(0, &MapOptions::new(16 * P), Some(&fd))?;
     check_eq!(resident(&second)?, 0);
@@ -64,14 +64,15 @@ fn rust_mm_lazy_ends_at_its_size(_: &Context) -> Result {
     check_err!(at(0, SIZE + 1).map(&fd), Errno::NXIO);
     check_err!(at(SIZE - 1, 2).map(&fd), Errno::NXIO);
     check_err!(at(SIZE, 1).map(&fd), Errno::NXIO);
-    // As far as the core passes offsets on: page number and length must not wrap around.
+    // The largest offsets that the core passes to drivers: page number and length must not
+    // overflow.
     let last = MapOptions::new(P).offset(0u64.wrapping_sub(2 * P as u64));
     check_err!(last.map(&fd), Errno::NXIO);
     check_eq!(vmas_of(NAME)?, []);
 
     let mut m = at(SIZE - 1, 1).map(&fd)?;
     m.touch_write(0, 3)?;
-    // The hook is not asked again; the fault handler is.
+    // The kernel does not call the hook again; it calls the fault handler.
     m.resize(3 * P, MremapFlags::MAYMOVE)?;
     check_eq!(m.touch_read(0)?, 3);
     check_sigbus!(m.touch_read(1), m.address_of(P));
@@ -103,7 +104,7 @@ fn rust_mm_lazy_is_treated_as_a_file(cx: &Context) -> Result {
     check_eq!((private.touch_read(3)?, m.touch_read(7)?), (0x11, 0x77));
     check_eq!(smap(&private)?.kb("Anonymous"), 4);
 
-    // The sample has no `access`: get_user_pages() does it.
+    // The sample has no `access`: get_user_pages() suffices.
     let memory = own_memory()?;
     check_eq!(peek(&memory, m.address_of(7 * P), 1)?, [0x77]);
     memory.write_all_at(&[0x42], m.address_of(2 * P) as u64)?;

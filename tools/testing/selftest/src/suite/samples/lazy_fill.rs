@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Filling holes of rust_mm_lazy's mappings by userfaultfd(2): who may protect pages may also ask
-//! for this, and what comes of it is an error, never memory of another kind.
+//! Filling holes of rust_mm_lazy's mappings by userfaultfd(2). A program that may write-protect
+//! pages may also try to fill holes: the result is an error, never memory of another kind.
 
 use super::sample::open;
 use crate::context::{Context, P};
@@ -17,21 +17,21 @@ cases! {
     Rmmap userfaultfd_fills_nothing [] "the same on mappings of the device and of a region, which asynchronous protection takes";
 }
 
-/// The page that is there; the next one is a hole.
+/// The present page; the next one is a hole.
 const PRESENT: usize = 0;
 const HOLE: usize = 1;
 
-/// What every `fill` of `mapping` must answer, and that the two pages are what they were.
+/// Checks the result of each `fill` of `mapping`, and that the two pages are unchanged.
 struct Answers {
     copy: Errno,
     zeroes: Errno,
     poison: Errno,
 }
 
-/// Shared mappings of the device of the sample: `alloc_folio` of its `vm_uffd_ops` has no memory
-/// for anybody.
+/// Shared mappings of the sample's device: `alloc_folio` of its `vm_uffd_ops` always fails with
+/// ENOMEM.
 ///
-/// The file that is opened is a device node, whose inode has no bytes: `mfill_file_over_size()` in
+/// The open file is a device node, whose inode has size 0: see `mfill_file_over_size()` in
 /// mm/userfaultfd.c.
 const SHARED: Answers = Answers {
     copy: Errno::NOMEM,
@@ -39,7 +39,7 @@ const SHARED: Answers = Answers {
     poison: Errno::FAULT,
 };
 
-/// Private mappings of it, which the core fills with anonymous memory, within the file.
+/// Private mappings of the device, which the core fills with anonymous memory, within the file.
 const PRIVATE: Answers = Answers {
     copy: Errno::FAULT,
     zeroes: Errno::FAULT,
@@ -53,7 +53,7 @@ const NO_OPS: Answers = Answers {
     poison: Errno::INVAL,
 };
 
-/// Tries each `fill` on a present page and on a hole of a mapping that is registered.
+/// Tries each `fill` on a present page and on a hole of a registered mapping.
 fn fill_each(uffd: &Userfaultfd, m: &Mapping, kind: &str, answers: &Answers) -> Result {
     let bytes = [0xdb; P];
     let source = MapOptions::new(P).private().map_anonymous()?;
@@ -81,7 +81,7 @@ fn fill_each(uffd: &Userfaultfd, m: &Mapping, kind: &str, answers: &Answers) -> 
     Ok(())
 }
 
-/// Registers mappings of each kind, of two fresh pages from `offset` on, and tries all fills.
+/// Registers mappings of each kind, each of two fresh pages from `offset` on, and tries all fills.
 fn fill_kinds(
     fd: &impl AsFd,
     mut offset: u64,
@@ -101,7 +101,7 @@ fn fill_kinds(
         check_eq!(m.touch_read(PRESENT)?, 0x5a);
         uffd.register(&m, Mode::Stores)?;
         fill_each(uffd, &m, kind, answers)?;
-        // A hole with a mark in the page table, and a page that is mapped with one.
+        // A hole with a marker in the page table, and a page that is mapped write-protected.
         uffd.protect((&m, 0, 2 * P), Mode::Stores, true)?;
         fill_each(uffd, &m, &format!("{kind}, protected"), answers)?;
         uffd.protect((&m, 0, 2 * P), Mode::Stores, false)?;
@@ -126,7 +126,7 @@ fn rust_mm_lazy_userfaultfd_fills_nothing(_: &Context) -> Result {
     let asynchronous = Userfaultfd::waiting_for_nobody()?;
     fill_kinds(&fd, 16 * P as u64, &asynchronous, (&SHARED, &PRIVATE))?;
 
-    // Who may not write the file may not register a mapping that shows it.
+    // Without write permission for the file, registering its mapping fails.
     let reader = Device::open_path(format!("/dev/{NAME}"), OFlags::RDONLY)?;
     let m = MapOptions::new(2 * P).read_only().map(&reader)?;
     check_err!(uffd.register(&m, Mode::Stores), Errno::PERM);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_lazy and userfaultfd(2): what `VmOperations::USERFAULTFD` consents to.
+//! rust_mm_lazy and userfaultfd(2): the modes that `VmOperations::USERFAULTFD` allows.
 
 use super::sample::{map, open};
 use crate::context::{Context, P};
@@ -19,7 +19,7 @@ cases! {
 
 const NAME: &str = "rust_mm_lazy";
 
-/// Returns whether an event comes within some seconds.
+/// Returns whether an event arrives within some seconds.
 fn comes(uffd: &Userfaultfd, seconds: i64) -> Result<bool> {
     let timeout = Timespec {
         tv_sec: seconds,
@@ -29,8 +29,8 @@ fn comes(uffd: &Userfaultfd, seconds: i64) -> Result<bool> {
     Ok(ready == 1)
 }
 
-/// Stores to page 2 in another thread; returns the event, what page 2 held meanwhile, and
-/// how the store went after the page was released.
+/// Stores to page 2 in another thread. Returns the event, the contents of page 2 during the wait,
+/// and the result of the store after the wake-up.
 fn store_and_release(
     cx: &Context,
     uffd: &Userfaultfd,
@@ -44,7 +44,7 @@ fn store_and_release(
             false => Ok(None),
         });
         let meanwhile = other.touch_read(2);
-        // Before any error is returned: the thread would wait for ever.
+        // Wake the thread before returning an error: it would wait for ever.
         let released = uffd.protect((m, 2 * P, P), mode, false);
         let stored = thread.join().map_err(|_| Stop::fail("a thread panicked"))?;
         released?;

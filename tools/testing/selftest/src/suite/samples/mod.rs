@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The samples of `samples/rust`, each tested for what `Documentation/samples.rst` says of it. A
-//! file per sample; each test runs with the sample loaded, and unloading it is part of the test.
+//! Tests of `samples/rust` against `Documentation/samples.rst`. A file per sample; each test runs
+//! with the sample loaded, and unloading it is part of the test.
 //!
-//! `rust_mm_ops` counts what the kernel calls, so that its tests are also the proof that each of
-//! `vm_operations_struct` arrives: `Documentation/c-api.rst` has the list.
+//! `rust_mm_ops` counts the calls of the kernel, so its tests also prove that each operation of
+//! `vm_operations_struct` reaches the driver: `Documentation/c-api.rst` has the list.
 
 use crate::case::Case;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_ops: which operation the kernel calls for what a program does, and how often.
+//! rust_mm_ops: the operations that the kernel calls for a program's calls, and how often.
 
 use super::sample::{open, with_each_hook};
 use crate::context::{Context, P, PMD};
@@ -25,12 +25,12 @@ cases! {
 
 const NAME: &str = "rust_mm_ops";
 
-/// The device, and what it has counted so far.
+/// The device, and its counts so far.
 #[derive(Debug)]
 pub struct Ops {
     fd: Device,
     seen: Vec<(String, i64)>,
-    /// What has to stay mapped beside the mappings.
+    /// Memory next to the mappings that must stay mapped.
     beside: Vec<Mapping>,
 }
 
@@ -44,12 +44,12 @@ impl Ops {
         Ok(Self { fd, seen, beside })
     }
 
-    /// Its descriptor.
+    /// Returns its descriptor.
     pub fn fd(&self) -> &Device {
         &self.fd
     }
 
-    /// A shared mapping, for [`beside_a_page`]; its own calls are not counted.
+    /// Makes a shared mapping with [`beside_a_page`], without counting its calls.
     #[track_caller]
     pub fn map(&mut self, cx: &Context, pages: usize) -> Result<Mapping> {
         let (m, beside) = beside_a_page(cx, &self.fd, pages)?;
@@ -58,8 +58,8 @@ impl Ops {
         Ok(m)
     }
 
-    /// Fails unless exactly these counts have changed by so much since the last time, in the order
-    /// of the device's report.
+    /// Checks that exactly these counts have changed since the last time, in the order of the
+    /// device's report.
     #[track_caller]
     pub fn check(&mut self, what: &str, want: &[(&str, i64)]) -> Result {
         let now = counts(&self.fd)?;
@@ -74,8 +74,8 @@ impl Ops {
     }
 }
 
-/// A shared mapping, and what lies behind it: a page that is there, so that the page table is, and
-/// `huge_fault` is not asked.
+/// A shared mapping, and a present page after it: so the page table exists, and the kernel does not
+/// call `huge_fault`.
 #[track_caller]
 pub fn beside_a_page(cx: &Context, fd: &Device, pages: usize) -> Result<(Mapping, Mapping)> {
     let mut window = cx.window(pages + 1)?;
@@ -83,7 +83,7 @@ pub fn beside_a_page(cx: &Context, fd: &Device, pages: usize) -> Result<(Mapping
     window.map_over(pages * P, &page, None::<BorrowedFd<'_>>)?;
     window.touch_write(pages, 1)?;
     window.map_over(0, &MapOptions::new(pages * P), Some(fd))?;
-    // It stays where it is, and has an owner of its own.
+    // The page stays, and has its own owner.
     let m = window.move_part(0..pages * P, pages * P, false)?;
     Ok((m, window))
 }
@@ -118,7 +118,7 @@ fn rust_mm_ops_may_split_and_open(cx: &Context) -> Result {
     let mut ops = Ops::new()?;
     let mut m = ops.map(cx, 4)?;
     m.unmap(P, P)?;
-    // Three VMAs, of which the middle goes.
+    // Three VMAs; the middle one is unmapped.
     let middle = [("open", 2), ("close", 1), ("may_split", 2), ("vmas", 1)];
     ops.check("munmap of the middle", &middle)?;
     check_eq!(vma_pages(&m)?, [(0, 1), (2, 4)]);
@@ -144,7 +144,7 @@ fn rust_mm_ops_mremap(cx: &Context) -> Result {
     ops.check("a load where the page table moved along", &[])?;
     let mut part = cx.window(1)?;
     moved.move_over(P..2 * P, &mut part, 0, MremapFlags::empty())?;
-    // prep_move_vma() asks for both ends, and so does the unmapping of the old place.
+    // prep_move_vma() calls may_split for both ends, and so does the unmapping of the old range.
     let counts = [
         ("open", 3),
         ("close", 1),
@@ -167,7 +167,7 @@ fn rust_mm_ops_mprotect(cx: &Context) -> Result {
     m.protect(0, 4 * P, MprotectFlags::READ)?;
     ops.check("mprotect of the whole", &[("mprotect", 1)])?;
     m.touch_read(2)?;
-    // The sample takes pages out on request.
+    // The sample zaps pages on request.
     ops.check("a load after it", &[("fault", 1), ("map_pages", 1)])?;
     m.protect(P, P, MprotectFlags::READ | MprotectFlags::WRITE)?;
     let part = [("open", 2), ("may_split", 2), ("mprotect", 1), ("vmas", 2)];
@@ -186,7 +186,7 @@ fn rust_mm_ops_fault_and_map_pages(cx: &Context) -> Result {
     m.touch_read(0)?;
     ops.check("another load of the page", &[])?;
     m.touch_write(1, 1)?;
-    // A frame is mapped for reading, and the access is tried again.
+    // The fault maps the frame read-only, and the store faults again.
     ops.check("a store", &[("fault", 1), ("pfn_mkwrite", 1)])?;
     check_eq!(m.touch_read(0)?, 1, "every page shows the one page");
     Ok(())
@@ -207,10 +207,11 @@ fn rust_mm_ops_pfn_mkwrite(cx: &Context) -> Result {
 
 fn rust_mm_ops_huge_fault(cx: &Context) -> Result {
     const PAGES: usize = PMD / P;
-    /// What an entry of the table above spans: for one of its own, huge_fault is asked, too.
+    /// The size of a PMD entry: for a whole one, the kernel also calls huge_fault.
     const PUD: usize = 1 << 30;
     let mut ops = Ops::new()?;
-    // Two halves, one of which lies in a single entry. Its last page is there, and so the entry.
+    // Two halves, one of which lies within a single PMD. Its last page is present, so the page
+    // table exists.
     let half = 4 * PAGES;
     let mut m = cx.window(2 * half)?;
     let is_within = |first: usize| {
@@ -232,7 +233,7 @@ fn rust_mm_ops_huge_fault(cx: &Context) -> Result {
     let first = [("fault", 1), ("huge_fault", 1), ("map_pages", 1)];
     ops.check("the first load in 2 MiB", &first)?;
     m.touch_read(at + 7)?;
-    // A page table is there now.
+    // Now a page table exists.
     ops.check("the next in them", &[("fault", 1), ("map_pages", 1)])?;
     m.touch_write(at + PAGES + 5, 1)?;
     let store = [("fault", 1), ("huge_fault", 1), ("pfn_mkwrite", 1)];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! rust_mm_ops: the data of a VMA (`VmOperations::Private`), counted across fork(2), splits and
-//! mremap(2), and gone with the last VMA that has it.
+//! mremap(2), and freed with the last VMA that uses it.
 
 use super::ops::{beside_a_page, Ops};
 use super::sample::with_each_hook;
@@ -31,8 +31,7 @@ fn rust_mm_ops_data_is_shared_by_fork(cx: &Context) -> Result {
         ops.check("a store", &[("fault", 1), ("pfn_mkwrite", 1)])?;
         let mut child = fork(|channel| {
             let waited = channel.receive();
-            // The page table was copied; the frame is to be announced again or not, as the kernel
-            // likes.
+            // fork(2) copied the page table; whether the kernel announces the frame again is open.
             i32::from(waited.is_err() || m.touch_read(0) != Ok(1))
         })?;
         ops.check("fork", &[("open", 1), ("vmas", 1)])?;
@@ -85,7 +84,7 @@ fn rust_mm_ops_data_is_freed_by_a_killed_process(cx: &Context) -> Result {
     child.channel().receive()?;
     child.signal(Signal::KILL)?;
     check_eq!(child.wait()?, End::Killed(Signal::KILL.as_raw()));
-    // Without vmas and data: both are as before. 4 VMAs were left, 2 had gone before.
+    // Except vmas and data: both are as before. 4 VMAs were left, and 2 were unmapped earlier.
     let counts = [
         ("open", 5),
         ("close", 6),
@@ -108,7 +107,7 @@ fn rust_mm_ops_data_is_of_each_mmap(cx: &Context) -> Result {
     let two = [("mapped", 2), ("mmap", 2), ("vmas", 2), ("data", 2)];
     ops.check("two mappings in a row", &two)?;
     check_eq!(vma_pages(&m)?, [(0, 2), (2, 4)]);
-    // Over all of the first, by one of a page.
+    // A mapping of one page replaces all of the first.
     m.map_over(0, &MapOptions::new(2 * P), Some(ops.fd()))?;
     let over = [("close", 1), ("mapped", 1), ("mmap", 1)];
     ops.check("MAP_FIXED over the first", &over)?;
@@ -127,7 +126,7 @@ fn rust_mm_ops_data_moves_and_splits(cx: &Context) -> Result {
     m.map_over(12 * P, &anonymous, None::<std::os::fd::BorrowedFd<'_>>)?;
     let pieces = [(0, 2), (3, 5), (5, 6), (6, 8), (9, 12), (12, 13), (13, 16)];
     check_eq!(vma_pages(&m)?, pieces, "VMAs, one of them anonymous");
-    // Six here, and the one that moved.
+    // Six here, and the moved one.
     let counts = [
         ("open", 9),
         ("close", 3),

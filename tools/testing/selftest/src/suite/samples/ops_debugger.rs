@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_ops: what debuggers and core dumps call.
+//! rust_mm_ops: the operations that debuggers and core dumps call.
 
 use super::core_dump::dump;
 use super::ops::Ops;
@@ -25,7 +25,7 @@ fn rust_mm_ops_access(cx: &Context) -> Result {
     check_eq!(m.read_u64(16)?.to_ne_bytes(), *b"debugger");
     ops.check("the load", &[("fault", 1), ("map_pages", 1)])?;
     check_eq!(peek(&memory, m.address_of(2 * P + 16), 8)?, b"debugger");
-    // That the page is mapped changes nothing: get_user_pages() refuses page frames.
+    // A mapped page makes no difference: get_user_pages() refuses page frames.
     ops.check("a read of mem", &[("access", 1)])?;
     check_eq!(peek(&memory, m.address_of(P - 4), 8)?.len(), 8);
     ops.check("a read across pages", &[("access", 2)])?;
@@ -47,7 +47,7 @@ fn rust_mm_ops_name(cx: &Context) -> Result {
     let dump = dump(cx, 0)?;
     let calls = [("open", 1), ("close", 1), ("name", 1)];
     ops.check("fork, a core dump, and exit", &calls)?;
-    // Its size alone: the frames themselves cannot be read by get_dump_page().
+    // Only its size: get_dump_page() cannot read the frames.
     check_eq!(dump.bytes_of(m.address())?.len(), 4 * P);
     Ok(())
 }

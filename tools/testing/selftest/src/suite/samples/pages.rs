@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_pages: pages of the driver's own, mapped by the hook (`VM_MIXEDMAP`).
+//! rust_mm_pages: pages of the driver, mapped by the hook (`VM_MIXEDMAP`).
 
 use super::core_dump::dump;
 use super::sample::{faults_of, load, map, open, vmas_of, with_each_hook};
@@ -26,7 +26,7 @@ const NAME: &str = "rust_mm_pages";
 /// Pages of an open file.
 const PAGES: usize = 8;
 
-/// Fails unless the pages hold what the driver wrote into them.
+/// Checks that the pages hold what the driver wrote.
 #[track_caller]
 fn check_contents(m: &Mapping) -> Result {
     for page in 0..m.pages() {
@@ -99,7 +99,7 @@ fn rust_mm_pages_outlive_the_descriptor(_: &Context) -> Result {
     let fd = open(NAME)?;
     let m = map(&fd, PAGES)?;
     drop(fd);
-    // The kernel frees a file's data behind the last close: others would get the pages.
+    // The kernel frees the file's data after the last close, and would give the pages to others.
     let others: Vec<Mapping> = (0..8)
         .map(|_| map(&open(NAME)?, PAGES))
         .collect::<Result<_>>()?;

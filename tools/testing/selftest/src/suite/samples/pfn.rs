@@ -25,7 +25,7 @@ const NAME: &str = "rust_mm_pfn";
 /// Frames of the device.
 const FRAMES: usize = 4;
 
-/// What the driver wrote to the beginning of a frame.
+/// Returns what the driver wrote to the beginning of a frame.
 fn mark(frame: usize) -> [u8; 2] {
     [b'f', b'0' + frame as u8]
 }
@@ -44,7 +44,7 @@ fn rust_mm_pfn_shows_its_frames(cx: &Context) -> Result {
         let other = map(&open(NAME)?, FRAMES)?;
         m.touch_write(1, 0x11)?;
         check_eq!(other.touch_read(1)?, 0x11);
-        // Frames cannot be taken out by the program.
+        // A program cannot remove frames.
         check_err!(m.advise(0, P, Advice::LinuxDontNeed), Errno::INVAL);
         check_eq!(m.touch_read(1)?, 0x11);
         Ok(())
@@ -73,15 +73,15 @@ fn rust_mm_pfn_maps_from_an_offset(cx: &Context) -> Result {
         let mut bytes = [0; 2];
         m.read(0, &mut bytes)?;
         check_eq!(bytes, mark(2));
-        // `access` has its own arithmetic.
+        // `access` computes offsets itself.
         check_eq!(peek(&own_memory()?, m.address_of(P), 2)?, mark(3));
         Ok(())
     })
 }
 
-/// A child that waits until its channel is closed.
+/// Forks a child that waits until its channel is closed.
 fn wait(channel: &Channel) -> i32 {
-    // An error is the end of the parent's interest.
+    // An error means that the parent has closed the channel.
     let _ = channel.receive();
     0
 }
@@ -95,7 +95,7 @@ fn rust_mm_pfn_is_accessible_to_debuggers(_: &Context) -> Result {
     check_eq!(across, [0, b'f', b'1'], "bytes across two frames");
     memory.write_all_at(b"zz", m.address_of(2 * P) as u64)?;
     check_eq!(m.touch_read(2)?, b'z');
-    // The core asks for the rest of the buffer: the library cuts it to the VMA.
+    // The core asks for the rest of the buffer: the library limits it to the VMA.
     let alone = MapOptions::new(P).offset(3 * P as u64).map(&fd)?;
     let tail = peek(&memory, alone.address_of(P - 8), 8)?;
     check_eq!(tail, [0; 8], "the last bytes of the block");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_ring: the kernel writes, the program reads through its mapping.
+//! rust_mm_ring: the kernel writes, and the program reads through its mapping.
 
 use super::sample::{map, open, vmas_of};
 use crate::context::{Context, P};
@@ -28,7 +28,7 @@ const NAME: &str = "rust_mm_ring";
 const SIZE: usize = 4 * P;
 /// Pages of a mapping: the words, and the bytes.
 const PAGES: usize = 5;
-/// Where `tail` is.
+/// Offset of `tail`.
 const TAIL: usize = 64;
 
 /// A reader: its mapping.
@@ -40,19 +40,19 @@ impl Reader {
         map(fd, PAGES).map(Self)
     }
 
-    /// How many bytes the kernel has written.
+    /// Returns the number of bytes that the kernel has written.
     #[track_caller]
     fn head(&self) -> Result<u32> {
         Ok(self.0.read_u64(0)? as u32)
     }
 
-    /// Says how many bytes it has taken.
+    /// Publishes how many bytes it has consumed.
     #[track_caller]
     fn take_to(&self, tail: u32) -> Result {
         Ok(self.0.write_u64(TAIL, tail.into())?)
     }
 
-    /// The bytes from a count on.
+    /// Returns the bytes from a count on.
     #[track_caller]
     fn bytes(&self, from: u32, len: usize) -> Result<Vec<u8>> {
         let byte = |n: usize| {
@@ -64,7 +64,7 @@ impl Reader {
     }
 }
 
-/// What poll(2) says of the device within a time.
+/// Returns the events that poll(2) reports within a time.
 #[track_caller]
 fn ready(fd: &Device, within: Duration) -> Result<PollFlags> {
     let timeout = Timespec {
@@ -76,7 +76,7 @@ fn ready(fd: &Device, within: Duration) -> Result<PollFlags> {
     Ok(fds[0].revents())
 }
 
-/// What poll(2) says at once.
+/// Returns the events that poll(2) reports at once.
 #[track_caller]
 fn ready_now(fd: &Device) -> Result<(bool, bool)> {
     let flags = ready(fd, Duration::ZERO)?;
@@ -110,7 +110,7 @@ fn rust_mm_ring_wraps_and_fills(_: &Context) -> Result {
     let pattern: Vec<u8> = (0..SIZE + 100).map(|n| (n % 251) as u8).collect();
     check_eq!(write(&fd, &pattern[..SIZE - 6])?, SIZE - 6);
     reader.take_to(SIZE as u32 - 6)?;
-    // Over the end, and more than there is room for.
+    // Across the end of the ring, and more than fits.
     check_eq!(
         write(&fd, &pattern)?,
         SIZE,
@@ -133,12 +133,13 @@ fn rust_mm_ring_believes_nothing_of_the_reader(_: &Context) -> Result {
     let fd = open(NAME)?;
     let reader = Reader::new(&fd)?;
     check_eq!(write(&fd, b"one")?, 3);
-    // A head of the reader's own is not what the kernel goes on from.
+    // The kernel ignores a head that the reader stores.
     reader.0.write_u64(0, 0xdead_beef)?;
     check_eq!(write(&fd, b"two")?, 3);
     check_eq!(reader.head()?, 6);
     check_eq!(reader.bytes(0, 6)?, b"onetwo");
-    // A tail before what was ever written: a full ring, and nothing is overwritten.
+    // A tail before the first byte ever written: the ring counts as full, and nothing is
+    // overwritten.
     reader.take_to(7)?;
     check_eq!(ready_now(&fd)?, (true, false));
     check_err!(write(&fd, b"x"), Errno::AGAIN);
@@ -156,7 +157,7 @@ fn rust_mm_ring_wakes_a_waiting_reader(cx: &Context) -> Result {
     let reader = Reader::new(&fd)?;
     let parent = format!("/proc/{}", getpid().as_raw_nonzero());
     let mut child = fork(|_| {
-        // No time: it writes when the parent sleeps in poll(2).
+        // It waits for no fixed time, but until the parent sleeps in poll(2).
         let waits = until_blocked(cx, &parent, &POLL);
         i32::from(waits.is_err() || write(&fd, b"wake") != Ok(4))
     })?;
@@ -173,7 +174,7 @@ fn rust_mm_ring_wakes_a_waiting_reader(cx: &Context) -> Result {
         "poll of a reader that waits"
     );
     let waited = start.elapsed();
-    // At the end of its time poll(2) looks once more, whether it was woken or not.
+    // When its time is over, poll(2) checks once more, whether it was woken or not.
     check!(waited < limit / 2, "poll was not woken for {waited:?}");
     check_eq!(fds[0].revents(), PollFlags::IN);
     check_eq!(reader.bytes(0, 4)?, b"wake");

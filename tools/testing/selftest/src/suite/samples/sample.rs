@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tests of several samples need.
+//! Common parts of the samples' tests.
 
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
@@ -19,13 +19,13 @@ pub fn open(name: &str) -> Result<Device> {
         .map_err(|e| Stop::fail(format_args!("cannot open {path}: {e}")))
 }
 
-/// A shared mapping of the first pages of a device.
+/// Maps the first pages of a device, shared.
 #[track_caller]
 pub fn map(fd: &Device, pages: usize) -> Result<Mapping> {
     Ok(MapOptions::new(pages * P).map(fd)?)
 }
 
-/// The VMAs of a sample's device in this process.
+/// Returns the VMAs of a sample's device in this process.
 #[track_caller]
 pub fn vmas_of(name: &str) -> Result<Vec<Map>> {
     let path = format!("/dev/{name}");
@@ -34,8 +34,8 @@ pub fn vmas_of(name: &str) -> Result<Vec<Map>> {
     Ok(maps)
 }
 
-/// Runs a test with both hooks of a sample that has the parameter `prepare`; the argument is
-/// whether it is `mmap_prepare`.
+/// Runs a test with both hooks of a sample that has the parameter `prepare`; the argument of the
+/// test is whether the hook is `mmap_prepare`.
 pub fn with_each_hook(cx: &Context, name: &str, run: fn(&Context, bool) -> Result) -> Result {
     let loader = cx.loader()?.sibling(name).map_err(Stop::Fail)?;
     for prepare in [true, false] {
@@ -49,10 +49,10 @@ pub fn with_each_hook(cx: &Context, name: &str, run: fn(&Context, bool) -> Resul
     Ok(())
 }
 
-/// How many page faults it takes to load (or store) the first byte of each page.
+/// Returns the number of page faults to load (or store) the first byte of each page.
 ///
-/// As [`faults_of_stores`](crate::view::faults_of_stores): other memory first, so that the faults
-/// of the code itself are over.
+/// As [`faults_of_stores`](crate::view::faults_of_stores): it touches other memory first, so that
+/// the code itself has already faulted.
 #[track_caller]
 pub fn faults_of(m: &Mapping, access: fn(&Mapping, usize) -> Result) -> Result<u64> {
     let scratch = MapOptions::new(P).private().map_anonymous()?;
@@ -73,14 +73,14 @@ pub fn load(m: &Mapping, page: usize) -> Result {
     Ok(())
 }
 
-/// `/proc/self/mem`, as a debugger opens that of another process.
+/// Opens `/proc/self/mem`, as a debugger opens that of another process.
 #[track_caller]
 pub fn own_memory() -> Result<File> {
     let mut options = OpenOptions::new();
     Ok(options.read(true).write(true).open("/proc/self/mem")?)
 }
 
-/// Reads bytes of this process through its `mem` file; fewer where the kernel has no more.
+/// Reads bytes of this process through its `mem` file; returns fewer where the kernel has no more.
 #[track_caller]
 pub fn peek(memory: &File, address: usize, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0xee; len];
