@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A part of a test in a process of its own.
+//! Runs a part of a test in a process of its own.
 
 use crate::message::{decode, encode};
 use crate::outcome::{Result, Stop};
 use rmmap_sys::run_in_child;
 
-/// Runs a part of a test in a child, and returns what came of it. What it gives up for good, such as
-/// a capability, the test keeps: it may need it to put things back.
+/// Runs a part of a test in a child, and returns its result. The test keeps what the child gives up
+/// for good, such as a capability: it may need it to restore settings.
 #[track_caller]
 pub fn in_child(work: impl FnOnce() -> Result) -> Result {
     match run_in_child(|| encode(work()))? {

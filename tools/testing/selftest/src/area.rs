@@ -17,23 +17,24 @@ use rmmap_sys::uapi::{
 use rmmap_sys::{Device, MapOptions, Mapping};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// What memory is of.
+/// The object that an area is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A region made for this test.
+    /// A region created for this test.
     Region,
     /// A part of the device's own region, not at its beginning.
     Device,
-    /// A memfd: what the kernel itself does.
+    /// A memfd, for comparison with the kernel's own memory.
     Memfd,
 }
 
-/// Where in the device's own region tests take their memory: an offset that is forgotten shows.
+/// The offset of areas in the device's own region: not 0, so that code that forgets the offset
+/// fails.
 const DEVICE_BASE: u64 = 16 << 20;
 
-/// A range of an object that nobody else uses and that holds nothing when it is made.
+/// A range of an object that nobody else uses and that has no pages when it is created.
 ///
-/// Offsets and pages count from its own start.
+/// Offsets and pages count from its start.
 #[derive(Debug)]
 pub struct Area {
     fd: Device,
@@ -46,7 +47,7 @@ pub struct Area {
 
 /// The policy of the device, and of regions that are created without one, while a test counts.
 ///
-/// Dropping it sets the former one again; of a test that is killed the harness does.
+/// Dropping it restores the former policy; if the test is killed, the harness does.
 #[derive(Debug)]
 pub struct Pinned {
     device: Device,
@@ -54,7 +55,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// Has each folio be a single page.
+    /// Makes each folio a single page.
     pub fn single_pages() -> Result<Self> {
         Self::to(RMMAP_POLICY_NEVER)
     }
@@ -69,24 +70,24 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // The harness fails the test if the policy is another one afterwards.
+        // The harness fails a test that leaves another policy.
         let _ = self.device.set_policy(self.former);
     }
 }
 
 impl Area {
-    /// Makes one. Its folios are those of the policy that the module was loaded with.
+    /// Creates an area with the policy that the module was loaded with.
     pub fn new(kind: Kind, pages: usize) -> Result<Self> {
         Self::with(kind, pages, 0, None)
     }
 
-    /// Makes one whose folios are single pages, for a test that counts pages or faults: a touch
-    /// adds one page. The device's own policy is pinned until this is dropped.
+    /// Creates an area of single pages, for a test that counts pages or faults: a touch adds one
+    /// page. The device's own policy is pinned until this is dropped.
     pub fn of_single_pages(kind: Kind, pages: usize) -> Result<Self> {
         Self::pinned(kind, pages, RMMAP_CREATE_NEVER, RMMAP_POLICY_NEVER)
     }
 
-    /// Makes one in the largest folios that fit, for a race that has to meet them.
+    /// Creates an area of the largest folios that fit, for a race that must meet them.
     pub fn of_large_folios(kind: Kind, pages: usize) -> Result<Self> {
         Self::pinned(kind, pages, RMMAP_CREATE_ALWAYS, RMMAP_POLICY_ALWAYS)
     }
@@ -129,12 +130,12 @@ impl Area {
         Ok(area)
     }
 
-    /// The descriptor.
+    /// Returns the descriptor.
     pub fn fd(&self) -> &Device {
         &self.fd
     }
 
-    /// What it is of.
+    /// Returns the kind of object.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -149,12 +150,12 @@ impl Area {
         self.kind != Kind::Memfd
     }
 
-    /// Its size in pages.
+    /// Returns its size in pages.
     pub fn pages(&self) -> usize {
         self.pages
     }
 
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     pub fn len(&self) -> usize {
         self.pages * P
     }
@@ -164,7 +165,7 @@ impl Area {
         self.pages == 0
     }
 
-    /// Where it begins in the object.
+    /// Returns its offset in the object, bytes.
     pub fn base(&self) -> u64 {
         self.base
     }
@@ -176,20 +177,20 @@ impl Area {
         Device::open_path(format!("/proc/self/fd/{fd}"), flags)
     }
 
-    /// Options of a shared mapping of some pages of it, at an address that is aligned as the
-    /// object is: where it is not, no large folio is used, and a test would meet some by chance.
+    /// Returns options for a shared mapping of some of its pages, at an address with the alignment
+    /// of the object: at other addresses large folios would be used or not by chance.
     pub fn part(&self, page: usize, pages: usize) -> MapOptions {
         MapOptions::new(pages * P)
             .offset(self.base + (page * P) as u64)
             .hint(free_address(page, pages))
     }
 
-    /// Options of a shared mapping of all of it.
+    /// Returns options for a shared mapping of all of it.
     pub fn whole(&self) -> MapOptions {
         self.part(0, self.pages)
     }
 
-    /// A shared mapping of all of it.
+    /// Maps all of it, shared.
     #[track_caller]
     pub fn map(&self) -> Result<Mapping> {
         Ok(self.whole().map(self)?)
@@ -217,7 +218,7 @@ impl Area {
         Ok(buffer)
     }
 
-    /// Gives pages back: a hole.
+    /// Punches a hole.
     #[track_caller]
     pub fn discard(&self, page: usize, pages: usize) -> Result {
         let (offset, len) = (self.base + (page * P) as u64, (pages * P) as u64);
@@ -239,21 +240,21 @@ impl Area {
         Ok(bytes as usize / P)
     }
 
-    /// How many pages of it the page cache holds, by a mapping of its own.
+    /// Returns the number of its pages in the page cache, as a mapping of its own shows.
     #[track_caller]
     pub fn cached_pages(&self) -> Result<usize> {
         view::cached(&self.whole().read_only().map(self)?)
     }
 
-    /// Begins to count what the module does to this object; nothing on memfd.
+    /// Starts to count the module's events on this object; counts nothing on memfd.
     #[track_caller]
     pub fn count(&self) -> Result<Counting<'_>> {
         Counting::new(self.is_rmmap().then_some(&self.fd))
     }
 }
 
-/// Returns an address where so many pages are free, as far from a multiple of [`PMD`] as `page`
-/// pages are; 0 where there is none.
+/// Returns a free range of this many pages, with the alignment of page `page` to [`PMD`]; 0 where
+/// there is none.
 fn free_address(page: usize, pages: usize) -> usize {
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     let none = MapOptions::new(pages.saturating_mul(P).saturating_add(2 * PMD))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The audit subsystem: a rule, and the records that it gives.
+//! The audit subsystem: a rule, and its records.
 //!
 //! The protocol is that of `linux/audit.h`: requests over netlink, records to a multicast group.
 
@@ -20,18 +20,18 @@ const AUDIT_GET: u16 = 1000;
 const AUDIT_SET: u16 = 1001;
 const AUDIT_ADD_RULE: u16 = 1011;
 const AUDIT_DEL_RULE: u16 = 1012;
-/// A system call that a rule is of.
+/// The record type of a system call.
 pub const AUDIT_SYSCALL: u16 = 1300;
 /// The last record of one system call.
 const AUDIT_EOE: u16 = 1320;
 /// The descriptor and the flags of an mmap.
 pub const AUDIT_MMAP: u16 = 1323;
 
-/// Size of `struct nlmsghdr`.
+/// The size of `struct nlmsghdr`.
 const HEADER: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 
-/// One line of what was recorded.
+/// A record.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// `AUDIT_*`.
@@ -41,39 +41,39 @@ pub struct Record {
 }
 
 impl Record {
-    /// The value of a field.
+    /// Returns the value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut fields = self.text.split_whitespace();
         fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Which event it belongs to: `audit(TIME:SERIAL):`.
+    /// Returns the event that it belongs to: `audit(TIME:SERIAL):`.
     pub fn event(&self) -> &str {
         self.text.split_whitespace().next().unwrap_or_default()
     }
 }
 
-/// A rule that has a system call of one process recorded. When this is dropped, or the test killed,
-/// the rule is removed and auditing is as it was.
+/// A rule that records a system call of one process. When this is dropped, or the test killed, the
+/// rule is removed, and auditing gets its former state.
 #[derive(Debug)]
 pub struct Rule {
     records: OwnedFd,
     control: Control,
-    /// The fields go in this order: the rule before what it needs.
+    /// Fields are dropped in this order: the rule first.
     rule: Option<Undo>,
     #[expect(dead_code, reason = "dropped for its effect")]
     switch: Option<Undo>,
 }
 
 impl Rule {
-    /// Switches auditing on; processes that are forked from now on can be audited. There is no rule
-    /// yet. Or tells why that is not possible.
+    /// Switches auditing on, or says why that is not possible. Processes forked from now on can be
+    /// audited. There is no rule yet.
     pub fn prepare() -> Result<Self> {
-        // `socket_create()` knows no such protocol without CONFIG_AUDIT; `audit_netlink_ok()` in
-        // another namespace is ECONNREFUSED.
+        // Without CONFIG_AUDIT `socket_create()` does not know the protocol; in another namespace
+        // `audit_netlink_ok()` returns ECONNREFUSED.
         let missing = [Errno::PROTONOSUPPORT, Errno::CONNREFUSED];
         let skip = |e| lacks("audit", e, &missing);
-        // Group AUDIT_NLGRP_READLOG gets every record, whether an auditd runs or not.
+        // Group AUDIT_NLGRP_READLOG receives every record, with or without an auditd.
         let records = socket(1).map_err(skip)?;
         let control = Control(socket(0).map_err(skip)?);
         let switch = match control.enabled().map_err(skip)? {
@@ -93,7 +93,7 @@ impl Rule {
         })
     }
 
-    /// Has a system call (its number on x86-64) of a process recorded from now on.
+    /// Records a system call (its number on x86-64) of a process from now on.
     pub fn watch(&mut self, syscall: u32, pid: Pid) -> Result {
         let rule = rule(syscall, pid.as_raw_nonzero().get() as u32);
         let gone = rule.clone();
@@ -123,7 +123,7 @@ impl Rule {
             let text = text.trim_end_matches('\0').to_owned();
             let record = Record { kind, text };
             match (event.first(), kind) {
-                // What others do is recorded, too: changing the rules is a call like any other.
+                // Calls of other processes are recorded, too: changing the rules is one.
                 (None, AUDIT_SYSCALL) if record.get("pid") == Some(&pid) => event.push(record),
                 (Some(first), _) if first.event() == record.event() => {
                     if kind == AUDIT_EOE {
@@ -145,20 +145,20 @@ fn socket(groups: u32) -> rmmap_sys::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A socket that takes requests.
+/// A socket for requests.
 #[derive(Debug)]
 struct Control(OwnedFd);
 
 impl Control {
-    /// Runs a request when what this returns is dropped, or when the test is killed.
+    /// Sends a request when the return value is dropped, or when the test is killed.
     fn at_the_end<F>(request: F) -> Result<Undo>
     where
         F: FnOnce(&Self) -> rmmap_sys::Result<()>,
     {
-        // By another socket: the answers to this one are the test's.
+        // On another socket: the test reads the answers on this one.
         let control = Self(socket(0)?);
         Undo::new(move || {
-            // Nobody is left to hear of an error, as that a rule was never added.
+            // Ignore errors: the rule may never have been added.
             let _ = request(&control);
         })
     }
@@ -177,13 +177,13 @@ impl Control {
         self.request(AUDIT_SET, &status)
     }
 
-    /// Sends a request that is acknowledged.
+    /// Sends a request, and waits for its acknowledgement.
     fn request(&self, kind: u16, data: &[u8]) -> rmmap_sys::Result<()> {
         self.send(kind, data, 4)?;
         self.answer(NLMSG_ERROR).map(drop)
     }
 
-    /// Sends a request that is answered by a message of its own kind.
+    /// Sends a request, and returns the answer, a message of the same type.
     fn ask(&self, kind: u16, data: &[u8]) -> rmmap_sys::Result<Vec<u8>> {
         self.send(kind, data, 0)?;
         self.answer(kind)
@@ -218,7 +218,7 @@ impl Control {
     }
 }
 
-/// Waits for a message: its kind and its data; `None` when none comes.
+/// Waits for a message; returns its type and data, or `None` if none arrives.
 fn receive(socket: &OwnedFd, limit: Duration) -> rmmap_sys::Result<Option<(u16, Vec<u8>)>> {
     let limit = Timespec {
         tv_sec: limit.as_secs() as i64,
@@ -227,7 +227,7 @@ fn receive(socket: &OwnedFd, limit: Duration) -> rmmap_sys::Result<Option<(u16, 
     if poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&limit))? == 0 {
         return Ok(None);
     }
-    // MAX_AUDIT_MESSAGE_LENGTH, and some.
+    // MAX_AUDIT_MESSAGE_LENGTH, and room for the header.
     let mut buffer = vec![0; 16 << 10];
     let (_, len) = recv(socket, buffer.as_mut_slice(), RecvFlags::empty())?;
     let kind = buffer.get(4..6).and_then(|b| b.try_into().ok());

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a test is.
+//! Test cases.
 
 use crate::area::Kind;
 use crate::context::Context;
 use crate::outcome::Result;
 
-/// What a test is run on.
+/// The object that a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     /// On any shared memory: once on a region and once on the device's own; on memfd with
@@ -27,11 +27,11 @@ pub enum On {
 pub struct Case {
     /// Its name, that of its function.
     pub name: &'static str,
-    /// Which rows of `Documentation/mmap-path` it is of.
+    /// The rows of `Documentation/mmap-path.rst` that it covers.
     pub rows: &'static [&'static str],
-    /// What it is about, in a line.
+    /// Its description, one line.
     pub about: &'static str,
-    /// What it is run on.
+    /// The object that it runs on.
     pub on: On,
     /// Its time limit in seconds, before `--time-scale`.
     pub seconds: u32,
@@ -39,11 +39,11 @@ pub struct Case {
     pub run: fn(&Context) -> Result,
 }
 
-/// The time limit of a test that says nothing else.
+/// The default time limit, seconds.
 pub const SECONDS: u32 = 30;
 
 impl Case {
-    /// What the case is run on when it is rmmap, or when it is memfd that is tested.
+    /// Returns the kinds of object that the case runs on, when rmmap or memfd is tested.
     pub fn kinds(&self, memfd: bool) -> &'static [Kind] {
         match (self.on, memfd) {
             (On::Each | On::File, true) => &[Kind::Memfd],
@@ -53,7 +53,7 @@ impl Case {
         }
     }
 
-    /// The name with what it is run on, where that makes a difference.
+    /// Returns the name, with the kind of object where there are several.
     pub fn full_name(&self, kind: Kind) -> String {
         match (self.on, kind) {
             (On::Each, Kind::Region) => format!("{}/region", self.name),
@@ -62,7 +62,7 @@ impl Case {
         }
     }
 
-    /// Returns whether the user asked for it.
+    /// Returns whether the user selected it.
     pub fn is_wanted(&self, kind: Kind, patterns: &[String]) -> bool {
         let name = self.full_name(kind);
         let is = |p: &String| name.contains(p.as_str()) || self.rows.iter().any(|r| is_row(p, r));
@@ -70,14 +70,13 @@ impl Case {
     }
 }
 
-/// Returns whether a pattern is of this row: its name, or that of its group (`MK-`).
+/// Returns whether a pattern selects this row: by its name, or by that of its group (`MK-`).
 pub fn is_row(pattern: &str, row: &str) -> bool {
     row == pattern || (pattern.ends_with('-') && row.starts_with(pattern))
 }
 
-/// Writes a table of cases: `cases! { Each lazy ["MK-05"] "about it"; ... }`, with the time limit
-/// in seconds behind the description if it is not the usual one; `With("rust_mm_ops") name` for a
-/// test of another module.
+/// Defines a table of cases: `cases! { Each lazy ["MK-05"] "description"; ... }`. A time limit in
+/// seconds may follow the description; `With("rust_mm_ops") name` is a test of another module.
 #[macro_export]
 macro_rules! cases {
     ($($on:ident $(($module:literal))? $run:ident [$($row:literal),*] $about:literal $(, $seconds:literal)?;)*) => {

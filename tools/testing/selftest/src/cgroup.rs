@@ -11,21 +11,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// A memory cgroup with a limit; removed when dropped.
+/// A memory cgroup with a limit, removed on drop.
 #[derive(Debug)]
 pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// Makes one, or tells why that is not possible here.
+    /// Creates one, or says why that is not possible here.
     pub fn new(limit: usize) -> Result<Self> {
         let top = top_folder()?;
-        // What cannot be enabled is missing below, which the reason tells.
+        // A controller that cannot be enabled is missing below; the skip's reason says so.
         let _ = fs::write(top.join("cgroup.subtree_control"), "+memory");
         let path = top.join(format!("rmmap-selftest-{}", std::process::id()));
         let what = "make a memory cgroup";
         fs::create_dir(&path).map_err(|e| cannot(what, e))?;
         let group = Self(path);
-        // A cgroup has the file where the memory controller is enabled above.
+        // A cgroup has this file if its parent enables the memory controller.
         let limited = fs::write(group.0.join("memory.max"), limit.to_string());
         limited.map_err(|e| lacks(what, e, &[Errno::NOENT]))?;
         Ok(group)
@@ -36,13 +36,13 @@ impl Cgroup {
         fs::write(self.0.join("cgroup.procs"), "0")
     }
 
-    /// The file of its limit: who opens it before can raise the limit in a full cgroup.
+    /// Opens the file of its limit: in a full cgroup only an open file allows to raise it.
     pub fn limit_file(&self) -> Result<File> {
         let path = self.0.join("memory.max");
         Ok(OpenOptions::new().write(true).open(path)?)
     }
 
-    /// A number of one of its files, or of a line `name N` in it.
+    /// Returns the number in one of its files, or in its line `name N`.
     pub fn number(&self, file: &str, name: &str) -> Result<u64> {
         let text = fs::read_to_string(self.0.join(file))?;
         let mut words = text
@@ -60,12 +60,12 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // It is empty by now; if not, it stays, and its name says whose it is.
+        // It is empty by now; if not, it stays, and its name shows its origin.
         let _ = fs::remove_dir(&self.0);
     }
 }
 
-/// Where cgroup2 is mounted; mounts it if it is not.
+/// Returns where cgroup2 is mounted; mounts it if necessary.
 fn top_folder() -> Result<PathBuf> {
     let is_top = |path: &Path| path.join("cgroup.subtree_control").exists();
     for path in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
@@ -82,12 +82,11 @@ fn top_folder() -> Result<PathBuf> {
     }
 }
 
-/// Runs `work` in a child in a cgroup and returns the error that it failed with.
+/// Runs `work` in a child in a cgroup, and returns its failure.
 ///
-/// In a full cgroup every other page that the process needs ends it: one of its stack, one of the
-/// program that it has not read from its file yet, one for the message with the result. So all of
-/// the process is made resident before, with a stack as deep as the work may need, and the limit is
-/// lifted after the work.
+/// In a full cgroup any further page kills the child: one of the stack, one of the program that was
+/// not read yet, or one for the message with the result. So first all of the process is made
+/// resident, with a stack as deep as the work may need, and the limit is raised after the work.
 pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option<String>> {
     let mut limit = group.limit_file()?;
     let mut child = fork(|channel| {
@@ -112,7 +111,7 @@ pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// Makes the stack grow by more than any work here needs.
+/// Grows the stack by more than any work here needs.
 #[inline(never)]
 fn grow_stack() {
     std::hint::black_box(&mut [0u8; 256 << 10]);

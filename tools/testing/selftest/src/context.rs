@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a test is given.
+//! The context of a test.
 
 use crate::area::{Area, Kind};
 use crate::loader::Loader;
@@ -14,13 +14,13 @@ use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
 /// Size of a page.
 pub const P: usize = PAGE_SIZE;
 
-/// What a page table of the lowest level spans: fault-around and huge pages end there.
+/// The span of a page table of the lowest level: fault-around and huge pages end there.
 pub const PMD: usize = 2 << 20;
 
-/// What a test is given.
+/// The context of a test.
 #[derive(Debug)]
 pub struct Context {
-    /// What it is to be run on.
+    /// The object that it runs on.
     pub kind: Kind,
     /// `--time-scale`.
     pub time_scale: f64,
@@ -28,17 +28,17 @@ pub struct Context {
     pub cycles: u32,
     /// Loads and unloads the module, when `--module` is given.
     pub loader: Option<Loader>,
-    /// What the device said of itself before the first test; `None` on memfd.
+    /// The device's INFO before the first test; `None` on memfd.
     pub info: Option<RmmapInfo>,
 }
 
 impl Context {
-    /// Fresh memory of the object under test.
+    /// Returns fresh memory of the object under test.
     pub fn area(&self, pages: usize) -> Result<Area> {
         Area::new(self.kind, pages)
     }
 
-    /// The same in single pages whatever the policy is, for a test that counts them; see
+    /// The same in single pages under any policy, for a test that counts them; see
     /// [`Area::of_single_pages`].
     pub fn single_pages(&self, pages: usize) -> Result<Area> {
         Area::of_single_pages(self.kind, pages)
@@ -49,7 +49,8 @@ impl Context {
         Area::of_large_folios(self.kind, pages)
     }
 
-    /// Fresh memory of another object: a region, where the object under test is the device's own.
+    /// Returns fresh memory of another object: a region, if the object under test is the device's
+    /// own.
     pub fn other_area(&self, pages: usize) -> Result<Area> {
         match self.kind {
             Kind::Device | Kind::Region => Area::new(Kind::Region, pages),
@@ -71,14 +72,14 @@ impl Context {
         Device::open().map_err(|e| Stop::fail(format_args!("cannot open the device: {e}")))
     }
 
-    /// A fresh region of the device.
+    /// Creates a region.
     #[track_caller]
     pub fn region(&self, pages: usize) -> Result<Device> {
         let region = self.device()?.create((pages * P) as u64, 0);
         region.map_err(|e| Stop::fail(format_args!("cannot create a region: {e}")))
     }
 
-    /// A fresh region in single pages whatever the policy is, for a test that counts them.
+    /// Creates a region of single pages under any policy, for a test that counts them.
     #[track_caller]
     pub fn region_of_pages(&self, pages: usize) -> Result<Device> {
         let region = self
@@ -87,8 +88,8 @@ impl Context {
         region.map_err(|e| Stop::fail(format_args!("cannot create a region: {e}")))
     }
 
-    /// Reserves addresses that begin at a multiple of [`PMD`]: nothing is accessible there until
-    /// something is mapped over, and nothing around it can merge with what is.
+    /// Reserves addresses from a multiple of [`PMD`] on: nothing is accessible there until the test
+    /// maps over it, and nothing around it can merge with the test's mappings.
     pub fn window(&self, pages: usize) -> Result<Mapping> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         let none = MapOptions::new(pages * P + PMD)
@@ -102,7 +103,7 @@ impl Context {
         Ok(aligned)
     }
 
-    /// Skips the test for those who may not do what it does.
+    /// Skips the test if this process lacks the capability.
     pub fn needs(&self, capability: CapabilitySet, name: &str) -> Result {
         match has_capability(capability) {
             true => Ok(()),
@@ -110,7 +111,7 @@ impl Context {
         }
     }
 
-    /// The loader, or the reason to skip the test.
+    /// Returns the loader, or the reason to skip the test.
     pub fn loader(&self) -> Result<&Loader> {
         self.loader
             .as_ref()

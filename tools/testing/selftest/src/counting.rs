@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's counters over a while.
+//! The module's counters over a period.
 
 use crate::outcome::{Result, Stop};
 use rmmap_sys::uapi::{RmmapCounters, RmmapStats};
 use rmmap_sys::{Device, Errno};
 
-/// Reads the counters; a test that needs them is skipped where the module has none.
+/// Reads the counters; skips the test if the module has none.
 #[track_caller]
 pub fn stats(device: &Device) -> Result<RmmapStats> {
     match device.stats() {
@@ -17,17 +17,17 @@ pub fn stats(device: &Device) -> Result<RmmapStats> {
     }
 }
 
-/// The counters of a region from a point in time on; of nothing where no module counts.
+/// The counters of a region from a point in time on; nothing on memfd.
 #[derive(Debug)]
 pub struct Counting<'a> {
     device: Option<&'a Device>,
     start: RmmapCounters,
 }
 
-/// A counter's name, how to read it, and whether it is zero unless the test says otherwise.
+/// A counter's name, how to read it, and whether it must stay zero unless the test names it.
 type Field = (&'static str, fn(&RmmapCounters) -> u64, bool);
 
-/// The counters that a test can ask for.
+/// The counters that a test can name.
 const FIELDS: &[Field] = &[
     ("mmap", |c| c.mmap, false),
     ("fault_read", |c| c.fault_read, true),
@@ -53,7 +53,7 @@ const FIELDS: &[Field] = &[
 ];
 
 impl<'a> Counting<'a> {
-    /// Begins to count.
+    /// Starts to count.
     #[track_caller]
     pub(crate) fn new(device: Option<&'a Device>) -> Result<Self> {
         let start = match device {
@@ -63,7 +63,7 @@ impl<'a> Counting<'a> {
         Ok(Self { device, start })
     }
 
-    /// Returns one counter's increase; `None` where nothing counts.
+    /// Returns one counter's increase; `None` on memfd.
     #[track_caller]
     pub fn get(&self, name: &str) -> Result<Option<u64>> {
         let Some(device) = self.device else {
@@ -75,8 +75,8 @@ impl<'a> Counting<'a> {
         Ok(Some(read(&now) - read(&self.start)))
     }
 
-    /// Fails unless the counters increased so. Kinds of faults and answers that are not named must
-    /// not have increased at all.
+    /// Checks the increase of counters. Kinds of faults and answers that are not named must not
+    /// have increased.
     #[track_caller]
     pub fn check(&self, wanted: &[(&str, u64)]) -> Result {
         let Some(device) = self.device else {
@@ -108,8 +108,7 @@ impl<'a> Counting<'a> {
     }
 }
 
-/// Fails the test unless the counters increased so: `check_counts!(count, fault_read: 1)`; see
-/// [`Counting::check`].
+/// Checks the increase of counters: `check_counts!(count, fault_read: 1)`; see [`Counting::check`].
 #[macro_export]
 macro_rules! check_counts {
     ($counting:expr $(, $name:ident: $want:expr)* $(,)?) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The control devices (`tools/testing/ctl`): drivers that are odd in one way each.
+//! The control devices (`tools/testing/ctl`): drivers that each do one odd thing.
 
 use crate::context::P;
 use crate::outcome::{Result, Stop};
@@ -9,7 +9,7 @@ use rmmap_sys::rustix::io::pread;
 use rmmap_sys::{Device, MapOptions, Mapping};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The module that has them, for `With(..)` in a table of tests.
+/// Their module, for `With(..)` in a table of tests.
 pub const MODULE: &str = "rmmap_ctl";
 
 /// An open control device.
@@ -29,7 +29,7 @@ impl Ctl {
         }
     }
 
-    /// What the device says: the number of calls of an operation, `cached` pages, `references`.
+    /// Returns a number of the device: calls of an operation, `cached` pages, `references`.
     #[track_caller]
     pub fn get(&self, name: &str) -> Result<u64> {
         let mut report = [0; 1024];
@@ -41,7 +41,7 @@ impl Ctl {
         value.ok_or_else(|| Stop::fail(format_args!("no counter {name} in {report:?}")))
     }
 
-    /// Several numbers, to be compared at once.
+    /// Returns several numbers, to compare at once.
     #[track_caller]
     pub fn counts<const N: usize>(&self, names: [&str; N]) -> Result<[u64; N]> {
         let mut counts = [0; N];
@@ -51,12 +51,12 @@ impl Ctl {
         Ok(counts)
     }
 
-    /// Options of a shared mapping of some pages.
+    /// Returns options for a shared mapping of some pages.
     pub fn part(&self, page: usize, pages: usize) -> MapOptions {
         MapOptions::new(pages * P).offset((page * P) as u64)
     }
 
-    /// Options of a shared mapping of the first pages.
+    /// Returns options for a shared mapping of the first pages.
     pub fn pages(&self, pages: usize) -> MapOptions {
         self.part(0, pages)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Disks to have a file system on, and files to swap to.
+//! Disks with a file system, and swap files.
 
 use crate::mounts::Mounts;
 use crate::outcome::{cannot, errno, Result, Stop};
@@ -12,8 +12,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Loads drivers of the kernel, where they are not built in. They stay: a driver that nobody uses
-/// does nothing. What cannot be loaded is missing later, and that tells what it is.
+/// Loads drivers that are not built in. They stay loaded: an unused driver does nothing. A later
+/// step names a missing driver.
 pub fn load_drivers(names: &[&str]) {
     let _ = Command::new("modprobe").arg("-a").args(names).output();
 }
@@ -40,7 +40,7 @@ pub fn run(program: &str, arguments: &[&str]) -> Result {
     }
 }
 
-/// Makes a file system of pages as blocks, which ext4 takes for one of its own.
+/// Creates a file system whose blocks are pages, which ext4 can mount.
 pub fn format(disk: &Path) -> Result {
     run(
         "busybox",
@@ -78,17 +78,17 @@ pub fn dax_ext4(mounts: &Mounts) -> Result<PathBuf> {
     mounts.mount("dax", "ext4", disk, MountFlags::empty(), "dax=always")
 }
 
-/// A file that is swapped to, until it is dropped or the test is killed.
+/// A swap file, in use until it is dropped or the test is killed.
 #[derive(Debug)]
 pub struct Swap(#[expect(dead_code, reason = "dropped for its effect")] Undo);
 
 impl Swap {
-    /// Swaps to a file that has room for it and no holes.
+    /// Enables swapping to a file without holes.
     pub fn on(file: &Path) -> Result<Self> {
         run("mkswap", &[&file.to_string_lossy()])?;
         let path = file.to_owned();
         let undo = Undo::new(move || {
-            // Nobody is left to hear of an error; without swapon it is one.
+            // Ignore errors: swapon(2) may have failed.
             let _ = swapoff(&path);
         })?;
         match swapon(file) {

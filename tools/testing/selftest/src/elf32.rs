@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The smallest 32-bit program that maps: the lab has no compiler for one, and needs none.
+//! The smallest 32-bit program that maps memory: the lab has no compiler for i386, and needs none.
 
 use crate::mounts::Mounts;
 use crate::outcome::{Result, Stop};
@@ -11,11 +11,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-/// Where the program is loaded, as linkers of i386 have it.
+/// The load address, as linkers for i386 choose it.
 const BASE: u32 = 0x0804_8000;
 
-/// A page of memory and a page of the descriptor 0, readable and no more; then it writes their
-/// addresses to the descriptor 1 and sleeps until it is killed.
+/// Maps a page of memory and a page of descriptor 0, read-only, writes their addresses to
+/// descriptor 1, and sleeps until it is killed.
 #[rustfmt::skip]
 const CODE: &[u8] = &[
     // mmap2(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -40,14 +40,14 @@ const CODE: &[u8] = &[
     0x89, 0xe1,                     // mov ecx, esp
     0xba, 8, 0, 0, 0,               // mov edx, 8
     0xcd, 0x80,                     // int 0x80
-    // pause(), again and again
+    // pause(), in a loop
     0xb8, 29, 0, 0, 0,              // mov eax, 29
     0xcd, 0x80,                     // int 0x80
     0xeb, 0xf7,                     // jmp to the mov
 ];
 
-/// The program's file; `stack` is what it says of its stack, if anything: readable 4, writable 2,
-/// executable 1.
+/// Returns the program's file; `stack` has the flags of PT_GNU_STACK, if any: readable 4, writable
+/// 2, executable 1.
 fn image(stack: Option<u32>) -> Vec<u8> {
     const HEADER: u16 = 52;
     const SEGMENT: u16 = 32;
@@ -80,16 +80,16 @@ fn words(values: &[u32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// The program, running; killed when dropped.
+/// The running program, killed on drop.
 #[derive(Debug)]
 pub struct Mapper {
     child: Child,
-    /// Where it has mapped memory, and where the descriptor's object.
+    /// The addresses of its memory and of the descriptor's object.
     pub addresses: [usize; 2],
 }
 
 impl Mapper {
-    /// Starts it and waits until it has mapped, or tells why that is not possible.
+    /// Starts it, and waits until it has mapped, or says why that is not possible.
     pub fn start(mounts: &Mounts, stack: Option<u32>, device: Device) -> Result<Self> {
         let path = mounts.folder().join("mapper");
         fs::write(&path, image(stack))?;
@@ -114,7 +114,7 @@ impl Mapper {
         Ok(mapper)
     }
 
-    /// Its process id.
+    /// Returns its process ID.
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
     }
@@ -122,7 +122,7 @@ impl Mapper {
 
 impl Drop for Mapper {
     fn drop(&mut self) {
-        // It has ended otherwise if this fails.
+        // If this fails, it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a report has a line for: a test on an object, or a row that nobody can reach.
+//! The lines of a report: a test on an object, or a row that no program can reach.
 
 use crate::area::Kind;
 use crate::args::{Args, Object};
@@ -11,14 +11,14 @@ use crate::suite;
 /// One line of a report.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry {
-    /// A test, with what it is run on.
+    /// A test, and the object that it runs on.
     Test(&'static Case, Kind),
-    /// A row without test: it is reported as skipped, so that no row is missing silently.
+    /// A row without a test: reported as skipped, so that no row is missing.
     Unreachable(&'static Row),
 }
 
 impl Entry {
-    /// The name in the report.
+    /// Returns the name in the report.
     pub fn name(&self) -> String {
         match self {
             Self::Test(case, kind) => case.full_name(*kind),
@@ -26,7 +26,7 @@ impl Entry {
         }
     }
 
-    /// The rows that it is of.
+    /// Returns the rows that it covers.
     pub fn rows(&self) -> Vec<&'static str> {
         match self {
             Self::Test(case, _) => case.rows.to_vec(),
@@ -34,7 +34,7 @@ impl Entry {
         }
     }
 
-    /// What it is about, in a line.
+    /// Returns its description, one line.
     pub fn about(&self) -> String {
         match self {
             Self::Test(case, _) => case.about.to_owned(),
@@ -42,7 +42,7 @@ impl Entry {
         }
     }
 
-    /// Returns whether the user asked for it.
+    /// Returns whether the user selected it.
     fn is_wanted(&self, patterns: &[String]) -> bool {
         match self {
             Self::Test(case, kind) => case.is_wanted(*kind, patterns),
@@ -54,7 +54,7 @@ impl Entry {
     }
 }
 
-/// What was asked for, in the order in which it is reported.
+/// Returns the selected entries, in the order of the report.
 pub fn pick(args: &Args) -> Vec<Entry> {
     let memfd = args.object == Object::Memfd;
     let tests = suite::all().flat_map(|case| {
@@ -62,7 +62,7 @@ pub fn pick(args: &Args) -> Vec<Entry> {
             .iter()
             .map(move |kind| Entry::Test(case, *kind))
     });
-    // On memfd there is no path to have rows.
+    // The rows are about the device's path, not memfd's.
     let unreachable = rows::all().filter(|row| !memfd && row.reach == Reach::No);
     tests
         .chain(unreachable.map(Entry::Unreachable))

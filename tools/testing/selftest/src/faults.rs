@@ -9,10 +9,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Where the kernel reads what may fail.
+/// The folder with the settings of fault injection.
 const DEBUGFS: &str = "/sys/kernel/debug";
 
-/// What is changed there: allocations that may sleep fail, too, and the log says nothing of any.
+/// The changed settings: allocations that may sleep also fail, without a line in the log.
 const SETTINGS: [(&str, &str); 4] = [
     ("failslab/ignore-gfp-wait", "N"),
     ("failslab/verbose", "0"),
@@ -28,7 +28,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Prepares it, or tells why that is not possible.
+    /// Prepares it, or says why that is not possible.
     pub fn new() -> Result<Self> {
         let what = "make an allocation fail on demand (FAILSLAB, FAULT_INJECTION_DEBUG_FS)";
         let mut before = Vec::new();
@@ -36,7 +36,7 @@ impl Faults {
             let path = Path::new(DEBUGFS).join(name);
             match fs::read_to_string(&path) {
                 Ok(text) => before.push((path, text, value)),
-                // Of the others a kernel may have none.
+                // A kernel may lack the others.
                 Err(_) if !name.starts_with("failslab") => {}
                 Err(e) => return Err(lacks(what, e, &[Errno::NOENT])),
             }
@@ -63,18 +63,18 @@ impl Faults {
         })
     }
 
-    /// Does something of which the `nth` allocation (or copy from or to the program) fails, counted
-    /// from 1; returns also whether there were so many.
+    /// Runs `f` with its `nth` allocation (or copy from or to the program) failing, counted from 1;
+    /// also returns whether there were this many.
     pub fn fail<T>(&self, nth: u32, what: impl FnOnce() -> T) -> Result<(T, bool)> {
         self.nth.write_all_at(nth.to_string().as_bytes(), 0)?;
         let done = what();
         let mut left = [0; 16];
-        // The number is a copy to the program itself, and may be what fails: then nothing else did.
+        // Writing the number copies from the program, and may itself fail: then nothing else did.
         let has_failed = match self.nth.read_at(&mut left, 0) {
             Ok(len) => String::from_utf8_lossy(&left[..len]).trim() == "0",
             Err(_) => false,
         };
-        // So may this, once.
+        // This may fail, too, once.
         let off = || self.nth.write_all_at(b"0", 0);
         off().or_else(|_| off())?;
         Ok((done, has_failed))

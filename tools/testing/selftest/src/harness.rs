@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs tests, each in a child, and prints what came of them.
+//! Runs tests, each in a child, and prints their results.
 
 use crate::area::Kind;
 use crate::args::{Args, Object};
@@ -22,8 +22,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs the tests that were asked for. Exit status 0: all passed or were skipped, 1: one failed,
-/// 2: they could not be run.
+/// Runs the selected tests. Exit status 0: all passed or were skipped, 1: one failed, 2: they could
+/// not run.
 pub fn run(args: &Args) -> ExitCode {
     let entries = pick(args);
     if args.list {
@@ -42,18 +42,18 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Tells why no test can run.
+/// Prints why no test can run.
 fn fail(why: &str) -> ExitCode {
     eprintln!("rmmap-selftest: {why}");
     ExitCode::from(2)
 }
 
-/// Checks that the object is there, and loads the module if that was asked for.
+/// Checks that the object exists, and loads the module if the user named one.
 fn prepare(args: &Args) -> Result<Context, String> {
     let load = |file: &PathBuf| Loader::new(file, &args.param);
     let loader = args.module.as_ref().map(load).transpose()?;
     if let Some(loader) = loader.as_ref().filter(|_| args.object == Object::Rmmap) {
-        // Loaded anew even if it is there, since its parameters may be others.
+        // Reload it even if it is loaded: its parameters may differ.
         loader.restore()?;
     }
     let info = match args.object {
@@ -69,7 +69,7 @@ fn prepare(args: &Args) -> Result<Context, String> {
     })
 }
 
-/// Asks the device what it is, or tells why that is not possible and what to do.
+/// Returns the device's INFO, or says why that is not possible and what to do.
 fn ask_device() -> Result<RmmapInfo, String> {
     let device = Device::open().map_err(|e| match e {
         Errno::NOENT if !module::is_loaded(NAME) => {
@@ -119,8 +119,8 @@ fn run_all(entries: &[Entry], mut context: Context, kernel: Option<Kernel>) -> E
     ExitCode::from(u8::from(fail > 0))
 }
 
-/// Has an unexpected skip of a test fail, on a kernel of the lab. The rows that nobody can reach say
-/// themselves why there is no test.
+/// Turns an unexpected skip of a test into a failure, on a kernel of the lab. Rows that no program
+/// can reach have their own reason.
 fn judge(entry: &Entry, kernel: Option<Kernel>, result: Result<(), Stop>) -> Result<(), Stop> {
     match (entry, kernel) {
         (Entry::Test(case, _), Some(kernel)) => skips::judge(kernel, case.name, result),
@@ -128,7 +128,7 @@ fn judge(entry: &Entry, kernel: Option<Kernel>, result: Result<(), Stop>) -> Res
     }
 }
 
-/// Runs the test of an entry, if it has one. What it left changed is a failure.
+/// Runs the test of an entry, if it has one. A setting that it left changed is a failure.
 fn run_entry(entry: &Entry, context: &mut Context, settings: &Settings) -> Result<(), Stop> {
     let result = match entry {
         Entry::Test(case, kind) => {
@@ -141,7 +141,7 @@ fn run_entry(entry: &Entry, context: &mut Context, settings: &Settings) -> Resul
     both(result, settings.restore())
 }
 
-/// Runs a test and brings everything back to where it was.
+/// Runs a test, and restores the state of the device.
 fn run_and_tidy_up(case: &Case, context: &mut Context) -> Result<(), Stop> {
     let result = match case.on {
         On::With(module) => run_with(module, case, context),
@@ -150,8 +150,8 @@ fn run_and_tidy_up(case: &Case, context: &mut Context) -> Result<(), Stop> {
     tidy_up(case, context, result)
 }
 
-/// Runs a test while another module is loaded. That it can be unloaded afterwards is part of the
-/// test: nothing of it is open or mapped any more.
+/// Runs a test while another module is loaded. Unloading it afterwards is part of the test: it
+/// proves that nothing is open or mapped any more.
 fn run_with(module: &str, case: &Case, context: &Context) -> Result<(), Stop> {
     let loader = context.loader()?.sibling(module).map_err(Stop::Fail)?;
     let cannot = |verb: &str, e| Stop::Fail(format!("cannot {verb} {module}: {}", errno(e)));
@@ -167,7 +167,7 @@ pub fn run_one(case: &Case, context: &Context) -> Result<(), Stop> {
     let mut child = fork(|channel| i32::from(in_child(case, context, channel).is_err()))?;
     let pid = child.pid();
     let answer = wait_for_answer(&child, limit);
-    // Whatever it left running goes with it. It fails when nothing is left.
+    // Kill the processes that it left. This fails if there are none.
     let _ = kill_process_group(pid, Signal::KILL);
     let answer = answer?;
     let end = child.wait()?;
@@ -187,7 +187,8 @@ pub fn run_one(case: &Case, context: &Context) -> Result<(), Stop> {
     }
 }
 
-/// Waits for the child's message: `None` when the time is over, empty when it ended without.
+/// Waits for the child's message; returns `None` on a timeout, and an empty message if the child
+/// ended without one.
 fn wait_for_answer(child: &Child, limit: Duration) -> Result<Option<Vec<u8>>, Stop> {
     let end = Instant::now() + limit;
     loop {
@@ -208,7 +209,7 @@ fn wait_for_answer(child: &Child, limit: Duration) -> Result<Option<Vec<u8>>, St
     }
 }
 
-/// What happens in the child.
+/// The child's part.
 fn in_child(case: &Case, context: &Context, channel: &Channel) -> std::io::Result<()> {
     setpgid(None, None)?;
     // A test that is killed on purpose should not leave a file behind.
@@ -222,7 +223,7 @@ fn in_child(case: &Case, context: &Context, channel: &Channel) -> std::io::Resul
     channel.send(&encode((case.run)(context)))
 }
 
-/// The usual names of signals that end tests.
+/// Returns the names of signals that commonly end tests.
 fn signal_name(signal: i32) -> &'static str {
     const NAMES: [(Signal, &str); 5] = [
         (Signal::BUS, " (SIGBUS)"),
@@ -243,8 +244,8 @@ fn signal_name(signal: i32) -> &'static str {
         .map_or("", |(_, name)| name)
 }
 
-/// Fails when regions or memory of a test outlive its processes. The next test is measured by what
-/// is there then, so that only this one is blamed.
+/// Checks that no regions or memory of a test outlive its processes. The next test starts from the
+/// current state, so that only this one is blamed.
 fn leaves_nothing(context: &mut Context) -> Result<(), Stop> {
     let Some(info) = &mut context.info else {
         return Ok(());
@@ -253,7 +254,7 @@ fn leaves_nothing(context: &mut Context) -> Result<(), Stop> {
     let end = Instant::now() + Duration::from_secs(5).mul_f64(context.time_scale);
     loop {
         let device = Device::open()?;
-        // What the device's own region holds is its to keep: the next test starts without.
+        // The device's own region may keep its pages: discard them before the next test.
         device.discard(0, before.capacity)?;
         *info = device.info()?;
         if info.policy != before.policy {
@@ -275,21 +276,21 @@ fn leaves_nothing(context: &mut Context) -> Result<(), Stop> {
                 info.regions, info.used_bytes, before.regions, before.used_bytes
             )));
         }
-        // A killed process gives its memory up in its own time.
+        // A killed process frees its memory a little later.
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Brings everything back to where it was before the test, and fails a test that left anything.
+/// Restores the state before the test, and fails a test that left anything.
 fn tidy_up(case: &Case, context: &mut Context, result: Result<(), Stop>) -> Result<(), Stop> {
     match &context.loader {
         Some(loader) if case.on == On::Reload => {
-            // Unloading is the check: it is refused while anything is left.
+            // Unloading is the check: it fails while anything is left.
             let restored = loader.restore().map_err(Stop::Fail);
             both(result, restored)
         }
         _ => {
-            // After a failure it is done for the next test's sake.
+            // After a failure, this is for the next test.
             let left = leaves_nothing(context);
             both(result, left)
         }

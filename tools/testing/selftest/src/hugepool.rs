@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A pool of huge pages, which a system has none of by itself.
+//! A pool of huge pages; by default a system has none.
 
 use crate::outcome::{cannot, Result, Stop};
 use crate::sysctl::Sysctl;
@@ -11,16 +11,16 @@ use std::os::fd::OwnedFd;
 /// Size of a huge page, bytes.
 pub const HUGE: usize = 2 << 20;
 
-/// A pool; as large as it was before when dropped.
+/// A pool, restored to its former size on drop.
 #[derive(Debug)]
 pub struct HugePool(#[expect(dead_code, reason = "dropped for its effect")] Sysctl);
 
 impl HugePool {
-    /// Makes one of so many free pages, or tells why that is not possible.
+    /// Makes a pool of this many free pages, or says why that is not possible.
     pub fn new(pages: u64) -> Result<Self> {
         let sysctl = Sysctl::set("vm/nr_hugepages", pages)?;
         if sysctl.value()? < pages {
-            // Memory may be in pieces: once more, of what compaction and dropped caches give.
+            // Memory may be fragmented: try again after compaction, with dropped caches.
             let none = |e| cannot("make room for huge pages", e);
             std::fs::write("/proc/sys/vm/drop_caches", "3").map_err(none)?;
             std::fs::write("/proc/sys/vm/compact_memory", "1").map_err(none)?;
@@ -35,7 +35,7 @@ impl HugePool {
         Ok(Self(sysctl))
     }
 
-    /// A number of `/proc/meminfo`: `Total`, `Free`, `Rsvd`, `Surp`.
+    /// Returns `HugePages_*` of `/proc/meminfo`: `Total`, `Free`, `Rsvd`, `Surp`.
     #[track_caller]
     pub fn count(name: &str) -> Result<u64> {
         let name = format!("HugePages_{name}");
@@ -43,7 +43,7 @@ impl HugePool {
         count.ok_or_else(|| Stop::skip(format_args!("this kernel has no huge pages ({name})")))
     }
 
-    /// A file of huge pages.
+    /// Creates a file of huge pages.
     #[track_caller]
     pub fn file(&self, bytes: usize) -> Result<OwnedFd> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;

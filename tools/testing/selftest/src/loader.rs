@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 /// Name of the module.
 pub const NAME: &str = "rmmap";
 
-/// The folio policy under which one touch brings one page, which is what tests count by; those of
-/// the other policies ask for them.
+/// The folio policy under which a touch adds one page, which tests count by. Tests of other
+/// policies set them.
 const ONE_PAGE: &str = "policy=0";
 
-/// A shell command that is run while the module is still there, before it is unloaded for another
-/// one: what the module counts of itself goes with it.
+/// A shell command to run before the module is unloaded for another one: the module's own counters
+/// are lost with it.
 pub const BEFORE_UNLOAD: &str = "RMMAP_BEFORE_UNLOAD";
 
 /// The module's file and the parameters that the user wants.
@@ -24,17 +24,17 @@ pub const BEFORE_UNLOAD: &str = "RMMAP_BEFORE_UNLOAD";
 pub struct Loader {
     name: String,
     file: PathBuf,
-    /// The file's contents: it may lie on a slow shared folder, and is loaded often.
+    /// The file's contents: it may be on a slow shared folder, and is loaded often.
     image: Vec<u8>,
     parameters: Vec<String>,
 }
 
 impl Loader {
-    /// A loader of this file, with these parameters (`name=value`) where a test has no own.
+    /// Creates a loader of this file, with these parameters (`name=value`) where a test sets none.
     ///
     /// # Errors
     ///
-    /// A sentence that says why the file cannot be read.
+    /// A message that says why the file cannot be read.
     pub fn new(file: &Path, parameters: &[String]) -> std::result::Result<Self, String> {
         Self::named(NAME, file, merge(&[ONE_PAGE.to_owned()], parameters))
     }
@@ -53,7 +53,7 @@ impl Loader {
         })
     }
 
-    /// Loads the module as the user wants it.
+    /// Loads the module with the user's parameters.
     pub fn load(&self) -> Result<()> {
         self.load_with(&[])
     }
@@ -63,11 +63,11 @@ impl Loader {
         module::load_image(&self.image, &merge(&self.parameters, changed).join(" "))
     }
 
-    /// The loader of another module of the project, whose file lies beside this one.
+    /// Returns the loader of another module of the project, whose file is in the same folder.
     ///
     /// # Errors
     ///
-    /// A sentence that says why the file cannot be read.
+    /// A message that says why the file cannot be read.
     pub fn sibling(&self, name: &str) -> std::result::Result<Self, String> {
         let file = self.file.with_file_name(format!("{name}.ko"));
         Self::named(name, &file, Vec::new())
@@ -80,7 +80,7 @@ impl Loader {
 
     /// Unloads the module, if it is loaded.
     ///
-    /// Another process may just have ended that held the last reference: then it takes a moment.
+    /// It waits a moment: a process that held the last reference may just have ended.
     pub fn unload(&self) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(5);
         loop {
@@ -101,14 +101,14 @@ impl Loader {
         self.load_with(changed)
     }
 
-    /// Runs the command of [`BEFORE_UNLOAD`]. It is somebody else's, who will miss what it fails in.
+    /// Runs the command of [`BEFORE_UNLOAD`]. Whoever set it notices its failure.
     fn show(&self) {
         if let Some(command) = std::env::var_os(BEFORE_UNLOAD).filter(|_| self.name == NAME) {
             let _ = Command::new("sh").arg("-c").arg(command).status();
         }
     }
 
-    /// Makes sure that the module is loaded as the user wants it, whatever a test left behind.
+    /// Reloads the module with the user's parameters, whatever a test left.
     pub fn restore(&self) -> std::result::Result<(), String> {
         let why = |e| format!("cannot load {} again: {}", self.file.display(), errno(e));
         self.show();
@@ -116,7 +116,7 @@ impl Loader {
     }
 }
 
-/// The parameters with some of them changed or added.
+/// Returns the parameters with some of them changed or added.
 fn merge(parameters: &[String], changed: &[impl AsRef<str>]) -> Vec<String> {
     let name = |p: &str| p.split('=').next().unwrap_or_default().to_owned();
     let is_kept = |p: &&String| changed.iter().all(|c| name(c.as_ref()) != name(p));

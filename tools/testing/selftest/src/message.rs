@@ -4,7 +4,7 @@
 
 use crate::outcome::Stop;
 
-/// A test's result as bytes, never empty.
+/// Encodes a test's result, never as an empty message.
 pub(crate) fn encode(result: Result<(), Stop>) -> Vec<u8> {
     match result {
         Ok(()) => "P".to_owned(),
@@ -14,7 +14,7 @@ pub(crate) fn encode(result: Result<(), Stop>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The result that [`encode`] made bytes of.
+/// Decodes a result of [`encode`].
 pub(crate) fn decode(message: &[u8]) -> Result<(), Stop> {
     let text = String::from_utf8_lossy(message);
     match text.split_at_checked(1) {

@@ -11,15 +11,15 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where it all is mounted: a folder that every root has for this purpose, so none is left behind.
+/// The mount point: a folder that every root has for this purpose, so the test leaves none.
 const TOP: &str = "/mnt";
 
-/// Mounts that only the calling test sees, and that are gone when it is, even if it is killed.
+/// Mounts that only the calling test sees, and that end with it, even if it is killed.
 #[derive(Debug)]
 pub struct Mounts(());
 
 impl Mounts {
-    /// Prepares a writable folder to mount in, or tells why that is not possible.
+    /// Prepares a writable folder to mount in, or says why that is not possible.
     pub fn new() -> Result<Self> {
         unshare_mounts().map_err(|e| cannot("unshare the mounts", e))?;
         let none = MountFlags::empty();
@@ -28,12 +28,12 @@ impl Mounts {
         Ok(Self(()))
     }
 
-    /// The folder: a tmpfs of its own.
+    /// Returns the folder, a tmpfs of its own.
     pub fn folder(&self) -> &'static Path {
         Path::new(TOP)
     }
 
-    /// Mounts a file system in a new folder below, or tells why that is not possible.
+    /// Mounts a file system in a new folder below, or says why that is not possible.
     pub fn mount(
         &self,
         name: &str,
@@ -55,8 +55,8 @@ impl Mounts {
         }
     }
 
-    /// Opens `/dev/rmmap` through another mount of `/dev`, with or without `noexec`: what `/dev`
-    /// itself has differs.
+    /// Opens `/dev/rmmap` through another mount of `/dev`, with or without `noexec`: systems mount
+    /// `/dev` itself either way.
     pub fn device(&self, flags: MountFlags, mode: OFlags) -> Result<Device> {
         let name = if flags.is_empty() { "exec" } else { "noexec" };
         let folder = match self.folder().join(name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A second NUMA node. The lab's guests have one whose memory is offline, so that no other test gets
+//! A second NUMA node. The lab's guests have one with offline memory, so that no other test gets
 //! memory of it.
 
 use crate::outcome::{both, cannot, Result, Stop};
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 const NODES: &str = "/sys/devices/system/node";
 
-/// Runs a test with two nodes that have memory. Where there is one, the memory of another one is
-/// set online for the test, if there is any. It gets movable memory only: nothing of the kernel's
-/// keeps it from being set offline afterwards.
+/// Runs a test with two nodes that have memory. If there is only one, it sets the memory of another
+/// online for the test, as movable memory: kernel memory in it would keep it from being set offline
+/// afterwards.
 pub fn with_two_nodes(test: impl FnOnce([u32; 2]) -> Result) -> Result {
     if let [first, second, ..] = with_memory()?[..] {
         return test([first, second]);
@@ -23,7 +23,7 @@ pub fn with_two_nodes(test: impl FnOnce([u32; 2]) -> Result) -> Result {
     }
     let undo = blocks.clone();
     let _undo = Undo::new(move || {
-        // A failure is seen below, unless the test was killed.
+        // A failure shows below, unless the test was killed.
         let _ = undo.iter().try_for_each(|block| set(block, "offline"));
     })?;
     for block in &blocks {
@@ -45,7 +45,7 @@ fn set(block: &Path, state: &str) -> std::io::Result<()> {
     fs::write(block.join("state"), state)
 }
 
-/// The nodes that have memory, of a list as `0-1,3`.
+/// Returns the nodes of a list such as `0-1,3`.
 fn with_memory() -> Result<Vec<u32>> {
     let list = fs::read_to_string(Path::new(NODES).join("has_memory"))?;
     nodes(&list).ok_or_else(|| Stop::fail(format_args!("a list of nodes: {list}")))
@@ -61,7 +61,7 @@ fn nodes(list: &str) -> Option<Vec<u32>> {
     Some(nodes)
 }
 
-/// The blocks of memory that are offline: none on a kernel without MEMORY_HOTPLUG.
+/// Returns the offline memory blocks: none on a kernel without MEMORY_HOTPLUG.
 fn offline_blocks() -> Result<Vec<PathBuf>> {
     let mut blocks = Vec::new();
     let folder = Path::new("/sys/devices/system/memory");

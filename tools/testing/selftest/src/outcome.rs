@@ -9,30 +9,30 @@ use std::panic::Location;
 /// What a test returns.
 pub type Result<T = ()> = std::result::Result<T, Stop>;
 
-/// Why a test ended before its end.
+/// Why a test ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Something is not as it has to be: what, and where it was seen.
+    /// A failure: what differs, and where in the source.
     Fail(String),
-    /// The test cannot be run here: why.
+    /// The reason why the test cannot run here.
     Skip(String),
 }
 
 impl Stop {
-    /// A failure at the place of the caller.
+    /// Returns a failure at the caller's position.
     #[track_caller]
     pub fn fail(text: impl Display) -> Self {
         Self::Fail(format!("{text} ({})", place(Location::caller())))
     }
 
-    /// A reason not to run the test.
+    /// Returns a reason to skip the test.
     pub fn skip(reason: impl Display) -> Self {
         Self::Skip(reason.to_string())
     }
 }
 
 /// Returns the reason to skip a test for a user who may not do `what`; any other error is a
-/// failure: who is root is not told to be it.
+/// failure, and so is this one for root.
 #[track_caller]
 pub fn cannot(what: impl Display, e: impl Into<std::io::Error>) -> Stop {
     let e = e.into();
@@ -44,7 +44,7 @@ pub fn cannot(what: impl Display, e: impl Into<std::io::Error>) -> Stop {
     }
 }
 
-/// As [`cannot`], where an error says that the kernel lacks something: then that is the reason.
+/// As [`cannot`], for errors that mean that the kernel lacks a feature: they skip the test.
 #[track_caller]
 pub fn lacks(what: impl Display, e: impl Into<std::io::Error>, missing: &[Errno]) -> Stop {
     let e = e.into();
@@ -56,8 +56,8 @@ pub fn lacks(what: impl Display, e: impl Into<std::io::Error>, missing: &[Errno]
     }
 }
 
-/// Returns how a test ended whose clean-up ended with `after`. A failed clean-up is a failure,
-/// also of a test that was skipped; of two failures both are reported.
+/// Returns the result of a test whose clean-up ended with `after`. A failed clean-up is a failure,
+/// also of a skipped test; two failures are both reported.
 pub fn both(test: Result, after: Result) -> Result {
     match (test, after) {
         (test, Ok(())) => test,
@@ -71,7 +71,7 @@ pub fn both(test: Result, after: Result) -> Result {
     }
 }
 
-/// A source position without the folders that all tests share.
+/// Returns a source position without the common folders.
 fn place(at: &Location<'_>) -> String {
     let file = at
         .file()
@@ -80,14 +80,14 @@ fn place(at: &Location<'_>) -> String {
     format!("{file}:{}", at.line())
 }
 
-/// The name of an error number with its text.
+/// Returns the name of an error number with its text.
 pub fn errno(e: Errno) -> String {
     let text = std::io::Error::from(e).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     format!("{} ({text})", rmmap_sys::process::errno_name(e))
 }
 
-// `?` is for calls that have to succeed: the error tells where.
+// `?` is for calls that must succeed: the error names the position.
 
 impl From<Errno> for Stop {
     #[track_caller]
@@ -117,7 +117,7 @@ impl From<rmmap_procfs::Error> for Stop {
     }
 }
 
-/// Fails unless `got == want`; `what` says of what.
+/// Fails unless `got == want`; `what` names the value.
 #[track_caller]
 pub fn equal<T, U>(what: &str, got: &T, want: &U) -> Result
 where
@@ -132,7 +132,7 @@ where
     }
 }
 
-/// Fails unless the call failed with this error number.
+/// Checks that the call failed with this error number.
 #[track_caller]
 pub fn fails_with<T>(what: &str, got: rmmap_sys::Result<T>, want: Errno) -> Result {
     match got {
@@ -149,7 +149,7 @@ pub fn fails_with<T>(what: &str, got: rmmap_sys::Result<T>, want: Errno) -> Resu
     }
 }
 
-/// Fails unless the access was answered with SIGBUS, BUS_ADRERR at this address.
+/// Checks that the access raised SIGBUS, BUS_ADRERR at this address.
 #[track_caller]
 pub fn is_sigbus<T: Debug>(
     what: &str,
@@ -201,7 +201,7 @@ macro_rules! check_err {
     };
 }
 
-/// Fails the test unless an access of the page of a mapping is answered with SIGBUS, BUS_ADRERR:
+/// Fails the test unless an access to the page of a mapping raises SIGBUS, BUS_ADRERR:
 /// `check_sigbus!(m.touch_read(4), m.address_of(4 * P))`.
 #[macro_export]
 macro_rules! check_sigbus {

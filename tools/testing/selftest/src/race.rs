@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-/// How long a race goes on.
+/// How long a race runs.
 fn duration(cx: &Context) -> Duration {
     Duration::from_millis(400).mul_f64(cx.time_scale.clamp(1.0, 5.0))
 }
 
-/// How much longer it may go on until both sides met.
+/// How much longer it may run until both sides have met.
 const PATIENCE: u32 = 40;
 
-/// Runs `work` in `n` threads (it is given the number of its thread) while `meanwhile` runs here,
-/// until the time is over and `met` tells that the two sides met; returns the first error. That
-/// they do not meet is one: such a race shows nothing.
+/// Runs `work` in `n` threads, each with its number, and `meanwhile` in this one, until the time is
+/// over and `met` says that the two sides have met. Returns the first error. It is an error if they
+/// do not meet: such a race shows nothing.
 pub fn race<F, M, T>(cx: &Context, n: usize, work: F, meanwhile: M, met: T) -> Result
 where
     F: Fn(usize, &AtomicBool) -> Result + Sync,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A limit of this process for a while.
+//! A resource limit of this process for a while.
 
 use crate::outcome::Result;
 use rmmap_sys::rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-/// A soft limit that a test lowers; it is the former one again when dropped.
+/// A soft limit that a test lowers, restored on drop.
 ///
-/// Nothing may be allocated meanwhile that does not fit, the text of a failure included: a test
-/// keeps its results, drops the limit, and then looks at them.
+/// While it is in force nothing larger may be allocated, not even the text of a failure: a test
+/// stores its results, drops the limit, and then checks them.
 #[derive(Debug)]
 pub struct Limit {
     resource: Resource,
@@ -16,7 +16,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Sets it to so many bytes.
+    /// Sets it to this many bytes.
     #[track_caller]
     pub fn set(resource: Resource, bytes: u64) -> Result<Self> {
         let before = getrlimit(resource);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The skips that are expected, by kernel: `expected-skips.toml`.
+//! The expected skips, by kernel: `expected-skips.toml`.
 
 use crate::outcome::{Result, Stop};
 use clap::ValueEnum;
@@ -11,11 +11,11 @@ use std::sync::LazyLock;
 #[derive(ValueEnum, Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernel {
-    /// Debian's.
+    /// Debian's kernel.
     Stock,
-    /// The one with all checks.
+    /// The debug kernel, with all checks.
     Debug,
-    /// The one that counts the code that runs.
+    /// The kernel that counts executed code.
     Coverage,
 }
 
@@ -23,13 +23,13 @@ pub enum Kernel {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skip {
-    /// The test's name, without what it is run on.
+    /// The test's name, without the kind of object.
     pub test: String,
-    /// The kernels that it is skipped on.
+    /// The kernels on which it is skipped.
     pub kernels: Vec<Kernel>,
-    /// A part of what the test says then.
+    /// A part of the skip's reason.
     pub reason: String,
-    /// Why that is accepted.
+    /// Why the skip is accepted.
     pub why: String,
 }
 
@@ -40,20 +40,20 @@ struct File {
 }
 
 static SKIPS: LazyLock<Vec<Skip>> = LazyLock::new(|| {
-    // The tests below read it, too: a mistake does not get into a program.
+    // The tests below read it, too, so a mistake does not reach a program.
     let file: File = toml::from_str(include_str!("../expected-skips.toml"))
         .unwrap_or_else(|e| panic!("expected-skips.toml: {e}"));
     file.skip
 });
 
-/// Returns the skips that are expected on a kernel.
+/// Returns the expected skips on a kernel.
 pub fn expected_skips(kernel: Kernel) -> impl Iterator<Item = &'static Skip> {
     SKIPS
         .iter()
         .filter(move |skip| skip.kernels.contains(&kernel))
 }
 
-/// Turns the skip of a test into a failure, unless it is expected on this kernel for this reason.
+/// Turns the skip of a test into a failure, unless this kernel expects it for this reason.
 pub(crate) fn judge(kernel: Kernel, test: &str, result: Result) -> Result {
     let Err(Stop::Skip(why)) = &result else {
         return result;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Settings of the whole system that a test needs otherwise, and that come back afterwards.
+//! System-wide settings that a test changes and restores.
 
 use crate::outcome::{cannot, lacks, Result, Stop};
 use rmmap_sys::Errno;
@@ -8,18 +8,18 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A changed file of `/proc/sys`; it gets its former value back when dropped.
+/// A changed file of `/proc/sys`, restored on drop.
 #[derive(Debug)]
 pub struct Sysctl {
-    /// Stays open: the way back must not need a new file, for `fs.file-max` may forbid it.
+    /// Stays open: restoring must not open a file, because `fs.file-max` may forbid that.
     file: File,
     path: PathBuf,
     before: String,
 }
 
 impl Sysctl {
-    /// Sets `name` (`vm/overcommit_memory`), or skips the test where the kernel has no such setting
-    /// or the user may not change it.
+    /// Sets `name` (`vm/overcommit_memory`), or skips the test if the kernel lacks the setting or
+    /// the user may not change it.
     pub fn set(name: &str, value: impl ToString) -> Result<Self> {
         let path = path(name);
         let what = format!("set {name}");
@@ -37,7 +37,7 @@ impl Sysctl {
             .write_all_at(value.to_string().trim().as_bytes(), 0)
     }
 
-    /// What it is now.
+    /// Returns its current value.
     pub fn value(&self) -> std::io::Result<u64> {
         let text = fs::read_to_string(&self.path)?;
         text.trim().parse().map_err(std::io::Error::other)
@@ -46,7 +46,7 @@ impl Sysctl {
 
 impl Drop for Sysctl {
     fn drop(&mut self) {
-        // A failure is seen by the harness, which compares.
+        // The harness compares the settings, and notices a failure.
         let _ = self.change(&self.before);
     }
 }
@@ -55,7 +55,7 @@ fn path(name: &str) -> PathBuf {
     Path::new("/proc/sys").join(name)
 }
 
-/// What tests may change.
+/// The settings that tests may change.
 const WATCHED: &[&str] = &[
     "fs/file-max",
     "vm/compaction_proactiveness",
@@ -70,25 +70,25 @@ const WATCHED: &[&str] = &[
     "vm/watermark_boost_factor",
 ];
 
-/// What a system's settings were, for the case that a test is killed and puts nothing back.
+/// The former settings, in case a test is killed before it restores them.
 #[derive(Debug)]
 pub struct Settings(Vec<(&'static str, String)>);
 
 impl Settings {
-    /// Reads those that tests may change; a kernel need not have all.
+    /// Reads the settings that tests may change; a kernel may lack some.
     pub fn read() -> Self {
         let value = |name: &&'static str| Some((*name, fs::read_to_string(path(name)).ok()?));
         Self(WATCHED.iter().filter_map(value).collect())
     }
 
-    /// One that is taken to have been so.
+    /// Returns settings with this value, for a test.
     #[cfg(test)]
     pub(crate) fn of(name: &'static str, value: &str) -> Self {
         Self(vec![(name, value.to_owned())])
     }
 
-    /// Puts everything back, and fails if that was necessary. One that cannot be put back keeps
-    /// none of the others.
+    /// Restores all settings, and fails if one had changed. One that cannot be restored does not
+    /// keep the others from being restored.
     pub fn restore(&self) -> Result {
         let mut changed = Vec::new();
         for (name, before) in &self.0 {
@@ -105,7 +105,7 @@ impl Settings {
     }
 }
 
-/// Sets one back, and returns whether that was necessary.
+/// Restores one setting, and returns whether it had changed.
 fn restore(name: &str, before: &str) -> std::io::Result<bool> {
     let is_other = fs::read_to_string(path(name))? != before;
     if is_other {
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_value_that_is_refused_is_a_failure() {
-        // Of a file that anyone may open for writing; what is no number is EINVAL.
+        // A file that anyone may open for writing; a value that is no number is EINVAL.
         match Sysctl::set("../self/coredump_filter", "no number") {
             Err(Stop::Fail(why)) => assert!(why.contains("cannot set"), "{why}"),
             other => panic!("{other:?}"),

@@ -5,7 +5,7 @@
 use crate::suite;
 use rmmap_rows::Test;
 
-/// Lists the tests that are of a row.
+/// Returns the tests of rows.
 pub fn tests() -> Vec<Test> {
     let of_rows = suite::all().filter(|case| !case.rows.is_empty());
     let tests = of_rows.map(|case| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A program on a terminal of its own: a pseudo terminal that, as a serial console, does not know
-//! its size.
+//! A program on a terminal of its own: a pseudo terminal that does not know its size, like a serial
+//! console.
 
 use crate::outcome::{Result, Stop};
 use rmmap_sys::rustix::fs::{fcntl_setfl, open, Mode, OFlags};
@@ -15,23 +15,23 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long anything may take, on a slow machine.
+/// The limit for each wait, for a slow machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Between two looks at what the program did.
+/// The time between two checks of the program's output.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What turns to the other screen and back, and hides and shows the cursor.
+/// Escape sequences that switch to the alternate screen and back, and hide and show the cursor.
 const TAKEN: [(&str, &str, &str); 2] = [
     ("\x1b[?1049h", "\x1b[?1049l", "the other screen stayed"),
     ("\x1b[?25l", "\x1b[?25h", "the cursor stayed hidden"),
 ];
 
-/// A terminal, and the program on it. The program is killed when this is dropped.
+/// A terminal, and the program on it, killed on drop.
 #[derive(Debug)]
 pub struct OnTerminal {
     master: File,
-    /// Keeps the terminal when the program is gone.
+    /// Keeps the terminal after the program's end.
     slave: OwnedFd,
     child: Child,
     seen: String,
@@ -63,18 +63,18 @@ impl OnTerminal {
         })
     }
 
-    /// All that was written to the terminal so far.
+    /// Returns all that was written to the terminal so far.
     pub fn seen(&self) -> &str {
         &self.seen
     }
 
-    /// Whether keys get to the program one by one.
+    /// Returns whether the program receives each key at once.
     pub fn is_raw(&self) -> Result<bool> {
         let modes = tcgetattr(&self.slave)?.local_modes;
         Ok(!modes.contains(LocalModes::ICANON))
     }
 
-    /// Types.
+    /// Types keys.
     pub fn press(&mut self, keys: &[u8]) -> Result {
         Ok(self.master.write_all(keys)?)
     }
@@ -84,7 +84,7 @@ impl OnTerminal {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Reads what is written to the terminal until `words` are.
+    /// Reads from the terminal until `words` appear.
     pub fn wait_for(&mut self, words: &str) -> Result {
         let begun = Instant::now();
         while !self.seen.contains(words) {
@@ -101,7 +101,7 @@ impl OnTerminal {
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let begun = Instant::now();
         loop {
-            // Somebody has to read, or the program waits for room on the terminal.
+            // Keep reading: the program waits for room on the terminal.
             self.read()?;
             if let Some(status) = self.child.try_wait()? {
                 self.read()?;
@@ -114,7 +114,7 @@ impl OnTerminal {
         }
     }
 
-    /// Checks that the program, which had taken the terminal over, has given it back.
+    /// Checks that the program, which had taken over the terminal, has restored it.
     pub fn is_as_before(&self) -> Result {
         let now = settings(&self.slave)?;
         if now != self.settings {
@@ -152,13 +152,13 @@ impl OnTerminal {
 
 impl Drop for OnTerminal {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may already have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// All settings of a terminal, to be compared and shown.
+/// Returns all settings of a terminal, to compare and to show.
 fn settings(terminal: &OwnedFd) -> Result<String> {
     Ok(format!("{:?}", tcgetattr(terminal)?))
 }

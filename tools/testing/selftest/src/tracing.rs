@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's tracing, for what a program cannot see of itself.
+//! The kernel's tracing, for events that a program cannot observe itself.
 
 use crate::outcome::{lacks, Result, Stop};
 use crate::undo::Undo;
@@ -9,12 +9,12 @@ use rmmap_sys::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of the kernel's tracing, with a file or folder that the test needs in it; mounted if
-/// it is not. `option` is the kernel option behind it.
+/// Returns the tracing folder, which must contain the file or folder that the test needs; mounts it
+/// if necessary. `option` is the kernel option that provides it.
 pub fn folder(needed: &str, option: &str) -> Result<PathBuf> {
     let path = Path::new("/sys/kernel/tracing");
     if !path.join("events").exists() {
-        // The kernel has the folder if it has tracefs.
+        // A kernel with tracefs has the folder.
         let missing = [Errno::NODEV, Errno::NOENT];
         mount("tracefs", path, "tracefs", MountFlags::empty(), None)
             .map_err(|e| lacks("mount tracefs", e, &missing))?;
@@ -27,8 +27,7 @@ pub fn folder(needed: &str, option: &str) -> Result<PathBuf> {
     }
 }
 
-/// A trace of its own, of what this process does or of all. It ends with this, also if the test is
-/// killed.
+/// A trace instance, of this process or of all. It ends on drop, also if the test is killed.
 #[derive(Debug)]
 struct Instance {
     path: PathBuf,
@@ -36,7 +35,7 @@ struct Instance {
 }
 
 impl Instance {
-    /// Makes one for an event, or a group of them (`events/GROUP`).
+    /// Creates one for an event, or a group of events (`events/GROUP`).
     fn of(event: &'static str, option: &str) -> Result<Self> {
         let folder = folder(event, option)?;
         let name = format!("rmmap-selftest-{}", std::process::id());
@@ -55,18 +54,18 @@ impl Instance {
         Ok(fs::write(self.path.join(file), value)?)
     }
 
-    /// What was recorded.
+    /// Returns the recorded events.
     fn text(&self) -> Result<String> {
         Ok(fs::read_to_string(self.path.join("trace"))?)
     }
 }
 
-/// What one system call returns, in all processes.
+/// The return values of one system call, in all processes.
 #[derive(Debug)]
 pub struct SyscallExits(Instance);
 
 impl SyscallExits {
-    /// Begins to record.
+    /// Starts to record.
     pub fn of(number: u32) -> Result<Self> {
         let event = "events/raw_syscalls/sys_exit";
         let instance = Instance::of(event, "FTRACE and HAVE_SYSCALL_TRACEPOINTS")?;
@@ -75,7 +74,7 @@ impl SyscallExits {
         Ok(Self(instance))
     }
 
-    /// What the calls of a thread returned so far.
+    /// Returns the results of a thread's calls so far.
     pub fn returned(&self, thread: i32) -> Result<Vec<i64>> {
         let trace = self.0.text()?;
         // `rmmap-123     [000] .....    12.3: sys_exit: NR 9 = -4`
@@ -90,12 +89,12 @@ impl SyscallExits {
     }
 }
 
-/// What the module's tracepoints tell of this process.
+/// The events of the module's tracepoints in this process.
 #[derive(Debug)]
 pub struct Tracepoints(Instance);
 
 impl Tracepoints {
-    /// Begins to record.
+    /// Starts to record.
     pub fn record() -> Result<Self> {
         let instance = Instance::of("events/rmmap", "TRACING, and the module")?;
         instance.set("set_event_pid", std::process::id().to_string())?;
@@ -103,7 +102,7 @@ impl Tracepoints {
         Ok(Self(instance))
     }
 
-    /// What was recorded since the last call, each as `fault: ino=5 address=0x7f00 ...`.
+    /// Returns the events since the last call, each as `fault: ino=5 address=0x7f00 ...`.
     pub fn take(&self) -> Result<Vec<String>> {
         let text = self.0.text()?;
         self.0.set("trace", "")?;

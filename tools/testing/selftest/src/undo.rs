@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Something that has to be undone even if the test is killed.
+//! Undoes something even if the test is killed.
 
 use crate::outcome::Result;
 use rmmap_sys::rustix::process::{set_parent_process_death_signal, setpgid};
 use rmmap_sys::{fork, Child};
 
-/// A child that waits for the end of the test, or for this to be dropped, and then undoes.
+/// A child that waits until the test ends or this is dropped, and then undoes.
 ///
-/// Nothing in the kernel does it for a process that ends; mounts and loop devices need none.
+/// The kernel restores no settings of a process that ends. Mounts and loop devices need no undoing.
 #[derive(Debug)]
 pub struct Undo(Child);
 
 impl Undo {
-    /// Starts to wait, before there is anything to undo. When it returns, nothing that kills the
-    /// test's processes kills this one.
+    /// Starts the child, before there is anything to undo. When this returns, killing the test's
+    /// processes no longer kills the child.
     pub fn new(undo: impl FnOnce()) -> Result<Self> {
         let child = fork(|channel| {
             // The harness kills the test's group.
@@ -22,7 +22,7 @@ impl Undo {
             if apart.is_err() || channel.send(b"ready").is_err() {
                 return 1;
             }
-            // The other end is closed by Drop, or by the kernel.
+            // Drop closes the other end, or the kernel does.
             let _ = channel.receive();
             undo();
             0

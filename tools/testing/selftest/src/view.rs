@@ -10,13 +10,13 @@ use rmmap_sys::{MapOptions, Mapping};
 use std::fs::File;
 use std::io::Read;
 
-/// How many pages of a mapping are mapped here (pagemap).
+/// Returns how many pages of a mapping have page table entries (pagemap).
 #[track_caller]
 pub fn resident(m: &Mapping) -> Result<usize> {
     resident_in(m, 0, m.pages())
 }
 
-/// How many of some pages of a mapping are mapped here (pagemap).
+/// Returns how many of some pages of a mapping have page table entries (pagemap).
 #[track_caller]
 pub fn resident_in(m: &Mapping, page: usize, pages: usize) -> Result<usize> {
     Ok(Process::Myself
@@ -24,20 +24,20 @@ pub fn resident_in(m: &Mapping, page: usize, pages: usize) -> Result<usize> {
         .resident(m.address_of(page * P), pages)?)
 }
 
-/// Which pages of a mapping are mapped here (pagemap).
+/// Returns which pages of a mapping have page table entries (pagemap).
 #[track_caller]
 pub fn residency(m: &Mapping) -> Result<Vec<bool>> {
     let pages = Process::Myself.pagemap()?.pages(m.address(), m.pages())?;
     Ok(pages.iter().map(|page| page.is_present()).collect())
 }
 
-/// How many pages of a mapping the object holds (mincore).
+/// Returns how many pages of a mapping the object holds (mincore).
 #[track_caller]
 pub fn cached(m: &Mapping) -> Result<usize> {
     Ok(m.mincore(0, m.len())?.iter().filter(|held| **held).count())
 }
 
-/// The VMAs within a mapping, addresses that are only reserved left out.
+/// Returns the VMAs within a mapping, without merely reserved addresses.
 #[track_caller]
 pub fn vmas(m: &Mapping) -> Result<Vec<Map>> {
     let (start, end) = (m.address(), m.address() + m.len());
@@ -47,7 +47,7 @@ pub fn vmas(m: &Mapping) -> Result<Vec<Map>> {
     Ok(maps)
 }
 
-/// The VMAs of [`vmas`] as page ranges from the mapping's start, for comparison.
+/// Returns the VMAs of [`vmas`] as page ranges from the mapping's start, for comparison.
 #[track_caller]
 pub fn vma_pages(m: &Mapping) -> Result<Vec<(usize, usize)>> {
     let page = |address: usize| address.saturating_sub(m.address()) / P;
@@ -57,15 +57,16 @@ pub fn vma_pages(m: &Mapping) -> Result<Vec<(usize, usize)>> {
         .collect())
 }
 
-/// How many VMAs this process has. Allocates nothing, which might change the number.
+/// Returns the number of VMAs of this process. Allocates nothing, because that might change the
+/// number.
 #[track_caller]
 pub fn vma_count() -> Result<usize> {
-    // The kernel's own page is listed for all, as the last, and is nobody's VMA.
+    // Every process lists the kernel's vsyscall page last; it is not a VMA of the process.
     const NOBODYS: &[u8] = b"[vsyscall]\n";
     let mut maps = File::open("/proc/self/maps")?;
     let (mut lines, mut buffer) = (0, [0; 8192]);
     loop {
-        // The kernel gives whole lines.
+        // The kernel returns whole lines.
         let n = maps.read(&mut buffer)?;
         if n == 0 {
             return Ok(lines);
@@ -75,19 +76,19 @@ pub fn vma_count() -> Result<usize> {
     }
 }
 
-/// smaps of the VMA at the start of a mapping.
+/// Returns smaps of the VMA at the start of a mapping.
 #[track_caller]
 pub fn smap(m: &Mapping) -> Result<Smap> {
     smap_at(m, 0)
 }
 
-/// smaps of the VMA at a page of a mapping.
+/// Returns smaps of the VMA at a page of a mapping.
 #[track_caller]
 pub fn smap_at(m: &Mapping, page: usize) -> Result<Smap> {
     Ok(Process::Myself.smap_at(m.address_of(page * P))?)
 }
 
-/// Fails unless the VMA at the start of a mapping has and has not these VmFlags.
+/// Checks that the VMA at the start of a mapping has the first VmFlags, and lacks the second.
 #[track_caller]
 pub fn check_flags(m: &Mapping, has: &[&str], has_not: &[&str]) -> Result {
     let flags = smap(m)?.vm_flags;
@@ -102,28 +103,29 @@ pub fn check_flags(m: &Mapping, has: &[&str], has_not: &[&str]) -> Result {
     )))
 }
 
-/// A size of `/proc/self/status`, kB.
+/// Returns a size of `/proc/self/status`, kB.
 #[track_caller]
 pub fn status_kb(name: &str) -> Result<u64> {
     let value = Process::Myself.status()?.get(name);
     value.ok_or_else(|| Stop::fail(format_args!("/proc/self/status has no {name}")))
 }
 
-/// Locked memory of this process, kB.
+/// Returns the locked memory of this process, kB.
 #[track_caller]
 pub fn locked_kb() -> Result<u64> {
     status_kb("VmLck")
 }
 
-/// Kilobytes of a number of pages.
+/// Returns a number of pages in kilobytes.
 pub fn kb(pages: usize) -> u64 {
     (pages * P / 1024) as u64
 }
 
-/// Stores to every page of a mapping and returns how many faults that took.
+/// Stores to every page of a mapping, and returns the number of faults.
 ///
-/// Done on other memory first, so that the faults of the code itself are over; and in no order that
-/// a predictor likes (37 is a prime, so each page has its turn unless 37 divides their number).
+/// It touches other memory first, so that the code itself has already faulted, and pages in an
+/// order that no predictor follows (37 is a prime, so each page has its turn unless 37 divides
+/// their number).
 #[track_caller]
 pub fn faults_of_stores(m: &Mapping) -> Result<u64> {
     let scratch = MapOptions::new(P).private().map_anonymous()?;

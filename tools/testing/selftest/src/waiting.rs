@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Waiting for a state itself, where a fixed time would be too short on one machine and too long on
+//! Waits for a state, because a fixed time would be too short on one machine and too long on
 //! another.
 
 use crate::context::Context;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 /// The number of mmap(2) on x86-64.
 pub const MMAP: u32 = 9;
-/// Those of poll(2) and ppoll(2).
+/// The numbers of poll(2) and ppoll(2).
 pub const POLL: [u32; 2] = [7, 271];
 
-/// Waits until `is` holds; `what` says of what in the failure.
+/// Waits until `is` holds; `what` names the state in a failure.
 #[track_caller]
 pub fn until(cx: &Context, what: &str, mut is: impl FnMut() -> Result<bool>) -> Result {
     let end = Instant::now() + Duration::from_secs(10).mul_f64(cx.time_scale);
@@ -29,8 +29,8 @@ pub fn until(cx: &Context, what: &str, mut is: impl FnMut() -> Result<bool>) -> 
 
 /// Waits until a thread sleeps in one of these system calls; `thread` is its folder in `/proc`.
 ///
-/// The kernel shows the number only of a call in which a thread sleeps (`fs/proc/base.c`,
-/// `proc_pid_syscall()`, `wait_task_inactive()`): before and while it runs, the file has `running`.
+/// The kernel shows the number of a call only while a thread sleeps in it (`proc_pid_syscall()` in
+/// fs/proc/base.c, `wait_task_inactive()`): otherwise the file has `running`.
 #[track_caller]
 pub fn until_blocked(cx: &Context, thread: &str, calls: &[u32]) -> Result {
     let path = format!("{thread}/syscall");
@@ -38,7 +38,7 @@ pub fn until_blocked(cx: &Context, thread: &str, calls: &[u32]) -> Result {
     until(cx, &what, || Ok(is_in(&read_to_string(&path)?, calls)))
 }
 
-/// Returns whether the text of a `syscall` file tells of one of these calls.
+/// Returns whether the text of a `syscall` file names one of these calls.
 fn is_in(text: &str, calls: &[u32]) -> bool {
     let number = text.split_whitespace().next().and_then(|n| n.parse().ok());
     number.is_some_and(|number: u32| calls.contains(&number))

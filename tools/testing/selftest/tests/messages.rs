@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `rmmap selftest` says when it cannot run.
+
+use std::process::Command;
+
+/// Command lines, and what each prints on standard error before it exits with status 2.
+const MESSAGES: [(&str, &str); 3] = [
+    (
+        "-t no-such-test",
+        "rmmap: no test matches: see the names with --list\n",
+    ),
+    (
+        "--module /nonexistent/rmmap.ko",
+        "rmmap: cannot read the module /nonexistent/rmmap.ko: No such file or directory (os error 2)\n",
+    ),
+    ("--time-scale 0", "a number greater than 0 is needed"),
+];
+
+#[test]
+fn tests_that_cannot_run_say_what_to_do() {
+    for (arguments, message) in MESSAGES {
+        let output = Command::new(env!("CARGO_BIN_EXE_rmmap-selftest"))
+            .args(arguments.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+        match message.starts_with("rmmap:") {
+            true => assert_eq!(said, message, "{arguments}"),
+            false => assert!(said.contains(message), "{arguments}: {said}"),
+        }
+    }
+}
