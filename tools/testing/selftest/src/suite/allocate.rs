@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! fallocate(2) on a file of memory, and ALLOCATE, which the device has in its place.
+//! fallocate(2) on a file of memory, and the ioctl ALLOCATE, which does the same on the device.
 
 use crate::area::{Area, Kind};
 use crate::cgroup::{in_cgroup, Cgroup};
@@ -65,17 +65,17 @@ fn fallocate_fills_holes(cx: &Context) -> Result {
     let m = area.map()?;
     m.touch_write(4, 9)?;
     check_eq!(area.held_pages()?, 4, "a touch of what is there");
-    // Again, and parts of pages.
+    // The same range again, then parts of pages.
     alloc(&area, GROW, 1, 4)?;
     fallocate(&area, GROW, 5 * P as u64 + 1, 1)?;
     fallocate(&area, GROW, 6 * P as u64 - 1, 2)?;
     check_eq!(area.held_pages()?, 6);
     check_eq!(m.touch_read(4)?, 9);
-    // It grows to the last byte, across the old end as well.
+    // The file grows to the last byte of the range, also across the old EOF.
     fallocate(&area, GROW, 7 * P as u64, 5 * P as u64 + 10)?;
     check_eq!((area.held_pages()?, size(&area)?), (12, 12 * P + 10));
     check_zero(&area, 7, 5)?;
-    // And from an empty file, in one piece.
+    // An empty file grows in one call.
     let other = cx.area(0)?;
     alloc(&other, GROW, 0, 1024)?;
     check_eq!((other.held_pages()?, size(&other)?), (1024, 1024 * P));
@@ -94,10 +94,10 @@ fn fallocate_keeps_size(cx: &Context) -> Result {
     ftruncate(&area, (16 * P) as u64)?;
     check_eq!((area.held_pages()?, size(&area)?), (42, 16 * P));
     check_zero(&area, 6, 10)?;
-    // write(2) finds pages past EOF, too.
+    // write(2) also finds pages past EOF.
     area.write(16 * P, &[5; P])?;
     check_eq!((area.held_pages()?, size(&area)?), (42, 17 * P));
-    // Truncation to the size that there is frees what lies past it.
+    // Truncation to the current size frees pages past EOF.
     ftruncate(&area, (17 * P) as u64)?;
     check_eq!((area.held_pages()?, size(&area)?), (13, 17 * P));
     check_eq!(area.read(16 * P, P)?, vec![5; P]);
@@ -109,7 +109,7 @@ fn fallocate_keeps_size(cx: &Context) -> Result {
         P as u64,
     )?;
     check_eq!(area.held_pages()?, 20);
-    // It goes with the file.
+    // Closing the file frees the pages past EOF.
     Ok(())
 }
 
@@ -138,7 +138,7 @@ fn fallocate_refuses_bad_ranges(cx: &Context) -> Result {
         );
         check_err!(fallocate(&area, mode, 1 << 63, page), Errno::INVAL);
     }
-    // The signal goes with the error: it is ignored from here on.
+    // SIGXFSZ comes with the error: ignore it from here on.
     rmmap_sys::process::ignore(Signal::XFSZ)?;
     let limit = Limit::set(Resource::Fsize, 6 * page)?;
     let within = alloc(&area, GROW, 4, 2);
@@ -202,7 +202,7 @@ fn allocate_refuses_bad_ranges(_: &Context) -> Result {
         area.fd().allocate(base, page)?;
         check_eq!(area.held_pages()?, 1);
     }
-    // The last page, of which there is a part.
+    // The last page, only a part of which lies before EOF.
     let region = Device::open()?.create(P as u64 + 1, 0)?;
     region.allocate(page, page)?;
     check_eq!(
@@ -239,14 +239,14 @@ fn allocate_follows_policy(cx: &Context) -> Result {
             }
         }
     }
-    // Past EOF no large folio may lie.
+    // No large folio may lie past EOF.
     let region = cx.device()?.create(0, RMMAP_CREATE_ALWAYS)?;
     fallocate(&region, KEEP, offset, len)?;
     check_eq!(stats(&region)?.region.folios[0], PAGES as u64);
     Ok(())
 }
 
-/// Pages of the quota of the tests that set one.
+/// The quota of the tests that set one, in pages.
 const QUOTA: usize = 64;
 
 fn small(cx: &Context) -> Result {
@@ -263,7 +263,7 @@ fn fallocate_is_undone(cx: &Context) -> Result {
         other
     };
     for flags in [RMMAP_CREATE_NEVER, RMMAP_CREATE_ALWAYS] {
-        // Half of the quota is left, two pages of it are taken.
+        // Another region holds half of the quota; this one holds two pages.
         let region = device.create((4 * P) as u64, RMMAP_CREATE_NEVER)?;
         let m = rmmap_sys::MapOptions::new(4 * P).map(&region)?;
         m.touch_write(1, 1)?;
@@ -283,7 +283,7 @@ fn fallocate_is_undone(cx: &Context) -> Result {
             check_err!(fallocate(&region, mode, 0, all), Errno::NOSPC, "{mode:?}");
             check_eq!(state()?, (2, 4), "pages and size after {mode:?}");
             check_eq!(device.info()?.used_bytes, used, "after {mode:?}");
-            // More than the quota is not begun with.
+            // A range larger than the quota fails before the first page.
             let most = ((QUOTA + 1) * P) as u64;
             check_err!(fallocate(&region, mode, 0, most), Errno::NOSPC);
         }
@@ -321,7 +321,7 @@ fn fallocate_undoes_no_store(cx: &Context) -> Result {
         let mut value = 1u8;
         while !stop.load(Ordering::Relaxed) {
             for page in (thread..QUOTA).step_by(2) {
-                // There may be no quota for it at the moment.
+                // The quota may be exhausted at this moment.
                 if m.touch_write(page, value).is_err() {
                     continue;
                 }
@@ -366,7 +366,7 @@ fn fallocate_is_undone_in_cgroup(cx: &Context) -> Result {
 
 fn fallocate_ends_with_its_process(cx: &Context) -> Result {
     const PAGES: usize = 32 << 10;
-    // Single pages: it takes longer.
+    // Single pages make it take longer.
     let area = cx.single_pages(0)?;
     for round in 0..100u32 {
         let mut child = fork(|channel| {
@@ -376,7 +376,7 @@ fn fallocate_ends_with_its_process(cx: &Context) -> Result {
         })?;
         check_eq!(child.channel().receive_u64()?, 1);
         std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 500));
-        // It may have ended.
+        // The process may already have ended.
         let _ = child.signal(Signal::KILL);
         let was_within = child.channel().receive_u64().is_err();
         let end = child.wait()?;

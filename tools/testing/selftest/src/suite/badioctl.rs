@@ -28,7 +28,7 @@ cases! {
     Rmmap discard_refuses_bad_ranges [] "DISCARD: unaligned, empty, overflowing or beyond the end EINVAL, nothing is lost";
 }
 
-/// The numbers that rmmap knows.
+/// The ioctl numbers that rmmap implements.
 const KNOWN: [u32; 9] = [
     RMMAP_IOC_ADD_SEALS,
     RMMAP_IOC_CREATE_NAMED,
@@ -62,7 +62,7 @@ fn unknown_ioctl_is_enotty(_: &Context) -> Result {
             BLKGETSIZE64,
         ];
         for known in KNOWN {
-            // Another number, size, type, direction.
+            // A wrong number, size, type and direction.
             numbers.extend([
                 known ^ 0x80,
                 known + (4 << 16),
@@ -96,7 +96,7 @@ fn bad_pointer_is_efault(cx: &Context) -> Result {
     for area in both()? {
         let device = area.fd();
         for number in KNOWN {
-            // The device has no seals, whatever the pointer is.
+            // The device has no seals, so the pointer does not matter.
             if number == RMMAP_IOC_GET_SEALS && area.kind() == Kind::Device {
                 continue;
             }
@@ -104,7 +104,7 @@ fn bad_pointer_is_efault(cx: &Context) -> Result {
                 let call = device.raw_ioctl_bad_pointer(number, pointer);
                 check_err!(call, Errno::FAULT, "ioctl {number:#010x} at {pointer:?}");
             }
-            // All of it, its second half, all but a byte.
+            // The whole argument, its second half, and all but one byte lie outside of the mapping.
             let size = (number as usize >> 16) & 0x3fff;
             for offset in [P, P - size / 2, P - 1] {
                 let call = device.raw_ioctl_at(number, &memory, offset);
@@ -116,7 +116,7 @@ fn bad_pointer_is_efault(cx: &Context) -> Result {
             }
         }
     }
-    // An answer into memory that can only be read.
+    // The kernel copies the answer to read-only memory.
     memory.protect(0, P, MprotectFlags::READ)?;
     for number in [RMMAP_IOC_INFO, RMMAP_IOC_STATS] {
         check_err!(cx.device()?.raw_ioctl_at(number, &memory, 0), Errno::FAULT);
@@ -170,7 +170,7 @@ fn create_refuses_bad_input(cx: &Context) -> Result {
             "CREATE of {size:#x} bytes"
         );
     }
-    // Bad input wins over too much.
+    // EINVAL for bad input takes precedence over ENOMEM for a size above the limit.
     check_err!(create(u64::MAX, 0, 1), Errno::INVAL);
     let next = rmmap_sys::rustix::io::dup(&device)?;
     check_eq!(
@@ -202,7 +202,7 @@ fn create_takes_sizes_and_flags(cx: &Context) -> Result {
         flags(&device.create(1, RMMAP_CREATE_CLOEXEC)?)?,
         FdFlags::CLOEXEC
     );
-    // A region can make another.
+    // A region creates another region.
     let child = device.create(1, 0)?.create(P as u64, 0)?;
     let m = MapOptions::new(P).map(&child)?;
     m.touch_write(0, 1)?;

@@ -25,7 +25,7 @@ cases! {
 struct Printed(String);
 
 impl Printed {
-    /// What stands behind the `nth` line that begins with this word, counted from 0.
+    /// Returns the rest of the `nth` line that begins with this word, counted from 0.
     fn nth(&self, word: &str, nth: usize) -> Result<&str> {
         let lines = self.0.lines().map(str::trim_start);
         let mut found = lines.filter_map(|line| line.strip_prefix(word)?.strip_prefix(' '));
@@ -33,7 +33,7 @@ impl Printed {
         rest.ok_or_else(|| Stop::fail(format_args!("no {word} in {:?}", self.0)))
     }
 
-    /// The number before a word in that line, as 16 in `16 resident, 0 dirty`.
+    /// Returns the number before a word in that line, as 16 in `16 resident, 0 dirty`.
     fn number(&self, line: &str, nth: usize, word: &str) -> Result<usize> {
         let text = self.nth(line, nth)?;
         let before = text.split(&format!(" {word}")).next().unwrap_or_default();
@@ -43,14 +43,14 @@ impl Printed {
             .map_err(|_| Stop::fail(format_args!("no number of {word} in {text:?}")))
     }
 
-    /// Where the mapping begins.
+    /// Returns the start address of the mapping.
     fn address(&self) -> Result<usize> {
         let start = self.nth("maps", 0)?.split('-').next().unwrap_or_default();
         usize::from_str_radix(start, 16)
             .map_err(|_| Stop::fail(format_args!("no address in {:?}", self.0)))
     }
 
-    /// The letters of the rows of `rmmap watch`, which begin with an address.
+    /// Returns the letters of the rows of `rmmap watch`, which begin with an address.
     fn letters(&self) -> String {
         let rows = self.0.lines().filter_map(|line| line.split_once(' '));
         let is_address =
@@ -66,7 +66,7 @@ fn rmmap(arguments: &str) -> Result<Command> {
     program("rmmap", arguments)
 }
 
-/// A program that lies next to this one, with these arguments.
+/// A program in the folder of this one, with these arguments.
 pub fn program(name: &str, arguments: &str) -> Result<Command> {
     let program = std::env::current_exe()?.with_file_name(name);
     if !program.is_file() {
@@ -82,7 +82,7 @@ pub fn program(name: &str, arguments: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs the program to its end, which has to have this exit status.
+/// Runs the program, which must exit with this status.
 fn run(arguments: &str, status: i32) -> Result<Printed> {
     let output: Output = rmmap(arguments)?.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -96,14 +96,14 @@ fn run(arguments: &str, status: i32) -> Result<Printed> {
     ))
 }
 
-/// An `rmmap map --hold` that still has its mapping.
+/// A running `rmmap map --hold`, which keeps its mapping.
 pub struct Held {
     child: Child,
     printed: Printed,
 }
 
 impl Held {
-    /// Starts it; returns when the mapping is there.
+    /// Starts it, and returns once it has mapped.
     pub fn start(arguments: &str) -> Result<Self> {
         let mut child = rmmap(&format!("map --hold {arguments}"))?
             .stdout(Stdio::piped())
@@ -118,7 +118,7 @@ impl Held {
             .flat_map(|output| BufReader::new(output).lines())
         {
             held.printed.0 += &(line? + "\n");
-            // It prints no more, and does not end.
+            // It prints nothing more and waits.
             if held.printed.0.contains("\nheld: ") {
                 return Ok(held);
             }
@@ -141,7 +141,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may already have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -194,7 +194,7 @@ fn map_command_counts_faults(_: &Context) -> Result {
         let printed = run(&format!("map 16p --region 16p --verify {arguments}"), 0)?;
         for (nth, expected) in [(0, while_mapping), (1, while_touching)] {
             let faults = printed.number("faults", nth, "minor")?;
-            // The program's own memory may cost one or two more.
+            // The program's own memory may fault once or twice more.
             check!(
                 (expected..expected + 3).contains(&faults),
                 "{arguments}: {faults} faults instead of {expected}, {nth} of map and touch"
@@ -250,7 +250,7 @@ fn watch_command_sees_a_mapping(_: &Context) -> Result {
     );
     let pages = process.pagemap()?.pages(address, 16)?;
     check_eq!(pages.iter().filter(|page| page.is_present()).count(), 6);
-    // Each was stored to, so all that is resident is dirty.
+    // The program stored to each page, so all resident pages are dirty.
     let letter = |present: bool| if present { 'D' } else { '.' };
     let expected: String = pages.iter().map(|page| letter(page.is_present())).collect();
     check_eq!(printed.letters(), expected);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What memfd_create(2) promises of a new file besides memory: its name, its owner and mode, and
+//! The properties that memfd_create(2) gives a new file besides memory: name, owner, mode, and
 //! whether it may be executed.
 
 use crate::apart::in_child;
@@ -40,7 +40,8 @@ cases! {
     Rmmap memfd_noexec_is_respected [] "regions and memfds: vm.memfd_noexec 1: not executable unless asked for; 2: EACCES when asked for";
 }
 
-/// Makes a file with these flags of CREATE, or those of memfd_create(2) that mean the same.
+/// Creates a file with these flags of CREATE, or with the flags of memfd_create(2) that mean the
+/// same.
 pub fn make(cx: &Context, size: usize, flags: u32, name: &str) -> rmmap_sys::Result<Device> {
     make_as(cx.kind, size, flags, name)
 }
@@ -61,7 +62,7 @@ fn make_as(kind: Kind, size: usize, flags: u32, name: &str) -> rmmap_sys::Result
     Ok(fd.into())
 }
 
-/// Returns the seals, whatever it is that has them.
+/// Returns the seals of a region or a memfd.
 pub fn seals_of(cx: &Context, fd: &Device) -> rmmap_sys::Result<u32> {
     match cx.kind {
         Kind::Memfd => Ok(rmmap_sys::rustix::fs::fcntl_get_seals(fd)?.bits()),
@@ -90,7 +91,7 @@ fn name_is_shown(cx: &Context) -> Result {
     let line = maps.lines().find(|line| line.starts_with(&start));
     let line = line.ok_or_else(|| Stop::fail("no line in maps"))?;
     check!(line.ends_with(&wanted), "{line}");
-    // One that was given none has the kernel's or the module's own.
+    // A region created without a name has the module's default name.
     if cx.kind != Kind::Memfd {
         let region = cx.region(1)?;
         check_eq!(
@@ -160,7 +161,7 @@ fn mode_is_that_of_memfd(cx: &Context) -> Result {
     fchown(&file, Some(uid), Some(gid))?;
     let stat = fstat(&file)?;
     check_eq!((stat.st_uid, stat.st_gid), (65534, 65533));
-    // Who changes a file takes set-user-ID with it, as on every file system.
+    // A write clears set-user-ID, as on every file system.
     check_eq!(stat.st_mode & 0o7777, 0o751);
     Ok(())
 }
@@ -173,7 +174,7 @@ fn other_users_open_by_mode(cx: &Context) -> Result {
         in_child(|| {
             set_thread_res_gid(nobody.1, nobody.1, nobody.1)?;
             set_thread_res_uid(nobody.0, nobody.0, nobody.0)?;
-            // Without this /proc/self belongs to root.
+            // Without this call /proc/self belongs to root.
             set_dumpable_behavior(DumpableBehavior::Dumpable)?;
             Device::open_path(link(&file), flags)?;
             Ok(())
@@ -189,7 +190,7 @@ fn other_users_open_by_mode(cx: &Context) -> Result {
     open(OFlags::RDWR)
 }
 
-/// Whether execve of a program that the file holds is refused.
+/// Returns whether the kernel refuses to execute a program in the file.
 fn execute(file: &Device) -> Result<std::io::Result<bool>> {
     let program = std::fs::read("/bin/true")?;
     pwrite(file, &program, 0)?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of the file while it moves: no folio ever reaches past it, and no reader sees bytes that
-//! were never written.
+//! EOF while it moves: no folio ever reaches past EOF, and no reader sees bytes that were never
+//! written.
 //!
-//! The core splits folios whenever it likes, and drops the pages past EOF as if they had been
-//! written back (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c). An inode without
-//! writeback does not survive that.
+//! The core may split a folio at any time, and it drops pages past EOF as if they had been written
+//! back (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c). An inode without writeback
+//! would lose them.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P, PMD};
@@ -30,7 +30,7 @@ cases! {
     Reload last_page_of_a_file_is_truncated [] "the page at 2^63 - 4096: written, kept by a failed write, freed by ftruncate(2)";
 }
 
-/// Source memory of which the first page alone is resident.
+/// Source memory with only its first page resident.
 fn source(pages: usize) -> Result<Mapping> {
     let source = MapOptions::new(pages * P).private().map_anonymous()?;
     source.advise(0, source.len(), Advice::LinuxNoHugepage)?;
@@ -62,11 +62,10 @@ fn stalled_write_leaves_nothing_past_eof(cx: &Context) -> Result {
         let stalled = wait_for_stall(cx, &uffd);
         let page = MapOptions::new(P).map(&area)?;
         let size = fstat(&area)?.st_size as usize;
-        // The first page is there, or nothing is yet. A mapping of a part of a large folio that is
-        // given back is split.
+        // Either the first page is present, or none. Discarding a part of a large folio splits it.
         let first = page.touch_read(0);
         let split = page.advise(0, P, Advice::LinuxCold);
-        // The stalled access reads a page of zeroes.
+        // Resolve the stalled access with a page of zeroes.
         drop(uffd);
         let written = writer.join().expect("the writer does not panic");
         stalled?;
@@ -92,7 +91,7 @@ fn stalled_write_leaves_nothing_past_eof(cx: &Context) -> Result {
 fn failed_write_never_grows_the_file(cx: &Context) -> Result {
     const GOOD: usize = PMD / 2 + 100;
     let source = MapOptions::new(PMD).private().map_anonymous()?;
-    // The last page that can be read is one of its own, up to GOOD rounded up.
+    // The last readable page is a VMA of its own, which ends at GOOD rounded up.
     let readable = GOOD.next_multiple_of(P);
     for page in 0..readable / P {
         source.touch_write(page, 1)?;
@@ -112,7 +111,7 @@ fn failed_write_never_grows_the_file(cx: &Context) -> Result {
             for _ in 0..cx.rounds(200) {
                 check_eq!(source.pwrite_from(0, PMD, &area, 0)?, readable);
                 check_eq!(fstat(&area)?.st_size as usize, readable);
-                // A memfd keeps the page that it did not write.
+                // A memfd keeps the page that the failed write added.
                 if area.is_rmmap() {
                     check_eq!(area.held_pages()?, readable / P);
                 }
@@ -154,7 +153,7 @@ fn race_with_reads(
 }
 
 fn appends_race_with_reads(cx: &Context) -> Result {
-    // The file only grows: to truncate it would be another race, which a memfd loses.
+    // The file only grows: truncation would be another race, and a memfd loses that one.
     const MOST: usize = 128 << 20;
     let area = cx.area(0)?;
     let end = AtomicUsize::new(0);
@@ -180,8 +179,9 @@ fn appends_race_with_reads(cx: &Context) -> Result {
 
 fn truncation_races_with_reads(cx: &Context) -> Result {
     const PAGES: usize = 8;
-    // A large folio across the new end is zeroed before it is split, and then the size is set: a read
-    // may see that. A memfd shows zeroes even where folios are pages.
+    // Truncation first zeroes the part of a large folio past the new EOF, then splits the folio,
+    // then sets the size: a read may see the intermediate state. A memfd shows zeroes even with
+    // single pages.
     let area = cx.single_pages(PAGES)?;
     let read = || -> Result {
         let mut buffer = [0; 8];
@@ -205,7 +205,7 @@ fn last_page_of_a_file_is_truncated(cx: &Context) -> Result {
     let most = i64::MAX as u64 & !(P as u64 - 1);
     cx.loader()?.reload_with(&[&format!("max_bytes={most}")])?;
     let area = Area::new(Kind::Region, 0)?;
-    // The largest size that the limit allows: the last page is the one before it.
+    // The largest size that RLIMIT_FSIZE allows: the last page is the one before it.
     let last = most - P as u64;
     check_eq!(pwrite(&area, &[1; P], last)?, P);
     check_eq!(area.held_pages()?, 1);

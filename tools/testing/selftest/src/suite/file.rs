@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region as a regular file: fstat, ftruncate, fdinfo, lifetime; and what the
-//! device node is.
+//! A region as a regular file (fstat, ftruncate, fdinfo, lifetime), and the type of the device
+//! node.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -191,7 +191,7 @@ fn mapping_keeps_region_alive(cx: &Context) -> Result {
     Ok(())
 }
 
-/// rmmap's lines of `/proc/self/fdinfo`: names without `rmmap-`.
+/// Returns rmmap's lines of `/proc/self/fdinfo`, without the prefix `rmmap-`.
 fn fdinfo(device: &Device) -> Result<HashMap<String, Vec<u64>>> {
     let fd = device.as_fd().as_raw_fd();
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! fork: what parent and child share, and what they do not.
+//! fork(2): the memory that parent and child share, and the memory that they do not.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -116,7 +116,7 @@ fn fork_mapping_survives_parent_munmap(cx: &Context) -> Result {
         if channel.receive_u64().is_err() {
             return 1;
         }
-        // Page table entries that are gone have to come back from the object.
+        // Page table entries that fork did not copy are filled again from the object.
         let dropped = m.advise(0, m.len(), Advice::LinuxDontNeed);
         i32::from(dropped.is_err() || m.touch_read(0) != Ok(1) || m.touch_write(3, 1).is_err())
     })?;

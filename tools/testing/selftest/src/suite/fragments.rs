@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that is free in single pages only: large folios cannot be allocated, and nothing may wait for
-//! them.
+//! Fragmented memory: all free memory is single pages, so large folios cannot be allocated, and the
+//! region must fall back to single pages without reclaim or compaction.
 
 use crate::context::{Context, P, PMD};
 use crate::counting::stats;
@@ -19,25 +19,25 @@ cases! {
     Reload fragments_are_taken_as_they_are [] "memory free in single pages: small folios, zeroed, without reclaim or compaction; later large ones again", 120;
 }
 
-/// Memory that is too much to be filled in the time there is, kB.
+/// Free memory above this takes too long to fill, kB.
 const TOO_MUCH: u64 = 3 << 20;
 
-/// Memory that is made free in single pages, twice as much, bytes.
+/// Memory that is filled page by page, half of which is then freed as single pages, bytes.
 const PIECES: usize = 96 << 20;
 
-/// Memory that is left free when all else is taken, pages: so much that nobody has to reclaim.
+/// Pages that stay free while the rest is filled, so that the filling does not start reclaim.
 const LEFT: usize = (8 << 20) / P;
 
-/// How often the pieces are made before it is a failure that they are undone.
+/// Attempts to fragment memory before the test fails because the fragments merged each time.
 const ATTEMPTS: usize = 5;
 
-/// Pages of each region that is tried.
+/// Pages of each region under test.
 const PAGES: usize = 8 * PMD / P;
 
-/// What lies in memory that was given back.
+/// The contents of freed memory.
 const DIRT: u64 = 0x6469_7274_6469_7274;
 
-/// What is counted in `/proc/vmstat` when somebody reclaims or compacts before it has memory.
+/// The counters of `/proc/vmstat` for direct reclaim and direct compaction.
 const STALLS: &[&str] = &[
     "allocstall_dma",
     "allocstall_dma32",
@@ -46,10 +46,10 @@ const STALLS: &[&str] = &[
     "compact_stall",
 ];
 
-/// What is counted there when somebody is killed for memory.
+/// The counter for the OOM killer.
 const KILLS: &[&str] = &["oom_kill"];
 
-/// What is counted there when pages are moved, or large folios split to be moved.
+/// The counters for migrated pages, and for large folios split to be migrated.
 const MOVES: &[&str] = &["pgmigrate_success", "pgmigrate_fail", "thp_split_page"];
 
 fn fragments_are_taken_as_they_are(cx: &Context) -> Result {
@@ -60,8 +60,8 @@ fn fragments_are_taken_as_they_are(cx: &Context) -> Result {
             free >> 10
         )));
     }
-    // Nobody puts the pieces together meanwhile, hardly any are kept for others, and processors
-    // keep few for themselves, where none would see them.
+    // Switch proactive compaction off, keep few pages in reserve, and few on the per-CPU lists,
+    // where /proc/buddyinfo does not count them.
     let _compaction = Sysctl::set("vm/compaction_proactiveness", 0)?;
     let _reserve = Sysctl::set("vm/min_free_kbytes", 1024)?;
     let _boost = Sysctl::set("vm/watermark_boost_factor", 0)?;
@@ -87,7 +87,7 @@ fn fragments_are_taken_as_they_are(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Keeps all of the lowest zone for drivers, as half of it is anyway.
+/// Reserves all of ZONE_DMA for drivers; by default half of it is.
 fn keep_lowest_zone() -> Result<Sysctl> {
     let name = "lowmem_reserve_ratio";
     let ratios = std::fs::read_to_string(format!("/proc/sys/vm/{name}"))?;
@@ -95,14 +95,14 @@ fn keep_lowest_zone() -> Result<Sysctl> {
     Sysctl::set(&format!("vm/{name}"), format!("1 {}", others.join(" ")))
 }
 
-/// A region and a mapping of all of it.
+/// Creates a region and maps all of it.
 fn region(cx: &Context, pages: usize, flags: u32) -> Result<(Device, Mapping)> {
     let region = cx.device()?.create((pages * P) as u64, flags)?;
     let mapping = MapOptions::new(pages * P).map(&region)?;
     Ok((region, mapping))
 }
 
-/// Takes memory in large folios, which is fast, and leaves the rest.
+/// Fills most of free memory with large folios, which is fast, and leaves [`PIECES`] bytes.
 fn take_all_but_pieces(cx: &Context) -> Result<(Device, Mapping)> {
     let bytes = (memory("MemFree")? as usize) << 10;
     let taken = bytes.saturating_sub(PIECES) & !(PMD - 1);
@@ -111,8 +111,8 @@ fn take_all_but_pieces(cx: &Context) -> Result<(Device, Mapping)> {
     Ok((device, mapping))
 }
 
-/// Takes the rest page by page and gives every second one back. They come one after the other from
-/// larger blocks, so that what is given back has neighbours that are not free.
+/// Fills the rest page by page, then frees every second page. The allocator splits these pages from
+/// larger blocks in order, so the neighbours of a freed page are in use.
 fn make_pieces(cx: &Context) -> Result<(Device, Mapping)> {
     let (device, mapping) = region(cx, 2 * PIECES / P, RMMAP_CREATE_NEVER)?;
     let mut pages = 0;
@@ -134,9 +134,9 @@ fn make_pieces(cx: &Context) -> Result<(Device, Mapping)> {
     Ok((device, mapping))
 }
 
-/// Makes memory free in single pages, and fills a region, one half by a populate, the other by
-/// touches in order. Returns what the region got if that was mostly larger folios: then nothing is
-/// shown, and the pieces have to be made again.
+/// Fragments memory and fills a region, the first half by a populate, the second by touches in
+/// order. Returns the folios of the region if most were larger than a page: then the attempt shows
+/// nothing, and the caller repeats it.
 fn check_pieces(cx: &Context, flags: u32) -> Result<Option<String>> {
     let _taken = take_all_but_pieces(cx)?;
     let _pieces = make_pieces(cx)?;
@@ -161,8 +161,9 @@ fn check_pieces(cx: &Context, flags: u32) -> Result<Option<String>> {
     let counters = stats(&device)?.region;
     let orders = counters.folios.iter().enumerate();
     let larger: u64 = orders.skip(1).map(|(order, count)| count << order).sum();
-    // Compaction in the background or a process that ends may have made larger blocks since they
-    // were counted; the region takes those rightly. One that makes them itself does so each time.
+    // Background compaction or an exiting process may have merged blocks since they were counted,
+    // and the region may use those. A region that compacted memory itself would do so in each
+    // attempt.
     if counters.folios[0] <= PAGES as u64 / 4 {
         let moved = sum(MOVES)? - before;
         return Ok(Some(format!(
@@ -170,21 +171,22 @@ fn check_pieces(cx: &Context, flags: u32) -> Result<Option<String>> {
             counters.folios
         )));
     }
-    // Others wait, too, who want pages that belong together. Those who want them for regions would
-    // do so each time, and for each order.
+    // Other tasks stall, too, when they allocate contiguous pages. A region that stalled would do
+    // so for each order of each attempt.
     let fallbacks = counters.order_fallback;
     check!(
         fallbacks > 10 && stalls < fallbacks / 10,
         "{stalls} times somebody waited, {fallbacks} times smaller folios were taken"
     );
     if flags == RMMAP_CREATE_ADAPTIVE {
-        // Single pages as well, but many per fault.
+        // The folios are single pages here, too, but a fault adds many of them.
         let touches = counters.fault_write - counters.fault_populate;
         check!(touches < PAGES as u64 / 8, "{touches} faults: {counters:?}");
     }
     check_eq!(counters.folios[0] + larger, PAGES as u64);
     check_eq!(device.info()?.resident as usize / P, PAGES);
-    // What is split is unmapped; what is being moved has an entry that says so, like swap.
+    // Splitting a folio unmaps it; a page under migration has a migration entry, which pagemap
+    // shows as swapped.
     let pages = Process::Myself.pagemap()?.pages(mapping.address(), PAGES)?;
     let mapped = pages
         .iter()
@@ -197,29 +199,29 @@ fn check_pieces(cx: &Context, flags: u32) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// A number of `/proc/meminfo`, kB.
+/// Returns a field of `/proc/meminfo`, kB.
 fn memory(name: &str) -> Result<u64> {
     let value = meminfo()?.get(name);
     value.ok_or_else(|| Stop::fail(format_args!("/proc/meminfo has no {name}")))
 }
 
-/// The sum of those of these numbers of `/proc/vmstat` that this kernel has.
+/// Returns the sum of these fields of `/proc/vmstat`; a kernel may lack some.
 fn sum(names: &[&str]) -> Result<u64> {
     let fields = vmstat()?;
     Ok(names.iter().filter_map(|name| fields.get(name)).sum())
 }
 
-/// The pages that are free in the zones that programs get memory of.
+/// The free pages of the zones that user memory comes from.
 #[derive(Debug)]
 struct Blocks {
-    /// By themselves.
+    /// Free blocks of one page.
     single: usize,
-    /// In blocks of two or more.
+    /// Pages in blocks of order 1 and above.
     larger: usize,
 }
 
 impl Blocks {
-    /// How many these are.
+    /// Returns the sum of both.
     fn pages(&self) -> usize {
         self.single + self.larger
     }

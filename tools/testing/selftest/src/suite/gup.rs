@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages that the kernel gets for itself (`get_user_pages()`): direct I/O, `process_vm_writev(2)`.
-//! Such a fault looks as that of a populate does, but wants its page only.
+//! Pages that the kernel pins or accesses itself (`get_user_pages()`): direct I/O,
+//! `process_vm_writev(2)`. Such a fault has the flags of a populate, but needs only its page.
 
 use super::policy::{folios, held};
 use crate::context::{Context, P, PMD};
@@ -21,7 +21,7 @@ cases! {
     Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE differ from direct I/O: folios of 2 MiB";
 }
 
-/// Regions of 2 MiB that are tried.
+/// Parts of 2 MiB in each region.
 const PARTS: usize = 8;
 
 fn region(cx: &Context, flags: u32) -> Result<(Device, Mapping)> {
@@ -90,7 +90,7 @@ fn gup_in_order_is_like_touches(cx: &Context) -> Result {
     }
     check_eq!(folios(&read)?, folios(&touched)?);
     check!(held(&read)? <= 2 * PAGES, "{} held", held(&read)?);
-    // One call for many pages takes them by the same faults.
+    // One call for many pages takes the same faults.
     std::fs::write(&file, vec![5; PAGES * P])?;
     let (at_once, mapping) = region(cx, RMMAP_CREATE_ADAPTIVE)?;
     check_eq!(mapping.pread_into(0, PAGES * P, &direct, 0)?, PAGES * P);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A page whose memory fails (`MADV_HWPOISON`): every access to it is an error, as with memfd, until
-//! the page is discarded.
+//! A page whose memory fails (`MADV_HWPOISON`): as on a memfd, every access to it fails until the
+//! page is discarded.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P, PMD};
@@ -19,7 +19,7 @@ cases! {
     Rmmap poisoned_page_of_a_large_folio [] "MADV_HWPOISON within a folio of 2 MiB: that page is lost, the others keep their bytes";
 }
 
-/// `si_code` of a touch of memory that failed.
+/// `si_code` of an access to failed memory.
 const BUS_MCEERR_AR: i32 = 4;
 
 /// Fills each page with a byte of its own.
@@ -34,8 +34,8 @@ fn byte(page: usize) -> u8 {
     page as u8 | 0x40
 }
 
-/// Lets the memory of page `page` of an object fail. The kernel sends `SIGBUS` to the process that
-/// asks for it, so a child does.
+/// Poisons page `page` of an object, in a child: the kernel sends `SIGBUS` to the process that
+/// poisons it.
 fn poison(object: impl AsFd, options: &MapOptions, page: usize) -> Result {
     if !std::path::Path::new("/proc/sys/vm/memory_failure_recovery").exists() {
         return Err(Stop::skip("this kernel has no CONFIG_MEMORY_FAILURE"));
@@ -52,18 +52,18 @@ fn poison(object: impl AsFd, options: &MapOptions, page: usize) -> Result {
     Ok(())
 }
 
-/// What a poisoned page answers.
+/// The results of accesses to a poisoned page.
 #[derive(Debug, PartialEq, Eq)]
 struct Answers {
     read: std::result::Result<usize, Errno>,
     write: std::result::Result<usize, Errno>,
     populate: std::result::Result<(), Errno>,
-    /// Loads and stores by a mapping that was there before, by a new one, and by private ones.
+    /// Loads and stores through an earlier mapping, a new one, and private ones.
     touches: [Option<(Signal, i32)>; 6],
     held: usize,
 }
 
-/// Pages of the object; which of them fails.
+/// Pages of the object, and the page that fails.
 const PAGES: usize = 16;
 const LOST: usize = 5;
 
@@ -98,7 +98,7 @@ fn answers(area: &Area) -> Result<Answers> {
         check_eq!(area.read(page * P, P)?, [byte(page); P], "page {page}");
     }
     drop((m, new, private));
-    // A hole again.
+    // The page is a hole again.
     area.discard(LOST, 1)?;
     check_eq!(area.held_pages()?, PAGES - 1, "after a discard of the page");
     check_eq!(area.read(LOST * P, P)?, [0; P]);
@@ -135,7 +135,7 @@ fn poisoned_page_ends_a_read(cx: &Context) -> Result {
     for (page, bytes) in (LOST + 1..).zip(after.chunks(P)) {
         check_eq!(bytes, [byte(page); P]);
     }
-    // So is a write.
+    // A write fails as well.
     check_eq!(pwrite(&area, &vec![9; PAGES * P], at(0))?, LOST * P);
     check_err!(pwrite(&area, &[9; P], at(LOST)), Errno::IO);
     area.discard(0, PAGES)?;

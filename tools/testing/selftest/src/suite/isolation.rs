@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who shares a region and who does not.
+//! Regions are shared between processes that map the same object, and with nobody else.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -62,7 +62,7 @@ fn device_opens_share_one_region(cx: &Context) -> Result {
     o.touch_write(3, 0x78)?;
     check_eq!(area.read(3 * P, 1)?, [0x78]);
 
-    // A process that opens the device by itself, and maps it elsewhere.
+    // Another process opens the device and maps it at another address.
     let mut child = fork(|_| {
         let Ok(fd) = Device::open() else { return 1 };
         let Ok(m) = area.part(2, 2).map(&fd) else {
@@ -80,7 +80,7 @@ fn device_opens_share_one_region(cx: &Context) -> Result {
 }
 
 fn passed_descriptor_is_the_same_memory(cx: &Context) -> Result {
-    // The child has no mapping and no descriptor before: the region is made after the fork.
+    // The child inherits neither mapping nor descriptor: the region is created after the fork.
     let mut child = fork(|channel| {
         let Ok(fd) = channel.receive_fd() else {
             return 1;
@@ -115,7 +115,7 @@ fn reopened_descriptor_is_the_same_memory(cx: &Context) -> Result {
     check_err!(MapOptions::new(P).map(&read_only), Errno::ACCESS);
     let view = MapOptions::new(4 * P).read_only().map(&read_only)?;
     check_eq!(view.touch_read(1)?, 6);
-    // The region lives as long as any of them.
+    // The region lives until the last of them is gone.
     drop((area, again, m));
     let late = MapOptions::new(4 * P).read_only().map(&read_only)?;
     check_eq!((view.touch_read(1)?, late.touch_read(1)?), (6, 6));

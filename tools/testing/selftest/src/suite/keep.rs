@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel does to memory behind a program's back must not lose a byte; and what must not
-//! be kept is given back when a process dies.
+//! Swap, compaction and migration must not lose a byte, and memory that nobody uses is freed when a
+//! process dies.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -28,7 +28,7 @@ cases! {
     Rmmap killed_process_in_populate_leaves_nothing [] "SIGKILL during MAP_POPULATE ends it, and its memory is given back";
 }
 
-/// Fills pages with bytes of their own.
+/// Fills each page with its own bytes.
 fn fill(m: &Mapping) -> Result {
     for page in 0..m.pages() {
         m.write_u64(page * P, page as u64 * 0x0101_0101 + 7)?;
@@ -37,13 +37,13 @@ fn fill(m: &Mapping) -> Result {
     Ok(())
 }
 
-/// Fails unless the bytes are those of [`fill`].
+/// Checks that the bytes are those of [`fill`].
 #[track_caller]
 fn check_filled(m: &Mapping) -> Result {
     (0..m.pages()).try_for_each(|page| check_page(m, page))
 }
 
-/// Fails unless the bytes of a page are those of [`fill`].
+/// Checks that the bytes of a page are those of [`fill`].
 #[track_caller]
 fn check_page(m: &Mapping, page: usize) -> Result {
     let got = (m.read_u64(page * P)?, m.read_u64(page * P + P - 8)?);
@@ -51,7 +51,8 @@ fn check_page(m: &Mapping, page: usize) -> Result {
     crate::outcome::equal(&format!("the bytes of page {page}"), &got, &want)
 }
 
-/// A filled area; what is read-only of it is mapped, the rest is in the page cache alone.
+/// Returns a filled area and a mapping of it. The first half of the mapping has no page table
+/// entries any more, so its pages are only in the page cache.
 fn filled(cx: &Context) -> Result<(Area, Mapping)> {
     let area = cx.area(256)?;
     let m = area.map()?;
@@ -106,10 +107,10 @@ fn compaction_keeps_contents(cx: &Context) -> Result {
         let file = "/proc/sys/vm/compact_memory";
         write(file, "1").map_err(|e| lacks("compact memory", e, &[Errno::NOENT]))
     };
-    // Processors keep few free pages for themselves: compaction moves no page to those.
+    // Keep the per-CPU lists short: compaction moves no page to those.
     let _lists = Sysctl::set("vm/percpu_pagelist_high_fraction", 1 << 20)?;
-    // In single pages: every second one goes back, so that there are holes to move pages to. Pages
-    // that lie above all the holes stay where they are: each round has its pages elsewhere.
+    // Free every second single page, so that compaction has targets. Pages above all free ones do
+    // not move, so each round allocates its pages elsewhere.
     for round in 0.. {
         let elsewhere = skip_free_memory(round)?;
         let area = cx.single_pages(PAGES)?;
@@ -126,7 +127,8 @@ fn compaction_keeps_contents(cx: &Context) -> Result {
         }
         check_eq!(area.held_pages()?, PAGES / 2);
         let after = frames(&m)?;
-        // What compaction moved was unmapped meanwhile; a page is compared that is mapped again.
+        // Compaction unmaps the pages that it moves; the comparison counts pages that are mapped
+        // again.
         let moved = (0..PAGES)
             .step_by(2)
             .filter(|page| before[*page] != after[*page]);
@@ -141,12 +143,12 @@ fn compaction_keeps_contents(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Pages that are offered to compaction.
+/// Pages that compaction may move.
 const PAGES: usize = 8192;
-/// How often they are, until it moves one.
+/// Rounds until compaction must have moved a page.
 const ROUNDS: usize = 8;
 
-/// Takes `round` tenths of the free memory, so that what is allocated next lies elsewhere.
+/// Allocates `round` tenths of the free memory, so that the next allocation lies elsewhere.
 fn skip_free_memory(round: usize) -> Result<Option<Mapping>> {
     if round == 0 {
         return Ok(None);
@@ -157,13 +159,13 @@ fn skip_free_memory(round: usize) -> Result<Option<Mapping>> {
     Ok(Some(options.flags(MapFlags::POPULATE).map_anonymous()?))
 }
 
-/// The page frames of a mapping; 0 where nothing is mapped.
+/// Returns the page frames of a mapping; 0 where no page is mapped.
 fn frames(m: &Mapping) -> Result<Vec<u64>> {
     let pages = Process::Myself.pagemap()?.pages(m.address(), m.pages())?;
     Ok(pages.iter().map(|page| page.pfn()).collect())
 }
 
-/// Waits until the device's totals are those of before.
+/// Waits until the device's totals are the earlier ones again.
 fn given_back(cx: &Context, before: &rmmap_sys::uapi::RmmapInfo) -> Result {
     let end = Instant::now() + Duration::from_secs(5).mul_f64(cx.time_scale);
     loop {
@@ -196,7 +198,7 @@ fn killed_process_leaves_nothing(cx: &Context) -> Result {
                     .map(&region)?;
                 m.touch_write(0, 1)?;
                 channel.send_u64(0)?;
-                // Until it is killed.
+                // It runs until it is killed.
                 for i in 0.. {
                     m.touch_write(i % 128, 1)?;
                     if i % 128 == 0 {

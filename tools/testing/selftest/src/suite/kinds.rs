@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shared and private mappings: who sees a store.
+//! Shared and private mappings: which mappings see a store.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -133,7 +133,7 @@ fn private_read_then_write_copies(cx: &Context) -> Result {
     let private = area.whole().private().map(&area)?;
     check_eq!(private.touch_read(0)?, 0x5a);
     check_eq!(smap(&private)?.kb("Anonymous"), 0);
-    // The page is mapped read-only: the core copies it without asking the handler.
+    // The page is mapped read-only: the core copies it without calling the handler.
     let count = area.count()?;
     private.touch_write(0, 1)?;
     check_counts!(count);
@@ -146,7 +146,7 @@ fn private_read_then_write_copies(cx: &Context) -> Result {
     check_eq!(area.read(0, 1)?, [0x5a]);
     check_eq!(area.held_pages()?, 2);
 
-    // Another private mapping that writes at once: one fault, answered with the page that is there.
+    // Another private mapping writes first: one fault, answered with the cached page.
     let other = area.whole().private().map(&area)?;
     let count = area.count()?;
     other.touch_write(1, 2)?;

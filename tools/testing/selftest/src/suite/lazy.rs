@@ -78,7 +78,7 @@ fn fault_around_maps_resident_neighbours(cx: &Context) -> Result {
     let count = area.count()?;
     check_eq!(window.touch_read(0)?, 0);
     check_eq!(resident(&window)?, 16);
-    // The neighbours were mapped without asking the handler once.
+    // Fault-around mapped the neighbours without a call of the handler.
     check_counts!(count, map_pages: 1, folios: 0);
     check_eq!(window.touch_read(15)?, 15);
     check_counts!(count, map_pages: 1, folios: 0);
@@ -118,7 +118,7 @@ fn random_advice_maps_one_page(cx: &Context) -> Result {
     for advice in [Advice::Normal, Advice::Random, Advice::LinuxNoHugepage] {
         let area = cx.single_pages(32)?;
         let m = area.map()?;
-        // Without huge pages in the kernel there is no such advice to give.
+        // A kernel without transparent huge pages does not know this advice.
         let _ = m.advise(0, m.len(), advice);
         m.touch_read(7)?;
         m.touch_write(21, 1)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of the object and the access mode of the descriptor: what is answered to those who do
-//! not respect them.
+//! The end of the object and the access mode of the descriptor: the errors and signals of accesses
+//! that violate them.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -104,7 +104,7 @@ fn map_beyond_file_is_sigbus_on_touch(cx: &Context) -> Result {
     check_sigbus!(far.touch_read(0), far.address());
     let farther = MapOptions::new(P).offset((1 << 63) - P as u64);
     check_err!(farther.map(&area), Errno::OVERFLOW);
-    // Populating stops at the end and says nothing.
+    // A populate stops at EOF without an error.
     let m = area.part(2, 4).flags(MapFlags::POPULATE).map(&area)?;
     check_eq!((resident(&m)?, area.held_pages()?), (2, 2));
     Ok(())
@@ -183,7 +183,7 @@ fn file_write_at_the_end_grows(cx: &Context) -> Result {
     let stat = rmmap_sys::rustix::fs::fstat(&area)?;
     check_eq!((stat.st_size, area.held_pages()?), (2 * P as i64 + 100, 2));
     check_eq!((m.touch_read(2)?, m.read_u64(2 * P + 104)?), (7, 0));
-    // A gap is a hole.
+    // The gap is a hole.
     check_eq!(pwrite(&area, &[8], 9 * P as u64)?, 1);
     check_eq!((area.held_pages()?, m.touch_read(3)?), (3, 0));
     let mut back = [0xff; 100];
@@ -207,7 +207,7 @@ fn touch_follows_truncation(cx: &Context) -> Result {
     ftruncate(&area, 0)?;
     check_sigbus!(m.touch_read(0), m.address());
     check_eq!((resident(&m)?, area.held_pages()?), (0, 0));
-    // A file of less than a page: the page is there as a whole.
+    // A file shorter than a page: its page can be accessed as a whole.
     ftruncate(&area, 1)?;
     check_eq!(m.read_u64(P - 8)?, 0);
     check_sigbus!(m.touch_read(1), m.address_of(P));

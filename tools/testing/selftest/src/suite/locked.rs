@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! MAP_LOCKED, mlock and mlock2: what becomes resident, and what counts as locked.
+//! MAP_LOCKED, mlock and mlock2: which pages become resident, and which count as locked.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -132,7 +132,7 @@ fn locked_neighbours_merge(cx: &Context) -> Result {
     area.map_at(&mut window, 4, area.part(4, 4).flags(MapFlags::LOCKED))?;
     check_eq!(vma_pages(&window)?, [(0, 8)]);
     check_eq!((locked_kb()?, resident(&window)?), (kb(8), 8));
-    // What is mapped over is not locked any more.
+    // Pages that a new mapping replaces are not locked any more.
     area.map_at(&mut window, 2, area.part(2, 2))?;
     check_eq!(
         locked_kb()?,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Security modules are asked about a region as about a memfd; khugepaged leaves it alone.
+//! The kernel calls the hooks of security modules for a region as for a memfd; khugepaged leaves
+//! regions alone.
 
 use crate::context::{Context, P, PMD};
 use crate::outcome::{Result, Stop};
@@ -23,15 +24,15 @@ cases! {
 }
 
 /// Probes at hooks of AppArmor, Debian's security module: the kernel calls them for each file that
-/// is not its own affair (`IS_PRIVATE()` in security/security.c).
+/// is not private (`IS_PRIVATE()` in security/security.c).
 struct Probes {
     instance: PathBuf,
     _undo: Undo,
 }
 
-/// The group of the probes' events.
+/// The event group of the probes.
 const GROUP: &str = "rmmap_lsm";
-/// System calls, and the hooks that they call.
+/// System calls, and the hooks that the kernel calls for them.
 const HOOKS: [(&str, &str); 2] = [
     ("chmod", "apparmor_path_chmod"),
     ("chown", "apparmor_path_chown"),
@@ -81,7 +82,7 @@ impl Probes {
         Ok(fs::write(self.instance.join(file), value)?)
     }
 
-    /// Which hooks are called by `f`.
+    /// Returns the hooks that the kernel calls during `f`.
     fn asked(&self, f: impl FnOnce() -> Result) -> Result<Vec<&'static str>> {
         self.set("trace", "")?;
         f()?;
@@ -95,14 +96,14 @@ impl Probes {
     }
 }
 
-/// Adds a line to a file that takes commands.
+/// Appends a line to a file that takes commands.
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
     use std::io::Write;
     let mut file = fs::OpenOptions::new().append(true).open(path)?;
     file.write_all(line.as_bytes())
 }
 
-/// The hooks that system calls on a file call.
+/// Returns the hooks that the kernel calls for system calls on a file.
 fn asked_about(probes: &Probes, file: impl AsFd) -> Result<Vec<&'static str>> {
     probes.asked(|| {
         fchmod(&file, Mode::RUSR | Mode::WUSR)?;
@@ -120,7 +121,7 @@ fn security_modules_are_asked(cx: &Context) -> Result {
     Ok(())
 }
 
-/// What smaps says of huge pages for the first VMA of a mapping.
+/// Returns what smaps says of huge pages for the first VMA of a mapping.
 fn eligible(m: &Mapping) -> Result<String> {
     let smaps = fs::read_to_string("/proc/self/smaps")?;
     let start = format!("{:x}-", m.address());
@@ -131,7 +132,7 @@ fn eligible(m: &Mapping) -> Result<String> {
 }
 
 fn khugepaged_leaves_regions_alone(cx: &Context) -> Result {
-    // The setting allows huge pages to who asks for them, or to all.
+    // The setting allows huge pages on request, or everywhere.
     let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")?;
     check!(!setting.contains("[never]"), "THP is {setting}");
     let anonymous = MapOptions::new(2 * PMD).private().map_anonymous()?;
@@ -142,7 +143,7 @@ fn khugepaged_leaves_regions_alone(cx: &Context) -> Result {
     let m = MapOptions::new(2 * PMD).map(&region)?;
     m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
     check_eq!(eligible(&m)?, "0", "of a region that forbids execution");
-    // One that may be executed is looked at, and left as it is: its pages are dirty.
+    // khugepaged scans an executable file and leaves it: its pages are dirty.
     let region = device.create(2 * PMD as u64, RMMAP_CREATE_EXEC | RMMAP_CREATE_NEVER)?;
     let m = MapOptions::new(2 * PMD).map(&region)?;
     m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;

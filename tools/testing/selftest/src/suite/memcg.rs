@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A memory cgroup's limit: an error for the one who asks, not the OOM killer.
+//! A memory cgroup at its limit: the allocating process gets an error, and the OOM killer stays
+//! away.
 
 use crate::area::Area;
 use crate::cgroup::{in_cgroup, Cgroup};
@@ -25,7 +26,7 @@ const LIMIT: usize = 16 << 20;
 /// Pages that do not fit.
 const PAGES: usize = 2 * LIMIT / P;
 
-/// Fails if the OOM killer was there, or the limit was not met at all.
+/// Checks that the OOM killer did not run, and that the cgroup reached its limit.
 fn check_events(group: &Cgroup) -> Result {
     check_eq!(group.number("memory.events", "oom_kill")?, 0);
     check!(
@@ -57,7 +58,7 @@ fn memcg_limit_is_sigbus_on_touch(cx: &Context) -> Result {
             "the limit of {} pages was met at page {page}",
             LIMIT / P
         );
-        // There is room again.
+        // Below the limit again.
         m.touch_write(PAGES - 1, 1)?;
         Ok(())
     })?;
@@ -121,7 +122,7 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
         let region = cx.device()?.create((PAGES * P) as u64, flags)?;
         let work = || -> Result {
             let m = MapOptions::new(PAGES * P).map(&region)?;
-            // Other memory of this process counts, too, and is less than a MiB.
+            // The cgroup also counts other memory of this process, less than a MiB.
             check_err!(
                 m.advise(0, m.len(), Advice::LinuxPopulateWrite),
                 Errno::NOMEM
@@ -134,7 +135,8 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
             let before = stats(&region)?.region.folios[9];
             let failed = (0..PAGES).find_map(|page| m.touch_write(page, 1).err());
             check!(failed.is_some_and(|fault| fault.is_beyond_end()));
-            // The first of them are small: no stream yet, and no larger ones were available last.
+            // The first folios are small: there is no stream yet, and no hint that larger orders
+            // are available.
             check_up_to_limit(&region, before, 3)
         };
         check_eq!(in_cgroup(&group, work)?, None);
@@ -143,8 +145,7 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Fails unless a region was filled up to the limit, with so many large folios at least
-/// besides those before.
+/// Checks that a region was filled up to the limit, with at least so many new large folios.
 fn check_up_to_limit(region: &Device, before: u64, wanted: u64) -> Result {
     let counters = stats(region)?.region;
     let held = region.info()?.resident as usize;
@@ -161,7 +162,7 @@ fn check_up_to_limit(region: &Device, before: u64, wanted: u64) -> Result {
     Ok(())
 }
 
-/// How many pages an area held, which it does not any more.
+/// Empties an area and returns the number of pages that it held.
 fn held_then_freed(area: &Area) -> Result<usize> {
     let held = area.held_pages();
     area.discard(0, area.pages())?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NUMA policies: new pages lie on the node that `mbind(2)` or `set_mempolicy(2)` asks for.
+//! NUMA policies: new pages lie on the node that `mbind(2)` or `set_mempolicy(2)` names.
 //!
-//! Each test asks for each of two nodes. Memory comes from one of them by default, so that a policy
-//! that is not followed shows with the other one.
+//! Each test names each of two nodes in turn. By default memory comes from one of them, so a policy
+//! that is not followed fails on the other.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P, PMD};
@@ -25,10 +25,10 @@ cases! {
     Rmmap mbind_with_each_folio_policy [] "mbind(MPOL_BIND), then stores in order: pages of that node, in folios of 2 MiB, of growing size, and of a page";
 }
 
-/// Pages that are touched one by one.
+/// Pages of each test, touched one by one.
 const PAGES: usize = 70;
 
-/// Fails unless pages `first` to `first + count - 1` of a mapping lie on a node.
+/// Checks that pages `first` to `first + count - 1` of a mapping lie on a node.
 #[track_caller]
 fn check_node(m: &Mapping, first: usize, count: usize, node: u32) -> Result {
     let nodes = m.nodes(first * P, count * P)?;
@@ -73,7 +73,7 @@ fn mbind_of_a_private_mapping(cx: &Context) -> Result {
             let area = area(cx)?;
             let m = area.whole().private().map(&area)?;
             m.bind(0, m.len(), Policy::Bind, &[node])?;
-            // Pages of the object, then copies of them, and copies of holes.
+            // First pages of the object, then private copies of them, then private copies of holes.
             for page in 0..PAGES {
                 check_eq!(m.touch_read(page)?, 0);
             }
@@ -101,7 +101,7 @@ fn mbind_of_a_part(cx: &Context) -> Result {
             for page in 0..2 * PAGES {
                 m.touch_write(page, 1)?;
             }
-            // A folio across both lies where the page lies that was touched first.
+            // A folio across both ranges lies on the node of the page that faulted first.
             let end = match area.is_rmmap() {
                 true => PAGES,
                 false => m.pages(),
@@ -118,7 +118,7 @@ fn mbind_interleaves(cx: &Context) -> Result {
         let area = cx.single_pages(PAGES)?;
         let m = area.map()?;
         m.bind(0, m.len(), Policy::Interleave, &nodes)?;
-        // All even pages first: it is the place in the file that counts.
+        // Even pages first: interleaving goes by the offset in the file.
         for page in (0..PAGES).step_by(2).chain((1..PAGES).step_by(2)) {
             m.touch_write(page, 1)?;
         }
@@ -130,7 +130,7 @@ fn mbind_interleaves(cx: &Context) -> Result {
     })
 }
 
-/// The policy of this thread, until it is dropped.
+/// The memory policy of this thread, reset on drop.
 struct OfTask;
 
 impl OfTask {
@@ -142,7 +142,7 @@ impl OfTask {
 
 impl Drop for OfTask {
     fn drop(&mut self) {
-        // A test is a process of its own.
+        // Nothing to do on failure: a test is a process of its own.
         let _ = set_policy(Policy::Default, &[]);
     }
 }

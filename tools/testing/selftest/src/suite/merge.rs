@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Merging, splitting, mapping over: which VMAs the kernel makes, and how often it asks the hook.
+//! Merging, splitting, mapping over: the VMAs that the kernel creates, and how often it calls the
+//! hook.
 //!
-//! With the `mmap` hook the kernel merges first and does not ask; with `mmap_prepare` it asks
-//! first. The counts differ, the VMAs do not.
+//! With the `mmap` hook the kernel merges first and does not call it; with `mmap_prepare` it calls
+//! the hook first. The counts differ, the VMAs do not.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -29,7 +30,7 @@ cases! {
     Each offset_and_length_are_kept ["MR-21"] "maps shows offset, rounded length and name";
 }
 
-/// Fails unless the hook ran so often: `merged` of the calls merged with a neighbour.
+/// Checks how often the hook ran: `merged` of the calls merged with a neighbour.
 #[track_caller]
 fn check_hook(
     area: &Area,
@@ -45,7 +46,7 @@ fn check_hook(
     crate::outcome::equal("calls of the hook", &got, &want)
 }
 
-/// Maps pages of an area at their place in a window, one call for each range.
+/// Maps pages of an area at their offset in a window, one call for each range.
 fn map_ranges(area: &Area, window: &mut Mapping, ranges: &[(usize, usize)]) -> Result {
     for (start, end) in ranges {
         area.map_at(window, *start, area.part(*start, end - start))?;
@@ -216,14 +217,14 @@ fn map_over_replaces(cx: &Context) -> Result {
         (0xaa, 0, 0xaa)
     );
     w.touch_write(5, 0xbb)?;
-    // Over several VMAs and a hole.
+    // Across several VMAs and a hole.
     w.unmap(9 * P, P)?;
     check_eq!(vma_pages(&w)?, [(0, 4), (4, 8), (8, 9), (10, 12)]);
     w.fill(9 * P, &other.part(9, 1), Some(&other))?;
     other.map_at(&mut w, 2, other.part(0, 9))?;
     check_eq!(vma_pages(&w)?, [(0, 2), (2, 11), (11, 12)]);
     check_eq!((w.touch_read(3)?, w.touch_read(11)?), (0xbb, 0xaa));
-    // Over the whole.
+    // Over the whole window.
     area.map_at(&mut w, 0, area.whole())?;
     check_eq!((vma_pages(&w)?, w.touch_read(5)?), (vec![(0, 12)], 0xaa));
     check_eq!((area.held_pages()?, other.read(P, 1)?[0]), (12, 0xbb));

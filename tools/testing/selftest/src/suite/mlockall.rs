@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! mlockall: what it does to mappings that exist and to later ones.
+//! mlockall(2): its effect on existing mappings and on later ones.
 
 use crate::context::Context;
 use crate::outcome::Result;

@@ -48,7 +48,7 @@ mod tracepoints;
 mod watch;
 mod zeroed;
 
-/// All tests, in the order in which they run: what others rely on first, reloading last.
+/// All tests, in the order in which they run: basic ones first, those that reload the module last.
 pub fn all() -> impl Iterator<Item = &'static Case> {
     let files = [
         kinds::CASES,

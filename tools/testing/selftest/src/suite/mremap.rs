@@ -25,7 +25,7 @@ fn mremap_grows_in_place(cx: &Context) -> Result {
     let mut window = cx.window(8)?;
     area.map_at(&mut window, 0, area.part(0, 2))?;
     window.touch_write(1, 1)?;
-    // Room behind it: a part of the window is given back and the rest taken over.
+    // Unmap the rest of the window, so that the mapping has room to grow.
     let mut m = window.move_part(0..2 * P, 2 * P, false)?;
     window.unmap(2 * P, 6 * P)?;
     let count = area.count()?;

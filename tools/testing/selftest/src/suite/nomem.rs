@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens when the kernel has no memory for the module's own data.
+//! Failed allocations of the module's own data.
 
 use crate::context::{Context, P};
 use crate::faults::Faults;
@@ -12,7 +12,7 @@ cases! {
     Rmmap create_without_memory [] "CREATE, each of its allocations failing in turn: ENOMEM or a region that works, and nothing is left of the others", 60;
 }
 
-/// More allocations than CREATE makes.
+/// An upper bound for the allocations of CREATE.
 const MANY: u32 = 200;
 
 fn create_without_memory(cx: &Context) -> Result {
@@ -24,7 +24,7 @@ fn create_without_memory(cx: &Context) -> Result {
         let (created, has_failed) = faults.fail(nth, || device.create(8 * P as u64, 0))?;
         match created {
             Err(Errno::NOMEM | Errno::FAULT | Errno::NFILE) if has_failed => refused += 1,
-            // The kernel can do without some.
+            // The kernel tolerates the failure of some.
             region => {
                 let region = region?;
                 let m = MapOptions::new(8 * P).map(&region)?;
@@ -35,7 +35,7 @@ fn create_without_memory(cx: &Context) -> Result {
         }
         check_eq!(device.info()?.regions, regions, "allocation {nth}");
         if !has_failed {
-            // The module's data, an inode, a directory entry and a file at least.
+            // At least the module's data, an inode, a dentry and a file.
             check!(refused >= 4, "{refused} allocations of {nth} matter");
             return Ok(());
         }

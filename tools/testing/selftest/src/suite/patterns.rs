@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Access patterns under policy adaptive: the faults that they take, and the memory that they cost.
+//! Access patterns under policy adaptive: their page faults, and the memory that they use.
 //!
-//! Every pattern takes at most a fault per page touched, as memfd does, and costs at most twice the
-//! memory that it touches. Faults in ascending order get large folios, wherever other streams of
-//! them are.
+//! Every pattern takes at most one fault per page touched, as on memfd, and uses at most twice the
+//! memory that it touches. Faults in ascending order get large folios, also next to other streams.
 
 use super::policy::{folios, held, region, touch, LARGE};
 use crate::context::{Context, P};
@@ -25,14 +24,15 @@ cases! {
     Rmmap pattern_no_run [] "backward, strides of 2 and 16, bursts of 16, random: a fault per page, no waste", 60;
 }
 
-/// Pages of 32 MiB.
+/// The pages of 32 MiB.
 const PART: usize = 16 * LARGE;
 
-/// The faults that a run may take at most, whatever its length up to 2 MiB: 16 for single pages,
-/// and a few for each doubling.
+/// The most faults that a run up to 2 MiB may take: 16 for single pages, and a few for each
+/// doubling.
 const FAULTS: usize = 40;
 
-/// Touches `pages` pages from each of `starts` on: the first of each, the second of each, ...
+/// Touches `pages` pages from each of `starts` on in turn: the first page of each, then the second
+/// of each, ...
 fn lockstep(mapping: &Mapping, starts: &[usize], pages: usize) -> Result {
     for page in 0..pages {
         touch(mapping, starts.iter().map(|start| start + page))?;
@@ -40,12 +40,12 @@ fn lockstep(mapping: &Mapping, starts: &[usize], pages: usize) -> Result {
     Ok(())
 }
 
-/// The faults on a region so far.
+/// Returns the faults on a region so far.
 fn faults(region: &Device) -> Result<usize> {
     Ok(stats(region)?.region.fault_write as usize)
 }
 
-/// Fills `pages` pages from each of `starts` on in lockstep, and checks what that costs.
+/// Fills `pages` pages from each of `starts` on in lockstep, and checks faults and memory.
 fn check_streams(cx: &Context, size: usize, starts: &[usize], pages: usize) -> Result {
     let (region, mapping) = region(cx, size, RMMAP_CREATE_ADAPTIVE)?;
     lockstep(&mapping, starts, pages)?;
@@ -112,7 +112,7 @@ fn pattern_short_runs(cx: &Context) -> Result {
     let (region, mapping) = region(cx, lengths.len() * 2 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
     let (mut before, mut faults_before) = (0, 0);
     for (run, length) in lengths.into_iter().enumerate() {
-        // At places that are aligned in all sorts of ways.
+        // Starts with all kinds of alignment.
         let start = run * 2 * LARGE + run * 9;
         touch(&mapping, start..start + length)?;
         let (held, faults) = (held(&region)?, faults(&region)?);
@@ -143,7 +143,7 @@ fn pattern_regular_runs(cx: &Context) -> Result {
 
 fn pattern_no_run(cx: &Context) -> Result {
     let pages = 8 * LARGE;
-    // Full cycles of 4096 that never come back to a neighbour soon.
+    // Full cycles modulo 4096 in which neighbours are far apart.
     let scattered = |n: usize| (n * 2897 + 11) % pages;
     let bursts = (0..32).flat_map(|burst| {
         let start = (burst * 27 % 64) * 64;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The folio policy: in which folios memory is allocated, and how much of it.
+//! The folio policy: the orders of the folios that faults and populates allocate.
 
 use crate::context::{Context, P, PMD};
 use crate::counting::stats;
@@ -37,10 +37,10 @@ cases! {
     Reload policy_parameter [] "module parameter policy: the default of device and regions; 3 is EINVAL";
 }
 
-/// Pages of the largest folio.
+/// The pages of the largest folio.
 pub(super) const LARGE: usize = PMD / P;
 
-/// A region of `pages` with a policy, and a mapping of it at an address that is aligned as it is.
+/// Creates a region of `pages` with a policy, and maps it at an address with the same alignment.
 pub(super) fn region(cx: &Context, pages: usize, flags: u32) -> Result<(Device, Mapping)> {
     let region = cx.device()?.create((pages * P) as u64, flags)?;
     if pages < LARGE {
@@ -52,21 +52,21 @@ pub(super) fn region(cx: &Context, pages: usize, flags: u32) -> Result<(Device, 
     Ok((region, mapping))
 }
 
-/// A mapping of the first pages of `region`, beginning at this page of a page table.
+/// Maps the first pages of `region`, from this page of a page table on.
 fn map_at(cx: &Context, region: &Device, page: usize, pages: usize) -> Result<Mapping> {
     let mut window = cx.window(LARGE)?;
     window.map_over(page * P, &MapOptions::new(pages * P), Some(region))?;
     Ok(window)
 }
 
-/// The folios that a region was given, by order.
+/// Returns the number of folios that were allocated for a region, by order.
 pub(super) fn folios(region: &Device) -> Result<Vec<(usize, u64)>> {
     let counters: RmmapCounters = stats(region)?.region;
     let orders = counters.folios.iter().copied().enumerate();
     Ok(orders.filter(|(_, count)| *count > 0).collect())
 }
 
-/// The pages that a region holds.
+/// Returns the pages that a region holds.
 pub(super) fn held(region: &Device) -> Result<usize> {
     Ok(region.info()?.resident as usize / P)
 }
@@ -99,7 +99,7 @@ fn policy_populate_takes_the_largest(cx: &Context) -> Result {
 fn policy_populate_begins_where_asked(cx: &Context) -> Result {
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
     mapping.advise(12 * P, 20 * P, Advice::LinuxPopulateWrite)?;
-    // 12 to 15, 16 to 31.
+    // Pages 12 to 15, and 16 to 31.
     check_eq!(folios(&region)?, [(2, 1), (4, 1)]);
     check_eq!(resident(&mapping)?, 20);
     check!(mapping.mincore(0, 12 * P)?.iter().all(|there| !there));
@@ -113,7 +113,7 @@ fn policy_stream_doubles(cx: &Context) -> Result {
     touch(&mapping, 16..4 * LARGE)?;
     let counters = stats(&region)?.region;
     check_eq!(counters.order_fallback, 0);
-    // 16 to 31 at once, 32 to 63, ...: as many pages as there are before them.
+    // Pages 16 to 31 at once, 32 to 63, ...: as many pages as precede them.
     let expected = [(0, 16), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (9, 3)];
     check_eq!(folios(&region)?, expected);
     check_eq!(held(&region)?, 4 * LARGE);
@@ -125,13 +125,13 @@ fn policy_stream_doubles(cx: &Context) -> Result {
 
 fn policy_stream_passes_what_is_there(cx: &Context) -> Result {
     let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
-    // Backwards, so that they are no stream themselves.
+    // Backwards, so that these touches are no stream.
     let there = (0..4 * LARGE).filter(|page| page % 64 == 40);
     touch(&mapping, there.rev())?;
     check_eq!(folios(&region)?, [(0, 32)]);
     touch(&mapping, 0..4 * LARGE)?;
     let counters = stats(&region)?.region;
-    // Of single pages there are the 16 that make it a stream, and three after each that was there.
+    // Single pages: the 16 that begin the stream, and three after each page that was present.
     check_eq!(counters.folios[0], 32 + 16 + 3 * 32);
     // 16, 32, [40], 44, 48, 64, 96, [104], 108, ...: at most 6 between two of them.
     let larger: u64 = counters.folios[1..].iter().sum();
@@ -149,14 +149,14 @@ fn policy_never_batches_a_stream(cx: &Context) -> Result {
     touch(&mapping, 0..LARGE)?;
     let counters = stats(&region)?.region;
     check_eq!(folios(&region)?, [(0, LARGE as u64)]);
-    // 16 single ones, then 16, 32, and 64 at a time for the 448 that are left.
+    // 16 single pages, then 16, 32, and 64 at a time for the remaining 448.
     check_eq!(counters.fault_write, 16 + 2 + 7);
     check_eq!(resident(&mapping)?, LARGE);
     for page in 0..LARGE {
         check_eq!(mapping.touch_read(page)?, page as u8 | 1);
         check_eq!(mapping.read_u64(page * P + 8)?, 0);
     }
-    // The same for a stream of loads, which are mapped without being dirtied.
+    // The same for a stream of loads, whose pages are mapped clean.
     let (region, mapping) = self::region(cx, LARGE, RMMAP_CREATE_NEVER)?;
     for page in 0..LARGE {
         check_eq!(mapping.touch_read(page)?, 0);
@@ -169,7 +169,7 @@ fn policy_never_batches_a_stream(cx: &Context) -> Result {
 fn policy_random_takes_no_more(cx: &Context) -> Result {
     let backwards: Vec<usize> = (0..64).rev().collect();
     let strides: Vec<usize> = (0..64).map(|n| n * 2).collect();
-    // A full cycle modulo 512, whose steps are never 1.
+    // A full cycle modulo 512, without a step of 1.
     let scattered: Vec<usize> = (0..128).map(|n| (n * 197) % LARGE).collect();
     for flags in [RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_NEVER] {
         for order in [&backwards, &strides, &scattered] {
@@ -195,20 +195,20 @@ fn policy_advice(cx: &Context) -> Result {
     let doubling = [(4, 2), (5, 1), (6, 1), (7, 1), (8, 1)];
     check_eq!(after(Advice::Sequential, adaptive, LARGE)?, doubling);
     check_eq!(after(Advice::Random, adaptive, 40)?, [(0, 40)]);
-    // It batches, though: 16 single pages, then 16 more.
+    // The faults batch nevertheless: 16 single pages, then 16 more.
     check_eq!(after(Advice::LinuxNoHugepage, adaptive, 31)?, [(0, 32)]);
     check_eq!(
         after(Advice::LinuxNoHugepage, RMMAP_CREATE_ALWAYS, 3)?,
         [(0, 3)]
     );
     check_eq!(after(Advice::Random, RMMAP_CREATE_ALWAYS, 3)?, [(0, 3)]);
-    // The region's policy has the last word on large folios.
+    // The region's policy overrides advice for large folios.
     check_eq!(
         after(Advice::LinuxHugepage, RMMAP_CREATE_NEVER, 3)?,
         [(0, 3)]
     );
     check_eq!(after(Advice::Sequential, RMMAP_CREATE_NEVER, 1)?, [(0, 16)]);
-    // From the touch on, not around it.
+    // From the touched page on, not around it.
     let (region, mapping) = self::region(cx, LARGE, adaptive)?;
     mapping.advise(0, PMD, Advice::Sequential)?;
     touch(&mapping, [264])?;
@@ -236,14 +236,14 @@ fn policy_never_is_exact(cx: &Context) -> Result {
 
 fn policy_respects_what_is_there(cx: &Context) -> Result {
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
-    // The third made by write(2), as reads of holes make none.
+    // write(2) adds the third: a read of a hole adds no page.
     touch(&mapping, [3, 300])?;
     check_eq!(pwrite(&region, b"there", 64 * P as u64)?, 5);
     check_eq!(folios(&region)?, [(0, 3)]);
     mapping.advise(0, PMD, Advice::LinuxPopulateWrite)?;
     check_eq!(held(&region)?, LARGE);
     check_eq!(resident(&mapping)?, LARGE);
-    // In order of place: 0-1, 2, [3], 4-7, 8-15, 16-31, 32-63, [64], 65, 66-67, 68-71, 72-79,
+    // In order of offset: 0-1, 2, [3], 4-7, 8-15, 16-31, 32-63, [64], 65, 66-67, 68-71, 72-79,
     // 80-95, 96-127, 128-255, 256-287, 288-295, 296-299, [300], 301, 302-303, 304-319, 320-383,
     // 384-511.
     let expected = [
@@ -265,17 +265,17 @@ fn policy_respects_what_is_there(cx: &Context) -> Result {
 }
 
 fn policy_respects_the_end(cx: &Context) -> Result {
-    // Of the region: 100 pages are 64, 32 and 4.
+    // The end of the region: 100 pages are 64, 32 and 4.
     let (device, mapping) = region(cx, 100, RMMAP_CREATE_ALWAYS)?;
     touch(&mapping, [99, 0, 64])?;
     check_eq!(folios(&device)?, [(2, 1), (5, 1), (6, 1)]);
     check_eq!(held(&device)?, 100);
-    // Of the mapping, which shows pages 16 to 23.
+    // The end of the mapping, which maps pages 16 to 23.
     let device = cx.device()?.create(PMD as u64, RMMAP_CREATE_ALWAYS)?;
     let mapping = MapOptions::new(8 * P).offset(16 * P as u64).map(&device)?;
     touch(&mapping, [5])?;
     check!((1..=8).contains(&held(&device)?));
-    // Of a page table: a mapping whose address is one page off.
+    // The end of a page table: the address of the mapping is off by one page.
     let device = cx.device()?.create(PMD as u64, RMMAP_CREATE_ALWAYS)?;
     let mapping = map_at(cx, &device, 1, 256)?;
     mapping.touch_write(100, 1)?;
@@ -300,13 +300,13 @@ fn policy_respects_the_capacity(cx: &Context) -> Result {
 fn policy_respects_the_quota(cx: &Context) -> Result {
     let quota = format!("max_bytes={}", 300 * P);
     cx.loader()?.reload_with(&[&quota, "capacity=1048576"])?;
-    // Sparse: larger than the quota it cannot be, but others take of it.
+    // A sparse region of the size of the quota, of which other regions use a part.
     let (other, taken) = region(cx, 100, RMMAP_CREATE_NEVER)?;
     touch(&taken, (0..100).rev())?;
     let (device, mapping) = region(cx, 300, RMMAP_CREATE_ADAPTIVE)?;
     let error = mapping.advise(0, 300 * P, Advice::LinuxPopulateWrite);
     check_err!(error, Errno::NOMEM);
-    // 200 pages are left: 128, 64 and 8.
+    // The remaining 200 pages: 128, 64 and 8.
     check_eq!(held(&device)?, 200);
     check_eq!(folios(&device)?, [(3, 1), (6, 1), (7, 1)]);
     check!(stats(&device)?.region.order_fallback >= 2);
@@ -325,7 +325,7 @@ fn policy_write_fills_large_folios(cx: &Context) -> Result {
     check_eq!(folios(&region)?, [(0, 1), (1, 1), (9, 1)]);
     check_eq!(held(&region)?, LARGE + 3);
     check_eq!(mapping.touch_read(LARGE - 1)?, 7);
-    // A region that grows by being written to is not longer than what was written.
+    // A write that grows a region adds no folio past the bytes written.
     let grown = cx.device()?.create(0, RMMAP_CREATE_ADAPTIVE)?;
     check_eq!(pwrite(&grown, &data[..100 * P + 1], 0)?, 100 * P + 1);
     check_eq!(
@@ -335,7 +335,7 @@ fn policy_write_fills_large_folios(cx: &Context) -> Result {
     let never = cx.device()?.create(0, RMMAP_CREATE_NEVER)?;
     check_eq!(pwrite(&never, &data[..64 * P], 0)?, 64 * P);
     check_eq!(folios(&never)?, [(0, 64)]);
-    // The largest folio around the first page that is within the region.
+    // The largest folio that holds the first page and lies within the region.
     let always = cx
         .device()?
         .create(3 * PMD as u64 / 2, RMMAP_CREATE_ALWAYS)?;
@@ -401,7 +401,7 @@ fn policy_can_be_changed(cx: &Context) -> Result {
         Errno::BADF
     );
 
-    // The device's is that of regions made without a flag.
+    // Regions created without a flag inherit the device's policy.
     let was = device.info()?.policy;
     for (_, policy) in flags {
         device.set_policy(policy)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Allocation up front: MAP_POPULATE and MADV_POPULATE_READ/WRITE.
+//! Allocation in advance: MAP_POPULATE and MADV_POPULATE_READ/WRITE.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -40,8 +40,8 @@ fn populate_shared_is_exact(cx: &Context) -> Result {
     check_counts!(count, fault_read: n, fault_populate: n, answer_new: n, folios: n, mmap: 1);
     check_flags(&m, &["sh", "ms"], &["lo"])?;
     check_eq!(crate::view::locked_kb()?, 0);
-    // smaps cannot tell that no page table entry is dirty: both rmmap and memfd mark pages dirty
-    // when they are made, since their contents exist nowhere else.
+    // smaps cannot show that no page table entry is dirty: both rmmap and memfd mark pages dirty
+    // when they add them, since their contents exist nowhere else.
     let faults = faults_of_stores(&m)?;
     if area.is_rmmap() {
         check_eq!(faults, 0, "faults of stores to populated pages");
@@ -93,7 +93,7 @@ fn populate_private_readonly_does_not_copy(cx: &Context) -> Result {
 }
 
 fn populate_nonblock_is_lazy(cx: &Context) -> Result {
-    // rustix has no name for it, since it does nothing without MAP_POPULATE.
+    // rustix has no name for it, because it does nothing without MAP_POPULATE.
     let nonblock = MapFlags::from_bits_retain(0x10000);
     let area = cx.area(PAGES)?;
     let count = area.count()?;
@@ -130,7 +130,7 @@ fn populate_none_when_not_accessible(cx: &Context) -> Result {
         .map(&area)?;
     check_eq!((resident(&m)?, area.held_pages()?), (0, 0));
     check_counts!(count, folios: 0);
-    // It is a mapping of the object all the same.
+    // It is nevertheless a mapping of the object.
     m.protect(0, m.len(), MprotectFlags::READ | MprotectFlags::WRITE)?;
     m.touch_write(3, 1)?;
     check_eq!(area.held_pages()?, 1);
@@ -154,7 +154,7 @@ fn populate_again_allocates_nothing(cx: &Context) -> Result {
     let count = area.count()?;
     let m = area.whole().flags(MapFlags::POPULATE).map(&area)?;
     check_eq!((resident(&m)?, area.held_pages()?), (64, 64));
-    // Neighbours map neighbours: the handler is not asked at all.
+    // Fault-around maps the neighbours: the kernel does not call the handler.
     check_counts!(count, mmap: 1, folios: 0);
     first.touch_write(33, 3)?;
     check_eq!(m.touch_read(33)?, 3);
@@ -223,7 +223,7 @@ fn madvise_populate_private(cx: &Context) -> Result {
     let count = area.count()?;
     m.advise(0, 8 * P, Advice::LinuxPopulateWrite)?;
     check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (8, 32));
-    // The core copies the four that are mapped; for the other four it asks.
+    // The core copies the four mapped pages; for the other four it calls the handler.
     check_counts!(count, fault_cow: 4, fault_populate: 4, answer_zero: 4, folios: 0);
     if area.is_rmmap() {
         check_eq!(area.held_pages()?, 4);

@@ -22,10 +22,11 @@ cases! {
     Reload quota_counts_all_regions_and_device [] "the device's own region and all others draw on the same quota";
 }
 
-/// Pages of the quota.
+/// The quota, in pages.
 const PAGES: usize = 16;
 
-/// Reloads the module with a small quota and returns a region of the whole quota and a mapping.
+/// Reloads the module with a small quota, and returns a region of the size of the quota and a
+/// mapping of it.
 fn small(cx: &Context) -> Result<(Area, rmmap_sys::Mapping)> {
     let quota = format!("max_bytes={}", PAGES * P);
     cx.loader()?.reload_with(&[&quota, "capacity=1048576"])?;
@@ -40,7 +41,7 @@ fn small(cx: &Context) -> Result<(Area, rmmap_sys::Mapping)> {
     Ok((area, m))
 }
 
-/// Takes all of the quota but `left` pages.
+/// Uses the quota up to the last `left` pages.
 fn take(m: &rmmap_sys::Mapping, left: usize) -> Result {
     Ok((0..PAGES - left).try_for_each(|page| m.touch_write(page, 1))?)
 }
@@ -53,7 +54,7 @@ fn quota_is_sigbus_on_touch(cx: &Context) -> Result {
     check_sigbus!(om.touch_read(1), om.address_of(P));
     check_sigbus!(om.touch_write(2, 1), om.address_of(2 * P));
     check_counts!(count, fault_read: 1, fault_write: 1, answer_sigbus: 2, folios: 0);
-    // Pages that are there can be mapped and written.
+    // Present pages can be mapped and written.
     let again = area.map()?;
     check_eq!(again.touch_read(PAGES - 1)?, 1);
     area.discard(3, 1)?;
@@ -78,7 +79,7 @@ fn quota_is_enomem_on_populate(cx: &Context) -> Result {
     for advice in [Advice::LinuxPopulateRead, Advice::LinuxPopulateWrite] {
         let count = other.count()?;
         check_err!(om.advise(0, om.len(), advice), Errno::NOMEM, "{advice:?}");
-        // The kernel asks again for the page at which it stopped.
+        // The kernel faults again on the page at which the batch stopped.
         check!(
             count.get("answer_oom")? > Some(0),
             "{advice:?} failed without VM_FAULT_OOM"
@@ -120,7 +121,7 @@ fn quota_is_enomem_on_write(cx: &Context) -> Result {
         "a write of more than is left"
     );
     check_err!(pwrite(&other, &[1; 100], 3 * P as u64), Errno::NOMEM);
-    // Over what is there, and what is not.
+    // Over present and missing pages.
     check_eq!(pwrite(&other, &[2; 3 * P], P as u64 + 100)?, 2 * P - 100);
     check_eq!(other.read(3 * P - 1, 3)?, [2, 0, 0]);
     check_err!(pwrite(cx.device()?, &[1], 0), Errno::NOMEM);
@@ -174,7 +175,7 @@ fn quota_does_not_count_copies(cx: &Context) -> Result {
     let n = PAGES as u64;
     check_counts!(count, fault_cow: n, fault_populate: n, answer_zero: n, folios: 0);
     check_eq!((resident(&private)?, other.held_pages()?), (PAGES, 0));
-    // But a read of a hole is the object's page.
+    // A read of a hole, however, adds the object's page.
     let reader = other.whole().private().map(&other)?;
     check_sigbus!(reader.touch_read(0), reader.address());
     reader.touch_write(0, 1)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads at the edge of the quota: what does not fit must not cost others what does.
+//! Threads at the limit of the quota: an attempt that does not fit must not fail one that does.
 
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
@@ -14,16 +14,17 @@ cases! {
     Reload quota_attempts_cost_others_nothing [] "a large folio that the quota has no room for takes nothing from a thread whose page fits", 60;
 }
 
-/// Pages of the quota.
+/// The quota, in pages.
 const QUOTA: usize = 512;
 
-/// Pages that are held all the time.
+/// Pages that stay allocated.
 const HELD: usize = 505;
 
-/// Pages that one thread touches, again and again.
+/// Pages that one thread touches repeatedly.
 const SINGLE: usize = 3;
 
-/// Pages that the other thread gets at most, all in one folio: the next larger one never fits.
+/// The most pages that the other thread can allocate, as one folio: the next larger order never
+/// fits.
 const LARGE: usize = 4;
 
 const _: () = assert!(HELD + SINGLE + LARGE <= QUOTA && HELD + 2 * LARGE > QUOTA);
@@ -36,7 +37,7 @@ fn quota_attempts_cost_others_nothing(cx: &Context) -> Result {
     let options = MapOptions::new(QUOTA * P);
     let held = region(RMMAP_CREATE_NEVER)?;
     let held = options.map(&held)?;
-    // Backwards, so that no touch brings more than its page.
+    // Backwards, so that each touch adds only its page.
     (0..HELD)
         .rev()
         .try_for_each(|page| held.touch_write(page, 1))?;
@@ -47,9 +48,9 @@ fn quota_attempts_cost_others_nothing(cx: &Context) -> Result {
     let (touched, attempts) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let large = |_: usize, stop: &AtomicBool| -> Result {
         while !stop.load(Ordering::Relaxed) {
-            // A new region has no hint yet, and tries all orders.
+            // A new region has no order hint yet, and tries all orders.
             let region = region(RMMAP_CREATE_ALWAYS)?;
-            // There is room for all orders up to 9, of which the quota has room for the last ones.
+            // The file has room for all orders up to 9, the quota only for the smallest.
             let data = [1];
             rmmap_sys::rustix::io::pwrite(&region, &data, 0)?;
             let taken = region.info()?.resident as usize / P;

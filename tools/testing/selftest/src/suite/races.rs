@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads and processes at the same time.
+//! Races between threads, and between processes.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -29,8 +29,8 @@ cases! {
     Each mappings_change_under_faults [] "madvise and mprotect in one thread, touches in another: contents stay";
 }
 
-/// Runs a race on memory of the policy that the module was loaded with, and on large folios, which
-/// it must have met.
+/// Runs a race on memory with the policy that the module was loaded with, and on large folios; the
+/// latter must meet one.
 fn on_each(cx: &Context, pages: usize, run: fn(&Context, &Area) -> Result) -> Result {
     run(cx, &cx.area(pages)?)?;
     let area = cx.large_folios(pages)?;
@@ -48,7 +48,7 @@ fn threads_fault_same_pages(cx: &Context) -> Result {
     on_each(cx, PAGES, |cx, area| {
         let (m, count) = (area.map()?, area.count()?);
         let (mut rounds, mut found) = (0, 0);
-        // Until some thread had its fault answered with what another one has just added.
+        // Repeat until the answer to some fault is a page that another thread has just added.
         while rounds < cx.rounds(5) || (area.is_rmmap() && found == 0) {
             check!(rounds < 200, "no two threads ever met in {rounds} rounds");
             area.discard(0, PAGES)?;
@@ -70,7 +70,7 @@ fn threads_fault_same_pages(cx: &Context) -> Result {
     })
 }
 
-/// Stores a byte of each thread to every page, in all threads at once.
+/// Each thread stores its byte to every page, all threads at once.
 fn store_at_once(m: &Mapping) -> Result {
     let (barrier, failed) = (Barrier::new(THREADS), AtomicUsize::new(0));
     scope(|scope| {
@@ -78,7 +78,7 @@ fn store_at_once(m: &Mapping) -> Result {
             let (barrier, failed) = (&barrier, &failed);
             scope.spawn(move || {
                 for page in 0..m.pages() {
-                    // All come to this page together.
+                    // All threads reach this page together.
                     barrier.wait();
                     let stored = m.write(page * P + thread, &[thread as u8 + 1]);
                     failed.fetch_add(usize::from(stored.is_err()), Ordering::Relaxed);
@@ -90,11 +90,11 @@ fn store_at_once(m: &Mapping) -> Result {
     Ok(())
 }
 
-/// What faults did to an object.
+/// The effect of faults on an object.
 struct Faults {
-    /// Pages that were added.
+    /// Pages added.
     pages: u64,
-    /// Faults that found their page, or that somebody was about to add it.
+    /// Faults that found their page, or found another thread adding it.
     found: u64,
 }
 
@@ -116,7 +116,7 @@ fn processes_fault_same_pages(cx: &Context) -> Result {
             fork(|channel| {
                 let work = || -> Result {
                     let m = area.map()?;
-                    // All are there before any begins.
+                    // No thread begins before all have arrived.
                     channel.send_u64(0)?;
                     channel.receive_u64()?;
                     for page in 0..PAGES {
@@ -147,7 +147,7 @@ fn processes_fault_same_pages(cx: &Context) -> Result {
     })
 }
 
-/// Fails if the object holds pages beyond its end.
+/// Checks that the object holds no pages past EOF.
 #[track_caller]
 fn check_no_page_beyond(area: &Area) -> Result {
     let stat = fstat(area)?;
@@ -172,7 +172,7 @@ fn truncate_races_with_faults(cx: &Context) -> Result {
             let mut i = thread;
             while !stop.load(Ordering::Relaxed) {
                 i = (i * 5 + 3) % PAGES;
-                // The end may be before the page at this moment: that is the point.
+                // EOF may be before the page at this moment: that is the point of the test.
                 match m.touch_write(i, 1) {
                     Ok(()) if i >= 2 => stored.fetch_add(1, Ordering::Relaxed),
                     Ok(()) => 0,
@@ -190,7 +190,7 @@ fn truncate_races_with_faults(cx: &Context) -> Result {
             ftruncate(area, size)?;
             Ok(())
         };
-        // Touches came both before a truncation and after it.
+        // Touches happened both before and after a truncation.
         let met = || {
             [&stored, &refused]
                 .iter()
@@ -224,7 +224,7 @@ fn discard_races_with_faults(cx: &Context) -> Result {
                     area.write(page * P, &[0x77; 8])?;
                 }
                 let seen = m.read_u64(page * P)?;
-                // A discard between the two, or a write that is half done.
+                // A discard may have run in between, or a write may be half done.
                 let bytes = seen.to_ne_bytes();
                 check!(
                     bytes.iter().all(|b| [0, 0x77].contains(b)),
@@ -236,14 +236,14 @@ fn discard_races_with_faults(cx: &Context) -> Result {
             Ok(())
         };
         let discard = || {
-            // The whole, and a part, for which a large folio is split.
+            // All of it, and a part, which splits a large folio.
             area.discard(0, PAGES)?;
             area.discard(PAGES / 4, PAGES / 2)
         };
         let met = || [&kept, &lost].iter().all(|n| n.load(Ordering::Relaxed) > 0);
         race(cx, 2, work, discard, met)?;
         area.discard(0, PAGES)?;
-        // What write(2) added around it is not this area's.
+        // write(2) may have added pages outside of this area.
         check_eq!((area.cached_pages()?, resident(&m)?), (0, 0));
         Ok(())
     })
@@ -258,7 +258,7 @@ fn writes_race_with_truncate(cx: &Context) -> Result {
                 "writes never met truncation in {round} rounds"
             );
             write_and_truncate(area)?;
-            // Nobody writes now: the size and the pages do not change any more.
+            // No thread writes any more, so size and pages are stable.
             let size = fstat(area)?.st_size as usize;
             let held = area.held_pages()?;
             check!(
@@ -268,7 +268,7 @@ fn writes_race_with_truncate(cx: &Context) -> Result {
             let bytes = area.read(0, size)?;
             let odd = bytes.iter().position(|byte| ![0, 1].contains(byte));
             check_eq!(odd, None, "the first byte that nobody wrote");
-            // Each writer wrote to each page, last: zero is what a truncation cut.
+            // Each writer finally wrote to each page, so only truncation can have zeroed one.
             let pages = bytes
                 .chunks(P)
                 .map(|page| page.iter().any(|byte| *byte == 1));
@@ -285,13 +285,13 @@ fn writes_race_with_truncate(cx: &Context) -> Result {
     })
 }
 
-/// Pages that are written to.
+/// Pages that the threads write to.
 const WRITTEN: usize = 16;
-/// Pages that truncation leaves.
+/// Pages that truncation keeps.
 const LEFT: usize = 4;
 
-/// Two threads write to all pages while this one truncates: most of what they write is beyond the
-/// end by then, or beyond the end that the next truncation makes.
+/// Two threads write to all pages while this one truncates: most of the writes are past EOF, or
+/// past the EOF that the next truncation sets.
 fn write_and_truncate(area: &Area) -> Result {
     let barrier = Barrier::new(3);
     scope(|scope| {
@@ -300,7 +300,7 @@ fn write_and_truncate(area: &Area) -> Result {
             scope.spawn(move || -> Result {
                 barrier.wait();
                 for n in 0..2 * WRITTEN {
-                    // Not in order, and over the boundary of two pages.
+                    // Out of order, and across the boundary of two pages.
                     let page = (n * 5 + thread * 3) % WRITTEN;
                     let len = P.min(WRITTEN * P - page * P - 100);
                     pwrite(area, &[1; P][..len], (page * P + 100) as u64)?;
@@ -313,7 +313,7 @@ fn write_and_truncate(area: &Area) -> Result {
         let mut result = Ok(());
         for n in 0..8 {
             result = result.and_then(|()| Ok(ftruncate(area, (LEFT * P) as u64)?));
-            // With and without an end that the writes are before.
+            // Every second time the writes lie before EOF.
             if n % 2 == 0 {
                 result = result.and_then(|()| Ok(ftruncate(area, (WRITTEN * P) as u64)?));
             }
@@ -332,7 +332,7 @@ fn create_and_close_race(cx: &Context) -> Result {
     let (made, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let flags = [0, RMMAP_CREATE_ALWAYS];
     let work = |thread: usize, stop: &AtomicBool| -> Result {
-        // At least once each, however slow the machine is.
+        // At least once each, also on a slow machine.
         loop {
             let number = made.fetch_add(1, Ordering::Relaxed);
             let region = Device::open()?.create(8 * P as u64, flags[number / 2 % 2])?;
@@ -354,7 +354,7 @@ fn create_and_close_race(cx: &Context) -> Result {
         most.fetch_max(alive as usize, Ordering::Relaxed);
         Ok(())
     };
-    // Two at least lived at the same time.
+    // At least two existed at the same time.
     race(cx, 3, work, look, || most.load(Ordering::Relaxed) >= 2)?;
     let end = device.info()?;
     let made = made.into_inner();
@@ -395,7 +395,7 @@ fn mappings_change_under_faults(cx: &Context) -> Result {
             changes.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        // More faults than the code itself takes, and changes that they came after.
+        // More faults than the code itself takes, and mappings changed before some of them.
         let met = || {
             let enough = |n: &AtomicU64| n.load(Ordering::Relaxed) > 50;
             enough(&changes) && enough(&taken)

@@ -169,7 +169,7 @@ fn position_moves(cx: &Context) -> Result {
         seek(&area, SeekFrom::Current(-(size as i64) - 1)),
         Errno::INVAL
     );
-    // pread leaves the position alone.
+    // pread does not move the position.
     pread(&area, &mut bytes, base)?;
     check_eq!(seek(&area, SeekFrom::Current(0))?, size);
     Ok(())
@@ -198,7 +198,8 @@ fn sync_succeeds(cx: &Context) -> Result {
 fn write_from_own_mapping(cx: &Context) -> Result {
     let area = cx.area(8)?;
     let m = area.map()?;
-    // The source page is a hole that is not even mapped: the fault needs the page being written.
+    // The source page is a hole without a page table entry: the fault needs the page that is being
+    // written.
     check_eq!(m.pwrite_from(P, P, &area, area.base() + P as u64)?, P);
     m.write(2 * P, &pattern(P))?;
     check_eq!(
@@ -206,7 +207,7 @@ fn write_from_own_mapping(cx: &Context) -> Result {
         P
     );
     check!(area.read(4 * P + 9, P)? == pattern(P), "other bytes arrive");
-    // Overlapping pages that have to be faulted in on the way.
+    // Overlapping pages, which fault during the copy.
     let fresh = area.map()?;
     check_eq!(
         fresh.pwrite_from(2 * P, 3 * P, &area, area.base() + 3 * P as u64)?,
@@ -223,7 +224,7 @@ fn read_into_own_mapping(cx: &Context) -> Result {
     check_eq!(m.pread_into(P, P, &area, area.base() + P as u64)?, P);
     check_eq!(m.pread_into(5 * P, P, &area, area.base() + P as u64)?, P);
     check!(area.read(5 * P, P)? == pattern(P), "other bytes arrive");
-    // A hole into a hole.
+    // Copies a hole into a hole.
     check_eq!(
         m.pread_into(6 * P, P, &area, area.base() + 7 * P as u64)?,
         P
@@ -248,7 +249,7 @@ fn bad_buffers_are_efault(cx: &Context) -> Result {
     );
     check_err!(buffer.pread_into(P, 100, &area, at), Errno::FAULT);
     check_eq!(buffer.pread_into(P - 100, 200, &area, at + 50)?, 100);
-    // A read-only target.
+    // Reads into a read-only mapping.
     let read_only = area.whole().read_only().map(&area)?;
     check_err!(
         read_only.pread_into(0, 100, &area, at + P as u64),

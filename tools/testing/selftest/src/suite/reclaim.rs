@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A memory cgroup full of page cache that can be dropped: memory is not exhausted, and a touch
-//! waits for it.
+//! A memory cgroup full of reclaimable page cache: a touch waits for reclaim, and succeeds.
 
 use crate::cgroup::{in_cgroup, Cgroup};
 use crate::context::{Context, P};
@@ -23,13 +22,13 @@ cases! {
 /// The cgroup's limit, bytes.
 const LIMIT: usize = 16 << 20;
 
-/// The file that is read, bytes: more than fits.
+/// Size of the file that the readers read, more than fits into the limit, bytes.
 const FILE: usize = 40 << 20;
 
-/// Threads that read it. What one of them waited for the others take.
+/// Threads that read it: the memory that one reclaims the others use up.
 const READERS: usize = 8;
 
-/// Pages that each of two threads touches, again and again; a quarter of the limit together.
+/// Pages that each of two threads touches repeatedly; together a quarter of the limit.
 const PAGES: usize = LIMIT / P / 8;
 
 fn reclaim_before_sigbus(cx: &Context) -> Result {
@@ -38,7 +37,7 @@ fn reclaim_before_sigbus(cx: &Context) -> Result {
     std::fs::write(&path, vec![1; FILE])?;
     let file = File::open(&path)?;
     file.sync_all()?;
-    // The cgroup is charged with what is read below, so nothing may be cached yet.
+    // Drop the file from the page cache, so that the reads below charge the cgroup.
     std::fs::write("/proc/sys/vm/drop_caches", "1")?;
     let group = Cgroup::new(LIMIT)?;
     let failed = in_cgroup(&group, || {
@@ -67,7 +66,7 @@ fn reclaim_before_sigbus(cx: &Context) -> Result {
             }
             Ok(())
         };
-        // Only then was the cgroup full.
+        // The cgroup was full only if both have happened.
         let met =
             || touched.load(Ordering::Relaxed) > PAGES && read.load(Ordering::Relaxed) > LIMIT;
         let wait = || {

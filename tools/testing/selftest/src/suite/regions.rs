@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What regions cost that hold nothing, how many there may be, and who may change all of them.
+//! The cost of empty regions, the limit of their number, and who may change the policy of all.
 
 use crate::apart::in_child;
 use crate::cgroup::{in_cgroup, Cgroup};
@@ -22,7 +22,7 @@ cases! {
     Rmmap regions_policy_of_all_is_for_admins [] "the device's policy needs CAP_SYS_ADMIN, a region's own does not";
 }
 
-/// Regions whose cost is looked at.
+/// Regions whose cost is measured.
 const COSTS: usize = 256;
 
 /// The limit of the tests that set one.
@@ -48,7 +48,7 @@ fn regions_are_charged(cx: &Context) -> Result {
             .collect::<rmmap_sys::Result<_>>()?;
         let percpu = group.number("memory.stat", "percpu")? - before;
         drop((mapped, regions));
-        // Two counters a region and processor are the least that there can be.
+        // A region has at least two counters per CPU.
         let least = (COSTS * 16) as u64;
         check!(
             percpu >= least,
@@ -73,7 +73,7 @@ fn regions_are_limited(cx: &Context) -> Result {
         .map(|_| create())
         .collect::<rmmap_sys::Result<_>>()?;
     check_err!(create(), Errno::NFILE);
-    // The device's own region is none of them.
+    // The device's own region does not count.
     check_eq!(device.info()?.regions as usize, LIMIT + 1);
     regions.pop();
     regions.push(create()?);
@@ -109,7 +109,7 @@ fn regions_limit_holds_in_a_race(cx: &Context) -> Result {
     };
     let met = || made.load(Ordering::Relaxed) > 0 && refused.load(Ordering::Relaxed) > 0;
     race(cx, 4, work, look, met)?;
-    // None was lost: two fit still, and a third does not.
+    // The count is right: two more fit, and a third does not.
     let _two = [device.create(0, 0)?, device.create(0, 0)?];
     check_err!(device.create(0, 0), Errno::NFILE);
     Ok(())
@@ -124,7 +124,7 @@ fn regions_policy_of_all_is_for_admins(cx: &Context) -> Result {
         RMMAP_POLICY_NEVER => RMMAP_POLICY_ALWAYS,
         _ => RMMAP_POLICY_NEVER,
     };
-    // Both descriptors are open for writing already, as those are that another process sends.
+    // Both descriptors are already open for writing, like those received from another process.
     in_child(|| {
         let nobody = Uid::from_raw(65534);
         set_thread_res_uid(nobody, nobody, nobody)?;

@@ -78,7 +78,7 @@ fn parameters_are_taken(cx: &Context) -> Result {
         (info.capacity, info.max_bytes, info.hook),
         (1 << 40, 1 << 40, RMMAP_HOOK_MMAP)
     );
-    // A device larger than memory is as sparse as a file is.
+    // A device larger than memory is sparse, like a file.
     let end = MapOptions::new(P)
         .offset((1 << 40) - P as u64)
         .map(cx.device()?)?;
@@ -86,7 +86,7 @@ fn parameters_are_taken(cx: &Context) -> Result {
     check_eq!(cx.device()?.info()?.resident, P as u64);
     drop(end);
 
-    // Loaded without the user's parameters, which may be about these.
+    // Loads the module without the user's parameters, which may set these.
     loader.unload()?;
     loader.load_plain()?;
     let info = cx.device()?.info()?;
@@ -104,7 +104,7 @@ fn parameters_are_taken(cx: &Context) -> Result {
     Ok(())
 }
 
-/// The kernel log from now on.
+/// The kernel log, from now on.
 struct Log(std::fs::File);
 
 impl Log {
@@ -117,7 +117,7 @@ impl Log {
         Ok(Self(file))
     }
 
-    /// The module's lines since the last call.
+    /// Returns the module's lines since the last call.
     fn lines(&mut self) -> Vec<String> {
         let (mut lines, mut record) = (Vec::new(), [0; 8192]);
         while let Ok(n) = self.0.read(&mut record) {
@@ -198,7 +198,7 @@ fn hook_is_what_was_asked_for(cx: &Context) -> Result {
     Ok(())
 }
 
-/// What must not grow from cycle to cycle: kernel memory, kB.
+/// Returns the kernel memory that must not grow from cycle to cycle, kB.
 fn kernel_memory() -> Result<[(&'static str, u64); 6]> {
     let (mem, vm) = (meminfo()?, vmstat()?);
     let mem = |name| mem.get(name).unwrap_or(0);
@@ -213,7 +213,7 @@ fn kernel_memory() -> Result<[(&'static str, u64); 6]> {
     ])
 }
 
-/// One cycle.
+/// Runs one cycle.
 fn cycle(cx: &Context) -> Result {
     let loader = cx.loader()?;
     loader.load()?;
@@ -232,7 +232,7 @@ fn cycle(cx: &Context) -> Result {
     m.touch_write(3, 0xff)?;
     dm.touch_write(5, 0xff)?;
     private.touch_write(7, 0xff)?;
-    // Whatever the policy is, the sum is that of both.
+    // The sum is the same under each policy.
     let (info, held) = (device.info()?, region.info()?.resident);
     check_eq!(
         (held, info.used_bytes),
@@ -247,7 +247,7 @@ fn cycle(cx: &Context) -> Result {
 fn load_map_unload_cycles(cx: &Context) -> Result {
     let loader = cx.loader()?;
     loader.unload()?;
-    // The first cycles fill caches of the kernel that are kept.
+    // The first cycles fill caches that the kernel keeps.
     let warm = (cx.cycles / 10).clamp(1, 20);
     for _ in 0..warm {
         cycle(cx)?;
@@ -260,7 +260,7 @@ fn load_map_unload_cycles(cx: &Context) -> Result {
         })?;
     }
     let after = kernel_memory()?;
-    // A page for every cycle, of whatever kind, is seen; noise of other work is not.
+    // One page per cycle, of any kind, exceeds this; noise from other tasks does not.
     let most = u64::from(cx.cycles) * 4 / 2 + 2048;
     for ((name, before), (_, after)) in before.into_iter().zip(after) {
         let grown = after.saturating_sub(before);

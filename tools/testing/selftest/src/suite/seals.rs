@@ -98,7 +98,7 @@ fn seals_keep_the_size(cx: &Context) -> Result {
         fallocate(&file, mode, size - 1, 1)?;
     }
     check_err!(pwrite(&file, &[1], size), Errno::PERM);
-    // Kernels differ in how large a piece of a write they refuse as a whole.
+    // Kernels differ in how much of a write they refuse at once.
     match pwrite(&file, &[1; 2], size - 1) {
         Ok(written) => check_eq!(written, 1),
         refused => check_err!(refused, Errno::PERM),
@@ -115,7 +115,7 @@ fn punch(fd: &Device) -> rmmap_sys::Result<()> {
     fallocate(fd, flags, 0, P as u64)
 }
 
-/// What is the same under WRITE and FUTURE_WRITE.
+/// The common effects of WRITE and FUTURE_WRITE.
 fn check_no_new_writers(file: &Device) -> Result {
     let options = MapOptions::new(PAGES * P);
     check_err!(pwrite(file, &[1], 0), Errno::PERM);
@@ -129,7 +129,7 @@ fn check_no_new_writers(file: &Device) -> Result {
     let private = options.private().map(file)?;
     private.touch_write(1, 8)?;
     check_eq!((private.touch_read(1)?, m.touch_read(1)?), (8, 7));
-    // Another one beside it is no way around.
+    // A second mapping does not circumvent the seal.
     let window = options.read_only().map(file)?;
     check_flags(&window, &["rd"], &["wr", "mw"])?;
     Ok(())
@@ -160,7 +160,7 @@ fn seal_write_waits_for_mappings(cx: &Context) -> Result {
         let m = options.map(&file)?;
         check_err!(add(cx, &file, RMMAP_SEAL_WRITE), Errno::BUSY);
         check_eq!(seals_of(cx, &file)?, 0);
-        // Nothing was left behind.
+        // The refused call changed nothing.
         pwrite(&file, &[7; P], P as u64)?;
         drop(m);
     }
@@ -219,7 +219,7 @@ fn seal_exec_keeps_the_mode(cx: &Context) -> Result {
     check_no_new_writers(&executable)
 }
 
-/// How often a sealed page is looked at, at most.
+/// The most checks of a sealed page.
 const LOOKS: usize = 2000;
 
 fn seal_write_wins_races(cx: &Context) -> Result {
@@ -242,15 +242,15 @@ fn seal_write_wins_races(cx: &Context) -> Result {
                 }
                 Err(e) => return Err(e.into()),
             }
-            // Without a pause, long for what a mapping takes on this kernel, there would always be a
-            // mapping, and no seal.
+            // The pause is longer than mmap(2) takes on this kernel: without it some mapping would
+            // always exist, and sealing would always fail.
             std::thread::sleep(4 * begun.elapsed() + Duration::from_micros(300));
         }
         Ok(())
     };
     let mut before = 0;
     let change = || -> Result {
-        // A file is sealed after another thread stored to it; each is sealed once.
+        // Seals each file once, after another thread has stored to it.
         let (at, stores) = (now.load(Ordering::Relaxed), stored.load(Ordering::Relaxed));
         if stores == before || at == files.len() - 1 {
             std::thread::yield_now();
@@ -263,7 +263,7 @@ fn seal_write_wins_races(cx: &Context) -> Result {
         }
         let look = || MapOptions::new(PAGES * P).read_only().map(file);
         let sealed = look()?.touch_read(1)?;
-        // Until another thread tried to map it, too.
+        // Wait until another thread has also tried to map it.
         let refusals = refused.load(Ordering::Relaxed);
         for _ in 0..LOOKS {
             std::thread::yield_now();

@@ -44,10 +44,10 @@ fn seek_tells_holes_from_data(cx: &Context) -> Result {
         check_eq!(hole(from)?, at(found), "a hole from {from:#x} on");
         check_eq!(tell(&area)? - base, at(found));
     }
-    // Within what is found the position is what was asked for.
+    // Within data or a hole, the result is the given offset.
     check_eq!(data(2 * P + 5)?, at(2) + 5);
     check_eq!(hole(5)?, 5);
-    // A read(2) of a hole leaves it one, a touch that writes does not.
+    // read(2) of a hole leaves a hole, a store does not.
     area.read(10 * P, P)?;
     check_eq!(data(8 * P)?, at(15));
     area.map()?.touch_write(10, 1)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! splice and sendfile: bytes that move without a buffer of the program.
+//! splice(2) and sendfile(2): copies without a buffer in the program.
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
@@ -22,7 +22,7 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 253) as u8 + 1).collect()
 }
 
-/// A pipe with room for `pages` pages.
+/// Creates a pipe with room for `pages` pages.
 fn pipe_of(pages: usize) -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe()?;
     fcntl_setpipe_size(&writer, pages * P)?;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! write(2) does not zero the pages that it covers: what it leaves uncovered of a new folio must be
-//! zero all the same, also when the source ends half-way.
+//! write(2) does not zero the bytes that it covers, so it must zero the rest of a new folio, also
+//! when the source ends early.
 //!
-//! The lab boots with `init_on_alloc=0`, and the memory that these tests get was dirty a moment
-//! before: a byte that nobody initialised shows.
+//! The lab boots with `init_on_alloc=0`, and these tests get memory that was dirty a moment ago: an
+//! uninitialised byte shows.
 
 use crate::area::Area;
 use crate::context::{Context, P, PMD};
@@ -19,13 +19,13 @@ cases! {
     File appends_leave_no_stale_bytes [] "the same past EOF: zeroes before the bytes, and after them in the last page", 60;
 }
 
-/// Bytes of each area.
+/// Size of each area, bytes.
 const SIZE: usize = PMD + 16 * P;
 
-/// What memory holds before it is given back.
+/// The contents of memory before it is freed.
 const DIRT: u8 = 0xee;
 
-/// What is written: where, how much is asked for, and after how much the source ends.
+/// A write: its offset, its length, and the offset at which the source ends.
 const WRITES: &[(usize, usize, usize)] = &[
     (0, P, P),
     (100, 50, 50),
@@ -41,15 +41,15 @@ const WRITES: &[(usize, usize, usize)] = &[
     (7, SIZE - 7, SIZE - 7),
 ];
 
-/// How an area is made: as the module's policy says, in single pages, in the largest folios.
+/// Kinds of area: the module's policy, single pages, the largest folios.
 const MAKE: &[fn(&Context) -> Result<Area>] = &[
     |cx| cx.area(SIZE / P),
     |cx| cx.single_pages(SIZE / P),
     |cx| cx.large_folios(SIZE / P),
 ];
 
-/// A source of writes: memory that is readable in its first half, and what that holds, which is no
-/// zero; and bytes to make memory dirty with.
+/// A source of writes: memory whose first half is readable, its contents, which are not zero, and
+/// bytes to dirty memory with.
 struct Source {
     memory: Mapping,
     bytes: Vec<u8>,
@@ -71,7 +71,7 @@ impl Source {
     }
 }
 
-/// An area in memory that was just dirty.
+/// Returns an area in memory that was just dirty.
 fn area_of_dirt(cx: &Context, dirt: &[u8], make: fn(&Context) -> Result<Area>) -> Result<Area> {
     let dirty = make(cx)?;
     dirty.write(0, dirt)?;
@@ -79,7 +79,7 @@ fn area_of_dirt(cx: &Context, dirt: &[u8], make: fn(&Context) -> Result<Area>) -
     make(cx)
 }
 
-/// Writes, and returns what the area holds now if all else is zero.
+/// Writes, and returns the contents that the area must have if all else is zero.
 fn write(area: &Area, source: &Source, write: (usize, usize, usize)) -> Result<Vec<u8>> {
     let (at, asked, good) = write;
     let (start, to) = (SIZE - good, area.base() + at as u64);
@@ -90,7 +90,7 @@ fn write(area: &Area, source: &Source, write: (usize, usize, usize)) -> Result<V
     Ok(expected)
 }
 
-/// Fails unless the bytes are these.
+/// Checks that the bytes are these.
 #[track_caller]
 fn check_bytes(found: &[u8], expected: &[u8], write: (usize, usize, usize)) -> Result {
     check_eq!(found.len(), expected.len());
@@ -129,7 +129,7 @@ fn appends_leave_no_stale_bytes(cx: &Context) -> Result {
             let expected = write(&area, &source, *wanted)?;
             let end = wanted.0 + wanted.2;
             check_eq!(fstat(&area)?.st_size as usize, end);
-            // A mapping shows the rest of the last page as well.
+            // A mapping also shows the rest of the last page.
             let mut found = area.read(0, end)?;
             let mut last = [0xff; P];
             let page = (end - 1) / P;

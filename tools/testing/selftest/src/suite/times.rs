@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a file of memory was changed: mtime and ctime.
+//! mtime and ctime of a file of memory.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -84,7 +84,7 @@ fn stores_set_the_times(cx: &Context) -> Result {
     age(&area)?;
     other.touch_write(2, 1)?;
     check_new(&area, "a store to a page that is there")?;
-    // Stores in order, several pages of which one fault maps.
+    // Stores in order, of which one fault maps several pages.
     let long = cx.single_pages(512)?;
     let m = long.map()?;
     for page in 0..128 {

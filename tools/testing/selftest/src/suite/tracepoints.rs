@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's tracepoints, `rmmap:*`: that they tell what has happened, and of nothing else.
+//! The module's tracepoints, `rmmap:*`: they record each event, and no other.
 
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
@@ -17,7 +17,7 @@ cases! {
     Rmmap tracepoints_of_faults [] "rmmap:fault, populate, map_pages: which page, the access, who answered";
 }
 
-/// A region of this many pages in folios of one page, and the number that events have for it.
+/// A region of this many pages in single pages, and its number in events.
 fn region(cx: &Context, pages: usize) -> Result<(Device, u64)> {
     let region = cx
         .device()?
@@ -26,7 +26,7 @@ fn region(cx: &Context, pages: usize) -> Result<(Device, u64)> {
     Ok((region, ino))
 }
 
-/// The value of a field.
+/// Returns the value of a field.
 fn field<'a>(event: &'a str, name: &str) -> Result<&'a str> {
     let mut fields = event.split(' ').filter_map(|field| field.split_once('='));
     let found = fields.find(|(found, _)| *found == name);
@@ -76,7 +76,7 @@ fn tracepoints_of_a_mapping(cx: &Context) -> Result {
         "mmap: ino={ino} address={address:#x} len=0x5000 pgoff=0x2 \
          vm_flags=read|write|shared|mayread|maywrite|mayexec|mayshare hook={hook} ret=0"
     );
-    // Nothing is said of VM_SOFTDIRTY, which some kernels set.
+    // Ignores VM_SOFTDIRTY, which some kernels set.
     check_eq!(known(&events.take()?)?, [mapped]);
     let beyond = MapOptions::new(P).offset(info.capacity).private();
     check_err!(beyond.map(device), Errno::NXIO);
@@ -92,7 +92,7 @@ fn tracepoints_of_a_mapping(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Events without flags that have no name.
+/// Removes flags without a name from events.
 fn known(events: &[String]) -> Result<Vec<String>> {
     let without = |event: &String| {
         let flags = field(event, "vm_flags")?;
@@ -105,7 +105,7 @@ fn known(events: &[String]) -> Result<Vec<String>> {
     events.iter().map(without).collect()
 }
 
-/// The number of the device's own region, which no file shows: its touch tells.
+/// Returns the number of the device's own region, which no file shows: a touch records it.
 fn device_ino(cx: &Context) -> Result<u64> {
     let events = Tracepoints::record()?;
     let m = MapOptions::new(P).map(cx.device()?)?;
@@ -118,7 +118,7 @@ fn device_ino(cx: &Context) -> Result<u64> {
         .map_err(|_| Stop::fail(format_args!("{ino:?} is no inode's number")))
 }
 
-/// The window of a look around has the page, and no page of another mapping.
+/// The window of fault-around holds the page, and no page of another mapping.
 fn check_looked(event: &str, address: &str, page: u64, answer: &str) -> Result {
     check_eq!(event.split(": ").next(), Some("map_pages"), "{event:?}");
     check_eq!(field(event, "address")?, address);
@@ -159,7 +159,7 @@ fn tracepoints_of_faults(cx: &Context) -> Result {
     told(&[&format!(
         "fault {of} address={address} pgoff=0x3 access=write answer=new order=0"
     )])?;
-    // A read looks around first, as far as the mapping and the page table go.
+    // A read fault maps around first, within the mapping and the page table.
     check_eq!(private.touch_read(3)?, 7);
     let looked = events.take()?;
     check_eq!(looked.len(), 1, "{looked:?}");
@@ -193,7 +193,7 @@ fn tracepoints_of_faults(cx: &Context) -> Result {
         .iter()
         .filter(|event| event.starts_with("populate: "))
         .collect();
-    // All but pages 3 and 4, which are there: the look around finds them.
+    // The populate records all pages but 3 and 4, which are present: fault-around finds them.
     check_eq!(wanted.len(), 6, "{all:?}");
     for (event, page) in wanted.iter().zip([0, 1, 2, 5, 6, 7]) {
         check_eq!(field(event, "address")?, at(&populated, page), "{event}");

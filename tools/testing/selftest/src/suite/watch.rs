@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The live view of `rmmap watch`: however it ends, the terminal is as it was before.
+//! The live view of `rmmap watch`: it restores the terminal, however it ends.
 
 use super::commands::{program, Held};
 use crate::context::Context;
@@ -16,14 +16,14 @@ cases! {
     Rmmap watch_gives_the_terminal_back_after_a_panic [] "rmmap watch: a panic, which aborts the program: the same";
 }
 
-/// A `watch` of `rmmap`, or of another program, that has taken its terminal over, and what it
-/// watches.
+/// A `watch` of `rmmap`, or of another program, that has taken over its terminal, and the mapping
+/// that it watches.
 fn begun(name: &str) -> Result<(OnTerminal, Held)> {
     let held = Held::start("16p --region 16p --touch write")?;
     let pid = held.pid();
     let mut command = program(name, &format!("watch --interval 0.1 --pid {pid}"))?;
     let mut terminal = OnTerminal::start(&mut command)?;
-    // Blanks are not written, the cursor moves over them.
+    // It moves the cursor instead of writing blanks.
     terminal.wait_for("zoom,")?;
     Ok((terminal, held))
 }
@@ -58,7 +58,7 @@ fn watch_gives_the_terminal_back_after_a_panic(_: &Context) -> Result {
     let (mut terminal, _held) = begun("rmmap-panics")?;
     check_eq!(terminal.wait()?.signal(), Some(Signal::ABORT.as_raw()));
     terminal.is_as_before()?;
-    // What it says is on the screen that stays.
+    // It prints its message on the normal screen, which stays.
     let seen = terminal.seen();
     check!(
         seen.rfind("a panic on purpose: Drawn") > seen.rfind("\x1b[?1049l"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that reaches userspace is zeroed, however it came free.
+//! Memory that reaches userspace is zeroed, whoever freed it.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -21,7 +21,7 @@ cases! {
     File truncate_unmaps [] "truncate takes pages out of all mappings and gives the memory back";
 }
 
-/// Fails unless all bytes of a mapping are zero.
+/// Checks that all bytes of a mapping are zero.
 #[track_caller]
 fn check_zero(m: &Mapping) -> Result {
     let mut page = vec![0xff; P];
@@ -38,14 +38,14 @@ fn check_zero(m: &Mapping) -> Result {
     Ok(())
 }
 
-/// An area whose pages are all filled with a byte, and a mapping of it.
+/// Returns an area whose pages are all filled with a byte, and a mapping of it.
 #[track_caller]
 fn filled(cx: &Context, pages: usize, byte: u8) -> Result<(Area, Mapping)> {
     fill(cx.area(pages)?, byte)
 }
 
-/// The same in single pages, where a test counts those that stay mapped: of a large folio that is
-/// split, the kernel unmaps all (`mm/huge_memory.c`, `unmap_folio()`).
+/// The same in single pages, for tests that count mapped pages: when the kernel splits a large
+/// folio, it unmaps all of it (`unmap_folio()` in mm/huge_memory.c).
 fn filled_pages(cx: &Context, pages: usize, byte: u8) -> Result<(Area, Mapping)> {
     fill(cx.single_pages(pages)?, byte)
 }
@@ -59,7 +59,7 @@ fn fill(area: Area, byte: u8) -> Result<(Area, Mapping)> {
 fn new_memory_is_zero(cx: &Context) -> Result {
     const PAGES: usize = 64;
     for round in 0..4 {
-        // Dirty pages that go back to the allocator, which likes to hand out what came last.
+        // Frees dirty pages to the allocator, which tends to reuse the last freed ones first.
         drop(filled(cx, PAGES, 0xff)?);
         let area = cx.area(PAGES)?;
         match round {
@@ -113,7 +113,7 @@ fn discarded_range_is_zero(cx: &Context) -> Result {
         );
     }
     check_eq!(area.held_pages()?, 8);
-    // A hole in what is a hole already.
+    // Punches a hole into a hole.
     area.discard(0, 8)?;
     area.discard(0, 8)?;
     check_eq!((area.held_pages()?, resident(&m)?), (0, 0));
@@ -155,7 +155,7 @@ fn punched_hole_is_zero(cx: &Context) -> Result {
         (0, 0, 0)
     );
     check_eq!(m.touch_read(1)?, 0x33);
-    // Beyond the end there is nothing to punch, and the size stays.
+    // Past EOF there is nothing to punch, and the size stays.
     punch(&area, 5 * P, 100 * P)?;
     punch(&area, 200 * P, P)?;
     check_eq!(rmmap_sys::rustix::fs::fstat(&area)?.st_size, 6 * P as i64);
@@ -184,10 +184,10 @@ fn truncated_part_is_zero(cx: &Context) -> Result {
     let (area, m) = filled(cx, 4, 0x55)?;
     ftruncate(&area, P as u64 + 100)?;
     check_eq!(area.held_pages()?, 2);
-    // Past EOF, within its page: zeroes, as POSIX wants it for what is mapped.
+    // Past EOF, within the last page: zeroes, as POSIX requires of a mapping.
     check_eq!((m.read_u64(P + 104)?, m.read_u64(2 * P - 8)?), (0, 0));
     check_eq!(m.read_u64(P + 88)?, 0x5555_5555_5555_5555);
-    // What is stored there is gone when the file grows over it.
+    // Bytes stored there are gone when the file grows over them.
     m.write_u64(P + 2000, u64::MAX)?;
     ftruncate(&area, 4 * P as u64)?;
     let bytes = area.read(P, 3 * P)?;
@@ -220,7 +220,7 @@ fn truncate_unmaps(cx: &Context) -> Result {
         (area.held_pages()?, resident(&m)?, resident(&other)?),
         (3, 3, 3)
     );
-    // Copies go as well: they are beyond the end of the file.
+    // Private copies go as well: they lie past EOF.
     check_eq!(resident(&private)?, 3);
     for m in [&m, &other, &private] {
         check_sigbus!(m.touch_read(3), m.address_of(3 * P));
