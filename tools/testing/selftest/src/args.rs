@@ -3,8 +3,15 @@
 //! The command line of `rmmap selftest`.
 
 use crate::skips::Kernel;
-use clap::ValueEnum;
-use std::path::PathBuf;
+use clap::{Args as _, FromArgMatches, ValueEnum};
+use std::path::{Path, PathBuf};
+
+/// What the end of `--help` says.
+pub const EXIT_STATUS: &str = "\
+Exit status:
+  0  every test passed or was skipped
+  1  a test failed
+  2  the tests could not be run, or a report could not be written";
 
 /// Test the device: one process and one time limit per test, results as KTAP.
 #[derive(clap::Args, Clone, Debug)]
@@ -13,9 +20,27 @@ pub struct Args {
     #[arg(short, long)]
     pub list: bool,
 
-    /// With --list: print the tests of rows of the mmap path, with the rows, as JSON.
-    #[arg(long, requires = "list")]
-    pub json: bool,
+    /// Write the results as JSON to FILE; without FILE to stdout, and KTAP to stderr. With --list:
+    /// the tests of rows of the mmap path, with the rows.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STDOUT)]
+    pub json: Option<PathBuf>,
+
+    /// Write the results as JUnit's XML to FILE.
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    pub junit: Option<PathBuf>,
+
+    /// Run the tests in an order that only this number decides.
+    #[arg(long, value_name = "SEED", conflicts_with = "list")]
+    pub shuffle: Option<u64>,
+
+    /// Run all tests N times; a test of round K is reported as NAME@K.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "list",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+
+    /// Skip the rest after the first failure.
+    #[arg(long, conflicts_with = "list")]
+    pub fail_fast: bool,
 
     /// Run the tests whose name contains PATTERN, or that belong to this row of the mmap path
     /// (MK-05) or to this group (MK-); may be given more than once.
@@ -47,6 +72,24 @@ pub struct Args {
     /// Test rmmap, or memfd, to check that the kernel meets the tests' expectations.
     #[arg(long, value_enum, default_value_t = Object::Rmmap)]
     pub object: Object,
+}
+
+/// The file of `--json` that stands for standard output.
+const STDOUT: &str = "-";
+
+impl Args {
+    /// Returns whether JSON takes standard output.
+    pub fn json_is_on_stdout(&self) -> bool {
+        self.json.as_deref() == Some(Path::new(STDOUT))
+    }
+}
+
+impl Default for Args {
+    /// Returns what an empty command line says.
+    fn default() -> Self {
+        let matches = Self::augment_args(clap::Command::new("")).get_matches_from([""]);
+        Self::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())
+    }
 }
 
 /// The object under test.

@@ -76,15 +76,9 @@ mod tests {
 
     fn names(object: Object, pattern: &str) -> Vec<String> {
         let args = Args {
-            list: false,
-            json: false,
             test: vec![pattern.to_owned()],
-            module: None,
-            param: Vec::new(),
-            time_scale: 1.0,
-            cycles: 1,
-            kernel: None,
             object,
+            ..Args::default()
         };
         pick(&args).iter().map(Entry::name).collect()
     }

@@ -9,43 +9,69 @@ use crate::context::Context;
 use crate::entry::{pick, Entry};
 use crate::loader::{Loader, NAME};
 use crate::message::{decode, encode};
+use crate::order::order;
 use crate::outcome::{both, errno, Stop};
+use crate::report::Files;
+use crate::results::{Record, Results};
 use crate::skips::{self, Kernel};
 use crate::sysctl::Settings;
+use crate::table;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::process::{
     kill_process_group, setpgid, setrlimit, Resource, Rlimit, Signal,
 };
 use rmmap_sys::uapi::RmmapInfo;
 use rmmap_sys::{fork, module, Channel, Child, Device, End, Errno};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs the selected tests. Exit status 0: all passed or were skipped, 1: one failed, 2: they could
-/// not run.
+/// Runs the selected tests. [`EXIT_STATUS`](crate::args::EXIT_STATUS) says what the exit
+/// status means.
 pub fn run(args: &Args) -> ExitCode {
-    let entries = pick(args);
-    if args.list {
-        for entry in &entries {
-            let rows = entry.rows().join(" ");
-            println!("{:40} {rows:14} {}", entry.name(), entry.about());
+    match list_or_run(args) {
+        Ok(failed) => ExitCode::from(u8::from(failed)),
+        Err(why) => {
+            eprintln!("rmmap-selftest: {why}");
+            ExitCode::from(2)
         }
-        return ExitCode::SUCCESS;
-    }
-    if entries.is_empty() {
-        return fail("no test matches: see the names with --list");
-    }
-    match prepare(args) {
-        Ok(context) => run_all(&entries, context, args.kernel),
-        Err(why) => fail(&why),
     }
 }
 
-/// Prints why no test can run.
-fn fail(why: &str) -> ExitCode {
-    eprintln!("rmmap-selftest: {why}");
-    ExitCode::from(2)
+/// Returns whether a test failed, or why no test can run or be reported on.
+fn list_or_run(args: &Args) -> Result<bool, String> {
+    let entries = pick(args);
+    if args.list {
+        return list(&entries, args).map(|()| false);
+    }
+    if entries.is_empty() {
+        return Err("no test matches: see the names with --list".into());
+    }
+    // A file that cannot be written is named before the tests, not after an hour.
+    let files = Files::create(args)?;
+    let context = prepare(args)?;
+    let cannot = |e| format!("cannot print results: {e}");
+    let results = if args.json_is_on_stdout() {
+        run_all(&entries, context, args, &mut io::stderr())
+    } else {
+        run_all(&entries, context, args, &mut io::stdout())
+    };
+    let results = results.map_err(cannot)?;
+    files.write(&results)?;
+    Ok(results.failed > 0)
+}
+
+/// Prints names, rows and descriptions, or the tests of rows as JSON.
+fn list(entries: &[Entry], args: &Args) -> Result<(), String> {
+    if args.json.is_some() {
+        return Files::create(args)?.write_json(&table::tests());
+    }
+    for entry in entries {
+        let rows = entry.rows().join(" ");
+        println!("{:40} {rows:14} {}", entry.name(), entry.about());
+    }
+    Ok(())
 }
 
 /// Checks that the object exists, and loads the module if the user named one.
@@ -86,37 +112,40 @@ fn ask_device() -> Result<RmmapInfo, String> {
         .map_err(|e| format!("/dev/rmmap does not answer INFO: {}", errno(e)))
 }
 
-/// Runs the tests and prints results as KTAP.
-fn run_all(entries: &[Entry], mut context: Context, kernel: Option<Kernel>) -> ExitCode {
-    println!("KTAP version 1\n1..{}", entries.len());
-    let (mut pass, mut fail, mut skip) = (0, 0, 0);
+/// Runs the tests in the order that `args` says, and prints results as KTAP to `ktap`.
+pub fn run_all(
+    entries: &[Entry],
+    mut context: Context,
+    args: &Args,
+    ktap: &mut dyn Write,
+) -> io::Result<Results> {
+    let order = order(entries, args.repeat, args.shuffle);
+    let mut results = Results::new(args);
     let settings = Settings::read();
-    for (number, entry) in entries.iter().enumerate() {
-        let (number, name) = (number + 1, entry.name());
+    let mut stopped = None;
+    results.begin(order.len(), ktap)?;
+    for (round, entry) in &order {
+        let name = match args.repeat {
+            1 => entry.name(),
+            _ => format!("{}@{round}", entry.name()),
+        };
         let start = Instant::now();
-        let result = judge(entry, kernel, run_entry(entry, &mut context, &settings));
-        println!("# time {name} {}", start.elapsed().as_millis());
-        if !entry.rows().is_empty() {
-            println!("# rows {name} {}", entry.rows().join(" "));
+        let result = match &stopped {
+            Some(why) => Err(Stop::skip(why)),
+            None => judge(
+                entry,
+                args.kernel,
+                run_entry(entry, &mut context, &settings),
+            ),
+        };
+        if args.fail_fast && stopped.is_none() && matches!(result, Err(Stop::Fail(_))) {
+            stopped = Some(format!("not run: {name} failed, and --fail-fast was given"));
         }
-        match result {
-            Ok(()) => {
-                pass += 1;
-                println!("ok {number} {name}");
-            }
-            Err(Stop::Skip(why)) => {
-                skip += 1;
-                println!("ok {number} {name} # SKIP {why}");
-            }
-            Err(Stop::Fail(why)) => {
-                fail += 1;
-                why.lines().for_each(|line| println!("# {line}"));
-                println!("not ok {number} {name}");
-            }
-        }
+        let record = Record::new(name, *round, entry, result, start.elapsed());
+        results.add(record, ktap)?;
     }
-    println!("# Totals: pass:{pass} fail:{fail} xfail:0 xpass:0 skip:{skip} error:0");
-    ExitCode::from(u8::from(fail > 0))
+    results.end(ktap)?;
+    Ok(results)
 }
 
 /// Turns an unexpected skip of a test into a failure, on a kernel of the lab. Rows that no program

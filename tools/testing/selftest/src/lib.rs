@@ -37,6 +37,9 @@
 //! | [`race`] | threads that work against each other |
 //! | [`waiting`] | waits for a state, not for a time |
 //! | [`table`] | the tests of the rows, for other programs |
+//! | [`order`] | the order in which tests run |
+//! | [`results`] | what came of the tests, and KTAP |
+//! | [`report`] | the results in files: JUnit, JSON |
 //! | `message` | a test's result on its way to the harness |
 //! | [`harness`] | runs one test in a child and prints what came of it |
 //! | [`suite`] | the tests, a file per topic |
@@ -64,8 +67,11 @@ pub mod loader;
 mod message;
 pub mod mounts;
 pub mod nodes;
+pub mod order;
 pub mod outcome;
 pub mod race;
+pub mod report;
+pub mod results;
 pub mod rlimit;
 pub mod skips;
 pub mod suite;

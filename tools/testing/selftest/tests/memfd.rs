@@ -10,15 +10,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     rmmap_selftest::run(&Args {
-        list: false,
-        json: false,
-        test: vec![],
-        module: None,
-        param: vec![],
         // It runs beside guests and compilers.
         time_scale: 4.0,
         cycles: 1,
-        kernel: None,
         object: Object::Memfd,
+        ..Args::default()
     })
 }

@@ -37,7 +37,7 @@ fn dirty(fd: &Device) -> Result<Vec<usize>> {
         .copied()
         .filter(|mark| !b"D-".contains(mark))
         .collect();
-    check_eq!(odd, [], "marks that mean nothing");
+    check_eq!(odd, Vec::<u8>::new(), "marks that mean nothing");
     Ok(marks
         .filter(|(_, mark)| **mark == b'D')
         .map(|(page, _)| page)
@@ -48,7 +48,7 @@ fn rust_mm_dirty_is_told_of_first_stores(_: &Context) -> Result {
     let fd = open(NAME)?;
     let m = map(&fd, PAGES)?;
     check_eq!(m.touch_read(3)?, 0);
-    check_eq!(dirty(&fd)?, []);
+    check_eq!(dirty(&fd)?, Vec::<usize>::new());
     m.touch_write(3, 1)?;
     m.touch_write(9, 1)?;
     m.touch_read(20)?;
@@ -57,7 +57,11 @@ fn rust_mm_dirty_is_told_of_first_stores(_: &Context) -> Result {
     // The dirty pages were zapped, the clean one was not.
     let only_20: Vec<bool> = (0..PAGES).map(|page| page == 20).collect();
     check_eq!(residency(&m)?, only_20);
-    check_eq!(dirty(&fd)?, [], "pages dirty without a store since");
+    check_eq!(
+        dirty(&fd)?,
+        Vec::<usize>::new(),
+        "pages dirty without a store since"
+    );
     m.touch_write(9, 2)?;
     check_eq!(
         (dirty(&fd)?, m.touch_read(3)?, m.touch_read(9)?),
@@ -109,7 +113,7 @@ fn rust_mm_dirty_leaves_private_copies_alone(_: &Context) -> Result {
     private.touch_write(2, 8)?;
     private.touch_read(3)?;
     private.touch_write(3, 8)?;
-    check_eq!(dirty(&fd)?, []);
+    check_eq!(dirty(&fd)?, Vec::<usize>::new());
     let m = map(&fd, PAGES)?;
     check_eq!((m.touch_read(2)?, private.touch_read(2)?), (0, 8));
     Ok(())
