@@ -14,6 +14,7 @@
 //! |---|---|---|
 //! | [`mod@file`] | fs.h, miscdevice.h, pseudo_fs.h | files: open, mmap(2), read(2), ioctl(2) |
 //! | [`vm`] | mm.h, mm_types.h | mappings: VMAs, page faults, pages put into page tables |
+//! | `owner` | module.h | the module of a driver's tables |
 //! | `file_state` | fs.h | the private data of a file, which both find |
 //! | [`cache`] | pagemap.h, filemap.c, fs.h | the pages: page cache, folios, inodes |
 //! | [`context`] | | who may take which lock |
@@ -22,6 +23,7 @@
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 mod bindings;
+pub mod compat;
 
 // The root and `mm` have what those of the `kernel` crate have, so that a file that says
 // `crate::page` or `crate::mm::virt` compiles in either tree.
@@ -41,6 +43,8 @@ pub mod mm {
     #[cfg(CONFIG_KUNIT = "y")]
     pub mod kunit;
     pub mod mem;
+    #[cfg_attr(kernel_mm_compat_owner, path = "compat/owner.rs")]
+    pub(crate) mod owner;
     pub mod percpu;
     pub(crate) mod sched;
     pub mod tracepoint;

@@ -38,6 +38,7 @@ use kernel_mm::{
         capable,
         Capability, //
     },
+    compat,
     context::Unlocked,
     file::{
         allocate::{
@@ -75,7 +76,7 @@ pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
         RMMAP_IOC_ALLOCATE => allocate_range(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
         // Zeroes would say that nothing had happened.
-        RMMAP_IOC_STATS if !stats::COUNTED => Err(EOPNOTSUPP),
+        RMMAP_IOC_STATS if !stats::COUNTED => Err(compat::eopnotsupp()),
         RMMAP_IOC_STATS => put(
             arg,
             &RmmapStats {

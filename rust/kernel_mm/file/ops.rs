@@ -51,6 +51,12 @@ use crate::{
     }, //
 };
 
+// The names that differ without huge pages: `thp_get_unmapped_area()` is a macro for NULL then.
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+use bindings::mm_get_unmapped_area as unmapped_area;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use bindings::thp_get_unmapped_area as unmapped_area;
+
 /// A `struct kiocb` of a file that carries `D`.
 pub type FileKiocb<'a, D> = Kiocb<'a, KBox<FileState<D>>>;
 
@@ -279,7 +285,8 @@ pub struct Placement<'a> {
 }
 
 impl Placement<'_> {
-    /// Returns what the kernel would choose, aligned for huge pages (`thp_get_unmapped_area()`).
+    /// Returns what the kernel would choose, aligned for huge pages if the kernel has any
+    /// (`thp_get_unmapped_area()`).
     ///
     /// # Errors
     ///
@@ -290,7 +297,7 @@ impl Placement<'_> {
         // public, so they may be anything: the function compares `len` with the address space, and
         // `__get_unmapped_area()` checks the address that it returns.
         let address = unsafe {
-            bindings::thp_get_unmapped_area(
+            unmapped_area(
                 self.file.as_ptr(),
                 self.hint,
                 self.len,

@@ -42,16 +42,14 @@ use crate::{
                 Opener, //
             }, //
         },
+        owner,
         values, //
-    },
-    module::{
-        this_module,
-        ModuleMetadata, //
     },
     prelude::*,
     str::as_char_ptr_in_const_context,
     sync::aref::ARef,
-    types::Opaque, //
+    types::Opaque,
+    ModuleMetadata, //
 };
 use core::{
     cell::UnsafeCell,
@@ -80,14 +78,14 @@ unsafe impl<D> Sync for PseudoFs<D> {}
 impl<D: InodeData> PseudoFs<D> {
     /// Makes a file system that gives files; its superblocks pin module `M`.
     pub const fn new<M: ModuleMetadata>(name: &'static CStr) -> Self {
-        let owner = this_module::<M>().as_ptr();
+        let owner = owner::module::<M>();
         Self::with_owner(name, owner, true, Self::init_fs_context)
     }
 
     /// As [`PseudoFs::new`]; the files may be executed, and mapped with `PROT_EXEC`, as memfds may.
     /// The file system of others forbids both (`SB_I_NOEXEC`), whatever the mode of the file says.
     pub const fn executable<M: ModuleMetadata>(name: &'static CStr) -> Self {
-        let owner = this_module::<M>().as_ptr();
+        let owner = owner::module::<M>();
         Self::with_owner(name, owner, true, Self::init_fs_context_exec)
     }
 

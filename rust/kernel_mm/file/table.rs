@@ -25,6 +25,7 @@ use crate::{
             seek, //
         },
         file_state::FileState,
+        owner,
         vm::{
             new_vma::NewVma,
             ops::VmOperations,
@@ -34,7 +35,6 @@ use crate::{
             vma::Kind, //
         }, //
     },
-    module::this_module,
     prelude::*,
     seq_file::SeqFile,
     sync::poll::PollTable, //
@@ -112,7 +112,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
 
     const COMMON: bindings::file_operations = bindings::file_operations {
         fop_flags: Self::FLAGS,
-        owner: this_module::<F::OwnerModule>().as_ptr(),
+        owner: owner::module_of_files::<F>(),
         open: Some(O::open),
         release: Some(Self::release),
         read_iter: if F::HAS_READ_ITER {
@@ -173,7 +173,15 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         get_unmapped_area: if F::HAS_GET_UNMAPPED_AREA {
             Some(Self::get_unmapped_area)
         } else if F::GENERIC.thp_unmapped_area {
-            Some(bindings::thp_get_unmapped_area)
+            // NULL without huge pages: the kernel's own choice.
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            {
+                Some(bindings::thp_get_unmapped_area)
+            }
+            #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+            {
+                None
+            }
         } else {
             None
         },
@@ -395,7 +403,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             PUNCH_HOLE if F::HAS_PUNCH_HOLE => {
                 F::punch_hole(data, file, &mut unlocked, offset, len)
             }
-            _ => Err(EOPNOTSUPP),
+            _ => return -(bindings::EOPNOTSUPP as c_long),
         };
         match done {
             Ok(()) => 0,

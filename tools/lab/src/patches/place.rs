@@ -107,6 +107,8 @@ impl Places<'_> {
         let ours: Vec<&str> = inside
             .lines()
             .map(str::trim)
+            // Attributes but those that put in another file for other kernels.
+            .filter(|line| !line.starts_with("#[cfg_attr("))
             .filter(|line| line.starts_with('#') || module(line).is_some())
             .collect();
         let mut lines = String::new();
