@@ -261,26 +261,21 @@ impl AddressSpace {
         room: &FolioRange,
         quota: &Q,
     ) -> Result<Found<'m>> {
-        let end = held.mapping().size_pages();
+        let mapping = held.mapping();
+        let end = mapping.size_pages();
         if index >= end {
             return Err(ENXIO);
         }
-        if room.max_order == 0 {
-            return Ok(Found::Added {
-                // SAFETY: `end` was read above, with `held` held.
-                folio: unsafe { Self::add_one(held, index, 0, end, quota) }?,
-                fell_back: false,
-            });
-        }
-        let room = room.clone().within(0..end);
-        let added = held.mapping().try_orders(index, &room, |order| {
-            // SAFETY: `end` was read above, with `held` held.
-            Ok(unsafe { Self::add_one(held, index, order, end, quota) }?)
-        })?;
-        Ok(Found::Added {
-            folio: added.got,
-            fell_back: added.fell_back,
-        })
+        // SAFETY: `end` was read above, with `held` held.
+        let add = |order| unsafe { Self::add_one(held, index, order, end, quota) };
+        let (folio, fell_back) = if room.max_order == 0 {
+            (add(0)?, false)
+        } else {
+            let room = room.clone().within(0..end);
+            let added = mapping.try_orders(index, &room, |order| Ok(add(order)?))?;
+            (added.got, added.fell_back)
+        };
+        Ok(Found::Added { folio, fell_back })
     }
 
     /// Adds a zeroed folio of order 0 to each of `pages` (indexes) before EOF that has none, and
@@ -409,9 +404,12 @@ impl AddressSpace {
         }
     }
 
-    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if no page of it comes after
-    /// page `end - 1`. `end` was read with [`AddressSpace::size_pages`] while `held` was held.
-    fn add_one<'m, G: TruncateGuard<'m>, Q: Quota>(
+    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if it ends before page `end`.
+    ///
+    /// # Safety
+    ///
+    /// `end` is at most what [`AddressSpace::size_pages`] returned while `held` was held.
+    unsafe fn add_one<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
         order: u32,
