@@ -4,7 +4,7 @@
 //! A target compares figures of one run, exactly: they are rounded to be printed, and not before. A
 //! target whose figures are missing is inconclusive, which is no success.
 
-use super::results::Results;
+use super::results::{Judged, Results, Verdict};
 use rmmap_bench::object::Object::{Memfd, Rmmap, RmmapNever};
 use rmmap_bench::plan::{set, Set, COMPARED, ENDS, JUDGED, MIB};
 use rmmap_bench::workload::Workload::{
@@ -12,7 +12,6 @@ use rmmap_bench::workload::Workload::{
     RandomWrite, SecondMap, SeqWrite, Stride16, Stride2, Tiny, WriteCall,
 };
 use rmmap_bench::{threads, Object, Record, Workload};
-use serde::{Deserialize, Serialize};
 
 /// What the names of objects end in where the module has no statistics, and where it has them.
 pub const BARE: &str = "-bare";
@@ -59,34 +58,6 @@ struct Bar {
     size: usize,
     peer: Peer,
     most: f64,
-}
-
-/// Whether a target is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verdict {
-    /// It is not: these come first.
-    Missed,
-    /// A figure is missing, or too much else ran beside the measurement.
-    Inconclusive,
-    /// It is.
-    Met,
-}
-
-/// What came of a target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
-    /// What is compared.
-    pub name: String,
-    /// The setting of `init_on_alloc` under which it was measured, if that matters.
-    pub init_on_alloc: Option<bool>,
-    /// Our figure, the peer's figure and its name.
-    pub figures: Option<(f64, f64, String)>,
-    /// What is compared with the limit.
-    pub ratio: Option<f64>,
-    /// How it has to be.
-    pub limit: String,
-    /// Whether it is.
-    pub verdict: Verdict,
 }
 
 impl Figure {
@@ -165,6 +136,14 @@ fn bars() -> Vec<(Bar, &'static [bool])> {
         bar.ours = RmmapNever;
     }
     bars
+}
+
+impl Results {
+    /// Judges the performance targets.
+    pub fn judged(mut self) -> Self {
+        self.bars = judge(&self);
+        self
+    }
 }
 
 /// Judges what was measured: what is missed first, then what is inconclusive. A short run is judged

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What was measured: `build/bench/results.json`.
 
-use super::bars::{self, Judged};
 use anyhow::{Context, Result};
 use rmmap_bench::{Object, Record, Unit, Workload};
 use serde::{Deserialize, Serialize};
@@ -24,17 +23,39 @@ pub struct Results {
     pub quick: bool,
     /// Every measurement.
     pub records: Vec<Record>,
-    /// What of them is asked to be so.
+    /// The performance targets, judged.
     pub bars: Vec<Judged>,
 }
 
-impl Results {
-    /// Judges them.
-    pub fn judged(mut self) -> Self {
-        self.bars = bars::judge(&self);
-        self
-    }
+/// Whether a target is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It is not: these come first.
+    Missed,
+    /// A figure is missing, or too much else ran beside the measurement.
+    Inconclusive,
+    /// It is.
+    Met,
+}
 
+/// What came of a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What is compared.
+    pub name: String,
+    /// The setting of `init_on_alloc` under which it was measured, if that matters.
+    pub init_on_alloc: Option<bool>,
+    /// Our figure, the peer's figure and its name.
+    pub figures: Option<(f64, f64, String)>,
+    /// What is compared with the limit.
+    pub ratio: Option<f64>,
+    /// How it has to be.
+    pub limit: String,
+    /// Whether it is.
+    pub verdict: Verdict,
+}
+
+impl Results {
     /// Reads those of the last run.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);

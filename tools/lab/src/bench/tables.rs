@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Which tables there are of a run.
 
-use super::bars::{best, size_name, Figure, Verdict, SETTINGS};
+use super::bars::{best, size_name, Figure, SETTINGS};
 use super::grid::Grid;
-use super::results::Results;
+use super::results::{Results, Verdict};
 use clap::ValueEnum;
 use rmmap_bench::plan::COMPARED;
 use rmmap_bench::{Object, Record, Workload};

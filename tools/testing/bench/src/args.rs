@@ -3,10 +3,21 @@
 //! The command line.
 
 use crate::object::Object;
-use crate::plan::Set;
 use crate::record::Unit;
 use crate::workload::Workload;
+use clap::ValueEnum;
 use std::path::PathBuf;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Set {
+    /// What rmmap is judged by, at small sizes
+    Quick,
+    /// Everything: all objects, all workloads, bulk sizes from 4 MiB to 4 GiB
+    Full,
+    /// What shows the cost of statistics
+    Statistics,
+}
 
 /// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
 #[derive(Clone, Debug, clap::Args)]

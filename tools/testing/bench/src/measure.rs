@@ -3,9 +3,8 @@
 //! How each workload is done, and what is counted of it.
 
 use crate::object::{Made, Object, Prepared, HUGE};
-use crate::plan::COMPARED;
 use crate::usage;
-use crate::workload::Workload;
+use crate::workload::{Workload, COMPARED};
 use anyhow::{bail, ensure, Context, Result};
 use rmmap_sys::mounts::Loop;
 use rmmap_sys::process::{self, Faults};

@@ -8,26 +8,8 @@ use crate::object::Object;
 use crate::workload::Workload;
 use clap::ValueEnum;
 
-/// Bytes of a MiB.
-pub const MIB: usize = 1 << 20;
-
-/// Size at which everything is compared with everything, bytes.
-pub const COMPARED: usize = 16 * MIB;
-/// Size at which rmmap's bulk workloads are judged, bytes.
-pub const JUDGED: usize = 256 * MIB;
-/// The smallest and the largest size of the comparison of sizes, bytes.
-pub const ENDS: [usize; 2] = [4 * MIB, 4096 * MIB];
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Set {
-    /// What rmmap is judged by, at small sizes
-    Quick,
-    /// Everything: all objects, all workloads, bulk sizes from 4 MiB to 4 GiB
-    Full,
-    /// What shows the cost of statistics
-    Statistics,
-}
+pub use crate::args::Set;
+pub use crate::workload::{COMPARED, ENDS, JUDGED, MIB};
 
 /// One measurement to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

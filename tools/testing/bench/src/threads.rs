@@ -3,8 +3,8 @@
 //! Workloads of several threads, which are measured by the clock and compared within one run.
 
 use crate::object::{Object, Prepared};
-use crate::plan::COMPARED;
 use crate::record::{init_on_alloc, median, Record, Unit};
+use crate::workload::COMPARED;
 use anyhow::{ensure, Context, Result};
 use rmmap_sys::rustix::mm::MapFlags;
 use rmmap_sys::{MapOptions, Walk, PAGE_SIZE};

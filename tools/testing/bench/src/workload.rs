@@ -2,10 +2,19 @@
 
 //! What is done with an object: the names.
 
-use crate::plan::{COMPARED, MIB};
 use clap::ValueEnum;
 use rmmap_sys::PAGE_SIZE;
 use std::ops::RangeInclusive;
+
+/// Bytes of a MiB.
+pub const MIB: usize = 1 << 20;
+
+/// Size at which everything is compared with everything, bytes.
+pub const COMPARED: usize = 16 * MIB;
+/// Size at which rmmap's bulk workloads are judged, bytes.
+pub const JUDGED: usize = 256 * MIB;
+/// The smallest and the largest size of the comparison of sizes, bytes.
+pub const ENDS: [usize; 2] = [4 * MIB, 4096 * MIB];
 
 /// A workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
