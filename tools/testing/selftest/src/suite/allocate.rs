@@ -22,6 +22,7 @@ cases! {
     Rmmap fallocate_shows_no_store_past_eof [] "bytes that a mapping stored past EOF are zero when fallocate lets the file grow";
     File fallocate_refuses_bad_ranges [] "fallocate: no length EINVAL, read-only EBADF, past the largest file or RLIMIT_FSIZE EFBIG";
     Each allocate_fills_holes [] "ALLOCATE, or fallocate on memfd: the pages of a range, within the size";
+    Each allocate_begins_in_a_large_folio [] "ALLOCATE of a range that begins in the middle of a large folio: the pages after the folio are added";
     Rmmap allocate_refuses_bad_ranges [] "ALLOCATE: unaligned, empty, overflowing or past the end EINVAL, read-only EBADF";
     Rmmap allocate_follows_policy [] "ALLOCATE and fallocate add the largest folios that fit, with policy never single pages";
     Reload fallocate_is_undone [] "fallocate beyond the quota: ENOSPC, and pages, size and quota are as before";
@@ -172,6 +173,23 @@ fn allocate_fills_holes(cx: &Context) -> Result {
             matches!(found, None | Some(0)),
             "{found:?} pages were missing"
         );
+    }
+    Ok(())
+}
+
+fn allocate_begins_in_a_large_folio(cx: &Context) -> Result {
+    let area = cx.large_folios(64)?;
+    area.write(0, &[1; 8 * P])?;
+    area.discard(8, 56)?;
+    let before = area.held_pages()?;
+    for (page, count, added) in [(3, 20, 15), (5, 30, 27), (1, 63, 56)] {
+        let (offset, len) = pages(page, count);
+        match area.is_rmmap() {
+            true => area.fd().allocate(area.base() + offset, len)?,
+            false => fallocate(&area, KEEP, offset, len)?,
+        }
+        let held = area.held_pages()?;
+        check_eq!(held, before + added, "{count} pages from page {page} on");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use rmmap_sys::Errno;
 
 cases! {
     Each seek_tells_holes_from_data [] "SEEK_DATA and SEEK_HOLE find the pages that are there, and set the position";
+    Each seek_begins_in_a_large_folio [] "SEEK_HOLE from the middle of a large folio finds the hole after it";
     File seek_ends_with_the_file [] "SEEK_HOLE finds the end of the file, within a page as well; past it ENXIO";
 }
 
@@ -54,6 +55,21 @@ fn seek_tells_holes_from_data(cx: &Context) -> Result {
     check_eq!((data(8 * P)?, hole(10 * P)?), (at(10), at(11)));
     area.discard(10, 6)?;
     check_err!(data(8 * P), Errno::NXIO);
+    Ok(())
+}
+
+fn seek_begins_in_a_large_folio(cx: &Context) -> Result {
+    let area = cx.large_folios(64)?;
+    let base = area.base();
+    area.write(0, &[1; 8 * P])?;
+    area.discard(8, 56)?;
+    area.write(9 * P, &[1])?;
+    // The folio at page 9 goes no further back.
+    area.discard(8, 1)?;
+    for page in 0..8 {
+        let found = seek(&area, SeekFrom::Hole(base + (page * P + 1) as u64))? - base;
+        check_eq!(found, 8 * P as u64, "a hole from page {page} on");
+    }
     Ok(())
 }
 
