@@ -91,7 +91,7 @@ impl Mapping {
 }
 
 /// Tells a profiler in the emulator that what it counts begins: by an instruction that does nothing
-/// (`profile.c` of the lab's benchmark).
+/// (`plugin/count.c` of the benchmark).
 pub fn mark_begin() {
     // SAFETY: A register is exchanged with itself.
     unsafe { asm!("xchg bx, bx", options(nomem, nostack, preserves_flags)) };

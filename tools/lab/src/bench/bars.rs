@@ -5,6 +5,7 @@
 //! target whose figures are missing is inconclusive, which is no success.
 
 use super::results::{Judged, Results, Verdict};
+use super::shared;
 use rmmap_bench::object::Object::{Memfd, Rmmap, RmmapNever};
 use rmmap_bench::plan::{set, Set, COMPARED, ENDS, JUDGED, MIB};
 use rmmap_bench::workload::Workload::{
@@ -164,6 +165,9 @@ pub fn judge(results: &Results) -> Vec<Judged> {
         statistics(results),
         ("at most", 1.01),
     ));
+    if !results.quick {
+        judged.extend(shared::judge(results));
+    }
     for (name, workload) in [
         ("one region", "random-write"),
         ("own regions", "random-write-own"),
@@ -242,7 +246,8 @@ pub fn best(
     figures.min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-fn ratio(name: String, ratio: Option<f64>, (word, limit): (&str, f64)) -> Judged {
+/// Judges a ratio, `("at most", limit)` or `("at least", limit)`.
+pub fn ratio(name: String, ratio: Option<f64>, (word, limit): (&str, f64)) -> Judged {
     let met = ratio.map(|ratio| match word {
         "at most" => ratio <= limit,
         _ => ratio >= limit,
@@ -354,6 +359,28 @@ mod tests {
         );
         let by = "tmpfs fallocate".to_owned();
         assert_eq!(allocated.figures, Some((45.0, 40.0, by)));
+    }
+
+    #[test]
+    fn shared_accesses_are_compared_at_eight_processors() {
+        let of = |object: &str, workload: &str, threads, accesses| Record {
+            unit: Unit::Accesses,
+            threads,
+            ..record(object, workload, COMPARED, accesses)
+        };
+        let records = || {
+            vec![
+                of("rmmap", "private-hole-own", 8, 3.0),
+                of("rmmap", "private-hole-own", 16, 9.0),
+                of("anon", "private-hole-own", 8, 2.0),
+            ]
+        };
+        let name = "8 processors, private-hole-own: shared accesses / anon + 1";
+        let bar = judged(records(), name);
+        assert_eq!(bar.figures, Some((3.0, 3.0, "anon + 1".into())));
+        assert_eq!(bar.verdict, Verdict::Met);
+        let name = "16 processors, random-write-own: shared accesses / 2 processors";
+        assert_eq!(judged(records(), name).verdict, Verdict::Inconclusive);
     }
 
     #[test]

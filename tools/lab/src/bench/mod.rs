@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `make bench`: what memory of `/dev/rmmap` costs, beside memfd, ramfs, huge and anonymous pages.
 //!
-//! `rmmap bench` measures, in three guests with the stock kernel: two whose clock counts instructions,
-//! so that every run gives the same figures, one with `init_on_alloc=0` and one with `=1`; and one
-//! with two processors, for threads.
+//! `rmmap bench` measures, in four guests with the stock kernel: two whose clock counts instructions,
+//! so that every run gives the same figures, one with `init_on_alloc=0` and one with `=1`; one with
+//! 16 emulated processors, for the lines of memory that they share; and one with two processors, for
+//! threads. What one of them measured is kept until all have, so that an interrupted run goes on.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -13,6 +14,7 @@
 //! | [`tables`] | which tables there are |
 //! | [`plot`] | the same as pictures |
 //! | [`profile`] | in which functions a case spends its instructions |
+//! | [`shared`] | targets of accesses to lines that processors share |
 //! | [`page`] | `Documentation/benchmark.rst` |
 
 mod bars;
@@ -21,25 +23,32 @@ mod page;
 mod plot;
 mod profile;
 mod results;
+mod shared;
 mod tables;
 
 use crate::build::{self, Ready};
 use crate::project::Project;
-use crate::steps::{Progress, Steps};
+use crate::steps::{Inputs, Progress, Steps};
 use crate::test::origin;
 use crate::vm::{Stream, Vm};
 use anyhow::{anyhow, bail, ensure, Context, Result};
 use results::{Results, Verdict};
-use rmmap_bench::{Record, Unit};
+use rmmap_bench::symbols::Symbols;
+use rmmap_bench::unfinished::Unfinished;
+use rmmap_bench::{lines, shared as watched, Record, Unit};
 use std::fs;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Exit status: rmmap misses a performance target.
 const MISSED: u8 = 1;
 /// Exit status: no target is missed, but not all could be judged.
 const INCONCLUSIVE: u8 = 4;
+
+/// The limit until userspace runs: on a busy machine as well.
+const BOOT: Duration = Duration::from_secs(600);
 
 /// Where results go, below `build/`.
 const FOLDER: &str = "bench";
@@ -47,10 +56,10 @@ const FOLDER: &str = "bench";
 /// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Measure only the performance targets, at small sizes: three minutes instead of fifteen.
+    /// Measure only the performance targets, at small sizes: three minutes on a quiet machine.
     #[arg(long)]
     quick: bool,
-    /// Measure only this part, and take the other from the last run if that was of the same commit.
+    /// Measure only this part, and take the others from the last run if that was of the same commit.
     #[arg(long, value_enum)]
     only: Option<Part>,
     /// Measure in the random order that this number gives, not in another one each time.
@@ -70,6 +79,8 @@ pub struct Args {
 enum Part {
     /// Instructions, in a guest whose clock counts them.
     Instructions,
+    /// Accesses of many processors to lines of memory that they share.
+    Shared,
     /// Several threads by the clock, which needs quiet processors.
     Threads,
 }
@@ -79,6 +90,7 @@ impl Part {
     fn unit(self) -> Unit {
         match self {
             Part::Instructions => Unit::Instructions,
+            Part::Shared => Unit::Accesses,
             Part::Threads => Unit::Nanoseconds,
         }
     }
@@ -86,6 +98,7 @@ impl Part {
 
 /// A guest that measures: its commands and limits.
 struct Guest {
+    name: &'static str,
     part: Part,
     /// The word `init_on_alloc=` on the command line, if there is one.
     init_on_alloc: Option<bool>,
@@ -111,21 +124,30 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         drop(steps);
         return profile::run(project, &ready, case).map(|()| 0);
     }
-    let bare = build::without_statistics(project, &steps)?;
+    let bare = match args.only {
+        None | Some(Part::Instructions) => build::without_statistics(project, &steps)?,
+        Some(_) => PathBuf::new(),
+    };
     drop(steps);
     let commit = origin::commit(project);
-    let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-    let seed = args.seed.unwrap_or(begun.as_secs());
+    let kernel = kernel(&ready)?;
+    let key = Inputs::new()
+        .text(&format!("{kernel} {}", args.quick))
+        .file(&ready.module)?
+        .file(&project.program("rmmap-bench"))?;
+    let unfinished = Unfinished::open(folder.join("unfinished"), &key.digest(), args.seed)?;
+    let seed = unfinished.seed();
     let guests = guests(args.quick, seed, &bare)?;
     let wanted = |guest: &&Guest| args.only.is_none_or(|part| part == guest.part);
     let mut results = Results {
-        kernel: kernel(&ready)?,
+        kernel,
         commit,
         seed,
         quick: args.quick,
         records: measure_all(
             project,
             &ready,
+            &unfinished,
             &guests.iter().filter(wanted).collect::<Vec<_>>(),
         )?,
         bars: Vec::new(),
@@ -134,12 +156,13 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
         let earlier = Results::read(&folder);
         if !earlier.is_ok_and(|earlier| results.complete(earlier, part.unit())) {
             eprintln!(
-                "lab: the last run was of another commit, or not committed: its part is left out"
+                "lab: the last run was of another commit, or not committed: its parts are left out"
             );
         }
     }
     let results = results.judged();
     results.write(&folder)?;
+    unfinished.close()?;
     plot::draw(&folder, &results)?;
     let text = tables::all(&results)
         .iter()
@@ -174,38 +197,55 @@ fn guests(quick: bool, seed: u64, bare: &Path) -> Result<Vec<Guest>> {
     without.push("--module".to_owned());
     without.push(bare.to_str().context("a path is not UTF-8")?.to_owned());
     let counting = |on: bool| Guest {
+        name: if on { "bench-1" } else { "bench-0" },
         part: Part::Instructions,
         init_on_alloc: Some(on),
         runs: vec![words(&format!("--instructions --set {set} --seed {seed}"))],
-        // Objects are at most 4 GiB, and a region is at most half of memory.
-        memory: if quick { 2048 } else { 10240 },
+        // Objects are at most 4 GiB.
+        memory: if quick { 2048 } else { 6144 },
         limit: Duration::from_secs(if quick { 900 } else { 5400 }),
     };
     let mut off = counting(false);
     // Where pages are zeroed once, statistics are the largest part of what a page costs.
     off.runs.extend([statistics(bars::COUNTED), without]);
     let few = if quick { " --object rmmap" } else { "" };
-    Ok(vec![
-        off,
-        counting(true),
-        Guest {
-            part: Part::Threads,
-            init_on_alloc: None,
-            runs: vec![words(&format!("--threads 2{few}"))],
+    let mut guests = vec![off, counting(true)];
+    if !quick {
+        guests.push(Guest {
+            name: "bench-shared",
+            part: Part::Shared,
+            init_on_alloc: Some(false),
+            runs: vec![words("--shared")],
             memory: 2048,
-            limit: Duration::from_secs(900),
-        },
-    ])
+            limit: Duration::from_secs(1800),
+        });
+    }
+    guests.push(Guest {
+        name: "bench-threads",
+        part: Part::Threads,
+        init_on_alloc: None,
+        runs: vec![words(&format!("--threads 2{few}"))],
+        memory: 2048,
+        limit: Duration::from_secs(900),
+    });
+    Ok(guests)
 }
 
-/// Runs those guests that count beside each other, which disturbs no count, and the others alone.
-fn measure_all(project: &Project, ready: &Ready, guests: &[&Guest]) -> Result<Vec<Record>> {
-    let (counting, timing): (Vec<_>, Vec<_>) = guests
+/// Runs those guests that count beside each other, which disturbs no count, and the one that takes
+/// the time alone.
+fn measure_all(
+    project: &Project,
+    ready: &Ready,
+    unfinished: &Unfinished,
+    guests: &[&Guest],
+) -> Result<Vec<Record>> {
+    let (timing, counting): (Vec<&Guest>, Vec<&Guest>) = guests
         .iter()
-        .partition(|guest| guest.part == Part::Instructions);
+        .copied()
+        .partition(|guest| guest.part == Part::Threads);
     let mut records = Vec::new();
     for (name, guests) in [
-        ("counting instructions", counting),
+        ("counting instructions and accesses", counting),
         ("timing threads", timing),
     ] {
         if guests.is_empty() {
@@ -214,8 +254,13 @@ fn measure_all(project: &Project, ready: &Ready, guests: &[&Guest]) -> Result<Ve
         let progress = Progress::begin(name);
         let at = &|line: &str| progress.at(line);
         let outcomes: Vec<_> = thread::scope(|scope| {
-            let run = |guest| scope.spawn(move || measure(project, ready, guest, at));
-            let threads: Vec<_> = guests.into_iter().map(run).collect();
+            let mut threads = Vec::new();
+            for guest in guests {
+                threads.push(scope.spawn(move || match unfinished.done(guest.name)? {
+                    Some(records) => Ok(records),
+                    None => measure(project, ready, unfinished, guest, at),
+                }));
+            }
             threads.into_iter().map(|thread| thread.join()).collect()
         });
         progress.end(true);
@@ -230,31 +275,57 @@ fn measure_all(project: &Project, ready: &Ready, guests: &[&Guest]) -> Result<Ve
 fn measure(
     project: &Project,
     ready: &Ready,
+    unfinished: &Unfinished,
     guest: &Guest,
     at: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Record>> {
     let program = project.program("rmmap");
     let program = shlex::try_quote(program.to_str().context("a path is not UTF-8")?)?.into_owned();
+    let done = unfinished.path(guest.name);
+    let done = shlex::try_quote(done.to_str().context("a path is not UTF-8")?)?.into_owned();
     let mut commands = Vec::new();
     for run in &guest.runs {
         let words = shlex::try_join(run.iter().map(String::as_str))?;
-        commands.push(format!("{program} bench --json {words}"));
+        commands.push(match guest.part {
+            Part::Instructions => format!("{program} bench --json --done {done} {words}"),
+            _ => format!("{program} bench --json {words}"),
+        });
     }
+    let mut vm = Vm::new(guest.name, ready.kernel.clone()).timeout(guest.limit);
     let setting = guest.init_on_alloc.map(u8::from);
-    let name = setting.map_or("bench".to_owned(), |on| format!("bench-{on}"));
-    let mut vm = Vm::new(name, ready.kernel.clone()).timeout(guest.limit);
     vm.append
         .extend(setting.map(|on| format!("init_on_alloc={on}")));
-    vm.insmod.push(vec![ready.module.display().to_string()]);
-    vm.icount = guest.part == Part::Instructions;
+    // Regions may hold half of memory by default.
+    let most = (u64::from(guest.memory) * 3 / 4) << 20;
+    vm.insmod.push(vec![
+        ready.module.display().to_string(),
+        format!("max_bytes={most}"),
+    ]);
     vm.memory = guest.memory;
-    let (mut said, mut told) = (Vec::new(), Vec::new());
+    vm.boot_timeout = BOOT;
+    let raw = project.build(FOLDER).join("shared.raw");
+    match guest.part {
+        Part::Instructions => vm.icount = true,
+        Part::Shared => {
+            (vm.emulated, vm.cpus) = (true, watched::processors());
+            vm.qemu = profile::plugin(project, "shared", &raw)?;
+            // The kernel lies at the same addresses in every run. There are more processors than the
+            // host has: some seem to hang, and none finds out how fast it is.
+            vm.append
+                .extend(["nokaslr", "nowatchdog", "lpj=4000000"].map(str::to_owned));
+            commands.insert(0, profile::save_symbols());
+        }
+        Part::Threads => {}
+    }
+    let mut log = unfinished.log(guest.name, guest.part == Part::Instructions)?;
+    let mut told = Vec::new();
     let script = commands.join(" && ");
     let outcome = vm.run_with(
         project,
         &["sh", "-c", &script],
         &mut |stream, bytes| match stream {
-            Stream::Stdout => said.extend_from_slice(bytes),
+            // What cannot be kept is missed below.
+            Stream::Stdout => drop(log.write_all(bytes)),
             Stream::Stderr => {
                 told.extend_from_slice(bytes);
                 if let Some(line) = last_line(&told) {
@@ -268,7 +339,8 @@ fn measure(
         let reasons = told.lines().rev().take(5).collect::<Vec<_>>();
         let reasons: Vec<_> = reasons.into_iter().rev().collect();
         bail!(
-            "cannot measure: {}. Last lines of `rmmap bench`:\n{}\nKernel log: {}",
+            "cannot measure: {}; the next run goes on from here. Last lines of `rmmap bench`:\n{}\n\
+             Kernel log: {}",
             outcome.ending,
             reasons.join("\n"),
             outcome.kernel_log().display()
@@ -284,13 +356,14 @@ fn measure(
             outcome.kernel_log().display()
         );
     }
-    let said = String::from_utf8_lossy(&said);
-    let records = said
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<Vec<_>, _>>();
-    let records = records.context("`rmmap bench` printed a line that is not a result")?;
+    let mut records = unfinished.records(guest.name)?;
     ensure!(!records.is_empty(), "`rmmap bench` printed no results");
+    if guest.part == Part::Shared {
+        let symbols = fs::read_to_string(outcome.dir.join(profile::SYMBOLS))?;
+        let raw = fs::read_to_string(&raw).context("QEMU watched nothing")?;
+        lines::complete(&mut records, &raw, &Symbols::parse(&symbols))?;
+    }
+    unfinished.finish(guest.name, &records)?;
     Ok(records)
 }
 

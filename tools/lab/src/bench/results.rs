@@ -112,6 +112,17 @@ impl Results {
         let records = self.records.iter();
         records.filter(|record| record.unit == Unit::Nanoseconds)
     }
+
+    /// What threads access of lines that they share.
+    pub fn shared(&self, object: Object, workload: &str, threads: usize) -> Option<&Record> {
+        let object = object.name();
+        self.records.iter().find(|record| {
+            record.unit == Unit::Accesses
+                && record.object == object
+                && record.workload == workload
+                && record.threads as usize == threads
+        })
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +145,7 @@ pub(super) mod tests {
             faults: Some(1.0),
             latency: None,
             samples: vec![per_page],
+            places: Vec::new(),
         }
     }
 

@@ -4,8 +4,10 @@
 use super::bars::{best, size_name, Figure, SETTINGS};
 use super::grid::Grid;
 use super::results::{Results, Verdict};
+use super::shared::JUDGED;
 use clap::ValueEnum;
 use rmmap_bench::plan::COMPARED;
+use rmmap_bench::shared::{OBJECTS as SHARED_OBJECTS, THREADS, WORKLOADS as SHARED_WORKLOADS};
 use rmmap_bench::{Object, Record, Workload};
 use std::collections::BTreeSet;
 
@@ -17,6 +19,8 @@ pub fn all(results: &Results) -> Vec<Grid> {
         grids.push(latencies(results, on));
         grids.push(sizes(results, on));
     }
+    grids.push(shared(results));
+    grids.extend(SHARED_WORKLOADS.iter().map(|way| places(results, way.0)));
     grids.push(threads(results));
     grids.retain(|grid| !grid.rows.is_empty());
     grids
@@ -65,10 +69,12 @@ pub fn losses(results: &Results) -> Grid {
                 ];
                 for peer in [best, anonymous] {
                     let ratio = over(&peer);
-                    row.push(
-                        peer.map_or("-".into(), |(peer, by)| format!("{} ({by})", number(peer))),
-                    );
-                    row.push(format!("{ratio:.3}"));
+                    row.extend(match peer {
+                        Some((peer, by)) => {
+                            [format!("{} ({by})", number(peer)), format!("{ratio:.3}")]
+                        }
+                        None => ["-", "-"].map(str::to_owned),
+                    });
                 }
                 rows.push((worst, row));
             }
@@ -301,6 +307,64 @@ fn sizes(results: &Results, on: bool) -> Grid {
         text: "Costs of one workload on objects of different sizes.".into(),
         head,
         rows,
+    }
+}
+
+/// What processors access of lines that they share.
+fn shared(results: &Results) -> Grid {
+    let mut rows = Vec::new();
+    for (workload, _) in SHARED_WORKLOADS {
+        for &object in SHARED_OBJECTS {
+            let of = |&threads| results.shared(object, workload, threads);
+            let cells: Vec<_> = THREADS.iter().map(of).collect();
+            if cells.iter().all(Option::is_none) {
+                continue;
+            }
+            let cells = cells.into_iter().map(|record| match record {
+                Some(record) => format!("{:.2}", record.per_page),
+                None => "-".to_owned(),
+            });
+            let name = format!("{workload}, {}", object.name());
+            rows.push(std::iter::once(name).chain(cells).collect());
+        }
+    }
+    let head = THREADS
+        .iter()
+        .map(|threads| format!("{threads} processors"));
+    Grid {
+        title: "Accesses to shared lines".into(),
+        text: "Per page fault: accesses of the kernel to lines of 64 bytes that one processor writes and \
+               another one reads or writes, in any fault of the same run. Each processor has a thread, \
+               which touches pages in random order: a part of one mapping, or a mapping of its own."
+            .into(),
+        head: std::iter::once("workload, object".to_owned())
+            .chain(head)
+            .collect(),
+        rows,
+    }
+}
+
+/// Where accesses of rmmap to shared lines are.
+fn places(results: &Results, workload: &str) -> Grid {
+    let record = results.shared(Object::Rmmap, workload, JUDGED);
+    let places = record.map_or(&[][..], |record| &record.places);
+    let rows = places.iter().take(12).map(|place| {
+        vec![
+            place.code.clone(),
+            place.data.clone(),
+            place.lines.to_string(),
+            format!("{:.3}", place.accesses),
+        ]
+    });
+    Grid {
+        title: format!("Shared lines of rmmap: {workload}"),
+        text: format!(
+            "Where most accesses of {JUDGED} processors are: functions and their callers."
+        ),
+        head: ["code", "data", "lines", "per fault"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows: rows.collect(),
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Vm {
     pub env: Vec<(String, String)>,
     /// Let a guest's nanosecond be one instruction, the same in every run: one processor, emulated.
     pub icount: bool,
+    /// Let QEMU emulate the processors in any case, for a plugin that watches them.
+    pub emulated: bool,
     /// More words for QEMU.
     pub qemu: Vec<String>,
     /// Have a second NUMA node without processors, of [`SPARE_MIB`] that are offline: nobody gets
@@ -132,6 +134,7 @@ impl Vm {
             insmod: Vec::new(),
             env: Vec::new(),
             icount: false,
+            emulated: false,
             qemu: Vec::new(),
             spare_node: false,
         }

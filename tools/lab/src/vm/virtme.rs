@@ -45,7 +45,7 @@ pub fn guest(
     if vm.icount {
         words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=single \
                   --qemu-opt=-icount --qemu-opt=shift=0,sleep=off ";
-    } else if accel == Accel::Tcg {
+    } else if vm.emulated || accel == Accel::Tcg {
         words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=multi ";
     }
     // A dead guest must end at once, with its last words on the console. One whose kernel oopses, too:

@@ -50,6 +50,14 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub threads: Option<u32>,
 
+    /// Have 2 to 16 threads fault, each on a processor, for an emulator that watches what they share
+    #[arg(long, conflicts_with = "threads")]
+    pub shared: bool,
+
+    /// Leave out what this file has records of, as --json prints them
+    #[arg(long, value_name = "FILE")]
+    pub done: Option<PathBuf>,
+
     /// Print results as lines of JSON instead of a table
     #[arg(long)]
     pub json: bool,

@@ -160,11 +160,7 @@ impl Object {
         // A memfd is not mapped where folios of 64 KiB would fit (mm/shmem.c, shmem_get_unmapped_area(),
         // looks at them for what is shared and anonymous only).
         let hint = match self {
-            Self::Memfd64k => {
-                let room = MapOptions::new(size + HUGE).private();
-                let room = room.prot(ProtFlags::empty()).map_anonymous()?;
-                room.address().next_multiple_of(HUGE)
-            }
+            Self::Memfd64k => room(size)?,
             _ => 0,
         };
         let device = self.is_ours().then(Device::open).transpose();
@@ -224,6 +220,11 @@ impl Prepared {
         self.size = size;
     }
 
+    /// Asks for this address when an object is mapped from now on.
+    pub fn place(&mut self, hint: usize) {
+        self.hint = hint;
+    }
+
     /// Bytes of an object.
     pub fn size(&self) -> usize {
         self.size
@@ -255,7 +256,8 @@ impl Prepared {
 
     /// Maps an object with `MAP_PRIVATE`.
     pub fn map_privately(&self, made: &Made, flags: MapFlags) -> Result<Mapping> {
-        made.map(MapOptions::new(self.size).private().flags(flags))
+        let options = MapOptions::new(self.size).private().hint(self.hint);
+        made.map(options.flags(flags))
     }
 }
 
@@ -275,6 +277,13 @@ impl Made {
             Self::Anonymous => None,
         }
     }
+}
+
+/// Where so many bytes are free, at an address of whole tables.
+pub fn room(bytes: usize) -> Result<usize> {
+    let room = MapOptions::new(bytes + HUGE).private();
+    let room = room.prot(ProtFlags::empty()).map_anonymous()?;
+    Ok(room.address().next_multiple_of(HUGE))
 }
 
 /// Makes the pool of huge pages as large as `bytes`.

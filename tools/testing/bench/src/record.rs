@@ -12,6 +12,8 @@ pub enum Unit {
     Instructions,
     /// Nanoseconds of the system's clock.
     Nanoseconds,
+    /// Accesses to lines of memory that several processors share, per fault.
+    Accesses,
 }
 
 /// One workload on one object.
@@ -47,6 +49,22 @@ pub struct Record {
     pub latency: Option<[u64; 3]>,
     /// Every measurement in its order, per page.
     pub samples: Vec<f64>,
+    /// Of accesses to shared lines: where the most of them are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Place>,
+}
+
+/// Code that accesses lines of memory which processors share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The function, and those that called it.
+    pub code: String,
+    /// What the lines belong to, where that is known.
+    pub data: String,
+    /// Number of such lines.
+    pub lines: u64,
+    /// Accesses per fault.
+    pub accesses: f64,
 }
 
 /// What this kernel's command line says of `init_on_alloc`.
@@ -127,6 +145,7 @@ mod tests {
             faults: None,
             latency: None,
             samples: vec![103.0, 100.0, 99.0],
+            places: Vec::new(),
         }
     }
 

@@ -6,11 +6,13 @@ use crate::args::Args;
 use crate::measure;
 use crate::plan::{plan, Case, MIB};
 use crate::record::{init_on_alloc, median, percentiles, Record};
-use crate::threads;
+use crate::{shared, threads};
 use anyhow::{bail, ensure, Context, Result};
 use rmmap_sys::rustix::mm::MapFlags;
 use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
 use rmmap_sys::{module, mounts, run_in_child, End, Errno, MapOptions, PAGE_SIZE};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -44,9 +46,30 @@ pub fn run(args: &Args) -> Result<()> {
         Ok(out.flush()?)
     };
     match args.threads {
+        _ if args.shared => shared::run(&args.objects, &mut give),
         Some(threads) => parallel(args, threads, &mut give),
         None => serial(args, &mut give),
     }
+}
+
+/// Leaves out the cases of which the file has records.
+fn leave_done(cases: &mut Vec<Case>, path: &Path, suffix: &str) -> Result<()> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut done = BTreeSet::new();
+    for line in text.lines() {
+        let record: Record = serde_json::from_str(line)
+            .with_context(|| format!("{} has a line that is no record", path.display()))?;
+        done.insert((record.object, record.workload, record.size));
+    }
+    cases.retain(|case| {
+        let mut object = case.object.name();
+        if case.object.is_ours() {
+            object.push_str(suffix);
+        }
+        !done.contains(&(object, case.workload.name(), case.size as u64))
+    });
+    Ok(())
 }
 
 /// What takes a record, and whether the module answered for it.
@@ -64,6 +87,9 @@ fn serial(args: &Args, give: &mut Give) -> Result<()> {
     let zeroing = zeroing()?;
     let mut cases = plan(args);
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    if let Some(path) = &args.done {
+        leave_done(&mut cases, path, &args.suffix)?;
+    }
     eprintln!(
         "rmmap: {} cases in random order, --seed {seed}",
         cases.len()
@@ -136,6 +162,7 @@ fn measured(args: &Args, case: Case, zeroing: f64) -> Result<Record> {
         faults: (!faults.is_empty()).then(|| median(&faults)),
         latency: percentiles(latencies),
         samples,
+        places: Vec::new(),
     })
 }
 
@@ -206,4 +233,52 @@ fn row(out: &mut impl Write, record: &Record) -> Result<()> {
         record.spread() * 100.0
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Workload::{Populate, SeqWrite};
+    use crate::{Object, Unit};
+
+    #[test]
+    fn what_is_done_is_not_done_again() {
+        let record = |object: &str| Record {
+            object: object.into(),
+            workload: "populate".into(),
+            size: 16 * MIB as u64,
+            threads: 1,
+            unit: Unit::Instructions,
+            pages: 4096,
+            per_page: 1.0,
+            zeroing: 1.0,
+            init_on_alloc: None,
+            memory: None,
+            faults: None,
+            latency: None,
+            samples: vec![1.0],
+            places: Vec::new(),
+        };
+        let lines = ["memfd", "rmmap-bare"].map(|name| serde_json::to_string(&record(name)));
+        let path = std::env::temp_dir().join(format!("rmmap-done-{}", std::process::id()));
+        fs::write(&path, lines.map(Result::unwrap).join("\n")).unwrap();
+        let left = |suffix| {
+            let case = |object, workload| Case {
+                object,
+                size: 16 * MIB,
+                workload,
+                times: 1,
+            };
+            let mut cases = vec![
+                case(Object::Memfd, Populate),
+                case(Object::Memfd, SeqWrite),
+                case(Object::Rmmap, Populate),
+            ];
+            leave_done(&mut cases, &path, suffix).unwrap();
+            cases.iter().map(|case| case.object).collect::<Vec<_>>()
+        };
+        assert_eq!(left("-bare"), [Object::Memfd]);
+        assert_eq!(left(""), [Object::Memfd, Object::Rmmap]);
+        fs::remove_file(path).unwrap();
+    }
 }

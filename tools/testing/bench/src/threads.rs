@@ -116,6 +116,7 @@ fn in_turn(
             faults: None,
             latency: None,
             samples,
+            places: Vec::new(),
         })?;
     }
     Ok(())

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which lines of memory processors share while their threads fault, and how often they access them:
+//! what the plugin `plugin/count.c` tells of [`crate::shared`].
+//!
+//! QEMU emulates the processors, and the plugin tells of each 64-byte line that one of them wrote and
+//! another one accessed which code accessed it. Only page faults of user mode count, without the
+//! interrupts and other threads that happen within.
+
+use crate::symbols::Symbols;
+use crate::{Place, Record};
+use anyhow::{bail, ensure, Context, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the kernel's code begins that answers a page fault.
+const FAULT: &str = "asm_exc_page_fault";
+
+/// Beginnings of names of functions that a fault does not call: interrupts, and the scheduler, which
+/// runs something else.
+const OTHERS: &[&str] = &["sysvec_", "common_interrupt", "__schedule", "exc_nmi"];
+
+/// How many callers stand beside a function.
+const CALLERS: usize = 3;
+
+/// How many places a record keeps.
+const PLACES: usize = 24;
+
+/// What a stack does to a line.
+struct Touch<'a> {
+    readers: u64,
+    writers: u64,
+    count: u64,
+    stack: Vec<&'a str>,
+}
+
+/// Completes the records, in whose order the plugin told of them.
+pub fn complete(records: &mut [Record], raw: &str, symbols: &Symbols) -> Result<()> {
+    let parts: Vec<_> = raw.split("begin\n").skip(1).collect();
+    ensure!(
+        parts.len() == records.len(),
+        "QEMU watched {} workloads, and {} were run",
+        parts.len(),
+        records.len()
+    );
+    for (record, part) in records.iter_mut().zip(parts) {
+        let name = || {
+            format!(
+                "{} {} of {}",
+                record.object, record.workload, record.threads
+            )
+        };
+        let (faults, places) = places(part, symbols).with_context(name)?;
+        ensure!(faults > 0, "{}: no faults", name());
+        record.faults = Some(faults as f64 / record.pages as f64);
+        record.per_page = places.iter().map(|place| place.accesses).sum();
+        record.samples = vec![record.per_page];
+        record.places = places;
+        record.places.truncate(PLACES);
+    }
+    Ok(())
+}
+
+/// The number of faults of a part of the plugin's file, and all places, those with most accesses first.
+fn places(part: &str, symbols: &Symbols) -> Result<(u64, Vec<Place>)> {
+    let mut faults = 0;
+    // The stacks by name, and what each line has of them. Of what is no fault there are none.
+    let mut stacks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut lines: BTreeMap<u64, Vec<Touch>> = BTreeMap::new();
+    for text in part.lines() {
+        let words: Vec<_> = text.split_whitespace().collect();
+        match words[..] {
+            ["entry", address, count] => {
+                if symbols.code(hex(address)?) == FAULT {
+                    faults += count.parse::<u64>()?;
+                }
+            }
+            ["stack", name, ref addresses @ ..] => {
+                let stack = symbols.stack(addresses.iter().copied())?;
+                let is_other = |name: &&str| OTHERS.iter().any(|other| name.starts_with(other));
+                if stack.first() == Some(&FAULT) && !stack.iter().any(is_other) {
+                    stacks.insert(name, stack);
+                }
+            }
+            ["touch", line, readers, writers, count, stack] => {
+                if let Some(stack) = stacks.get(stack) {
+                    lines.entry(hex(line)?).or_default().push(Touch {
+                        readers: hex(readers)?,
+                        writers: hex(writers)?,
+                        count: count.parse()?,
+                        stack: stack.clone(),
+                    });
+                }
+            }
+            _ => bail!("`{text}` is no line of the plugin's"),
+        }
+    }
+    let mut found: BTreeMap<(String, String), (BTreeSet<u64>, u64)> = BTreeMap::new();
+    for (line, touches) in lines.iter().filter(|(_, touches)| is_shared(touches)) {
+        for touch in touches {
+            let stack = touch.stack.iter().rev().take(1 + CALLERS);
+            let code = stack.copied().collect::<Vec<_>>().join(" < ");
+            let (lines, count) = found.entry((code, symbols.data(*line))).or_default();
+            lines.insert(*line);
+            *count += touch.count;
+        }
+    }
+    let mut places: Vec<_> = found
+        .into_iter()
+        .map(|((code, data), (lines, count))| Place {
+            code,
+            data,
+            lines: lines.len() as u64,
+            accesses: count as f64 / faults as f64,
+        })
+        .collect();
+    places.sort_by(|a, b| b.accesses.total_cmp(&a.accesses));
+    Ok((faults, places))
+}
+
+/// Whether of several processors one at least writes.
+fn is_shared(touches: &[Touch]) -> bool {
+    let all = |of: fn(&Touch) -> u64| touches.iter().map(of).fold(0, |a, b| a | b);
+    let writers = all(|touch| touch.writers);
+    writers != 0 && (writers | all(|touch| touch.readers)).count_ones() > 1
+}
+
+fn hex(word: &str) -> Result<u64> {
+    u64::from_str_radix(word, 16).with_context(|| format!("`{word}` is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Unit;
+
+    fn symbols() -> Symbols {
+        Symbols::parse(
+            "ffffffff81000000 T asm_exc_page_fault\nffffffff81000100 t fault [rmmap]\n\
+             ffffffff81000200 T sysvec_timer\nffffffff81000300 T entry\n\
+             ffffffff82000000 D used\nffffffff82000100 D other\n",
+        )
+    }
+
+    fn records() -> Vec<Record> {
+        vec![Record {
+            object: "rmmap".into(),
+            workload: "random-write".into(),
+            size: 4096,
+            threads: 2,
+            unit: Unit::Accesses,
+            pages: 20,
+            per_page: 0.0,
+            zeroing: 0.0,
+            init_on_alloc: None,
+            memory: None,
+            faults: None,
+            latency: None,
+            samples: Vec::new(),
+            places: Vec::new(),
+        }]
+    }
+
+    const FAULTING: &str = "ffffffff81000000 ffffffff81000100 ffffffff81000180";
+
+    #[test]
+    fn lines_that_one_writes_and_others_access_count() {
+        let raw = format!(
+            "begin\nentry ffffffff81000000 10\nentry ffffffff81000300 7\n\
+             stack 0.1 {FAULTING}\nstack 1.1 {FAULTING}\n\
+             touch ffffffff82000000 0 1 5 0.1\ntouch ffffffff82000000 2 0 20 1.1\n\
+             touch ffffffff82000040 3 0 30 0.1\ntouch ffffffff82000080 1 1 30 0.1\n"
+        );
+        let mut records = records();
+        complete(&mut records, &raw, &symbols()).unwrap();
+        assert_eq!(records[0].per_page, 2.5);
+        assert_eq!(records[0].faults, Some(0.5));
+        let place = &records[0].places[0];
+        assert_eq!(place.code, "fault[rmmap] < asm_exc_page_fault");
+        assert_eq!((place.data.as_str(), place.lines), ("used", 1));
+    }
+
+    #[test]
+    fn what_is_no_fault_does_not_count() {
+        let interrupt = FAULTING.replace("81000180", "81000200");
+        let call = FAULTING.replace("81000000", "81000300");
+        let line = "touch ffffffff82000000";
+        let part = format!(
+            "entry ffffffff81000000 10\nstack 0.1 {FAULTING}\nstack 1.1 {interrupt}\n\
+             stack 1.2 {call}\n{line} 1 0 5 0.1\n{line} 0 2 5 1.1\n{line} 0 2 5 1.2\n"
+        );
+        let (faults, places) = places(&part, &symbols()).unwrap();
+        assert_eq!((faults, places), (10, vec![]));
+    }
+
+    #[test]
+    fn what_was_not_watched_is_an_error() {
+        let mut records = records();
+        assert!(complete(&mut records, "", &symbols()).is_err());
+        assert!(complete(&mut records, "begin\n", &symbols()).is_err());
+    }
+}
