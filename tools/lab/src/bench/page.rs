@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `Documentation/benchmark.rst`: the figures of a full run, between words that are written by hand.
+//! `Documentation/benchmark.rst` and a part of `README.md`: the figures of a full run, between words that
+//! are written by hand.
 
 use super::grid::Grid;
 use super::plot::PICTURES;
@@ -18,6 +19,13 @@ const HEAD: &str = "tools/lab/src/bench/head.rst";
 /// Where the head has the table of what rmmap loses.
 const LOSSES: &str = ".. losses";
 
+/// The project's first page, relative to the checkout, and what its part with figures lies between.
+const README: &str = "README.md";
+const BEGIN: &str = "<!-- `tools/lab/lab bench --record` writes this -->\n";
+const END: &str = "<!-- to here -->\n";
+/// How many losses it names.
+const NAMED: usize = 6;
+
 /// Writes the page, and lays the pictures beside it.
 pub fn record(project: &Project, results: &Results) -> Result<()> {
     let commit = results
@@ -32,13 +40,43 @@ pub fn record(project: &Project, results: &Results) -> Result<()> {
         .with_context(|| format!("cannot read {HEAD}"))?;
     fs::write(project.root().join(PAGE), page(&head, commit, results))
         .with_context(|| format!("cannot write {PAGE}"))?;
+    let first = fs::read_to_string(project.root().join(README))
+        .with_context(|| format!("cannot read {README}"))?;
+    fs::write(
+        project.root().join(README),
+        readme(&first, commit, results)?,
+    )?;
     for name in PICTURES {
         let from = project.build(FOLDER).join(name);
         let to = project.root().join("Documentation").join(picture(name));
         fs::copy(&from, to).with_context(|| format!("cannot copy {}", from.display()))?;
     }
-    println!("{PAGE} has the figures of the last run");
+    println!("{PAGE} and {README} have the figures of the last run");
     Ok(())
+}
+
+/// The first page with the figures of this run: losses first.
+fn readme(text: &str, commit: &str, results: &Results) -> Result<String> {
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .with_context(|| format!("{README} lacks `{}`", BEGIN.trim()))?;
+    let (_, after) = rest
+        .split_once(END)
+        .with_context(|| format!("{README} lacks `{}`", END.trim()))?;
+    let losses = tables::losses(results).rows;
+    let mut part = format!(
+        "On Linux {}, at commit {commit:.12}, of {}. Of the comparisons with other kinds of files and with \
+         anonymous memory, rmmap loses {}; the largest losses are:\n\n\
+         | workload | `init_on_alloc` | rmmap | best file | rmmap / file | best anonymous | rmmap / anonymous |\n\
+         |---|---|---|---|---|---|---|\n",
+        results.kernel,
+        tables::summary(results),
+        losses.len()
+    );
+    for row in losses.iter().take(NAMED) {
+        part.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    Ok(format!("{before}{BEGIN}{part}{END}{after}"))
 }
 
 /// The name of a picture beside the page.
@@ -113,6 +151,20 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn the_first_page_names_losses() {
+        let records = vec![
+            record("rmmap", "populate", COMPARED, 4163.2),
+            record("memfd", "populate", COMPARED, 4161.0),
+        ];
+        let old = format!("a\n{BEGIN}old\n{END}b\n");
+        let text = readme(&old, "c0ffee", &results(records)).unwrap();
+        assert!(text.starts_with("a\n<!--") && text.ends_with("here -->\nb\n"));
+        assert!(text.contains("| populate above zeroing | 0 | 163 | 161 (memfd) | 1.014 | - | - |"));
+        assert!(!text.contains("old") && text.contains("rmmap loses 1;"));
+        assert!(readme("a\n", "c0ffee", &results(vec![])).is_err());
     }
 
     #[test]
