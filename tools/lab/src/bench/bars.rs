@@ -4,7 +4,7 @@
 //! A target compares figures of one run, exactly: they are rounded to be printed, and not before. A
 //! target whose figures are missing is inconclusive, which is no success.
 
-use super::results::{Judged, Results, Verdict};
+use super::results::{ratio, Judged, Results};
 use super::shared;
 use rmmap_bench::object::Object::{Memfd, Rmmap, RmmapNever};
 use rmmap_bench::plan::{set, Set, COMPARED, ENDS, JUDGED, MIB};
@@ -246,26 +246,6 @@ pub fn best(
     figures.min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// Judges a ratio, `("at most", limit)` or `("at least", limit)`.
-pub fn ratio(name: String, ratio: Option<f64>, (word, limit): (&str, f64)) -> Judged {
-    let met = ratio.map(|ratio| match word {
-        "at most" => ratio <= limit,
-        _ => ratio >= limit,
-    });
-    Judged {
-        name,
-        init_on_alloc: None,
-        figures: None,
-        ratio,
-        limit: format!("{word} {limit:.2}"),
-        verdict: match met {
-            Some(true) => Verdict::Met,
-            Some(false) => Verdict::Missed,
-            None => Verdict::Inconclusive,
-        },
-    }
-}
-
 /// `16 MiB`.
 pub fn size_name(size: usize) -> String {
     match size {
@@ -310,6 +290,7 @@ fn statistics(results: &Results) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::results::tests::{record, results};
+    use super::super::results::Verdict;
     use super::*;
     use rmmap_bench::Unit;
 

@@ -55,6 +55,26 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
+/// Judges a ratio, `("at most", limit)` or `("at least", limit)`.
+pub fn ratio(name: String, ratio: Option<f64>, (word, limit): (&str, f64)) -> Judged {
+    let met = ratio.map(|ratio| match word {
+        "at most" => ratio <= limit,
+        _ => ratio >= limit,
+    });
+    Judged {
+        name,
+        init_on_alloc: None,
+        figures: None,
+        ratio,
+        limit: format!("{word} {limit:.2}"),
+        verdict: match met {
+            Some(true) => Verdict::Met,
+            Some(false) => Verdict::Missed,
+            None => Verdict::Inconclusive,
+        },
+    }
+}
+
 impl Results {
     /// Reads those of the last run.
     pub fn read(folder: &Path) -> Result<Self> {

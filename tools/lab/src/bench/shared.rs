@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Performance targets of accesses to lines of memory that processors share.
 
-use super::bars::{ratio, Judged};
-use super::results::Results;
+use super::results::{ratio, Judged, Results};
 use rmmap_bench::Object;
 
 /// Processors at which accesses to shared lines are judged.
