@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver under the tests: files of a few pages that count what they are asked, and answer
-//! page faults as the test wishes.
+//! The driver under test: files of a few pages, which count the calls of their operations and
+//! answer page faults as the test chooses.
 
 use kernel::{
     fs::File,
@@ -50,19 +50,19 @@ pub(crate) static FS: PseudoFs<Node> = PseudoFs::new::<crate::LocalModule>(c"ker
 /// How page faults are answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// With the page, allocated when it is missing.
+    /// With the page; a missing one is allocated.
     Page,
-    /// With page 0 of the file, whatever page is asked for.
+    /// With page 0 of the file for every fault.
     WrongPage,
-    /// As `Page`, but a private write to a hole is given a page of zeroes to copy.
+    /// As `Page`, but a private write to a hole gets a page of zeroes to copy.
     CowOfZeroes,
-    /// With the page if it is there; a missing one is made, and the fault repeated.
+    /// With the page if it is cached; a missing one is allocated, and the fault repeated.
     Retry,
     /// As if there were no memory.
     NoMemory,
 }
 
-/// What the tests look at; it outlives the file.
+/// The state that tests check; it outlives the file.
 pub(crate) struct Seen {
     pub(crate) mode: Mode,
     pub(crate) faults: Atomic<i32>,
@@ -119,7 +119,7 @@ impl FileOperations for TestFile {
     }
 }
 
-/// The error of the hooks, so that tests see that it arrives.
+/// The error of the hooks; tests check that mmap(2) returns it.
 fn refuse_beyond(pgoff: usize, pages: usize) -> Result {
     if pgoff + pages > 64 {
         return Err(EXDEV);
@@ -198,7 +198,7 @@ impl VmOperations for TestVm {
     }
 }
 
-/// A file of `pages` pages, what can be seen of it, and its inode.
+/// A file of `pages` pages, its state, and its inode.
 pub(crate) struct Fixture {
     pub(crate) file: ARef<File>,
     pub(crate) seen: Arc<Seen>,
@@ -206,7 +206,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Makes a file that is mapped by `hook` and answers page faults by `mode`.
+    /// Creates a file that is mapped by `hook` and answers page faults by `mode`.
     pub(crate) fn new(pages: usize, hook: Hook, mode: Mode) -> Result<Self> {
         let seen = Arc::new(
             Seen {

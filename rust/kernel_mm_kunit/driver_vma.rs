@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `DriverVma`: which VMAs pass for a driver's own, and what can be done with those.
+//! `DriverVma`: which VMAs it accepts, and its operations.
 
 use kernel::{
     prelude::*,
@@ -17,8 +17,8 @@ use kernel_mm::{
     }, //
 };
 
-/// Mappings with next to nothing: the tables of two such types have the same contents, and may have
-/// the same address. Without an operation (`OPS` is false) there is no table at all.
+/// Minimal mappings: the tables of two such types have the same contents, and may have the same
+/// address. Without an operation (`OPS` is false) there is no table at all.
 struct Bare<const N: usize, const OPS: bool>;
 
 #[vtable]
@@ -28,7 +28,7 @@ impl<const N: usize, const OPS: bool> VmOperations for Bare<N, OPS> {
     type Kind = Pfn;
     type Atomic = ();
 
-    // The library's own table of operations, which consents to everything.
+    // The library's own table of operations, which allows everything.
     const USERFAULTFD: bool = OPS;
 
     fn atomic(data: &()) -> &() {
@@ -52,10 +52,10 @@ impl<const N: usize, const OPS: bool> FileOperations for BareFile<N, OPS> {
     }
 }
 
-/// Data of a VMA without contents whose drop can be seen.
+/// Empty data of a VMA, whose drops are counted.
 struct Empty;
 
-/// How many of [`Empty`] were dropped.
+/// The number of drops of [`Empty`].
 static DROPPED: Atomic<i32> = Atomic::new(0);
 
 impl Drop for Empty {
@@ -119,7 +119,7 @@ mod tests {
         vm::vma::DriverVma, //
     };
 
-    /// Does the VMA of a mapping pass for one of `V`?
+    /// Returns whether the VMA of a mapping is accepted as one of `V`.
     fn is_of<V: VmOperations>(mapping: &UserMapping) -> Result<bool> {
         mapping.with_vma(0, |vma| Ok(DriverVma::<V>::from_ref(vma).is_some()))
     }
@@ -203,7 +203,7 @@ mod tests {
             let vma = DriverVma::<TestVm>::from_ref(vma).ok_or(ENODEV)?;
             vma.zap(vma.start() + 2 * PAGE_SIZE, 3 * PAGE_SIZE)
         })?;
-        // A store asks fault alone, a load would map neighbours along.
+        // A store calls only fault; a load would also map neighbours.
         for page in 0..8 {
             mapping.write(page * PAGE_SIZE, 2)?;
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults, by the kernel's own path.
+//! Page faults, through the kernel's own path.
 
 use kernel::{
     macros::kunit_tests,
@@ -102,14 +102,14 @@ mod tests {
 
     #[test]
     fn fault_of_a_kernel_thread_is_not_repeated() -> Result {
-        // The last reference to the file, given up here, would leave the module to a workqueue.
+        // Dropping the last reference to the file here would leave the module to a workqueue.
         let fixture = Fixture::new(4, Hook::Mmap, Mode::Retry)?;
         let mapping = UserMapping::new(&fixture.file, 4, 0, Share::Shared)?;
         mapping.write(PAGE_SIZE, 3)?;
         assert_eq!(fixture.seen.faults.load(Relaxed), 1);
         assert_eq!(mapping.read(PAGE_SIZE)?, 3);
         assert_eq!(fixture.inode.mapping().nr_pages(), 1);
-        // A lock that was given back here would end the kernel.
+        // Unlocking a lock that is not held would crash the kernel.
         mapping.unmap_part(2, 1)?;
         drop(mapping);
         let _populated = UserMapping::new(&fixture.file, 4, 0, Share::SharedPopulate)?;

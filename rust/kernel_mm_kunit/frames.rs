@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver of page frames with data for each VMA, which counts what it is asked.
+//! A driver of page frames with data for each VMA, which counts the calls of its operations.
 
 use kernel::{
     fs::File,
@@ -44,7 +44,7 @@ use kernel_mm::{
     }, //
 };
 
-/// What the tests look at; it outlives the file.
+/// The state that tests check; it outlives the file.
 pub(crate) struct Seen {
     pub(crate) open: Atomic<i32>,
     pub(crate) close: Atomic<i32>,
@@ -53,11 +53,11 @@ pub(crate) struct Seen {
     pub(crate) fault: Atomic<i32>,
     pub(crate) map_pages: Atomic<i32>,
     pub(crate) pfn_mkwrite: Atomic<i32>,
-    /// How many data of VMAs there are.
+    /// The number of live data of VMAs.
     pub(crate) data: Atomic<i32>,
     /// Page offset of the mapping that `mapped` or `mmap` saw last.
     pub(crate) pgoff: Atomic<i32>,
-    /// Whether `mapped`, splits and stores are refused.
+    /// Whether `mapped`, splits and stores fail.
     pub(crate) refuse: Atomic<bool>,
 }
 
@@ -80,7 +80,7 @@ impl Seen {
     }
 }
 
-/// What a file carries: one page, which all its pages show.
+/// The data of a file: one page, which all its pages show.
 pub(crate) struct Frames {
     page: PageBlock,
     pub(crate) seen: Arc<Seen>,
@@ -88,7 +88,7 @@ pub(crate) struct Frames {
 
 /// The data of a VMA.
 pub(crate) struct Tag {
-    /// Which of the mappings it was made for, counted from 1.
+    /// The number of the mapping that it was made for, from 1.
     pub(crate) number: i32,
     seen: Arc<Seen>,
 }
@@ -182,7 +182,7 @@ impl VmOperations for FramesVm {
     }
 }
 
-/// Makes a file, and what can be seen of it.
+/// Creates a file and its state.
 pub(crate) fn create(hook: Hook) -> Result<(ARef<File>, Arc<Seen>)> {
     let seen = Arc::new(
         Seen {

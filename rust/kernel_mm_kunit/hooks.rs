@@ -23,7 +23,7 @@ mod tests {
         }, //
     };
 
-    /// What holds for both.
+    /// The checks for both hooks.
     fn maps_and_refuses(hook: Hook) -> Result {
         let fixture = Fixture::new(64, hook, Mode::Page)?;
         let mapping = UserMapping::new(&fixture.file, 4, 60, Share::Shared)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Inodes: size, holes, and the end of their life.
+//! Inodes: size, holes, and eviction.
 
 use kernel::{
     macros::kunit_tests,
@@ -25,7 +25,7 @@ mod tests {
         }, //
     };
 
-    /// A file of 8 pages, every one of which holds its number plus one in its first byte.
+    /// A file of 8 pages, each of which holds its number plus one in its first byte.
     fn filled() -> Result<(Fixture, UserMapping)> {
         let fixture = Fixture::new(8, Hook::Mmap, Mode::Page)?;
         let mapping = UserMapping::new(&fixture.file, 8, 0, Share::Shared)?;
@@ -49,10 +49,10 @@ mod tests {
     #[test]
     fn growing_again_finds_zeroes() -> Result {
         let (fixture, mapping) = filled()?;
-        // Within page 2, so that its tail has to be zeroed.
+        // Within page 2, whose tail must be zeroed.
         mapping.write(2 * PAGE_SIZE + 100, 77)?;
         lock(&fixture.inode).resize(2 * PAGE_SIZE as u64 + 50)?;
-        // A store beyond the end but within the page is possible, and must not survive.
+        // A store past EOF within the last page is possible, and must not survive.
         mapping.write(2 * PAGE_SIZE + 200, 88)?;
         lock(&fixture.inode).resize(8 * PAGE_SIZE as u64)?;
         assert_eq!(mapping.read(2 * PAGE_SIZE)?, 3);
@@ -77,7 +77,7 @@ mod tests {
         mapping.write(PAGE_SIZE + 4000, 55)?;
         let removed = lock(&fixture.inode)
             .punch_hole(PAGE_SIZE as u64 + 2000, 3 * PAGE_SIZE as u64 - 1000)?;
-        // From within page 1 to within page 4: pages 2 and 3 go.
+        // From within page 1 to within page 4: pages 2 and 3 are removed.
         assert_eq!(removed, 2);
         assert_eq!(fixture.inode.mapping().nr_pages(), 6);
         assert_eq!(fixture.seen.removed.load(Relaxed), 2);

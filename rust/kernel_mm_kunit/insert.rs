@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Adding folios where there are none.
+//! Adding folios to holes.
 
 use core::cell::Cell;
 use kernel::{
@@ -10,7 +10,7 @@ use kernel::{
 };
 use kernel_mm::cache::insert::Quota;
 
-/// So many pages may still be added.
+/// The pages that may still be added.
 struct Left(Cell<usize>);
 
 impl Quota for Left {
@@ -51,7 +51,7 @@ mod tests {
         Fixture::new(64, Hook::Mmap, Mode::Page)
     }
 
-    /// What is added for page `index`: order, and whether it was less than there was room for.
+    /// Adds a folio for page `index`; returns its order, and whether a larger one had room.
     fn added<Q: Quota>(
         fixture: &Fixture,
         index: usize,
@@ -81,7 +81,7 @@ mod tests {
             added(&fixture, 3, &FolioRange::new(3..13, 9), &Unlimited)?,
             (0, false)
         );
-        // As large as the room says, even where more would fit.
+        // The folio is no larger than the range allows, even where more would fit.
         assert_eq!(
             added(&fixture, 32, &FolioRange::new(0..64, 3), &Unlimited)?,
             (3, false)
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(fixture.inode.mapping().first_missing(9, 9), 10);
         assert_eq!(fixture.inode.mapping().first_missing(9, 1), 10);
         assert_eq!(fixture.inode.mapping().first_missing(9, 0), 9);
-        // Page 9 is in the way of all that begins at 8 or before.
+        // Page 9 excludes large folios that begin at 8 or before.
         assert_eq!(added(&fixture, 12, &all, &Unlimited)?, (2, false));
         assert_eq!(added(&fixture, 8, &all, &Unlimited)?, (0, false));
         assert_eq!(added(&fixture, 0, &all, &Unlimited)?, (3, false));
@@ -140,7 +140,7 @@ mod tests {
         let room = FolioRange::new(0..64, 5);
         let short = room.clone().with_start_order(3);
         assert_eq!(added(&fixture, 0, &short, &Unlimited)?, (3, true));
-        // Less room than would be tried.
+        // Less room than the start order.
         assert_eq!(added(&fixture, 8, &short, &Unlimited)?, (3, false));
         assert_eq!(
             added(&fixture, 32, &room.with_start_order(9), &Unlimited)?,
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(AddressSpace::add_single_pages(&held, 4..8, &left), 1);
         assert_eq!(left.0.get(), 0);
         assert_eq!(fixture.inode.mapping().nr_pages(), 5);
-        // They are unlocked, and of one page each.
+        // They are unlocked, of one page each.
         let folio = fixture.inode.mapping().lock_folio(4).ok_or(ENOENT)?;
         assert_eq!(folio.order(), 0);
         Ok(())
@@ -169,7 +169,8 @@ mod tests {
     fn nothing_is_added_past_eof() -> Result {
         let fixture = fixture()?;
         lock(&fixture.inode).resize(PAGE_SIZE as u64)?;
-        // Without the clip this adds 512 pages to a file of one; to punch that would be an oops.
+        // Without the limit at EOF this would add 512 pages to a file of one; punching them would
+        // crash.
         assert_eq!(
             added(&fixture, 0, &FolioRange::new(0..512, 9), &Unlimited)?,
             (0, false)
@@ -190,7 +191,7 @@ mod tests {
         Ok(())
     }
 
-    /// Counts how often it is asked.
+    /// Counts the calls.
     struct Asked(Cell<usize>);
 
     impl Quota for Asked {

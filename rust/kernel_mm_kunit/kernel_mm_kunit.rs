@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of `kernel_mm`: the smallest drivers that can be mapped, and what is expected of
-//! the library under them. The suites run when the module is loaded.
+//! KUnit tests of `kernel_mm`: minimal drivers that can be mapped, and the library's behaviour
+//! under them. The suites run when the module is loaded.
 //!
-//! Each file is a suite of its name, `kernel_mm_page_cache` and so on, but for the drivers:
-//! `driver.rs` (pages of a file), `frames.rs` (page frames, data for each VMA), `memory.rs` (stores
-//! that are announced, huge pages).
+//! Each file is a suite of its name, `kernel_mm_page_cache` and so on, except for the drivers:
+//! `driver.rs` (pages of a file), `frames.rs` (page frames, data for each VMA), `memory.rs`
+//! (page_mkwrite, huge pages).
 
 #![forbid(unsafe_code)]
 

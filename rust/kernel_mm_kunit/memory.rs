@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two drivers of memory with a page cache: one that sees first stores, and one that answers
-//! with huge pages.
+//! Two drivers of memory with a page cache: one with page_mkwrite, and one that answers with huge
+//! pages.
 
 use kernel::{
     fs::File,
@@ -47,20 +47,20 @@ use kernel_mm::{
 
 static FS: PseudoFs<Memory> = PseudoFs::new::<crate::LocalModule>(c"kernel_mm_kunit_memory");
 
-/// How first stores are answered.
+/// The answer to a first store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stores {
-    /// Let through, the folio unlocked.
+    /// Allowed, with the folio unlocked.
     Allow,
-    /// Let through with the folio locked.
+    /// Allowed, with the folio locked.
     AllowLocked,
-    /// Refused, the folio unlocked.
+    /// Refused, with the folio unlocked.
     Refuse,
-    /// Refused with the folio locked.
+    /// Refused, with the folio locked.
     RefuseLocked,
 }
 
-/// What the tests look at.
+/// The state that tests check.
 pub(crate) struct Seen {
     pub(crate) stores: Stores,
     pub(crate) fault: Atomic<i32>,
@@ -83,7 +83,7 @@ impl InodeData for Memory {
 
 type MemoryRef = ARef<Inode<Memory>>;
 
-/// Answers with the page, allocated when it is missing.
+/// Answers with the page; a missing one is allocated.
 fn answer<'a, V>(vmf: VmFault<'a, V>) -> Answer<'a>
 where
     V: VmOperations<Data = MemoryRef, Kind = Plain>,
@@ -103,7 +103,7 @@ where
     }
 }
 
-/// Files whose first stores are announced.
+/// Files with page_mkwrite.
 pub(crate) struct StoresFile;
 
 #[vtable]
@@ -158,7 +158,7 @@ impl VmOperations for StoresVm {
     }
 }
 
-/// Files whose pages are huge where they can be.
+/// Files with huge pages where they fit.
 pub(crate) struct HugeFile;
 
 #[vtable]
@@ -219,10 +219,10 @@ impl VmOperations for HugeVm {
     }
 }
 
-/// A file, what can be seen of it, and its inode.
+/// A file, its state, and its inode.
 pub(crate) type Created = (ARef<File>, Arc<Seen>, MemoryRef);
 
-/// Makes a file of `pages` pages.
+/// Creates a file of `pages` pages.
 pub(crate) fn create<F: OpenInode<Inode = Memory>>(
     pages: usize,
     stores: Stores,

@@ -72,7 +72,7 @@ mod tests {
             return Err(EINVAL);
         };
         assert_eq!(failed.error, EEXIST);
-        // The folio came back whole: it fits in another place.
+        // The folio is intact: it can be added at another index.
         assert!(AddressSpace::add_folio(&held, failed.folio, 1).is_ok());
         assert_eq!(mapping.nr_pages(), 2);
         Ok(())

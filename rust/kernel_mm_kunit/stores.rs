@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! First stores that are announced, and huge pages.
+//! First stores (page_mkwrite), and huge pages.
 
 use kernel::{
     macros::kunit_tests,
@@ -28,7 +28,7 @@ mod tests {
         let mapping = UserMapping::new(&file, 8, 0, Share::Shared)?;
         assert_eq!(mapping.read(3 * PAGE_SIZE)?, 0);
         assert_eq!(seen.page_mkwrite.load(Relaxed), 0);
-        // A page that is mapped for reading, and one that is not mapped.
+        // A page that is mapped read-only, and one that is not mapped.
         for (n, page) in [3, 5].into_iter().enumerate() {
             mapping.write(page * PAGE_SIZE, 7)?;
             assert_eq!(seen.page_mkwrite.load(Relaxed), n as i32 + 1);
@@ -60,7 +60,7 @@ mod tests {
         assert!(seen.page_mkwrite.load(Relaxed) >= 2);
         assert_eq!(mapping.read(3 * PAGE_SIZE)?, 0);
         assert_eq!(mapping.read(4 * PAGE_SIZE)?, 0);
-        // Nobody has kept a lock.
+        // No lock is held any more.
         assert!(inode.mapping().lock_folio(3).is_some());
         assert!(inode.mapping().lock_folio(4).is_some());
         Ok(())

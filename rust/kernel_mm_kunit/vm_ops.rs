@@ -25,7 +25,8 @@ mod tests {
         vm::vma::DriverVma, //
     };
 
-    /// Which mapping the data of the VMA at a page was made for; 0 without data.
+    /// Returns the number of the mapping that the data of the VMA at a page was made for; 0 without
+    /// data.
     fn number(mapping: &UserMapping, page: usize) -> Result<i32> {
         mapping.with_vma(page, |vma| {
             let vma = DriverVma::<FramesVm>::from_ref(vma).ok_or(ENODEV)?;
@@ -65,7 +66,7 @@ mod tests {
         seen.refuse.store(true, Relaxed);
         let mapping = UserMapping::new(&file, 4, 0, Share::Shared);
         assert_eq!(mapping.err(), Some(ENOSPC));
-        // The VMA was there, and is closed without data.
+        // The VMA existed, and is closed without data.
         assert_eq!(seen.of_vmas(), [0, 1, 1, 0]);
         assert_eq!(seen.data.load(Relaxed), 0);
         Ok(())
@@ -78,13 +79,13 @@ mod tests {
         let other = UserMapping::new(&file, 6, 0, Share::Shared)?;
         assert_eq!((number(&mapping, 0)?, number(&other, 0)?), (1, 2));
         mapping.unmap_part(2, 1)?;
-        // Two splits make two new VMAs, and the middle one goes.
+        // Two splits add two VMAs, and the middle one is unmapped.
         assert_eq!(seen.of_vmas(), [2, 1, 2, 2]);
         assert_eq!(number(&mapping, 2), Err(ENOENT));
         assert_eq!((number(&mapping, 0)?, number(&mapping, 3)?), (1, 1));
         assert_eq!(seen.data.load(Relaxed), 2);
         mapping.unmap_part(0, 2)?;
-        // The rest still has it.
+        // The rest still has the data.
         assert_eq!(seen.data.load(Relaxed), 2);
         assert_eq!(number(&mapping, 5)?, 1);
         drop(mapping);
@@ -106,7 +107,7 @@ mod tests {
         assert_eq!(seen.of_vmas(), [0, 0, 1, 1]);
         assert_eq!(mapping.read(2 * PAGE_SIZE)?, 5);
         assert_eq!(number(&mapping, 2)?, 1);
-        // The whole needs no split.
+        // Unmapping all of it needs no split.
         mapping.unmap_part(0, 6)?;
         assert_eq!(seen.of_vmas(), [0, 1, 1, 1]);
         Ok(())
