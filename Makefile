@@ -17,7 +17,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell vm test bench coverage check patches doc clean distclean
+.PHONY: modules modules_install help lab tools run shell vm test bench fuzz coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (default)
 	@+$(KBUILD) modules
@@ -48,6 +48,11 @@ test: ## Run all tests; ends with `N passed, N failed, N skipped` (options: TEST
 
 bench: ## Measure what memory costs, next to memfd, ramfs, huge pages (QUICK=1: in three minutes; PROFILE=CASE)
 	@$(LAB) bench $(if $(QUICK),--quick) $(if $(PROFILE),--profile $(PROFILE)) $(BENCH)
+
+fuzz: ## Compare regions and the device with memfds (SECONDS=60 SEED=1 FUZZ='--help')
+	@$(LAB) vm --timeout $$(($(or $(SECONDS),60) + 600)) -- rmmap-fuzz --out /run/lab/out \
+		--module $(CURDIR)/build/modules/stock/rmmap.ko --seconds $(or $(SECONDS),60) \
+		--seed $(or $(SEED),1) $(FUZZ)
 
 coverage: ## Show which lines of the mmap path the tests run (options: COVERAGE='--help')
 	@$(LAB) coverage $(COVERAGE)

@@ -13,6 +13,7 @@
 //! | [`mapping`] | a mapping that is owned: bounds-checked access, advice, locking, residency |
 //! | [`lost`] | a mapping that another thread removes while `mmap(2)` still fills it |
 //! | [`remap`] | changes of what is mapped where: `munmap` of a part, `mremap`, mapping over |
+//! | [`arena`] | addresses in which any call may be tried |
 //! | [`access`] | one load or store that reports a `SIGBUS` or `SIGSEGV` as an error |
 //! | [`child`] | a closure in a forked child, with a channel that carries bytes and descriptors |
 //! | [`mounts`] | mounts of one's own, loop devices, swap files |
@@ -43,6 +44,7 @@
 compile_error!("rmmap-sys knows the registers and the page size of x86-64 Linux only");
 
 pub mod access;
+pub mod arena;
 pub mod channel;
 pub mod child;
 pub mod compat;

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The declared differences: where a region or the device may answer unlike a memfd, and why.
+//!
+//! Everything else that differs is a failure. Documentation/abi.rst has the reasons at length.
+
+use crate::model::{Kind, Model, Slot};
+use crate::op::{Call, Fd, Op, RO};
+use crate::predict::libc_advice;
+use rmmap_sys::{Errno, PAGE_SIZE};
+
+const SIZE: u64 = PAGE_SIZE as u64;
+const PROT_EXEC: i32 = 4;
+/// `F_SEAL_FUTURE_WRITE`.
+const SEAL_FUTURE_WRITE: u32 = 0x10;
+
+/// How the worlds may differ in one operation.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// Only rmmap is asked, and must answer this: a number, or an errno below 0.
+    Only(i64),
+    /// Memfds get this instead.
+    Instead(Call),
+    /// rmmap may answer with this errno; then memfds are not asked.
+    Unless(i32),
+    /// As `Unless`, and the worlds differ afterwards: the sequence ends.
+    EndsWith(i32),
+    /// What the calls return is not compared; what they do to files is.
+    Free,
+    /// The calls may return different values; if so, the sequence ends.
+    MayEnd,
+    /// Nobody is asked.
+    Skip,
+}
+
+/// A declared difference.
+#[derive(Debug)]
+pub struct Difference {
+    /// Its name.
+    pub name: &'static str,
+    /// Why it is legitimate.
+    pub reason: &'static str,
+    /// The verdict for an operation that it is about.
+    pub judge: fn(&Model, &Op) -> Option<Verdict>,
+}
+
+/// All of them. The first that is about an operation decides.
+pub const DIFFERENCES: &[Difference] = &[
+    Difference {
+        name: "device-size",
+        reason: "a device has a fixed size: ftruncate(2) refuses what is no regular file \
+                 (do_ftruncate() in fs/open.c)",
+        judge: |model, op| match op.call {
+            Call::Truncate { fd, .. } if is_device(model, fd) => only(Errno::INVAL),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "device-fallocate",
+        reason: "fallocate(2) refuses a device (vfs_fallocate() in fs/open.c)",
+        judge: |model, op| match op.call {
+            Call::Fallocate { fd, .. } if is_device(model, fd) => only(match fd.desc {
+                RO => Errno::BADF,
+                _ => Errno::NODEV,
+            }),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "device-seals",
+        reason: "the device has no seals",
+        judge: |model, op| match op.call {
+            Call::Seal { fd, .. } if is_device(model, fd) => only(match fd.desc {
+                RO => Errno::PERM,
+                _ => Errno::INVAL,
+            }),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "device-end-of-write",
+        reason: "the device does not grow: write(2) at its end is ENOSPC, across it is short",
+        judge: end_of_write,
+    },
+    Difference {
+        name: "device-exec",
+        reason: "/dev is mounted noexec: no PROT_EXEC (do_mmap() in mm/mmap.c: path_noexec())",
+        judge: |model, op| match op.call {
+            Call::Map { fd, prot, .. } if is_device(model, fd) && prot & PROT_EXEC != 0 => {
+                Some(Verdict::Unless(Errno::PERM.raw_os_error()))
+            }
+            Call::Protect { page, pages, prot }
+                if prot & PROT_EXEC != 0 && may_be_device(model, op.actor, page, pages) =>
+            {
+                Some(Verdict::Skip)
+            }
+            _ => None,
+        },
+    },
+    Difference {
+        name: "device-end-of-mapping",
+        reason: "mmap(2) past the end of the device is ENXIO, unless the mapping merges \
+                 (__mmap_region() in mm/vma.c asks the hook `mmap` only then)",
+        judge: |model, op| match op.call {
+            Call::Map {
+                fd, pgoff, pages, ..
+            } if is_device(model, fd) && pgoff + pages > model.files[fd.file].size_pages() => {
+                Some(Verdict::Unless(Errno::NXIO.raw_os_error()))
+            }
+            _ => None,
+        },
+    },
+    Difference {
+        name: "failed-write-past-end",
+        reason: "a write(2) past EOF whose source faults at once is EFAULT; a memfd grows to the \
+                 offset (shmem_write_end() in mm/shmem.c: pos + copied, with nothing copied)",
+        judge: |model, op| match op.call {
+            Call::WriteFrom { fd, off, .. } if off > model.files[fd.file].size => {
+                Some(Verdict::Unless(Errno::FAULT.raw_os_error()))
+            }
+            _ => None,
+        },
+    },
+    Difference {
+        name: "range-of-ioctl",
+        reason: "RMMAP_IOC_DISCARD and RMMAP_IOC_ALLOCATE want whole pages before EOF",
+        judge: range_of_ioctl,
+    },
+    Difference {
+        name: "seek",
+        reason: "folios are larger than what was touched, and pages that were allocated and not \
+                 used are data; what lseek(2) says is compared to what is resident",
+        judge: |_, op| match op.call {
+            Call::Seek { whence: 3.., .. } => Some(Verdict::Free),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "collapse",
+        reason: "MADV_COLLAPSE takes only clean pages of files (mm/khugepaged.c), and shmem's",
+        judge: |_, op| match op.call {
+            Call::Advise {
+                advice: libc_advice::COLLAPSE,
+                ..
+            } => Some(Verdict::Free),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "device-remove",
+        reason: "MADV_REMOVE is fallocate(2), which refuses a device",
+        judge: |model, op| match op.call {
+            Call::Advise {
+                advice: libc_advice::REMOVE,
+                page,
+                pages,
+            } if may_be_device(model, op.actor, page, pages) => Some(Verdict::Skip),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "truncation-of-held-pages",
+        reason: "a large folio that a pipe holds cannot be split: ftruncate(2) is EBUSY, as no \
+                 folio may reach past EOF",
+        judge: |model, op| {
+            let (file, size) = match op.call {
+                Call::Truncate { fd, size } => (fd.file, size),
+                Call::Reopen { file, .. } => (file, 0),
+                _ => return None,
+            };
+            let file = &model.files[file];
+            (file.held && size < file.size).then_some(Verdict::EndsWith(Errno::BUSY.raw_os_error()))
+        },
+    },
+    Difference {
+        name: "policy",
+        reason: "a memfd has no folio policy",
+        judge: |_, op| match op.call {
+            Call::Policy { fd, .. } if fd.desc == RO => only(Errno::BADF),
+            Call::Policy { .. } => Some(Verdict::Only(0)),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "device-copies",
+        reason: "copy_file_range(2) refuses a device and two file systems (fs/read_write.c); \
+                 sendfile(2) to the device's end is short",
+        judge: |model, op| match op.call {
+            Call::CopyRange { from, to, .. } if is_device(model, from) || is_device(model, to) => {
+                Some(Verdict::Skip)
+            }
+            Call::SendFile { to, .. } if is_device(model, to) => Some(Verdict::Skip),
+            Call::Write { fd, off: None, .. } if is_device(model, fd) => Some(Verdict::Skip),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "splice-copies",
+        reason: "splice(2) and sendfile(2) from a region copy its bytes (copy_splice_read()), \
+                 from a memfd they pass its pages, in which later writes show \
+                 (shmem_file_splice_read() in mm/shmem.c)",
+        judge: |_, op| match op.call {
+            Call::SendFile { from, to, .. } if from.file == to.file => Some(Verdict::Skip),
+            _ => None,
+        },
+    },
+    Difference {
+        name: "store-past-end",
+        reason: "bytes that a mapping stores past EOF are zero when a region grows; a memfd shows \
+                 them (nothing in mm/shmem.c zeroes them): the fuzzer zeroes them there",
+        judge: |_, _| None,
+    },
+    Difference {
+        name: "sealed-mapping-leaves-a-gap",
+        reason: "mmap(2) over other mappings that a seal refuses unmaps them: the hook `mmap` \
+                 refuses after they are gone (vms_abort_munmap_vmas() in mm/vma.c), a memfd in \
+                 do_mmap(); the fuzzer unmaps what a refused mmap(2) leaves",
+        judge: |_, _| None,
+    },
+    Difference {
+        name: "private-write-to-a-hole",
+        reason: "a private mapping's write to a hole copies a page of zeroes and adds none to a \
+                 region; a memfd gets one: residency is compared to the model, not to the memfd's",
+        judge: |_, _| None,
+    },
+    Difference {
+        name: "copies-between-regions",
+        reason: "each region is a file system of its own, which keeps the module only as long as \
+                 it has files: copy_file_range(2) from one to another is EXDEV \
+                 (generic_copy_file_checks() in fs/read_write.c)",
+        judge: |_, op| match op.call {
+            Call::CopyRange { from, to, .. } if from.file != to.file => {
+                Some(Verdict::Unless(Errno::XDEV.raw_os_error()))
+            }
+            _ => None,
+        },
+    },
+    Difference {
+        name: "sealed-mapping-merges",
+        reason: "a mapping that merges with one made before F_SEAL_FUTURE_WRITE does not reach \
+                 the hook `mmap` (__mmap_region() in mm/vma.c)",
+        judge: |model, op| match op.call {
+            Call::Map { fd, prot, .. } if prot & 2 != 0 => {
+                let sealed = model.files[fd.file].seals & SEAL_FUTURE_WRITE != 0;
+                sealed.then_some(Verdict::MayEnd)
+            }
+            _ => None,
+        },
+    },
+];
+
+/// The declared difference that is about an operation, by its place in the table.
+pub fn of(model: &Model, op: &Op) -> Option<(usize, Verdict)> {
+    if model.only_memfds {
+        return None;
+    }
+    let mut all = DIFFERENCES.iter().enumerate();
+    all.find_map(|(i, difference)| Some((i, (difference.judge)(model, op)?)))
+}
+
+/// Whether some of these pages of an arena may show the device.
+fn may_be_device(model: &Model, actor: usize, page: usize, pages: usize) -> bool {
+    (page..page + pages).any(|page| match model.slot(actor, page) {
+        Slot::Free => false,
+        Slot::Unknown => true,
+        Slot::File(mapped) => model.files[mapped.file].kind == Kind::Device,
+    })
+}
+
+fn is_device(model: &Model, fd: Fd) -> bool {
+    model.files[fd.file].kind == Kind::Device
+}
+
+fn only(errno: Errno) -> Option<Verdict> {
+    Some(Verdict::Only(-i64::from(errno.raw_os_error())))
+}
+
+fn end_of_write(model: &Model, op: &Op) -> Option<Verdict> {
+    let (fd, off, len) = match &op.call {
+        Call::Write {
+            fd,
+            off: Some(off),
+            lens,
+            ..
+        } => (*fd, *off, lens.iter().sum::<usize>()),
+        Call::SpliceIn { fd, off, len, .. } | Call::WriteFrom { fd, off, len, .. } => {
+            (*fd, *off, *len)
+        }
+        _ => return None,
+    };
+    let size = model.files[fd.file].size;
+    if !is_device(model, fd) || fd.desc == RO || len == 0 || off + len as u64 <= size {
+        return None;
+    }
+    if off >= size {
+        return only(Errno::NOSPC);
+    }
+    let room = (size - off) as usize;
+    let mut call = op.call.clone();
+    match &mut call {
+        Call::Write { lens, .. } => {
+            let mut left = room;
+            for len in lens {
+                *len = (*len).min(left);
+                left -= *len;
+            }
+        }
+        Call::SpliceIn { len, .. } | Call::WriteFrom { len, .. } => *len = room,
+        _ => return None,
+    }
+    Some(Verdict::Instead(call))
+}
+
+fn range_of_ioctl(model: &Model, op: &Op) -> Option<Verdict> {
+    let (Call::Discard { fd, off, len } | Call::Allocate { fd, off, len }) = op.call else {
+        return None;
+    };
+    if fd.desc == RO {
+        return only(Errno::BADF);
+    }
+    let size = model.files[fd.file].size;
+    let aligned = len > 0 && off % SIZE == 0 && len % SIZE == 0;
+    if !aligned || off.saturating_add(len) > size.next_multiple_of(SIZE) {
+        return only(Errno::INVAL);
+    }
+    match op.call {
+        Call::Allocate { .. } => Some(Verdict::Instead(Call::Allocate {
+            fd,
+            off,
+            len: len.min(size - off),
+        })),
+        _ => None,
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rmmap-fuzz`: does the same operations to regions, the device and memfds, and compares.
+
+#![forbid(unsafe_code)]
+
+mod actor;
+mod args;
+mod differences;
+mod episode;
+mod files;
+mod generate;
+mod model;
+mod op;
+mod predict;
+mod run;
+mod shrink;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run::run(&args::Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rmmap-fuzz: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
