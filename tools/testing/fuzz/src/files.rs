@@ -362,7 +362,8 @@ impl Files {
         let resident = self.resident(number)?;
         let is = |page: usize| resident.get(page).copied();
         let count = resident.iter().filter(|is| **is).count() as u64 * PAGE_SIZE as u64;
-        if count > bytes || (count < bytes && file.touched.len() <= resident.len()) {
+        let seen = file.touched.len().max(file.size_pages()) <= resident.len();
+        if count > bytes || (count < bytes && seen) {
             return Ok(Some(format!(
                 "mincore finds {count} bytes, the device counts {bytes}"
             )));

@@ -188,7 +188,14 @@ impl Model {
                             let (file, off) = (mapped.file, mapped.page as u64 * SIZE);
                             self.punched(file, off, SIZE, effects);
                         }
-                        Slot::File(mapped) => effects.learn.push(mapped.file),
+                        // It may be freed or not.
+                        Slot::File(mapped) => {
+                            let (file, page) = (mapped.file, mapped.page);
+                            effects.learn.push(file);
+                            if let Some(touched) = self.files[file].touched.get_mut(page) {
+                                *touched = false;
+                            }
+                        }
                         Slot::Unknown => effects.learn.extend(0..self.files.len()),
                         Slot::Free => {}
                     }
