@@ -184,9 +184,12 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     })
 }
 
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
 /// The guests, and what each measures.
 fn guests(quick: bool, seed: u64, bare: &Path) -> Result<Vec<Guest>> {
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let set = if quick { "quick" } else { "full" };
     let statistics = |suffix| {
         words(&format!(
@@ -285,10 +288,10 @@ fn measure(
     let done = shlex::try_quote(done.to_str().context("a path is not UTF-8")?)?.into_owned();
     let mut commands = Vec::new();
     for run in &guest.runs {
-        let words = shlex::try_join(run.iter().map(String::as_str))?;
+        let run = shlex::try_join(run.iter().map(String::as_str))?;
         commands.push(match guest.part {
-            Part::Instructions => format!("{program} bench --json --done {done} {words}"),
-            _ => format!("{program} bench --json {words}"),
+            Part::Instructions => format!("{program} bench --json --done {done} {run}"),
+            _ => format!("{program} bench --json {run}"),
         });
     }
     let mut vm = Vm::new(guest.name, ready.kernel.clone()).timeout(guest.limit);
@@ -311,8 +314,8 @@ fn measure(
             vm.qemu = profile::plugin(project, "shared", &raw)?;
             // The kernel lies at the same addresses in every run. There are more processors than the
             // host has: some seem to hang, and none finds out how fast it is.
-            vm.append
-                .extend(["nokaslr", "nowatchdog", "lpj=4000000"].map(str::to_owned));
+            let more = "nokaslr nowatchdog lpj=4000000 rcupdate.rcu_cpu_stall_suppress=1";
+            vm.append.extend(words(more));
             commands.insert(0, profile::save_symbols());
         }
         Part::Threads => {}

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A plugin of QEMU's translator that counts what a guest does between two marks: the instructions
- * that it executes, or its accesses to memory that several processors share, each by the calls that
- * led there. The processors must have threads (thread=multi) if there are several: otherwise QEMU 10
- * tells of all what it does for the one that translates (gen_cpu_index() in accel/tcg/plugin-gen.c).
+ * that it executes, or its accesses to memory that several processors share, each by the calls
+ * that led there. The processors must have threads (thread=multi) if there are several: otherwise
+ * QEMU 10 tells of all what it does for the one that translates (gen_cpu_index() in
+ * accel/tcg/plugin-gen.c).
  *
  * The marks are instructions that do nothing and that no compiler emits: `xchg bx, bx` begins, and
  * `xchg cx, cx` ends. A repeated string instruction counts as often as it repeats.
  *
- * out=FILE: the instructions, of one processor. What was counted before another begin is dropped, so that a first
- * execution does not count. Each line of the file is the addresses at which the functions on the
- * stack begin, outermost first, then the block's, then how many instructions it executed there.
+ * out=FILE: the instructions, of one processor. What was counted before another begin is dropped,
+ * so that a first execution does not count. Each line of the file is the addresses at which the
+ * functions on the stack begin, outermost first, then the block's, then how many instructions it
+ * executed there.
  *
- * shared=FILE: the kernel's accesses. Each pair of marks adds a part to the file: a line `begin`, a
- * line `entry ADDRESS COUNT` for each address at which the kernel was entered from user mode, and, for
- * each 64-byte line of memory that one processor wrote and another one accessed, a line `touch LINE
- * READERS WRITERS COUNT STACK` for each stack that did. `stack STACK ADDRESS...` tells of it before.
- * READERS and WRITERS are sets of processors, one bit each, hexadecimal. What one instruction does
- * to one line counts once, whether it reads, writes or both, and however often it does so in a row:
- * so does a processor that spins.
+ * shared=FILE: the kernel's accesses, those of system calls left out. Each pair of marks adds a
+ * part to the file: a line `begin`, a line `entry ADDRESS COUNT` for each address at which the
+ * kernel was entered from user mode, and, for each 64-byte line of memory that one processor wrote
+ * and another one accessed, a line `touch LINE READERS WRITERS COUNT STACK` for each stack that
+ * did. `stack STACK ADDRESS...` tells of it before. READERS and WRITERS are sets of processors, one
+ * bit each, hexadecimal. What one instruction does to one line counts once, whether it reads,
+ * writes or both, and however often it does so in a row: so does a processor that spins.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,7 +34,7 @@
 
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
-enum end { OTHER, CALL, RETURN };
+enum end { OTHER, CALL, RETURN, SYSCALL };
 
 /* A block of translated code. */
 struct block {
@@ -70,6 +72,7 @@ static struct processor {
 	struct { uint32_t node; uint64_t back; } stack[DEPTH];
 	unsigned int depth;
 	const struct block *last;
+	bool ignored;		/* in a system call, or in the task that follows it */
 	uint32_t leaf;
 	/* The last access. */
 	struct touch *touch;
@@ -93,7 +96,7 @@ static FILE *file(const char *mode)
 }
 
 /* Says why in the file, since not everybody sees what QEMU prints. */
-static _Noreturn void fail(const char *what, uint32_t most)
+static __attribute__((noreturn)) void fail(const char *what, uint32_t most)
 {
 	FILE *to = file("a");
 
@@ -192,6 +195,13 @@ static void executed(unsigned int vcpu, void *data)
 	if (!processor)
 		return;
 	last = processor->last;
+	if (sharing && KERNEL(block->begin) && (!last || !KERNEL(last->begin)))
+		processor->ignored = !last || last->end == SYSCALL;
+	if (sharing && KERNEL(block->begin) && processor->ignored) {
+		processor->last = last ? block : NULL;
+		pthread_mutex_unlock(&processor->lock);
+		return;
+	}
 	if (!last || KERNEL(last->begin) != KERNEL(block->begin)) {
 		/* From user to kernel or back: what is on the stack is left. */
 		processor->depth = 0;
@@ -224,20 +234,20 @@ static void accessed(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t add
 
 	if (!processor)
 		return;
+	if (!processor->last || processor->ignored) {
+		pthread_mutex_unlock(&processor->lock);
+		return;
+	}
 	touch = processor->touch;
 	if (!touch || touch->line != line || touch->node != processor->leaf ||
 	    processor->by != by) {
-		/* Before its first block its stack is not known. */
-		touch = processor->last ? find_touch(processor, line, processor->leaf) : NULL;
+		touch = find_touch(processor, line, processor->leaf);
+		touch->count++;
 		processor->touch = touch;
 		processor->by = by;
-		if (touch)
-			touch->count++;
 	}
-	if (touch) {
-		touch->writes |= qemu_plugin_mem_is_store(info);
-		touch->reads |= !qemu_plugin_mem_is_store(info);
-	}
+	touch->writes |= qemu_plugin_mem_is_store(info);
+	touch->reads |= !qemu_plugin_mem_is_store(info);
 	pthread_mutex_unlock(&processor->lock);
 }
 
@@ -336,7 +346,7 @@ static void mark(unsigned int vcpu, void *data)
 {
 	bool was_counting = atomic_exchange(&counting, false);
 
-	/* None is within a callback any more when its lock was had. */
+	/* Whoever holds a lock still counts. */
 	for (unsigned int at = 0; at < PROCESSORS; at++) {
 		struct processor *processor = &processors[at];
 
@@ -400,6 +410,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		block->end = CALL;
 	else if (*op == 0xc3 || *op == 0xc2)
 		block->end = RETURN;
+	else if (*op == 0x0f && op[1] == 0x05)
+		block->end = SYSCALL;
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, block);
 }
 
