@@ -94,14 +94,15 @@ fn places(part: &str, symbols: &Symbols) -> Result<(u64, Vec<Place>)> {
             _ => bail!("`{text}` is no line of the plugin's"),
         }
     }
-    let mut found: BTreeMap<(String, String), (BTreeSet<u64>, u64)> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), (BTreeSet<u64>, f64)> = BTreeMap::new();
     for (line, touches) in lines.iter().filter(|(_, touches)| is_shared(touches)) {
+        let part = moving(touches);
         for touch in touches {
             let stack = touch.stack.iter().rev().take(1 + CALLERS);
             let code = stack.copied().collect::<Vec<_>>().join(" < ");
             let (lines, count) = found.entry((code, symbols.data(*line))).or_default();
             lines.insert(*line);
-            *count += touch.count;
+            *count += part * touch.count as f64;
         }
     }
     let mut places: Vec<_> = found
@@ -110,11 +111,24 @@ fn places(part: &str, symbols: &Symbols) -> Result<(u64, Vec<Place>)> {
             code,
             data,
             lines: lines.len() as u64,
-            accesses: count as f64 / faults as f64,
+            accesses: count / faults as f64,
         })
         .collect();
     places.sort_by(|a, b| b.accesses.total_cmp(&a.accesses));
     Ok((faults, places))
+}
+
+/// What part of the accesses can move the line from one cache to another at most: each one of the
+/// processors but the one with most, and one of that after each of those. A waker writes once to the
+/// stack of the one that it wakes, which does not make all accesses to that stack shared.
+fn moving(touches: &[Touch]) -> f64 {
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for touch in touches {
+        *counts.entry(touch.readers | touch.writers).or_default() += touch.count;
+    }
+    let all: u64 = counts.values().sum();
+    let others = all - counts.values().max().copied().unwrap_or_default();
+    (2 * others).min(all) as f64 / all as f64
 }
 
 /// Whether of several processors one at least writes.
@@ -172,7 +186,10 @@ mod tests {
         );
         let mut records = records();
         complete(&mut records, &raw, &symbols()).unwrap();
-        assert_eq!(records[0].per_page, 2.5);
+        assert_eq!(
+            records[0].per_page, 1.0,
+            "5 of the one, and 5 of the other after those"
+        );
         assert_eq!(records[0].faults, Some(0.5));
         let place = &records[0].places[0];
         assert_eq!(place.code, "fault[rmmap] < asm_exc_page_fault");
