@@ -10,11 +10,12 @@ use crate::outcome::{Result, Stop};
 use crate::sysctl::Sysctl;
 use crate::view::{check_flags, smap};
 use crate::{cases, check, check_eq, check_err};
+use rmmap_procfs::process::meminfo;
 use rmmap_sys::rustix::fs::{
     fchmod, fchown, fstat, memfd_create, Gid, MemfdFlags, Mode, OFlags, Uid,
 };
 use rmmap_sys::rustix::io::pwrite;
-use rmmap_sys::rustix::mm::{MprotectFlags, ProtFlags};
+use rmmap_sys::rustix::mm::{Advice, MprotectFlags, ProtFlags};
 use rmmap_sys::rustix::process::{set_dumpable_behavior, DumpableBehavior};
 use rmmap_sys::rustix::thread::{set_thread_res_gid, set_thread_res_uid, CapabilitySet};
 use rmmap_sys::uapi::{
@@ -37,6 +38,7 @@ cases! {
     File memory_is_executable [] "PROT_EXEC, mprotect to it, and execve of a program in the memory";
     File noexec_seal_keeps_mode [] "NOEXEC_SEAL: no execve and no mode that allows it; PROT_EXEC works";
     Rmmap noexec_forbids_exec [] "CREATE_NOEXEC: PROT_EXEC is EPERM, mprotect to it EACCES, execve EACCES";
+    Rmmap memory_is_counted_as_what_it_is [] "pages of a region are unevictable and not in Committed_AS, and MADV_PAGEOUT leaves them";
     Rmmap memfd_noexec_is_respected [] "regions and memfds: vm.memfd_noexec 1: not executable unless asked for; 2: EACCES when asked for";
 }
 
@@ -270,5 +272,46 @@ fn memfd_noexec_is_respected(cx: &Context) -> Result {
     for kind in kinds {
         check_eq!(mode(&make_as(kind, P, 0, "as before")?)?, 0o777, "{kind:?}");
     }
+    Ok(())
+}
+
+/// Pages that show in the system's numbers whatever else happens meanwhile: 32 MiB.
+const MANY: usize = 8192;
+
+/// How much of them may be missing or in excess, kB: what others do, and what is counted late.
+const NOISE: u64 = 8 << 10;
+
+/// `Committed_AS` and `Unevictable`, kB.
+fn counted() -> Result<[u64; 2]> {
+    let meminfo = meminfo()?;
+    let get = |name| {
+        let value = meminfo.get(name);
+        value.ok_or_else(|| Stop::fail(format_args!("/proc/meminfo has no {name}")))
+    };
+    Ok([get("Committed_AS")?, get("Unevictable")?])
+}
+
+fn memory_is_counted_as_what_it_is(cx: &Context) -> Result {
+    let file = make(cx, MANY * P, RMMAP_CREATE_EXEC, "counted")?;
+    let m = MapOptions::new(MANY * P).map(&file)?;
+    let before = counted()?;
+    m.advise(0, MANY * P, Advice::LinuxPopulateWrite)?;
+    let after = counted()?;
+    let held = (MANY * P / 1024) as u64;
+    let wanted = [0, held];
+    for (index, what) in ["Committed_AS", "Unevictable"].into_iter().enumerate() {
+        let more = after[index] as i64 - before[index] as i64;
+        let distance = more.abs_diff(wanted[index] as i64);
+        check!(
+            distance < NOISE,
+            "{what} grew by {more} kB, not by {}",
+            wanted[index]
+        );
+    }
+    m.advise(0, MANY * P, Advice::LinuxPageOut)?;
+    let held = m.mincore(0, MANY * P)?;
+    check_eq!(held.iter().filter(|held| **held).count(), MANY);
+    let lost = after[1] as i64 - counted()?[1] as i64;
+    check!(lost < NOISE as i64, "{lost} kB became evictable");
     Ok(())
 }

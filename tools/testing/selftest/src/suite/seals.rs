@@ -13,12 +13,12 @@ use rmmap_sys::rustix::fs::{
     fallocate, fchmod, fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, FallocateFlags, Mode,
     OFlags, SealFlags,
 };
-use rmmap_sys::rustix::io::pwrite;
-use rmmap_sys::rustix::mm::MprotectFlags;
+use rmmap_sys::rustix::io::{pread, pwrite};
+use rmmap_sys::rustix::mm::{MprotectFlags, MremapFlags};
 use rmmap_sys::uapi::{
-    RmmapSeals, RMMAP_CREATE_ALLOW_SEALING, RMMAP_CREATE_EXEC, RMMAP_IOC_ADD_SEALS,
-    RMMAP_SEAL_EXEC, RMMAP_SEAL_FUTURE_WRITE, RMMAP_SEAL_GROW, RMMAP_SEAL_SEAL, RMMAP_SEAL_SHRINK,
-    RMMAP_SEAL_WRITE,
+    RmmapSeals, RMMAP_CREATE_ALLOW_SEALING, RMMAP_CREATE_EXEC, RMMAP_HOOK_MMAP,
+    RMMAP_IOC_ADD_SEALS, RMMAP_SEAL_EXEC, RMMAP_SEAL_FUTURE_WRITE, RMMAP_SEAL_GROW,
+    RMMAP_SEAL_SEAL, RMMAP_SEAL_SHRINK, RMMAP_SEAL_WRITE,
 };
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::os::fd::{AsFd, AsRawFd};
@@ -33,6 +33,7 @@ cases! {
     File seal_write_waits_for_mappings [] "WRITE is EBUSY while a shared mapping is writable or may become so";
     File seal_write_waits_for_pins [] "WRITE is EBUSY while direct I/O or a pipe holds a page";
     File seal_future_write_lets_mappings_be [] "FUTURE_WRITE: what is mapped stays writable, nothing else is";
+    Rmmap seal_future_write_and_neighbours [] "FUTURE_WRITE: mremap extends a writable mapping; a new one is EPERM, also beside it, where the core asks before it merges";
     File seal_exec_keeps_the_mode [] "EXEC: the execute bits stay, and an executable file is sealed wholly";
     File seal_write_wins_races [] "threads that map and store while WRITE is added: then nothing changes", 60;
     Rmmap seals_are_checked [] "ADD_SEALS and GET_SEALS: padding EINVAL, the device EINVAL; fcntl(2) does not reach a region";
@@ -193,6 +194,33 @@ fn seal_future_write_lets_mappings_be(cx: &Context) -> Result {
     drop(m);
     add(cx, &file, RMMAP_SEAL_WRITE)?;
     check_no_new_writers(&file)
+}
+
+fn seal_future_write_and_neighbours(cx: &Context) -> Result {
+    let file = file(cx)?;
+    let options = MapOptions::new(P);
+    let mut window = cx.window(PAGES)?;
+    window.map_over(0, &options, Some(&file))?;
+    add(cx, &file, RMMAP_SEAL_FUTURE_WRITE)?;
+    // Apart from the first, with nothing to merge with.
+    let far = options.offset(3 * P as u64);
+    check_err!(window.map_over(3 * P, &far, Some(&file)), Errno::PERM);
+    let beside = window.map_over(P, &options.offset(P as u64), Some(&file));
+    // memfd_check_seals_mmap() is called by do_mmap(), a hook `mmap` only for what does not merge.
+    match cx.info {
+        Some(info) if info.hook == RMMAP_HOOK_MMAP => beside?,
+        _ => check_err!(beside, Errno::PERM),
+    }
+    let mut moved = window.move_part(0..P, 2 * P, false)?;
+    moved.touch_write(1, 5)?;
+    moved.resize(3 * P, MremapFlags::MAYMOVE)?;
+    moved.touch_write(2, 6)?;
+    let mut bytes = [0; 1];
+    for (page, byte) in [(1, 5), (2, 6)] {
+        pread(&file, &mut bytes, (page * P) as u64)?;
+        check_eq!(bytes, [byte], "page {page}");
+    }
+    Ok(())
 }
 
 fn seal_exec_keeps_the_mode(cx: &Context) -> Result {
