@@ -203,15 +203,18 @@ impl<D: InodeData> PseudoFs<D> {
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
     }
 
-    /// Lets security modules look after an inode that userspace gets as a file, as shmem does
-    /// (`__shmem_get_inode()`): without `S_PRIVATE` their hooks are called, and one that labels
-    /// inodes labels it as a file which the task creates in the file system's root.
+    /// Makes `inode` what userspace gets as a file: no folder links it (`__shmem_file_setup()`), and
+    /// security modules look after it, as shmem lets them (`__shmem_get_inode()`). Without
+    /// `S_PRIVATE` their hooks are called, and one that labels inodes labels it as a file which the
+    /// task creates in the file system's root.
     ///
     /// # Safety
     ///
     /// `inode` is a new inode of `sb`, which is live; nobody else uses it.
     unsafe fn make_public(inode: *mut bindings::inode, sb: *mut bindings::super_block) -> Result {
         // SAFETY: By the contract of this function.
+        unsafe { bindings::clear_nlink(inode) };
+        // SAFETY: As above.
         unsafe { (*inode).i_flags &= !bindings::S_PRIVATE };
         // SAFETY: A live superblock has a root, and that an inode.
         let root = unsafe { (*(*sb).s_root).d_inode };

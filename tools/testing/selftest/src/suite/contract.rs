@@ -33,7 +33,7 @@ cases! {
     File name_is_shown [] "a name given at creation is in /proc/self/maps and in the link of the descriptor";
     File name_has_a_limit [] "a name of 249 bytes, none, and one with spaces; one of 250 bytes is EINVAL";
     Rmmap name_is_checked [] "CREATE_NAMED: a name without end, bytes after it, flags and padding as in CREATE: EINVAL";
-    File mode_is_that_of_memfd [] "a new file has its maker's uid and gid and mode 0777; fchmod and fchown change them";
+    File mode_is_that_of_memfd [] "a new file has no link, its maker's uid and gid and mode 0777; fchmod and fchown change them";
     File other_users_open_by_mode [] "another user opens a descriptor again as mode and owner say";
     File memory_is_executable [] "PROT_EXEC, mprotect to it, and execve of a program in the memory";
     File noexec_seal_keeps_mode [] "NOEXEC_SEAL: no execve and no mode that allows it; PROT_EXEC works";
@@ -156,6 +156,7 @@ fn mode_is_that_of_memfd(cx: &Context) -> Result {
     let stat = fstat(&file)?;
     let me = rmmap_sys::rustix::process::geteuid().as_raw();
     check_eq!((stat.st_uid, stat.st_mode & 0o7777), (me, 0o777));
+    check_eq!(stat.st_nlink, 0);
     fchmod(&file, Mode::from_raw_mode(0o4751))?;
     check_eq!(mode(&file)?, 0o4751);
     cx.needs(CapabilitySet::CHOWN, "CAP_CHOWN")?;
