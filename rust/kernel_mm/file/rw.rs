@@ -263,7 +263,9 @@ fn copy_into_cached<D: InodeData>(
     let offset = pos as usize & (folio.size() - 1);
     let copied = folio.copy_from_iter(offset, iov.len(), iov);
     // The last page of the file may have been covered in part. Before the folio is unlocked.
-    guard.extend(pos + copied as u64);
+    if copied > 0 {
+        guard.extend(pos + copied as u64);
+    }
     Some(Ok(copied))
 }
 
