@@ -110,6 +110,29 @@ mod tests {
     }
 
     #[test]
+    fn first_missing_page_is_the_same_from_all_pages_of_a_folio() -> Result {
+        let fixture = fixture()?;
+        let mapping = fixture.inode.mapping();
+        assert_eq!(
+            added(&fixture, 16, &FolioRange::new(16..32, 4), &Unlimited)?,
+            (4, false)
+        );
+        for index in 16..32 {
+            assert_eq!(mapping.first_missing(index, 64), 32);
+        }
+        assert_eq!(mapping.first_missing(20, 4), 24);
+        assert_eq!(mapping.first_missing(20, 0), 20);
+        // The walk continues over the next folio.
+        assert_eq!(
+            added(&fixture, 32, &FolioRange::new(32..40, 3), &Unlimited)?,
+            (3, false)
+        );
+        assert_eq!(mapping.first_missing(31, 64), 40);
+        assert_eq!(mapping.first_missing(37, 64), 40);
+        Ok(())
+    }
+
+    #[test]
     fn what_the_quota_refuses_is_tried_smaller_and_charged_once() -> Result {
         let fixture = fixture()?;
         let left = Left(Cell::new(7));

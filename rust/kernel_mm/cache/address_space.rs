@@ -171,15 +171,9 @@ impl AddressSpace {
         let mut count = 0;
         while count < max {
             let last = index - count - 1;
-            // SAFETY: The page cache is valid; the function takes the RCU read lock itself, and
-            // the entry is not dereferenced.
-            let entry = unsafe { bindings::xa_load(&raw mut (*self.as_raw()).i_pages, last) };
-            // A value is the trace of a page that was evicted (`xa_is_value()`).
-            if entry.is_null() || entry.addr() & 1 != 0 {
+            let Some(order) = self.order_at(last) else {
                 break;
-            }
-            // SAFETY: The page cache is valid; the function takes the RCU read lock itself.
-            let order = unsafe { bindings::xa_get_order(&raw mut (*self.as_raw()).i_pages, last) };
+            };
             if order > 0 {
                 count = index - (last & !((1 << order) - 1));
                 continue;
@@ -201,6 +195,46 @@ impl AddressSpace {
             }
         }
         count.min(max)
+    }
+
+    /// Returns the order of the folio that holds page `index`, or `None` when none does. Does not
+    /// sleep; the folio may be removed or split meanwhile.
+    pub(crate) fn order_at(&self, index: usize) -> Option<u32> {
+        // SAFETY: The page cache is valid; the function takes the RCU read lock itself, and the
+        // entry is not dereferenced.
+        let entry = unsafe { bindings::xa_load(&raw mut (*self.as_raw()).i_pages, index) };
+        // A value is the trace of a page that was evicted (`xa_is_value()`).
+        if entry.is_null() || entry.addr() & 1 != 0 {
+            return None;
+        }
+        // SAFETY: The page cache is valid; the function takes the RCU read lock itself.
+        let order = unsafe { bindings::xa_get_order(&raw mut (*self.as_raw()).i_pages, index) };
+        Some(order as u32)
+    }
+
+    /// Returns the first of `count` pages from page `index` on that is not there, or the page
+    /// after them when all are. Does not sleep; others may add and remove pages meanwhile.
+    pub fn first_missing(&self, index: usize, count: usize) -> usize {
+        let end = index.saturating_add(count);
+        // From the middle of a large folio `page_cache_next_miss()` takes pages past the folio for
+        // present: `xas_load()` goes to the first slot of the folio's entry, and `__xas_next()`
+        // counts slots from there (lib/xarray.c). So the walk begins after the folio.
+        let from = match self.order_at(index) {
+            Some(order) => (index | ((1 << order) - 1)).saturating_add(1),
+            None => return index,
+        };
+        if from >= end {
+            return end;
+        }
+        let _rcu = rcu::read_lock();
+        // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
+        let found = unsafe { bindings::page_cache_next_miss(self.as_raw(), from, end - from) };
+        // It wraps around to 0 after the last page that there can be.
+        if found < from {
+            end
+        } else {
+            found.min(end)
+        }
     }
 
     /// Returns the size of the file in bytes.

@@ -32,8 +32,7 @@ use crate::{
         sched::fatal_signal_pending, //
     },
     page::PAGE_SIZE,
-    prelude::*,
-    sync::rcu, //
+    prelude::*, //
 };
 use core::ops::Range;
 
@@ -384,34 +383,6 @@ impl AddressSpace {
                 (Err(_), Some(end)) => room = room.within(0..end),
                 (Err(error), None) => return Err(error),
             }
-        }
-    }
-
-    /// Returns the first of `count` pages from page `index` on that is not there, or the page
-    /// after them when all are. Does not sleep; others may add and remove pages meanwhile.
-    pub fn first_missing(&self, index: usize, count: usize) -> usize {
-        let end = index.saturating_add(count);
-        // From the middle of a large folio the function would take the folio's entries for those of
-        // as many pages after it (`xas_load()` goes to the first slot of an entry): begin after it.
-        //
-        // SAFETY: The page cache is valid; the function takes the RCU read lock itself.
-        let order = unsafe { bindings::xa_get_order(&raw mut (*self.as_raw()).i_pages, index) };
-        let from = match order {
-            // It returns 0 when it wraps around, but also when page 0 is there.
-            0 => index + usize::from(index == 0 && count > 0 && self.has_page(0, 1)),
-            order => (index | ((1 << order) - 1)).saturating_add(1),
-        };
-        if from >= end {
-            return end;
-        }
-        let _rcu = rcu::read_lock();
-        // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
-        let found = unsafe { bindings::page_cache_next_miss(self.as_raw(), from, end - from) };
-        // It wraps around to 0 after the last page that there can be.
-        if found < from {
-            end
-        } else {
-            found.min(end)
         }
     }
 

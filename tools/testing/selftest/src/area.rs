@@ -230,7 +230,17 @@ impl Area {
         }
     }
 
-    /// How many pages the object holds, as the object tells.
+    /// Allocates the pages of a range that are missing.
+    #[track_caller]
+    pub fn allocate(&self, page: usize, pages: usize) -> Result {
+        let (offset, len) = (self.base + (page * P) as u64, (pages * P) as u64);
+        match self.is_rmmap() {
+            true => Ok(self.fd.allocate(offset, len)?),
+            false => Ok(fallocate(self, FallocateFlags::KEEP_SIZE, offset, len)?),
+        }
+    }
+
+    /// Returns the number of pages that the object says it holds.
     #[track_caller]
     pub fn held_pages(&self) -> Result<usize> {
         let bytes = match self.kind {
