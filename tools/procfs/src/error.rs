@@ -8,12 +8,12 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be opened or read.
-    #[error("cannot read {}: {source}{}", path.display(), hint(source))]
+    #[error("cannot read {}: {errno}{}", path.display(), hint(errno))]
     Read {
         /// Which file.
         path: PathBuf,
         /// What the kernel answered.
-        source: io::Error,
+        errno: io::Error,
     },
     /// A line is not as the kernel writes it.
     #[error("{}: line {line}: cannot understand {text:?}", path.display())]
@@ -36,8 +36,8 @@ pub enum Error {
 }
 
 /// The remedy for a failed read, where there is a usual one.
-fn hint(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn hint(errno: &io::Error) -> &'static str {
+    match errno.kind() {
         io::ErrorKind::PermissionDenied => " (run it as root or as the owner of the process)",
         io::ErrorKind::NotFound => " (is /proc mounted, and does the process still run?)",
         _ => "",

@@ -78,10 +78,10 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// Names the file that could not be read.
-pub(crate) fn read_error(path: &Path, source: io::Error) -> Error {
+pub(crate) fn read_error(path: &Path, errno: io::Error) -> Error {
     Error::Read {
         path: path.to_owned(),
-        source,
+        errno,
     }
 }
 

@@ -76,12 +76,12 @@ pub enum OpenError {
         module: u32,
     },
     /// Any other answer.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}: {errno}", path.display())]
     Other {
         /// The file.
         path: PathBuf,
         /// What the kernel answered.
-        source: Errno,
+        errno: Errno,
     },
 }
 
@@ -106,7 +106,7 @@ pub fn open_target(target: &str, flags: OFlags) -> Result<(Device, RmmapInfo), O
         Device::open_path(&path, flags).map_err(|errno| explain(&path, errno, &release()))?;
     let info = device.info().map_err(|errno| match errno {
         Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP => OpenError::NotOurs { path },
-        source => OpenError::Other { path, source },
+        errno => OpenError::Other { path, errno },
     })?;
     check_version(&info)?;
     Ok((device, info))
@@ -127,7 +127,7 @@ fn explain(path: &Path, errno: Errno, release: &str) -> OpenError {
             OpenError::NotLoaded { path }
         }
         Errno::ACCESS | Errno::PERM => OpenError::NoPermission { path },
-        source => OpenError::Other { path, source },
+        errno => OpenError::Other { path, errno },
     }
 }
 

@@ -42,6 +42,16 @@ pub fn unload(name: &str) -> Result<()> {
     rustix::system::delete_module(&name, OFlags::NONBLOCK.bits() as i32)
 }
 
+/// Returns what to do about an error of [`load`], [`load_image`] or [`unload`], to be appended to it.
+pub fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM => "; run this as root",
+        Errno::WOULDBLOCK => "; it is in use: close its files and unmap its memory first",
+        Errno::INVAL | Errno::NOEXEC => "; `dmesg` has the reason",
+        _ => "",
+    }
+}
+
 /// Returns whether a module is loaded.
 pub fn is_loaded(name: &str) -> bool {
     // Modules that are built in have a folder as well, but no state.

@@ -23,14 +23,14 @@ pub enum Unavailable {
     #[error("this kernel has no {0}: build it with {1}, as Debian does")]
     NotBuilt(&'static str, &'static str),
     /// A file of tracefs refused.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {errno}", path.display())]
     File {
         /// What was tried: read, write to, …
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// What the kernel answered.
-        source: io::Error,
+        errno: io::Error,
     },
     /// What is traced did not come to its end.
     #[error("the traced mapping or program failed: {0:#}")]
@@ -54,9 +54,9 @@ impl Unavailable {
     /// For `map_err`: names what was tried on which file.
     pub fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| match source.kind() {
+        move |errno| match errno.kind() {
             io::ErrorKind::PermissionDenied => Self::forbidden(),
-            _ => Self::File { what, path, source },
+            _ => Self::File { what, path, errno },
         }
     }
 

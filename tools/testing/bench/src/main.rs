@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rmmap-bench: {error:#}");
+            eprintln!("rmmap: {error:#}");
             ExitCode::from(CANNOT_RUN)
         }
     }

@@ -7,7 +7,7 @@ use crate::measure;
 use crate::plan::{plan, Case, MIB};
 use crate::record::{init_on_alloc, median, percentiles, Record};
 use crate::{shared, threads};
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use rmmap_sys::rustix::mm::MapFlags;
 use rmmap_sys::rustix::process::{setrlimit, Resource, Rlimit};
 use rmmap_sys::{module, mounts, run_in_child, End, Errno, MapOptions, PAGE_SIZE};
@@ -77,7 +77,7 @@ type Give<'a> = dyn FnMut(Record, bool) -> Result<()> + 'a;
 
 fn serial(args: &Args, give: &mut Give) -> Result<()> {
     // In mounts of our own: they go when we go, whatever happens.
-    mounts::unshare_mounts().context("cannot have mounts of its own: run it as root")?;
+    mounts::unshare_mounts().context("cannot unshare the mount namespace; run this as root")?;
     // Secret memory counts as locked memory, also of root (mm/secretmem.c, secretmem_account_folio()).
     let unlimited = Rlimit {
         current: None,
@@ -202,10 +202,15 @@ fn zeroing() -> Result<f64> {
 /// Unloads the module and loads the one in the file `path`.
 fn replace_module(path: &Path) -> Result<()> {
     const NAME: &str = "rmmap";
+    let file = path.display();
+    // Read first, so that a wrong path leaves the loaded module alone.
+    let image = fs::read(path).with_context(|| format!("cannot read the module {file}"))?;
     if module::is_loaded(NAME) {
-        module::unload(NAME).context("the loaded module cannot be unloaded")?;
+        module::unload(NAME)
+            .map_err(|e| anyhow!("cannot unload the module {NAME}: {e}{}", module::remedy(e)))?;
     }
-    module::load(path, "").with_context(|| format!("{} cannot be loaded", path.display()))
+    module::load_image(&image, "")
+        .map_err(|e| anyhow!("cannot load {file}: {e}{}", module::remedy(e)))
 }
 
 fn header(out: &mut impl Write) -> io::Result<()> {

@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> ExitCode {
     match list_or_run(args) {
         Ok(failed) => ExitCode::from(u8::from(failed)),
         Err(why) => {
-            eprintln!("rmmap-selftest: {why}");
+            eprintln!("rmmap: {why}");
             ExitCode::from(2)
         }
     }

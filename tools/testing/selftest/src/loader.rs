@@ -110,9 +110,15 @@ impl Loader {
 
     /// Reloads the module with the user's parameters, whatever a test left.
     pub fn restore(&self) -> std::result::Result<(), String> {
-        let why = |e| format!("cannot load {} again: {}", self.file.display(), errno(e));
+        let cannot = |verb, what: &str, e| {
+            let remedy = module::remedy(e);
+            format!("cannot {verb} {what}: {}{remedy}", errno(e))
+        };
         self.show();
-        self.unload().and_then(|()| self.load()).map_err(why)
+        self.unload()
+            .map_err(|e| cannot("unload the module", &self.name, e))?;
+        let file = self.file.display().to_string();
+        self.load().map_err(|e| cannot("load", &file, e))
     }
 }
 

@@ -183,11 +183,7 @@ fn allocate_begins_in_a_large_folio(cx: &Context) -> Result {
     area.discard(8, 56)?;
     let before = area.held_pages()?;
     for (page, count, added) in [(3, 20, 15), (5, 30, 27), (1, 63, 56)] {
-        let (offset, len) = pages(page, count);
-        match area.is_rmmap() {
-            true => area.fd().allocate(area.base() + offset, len)?,
-            false => fallocate(&area, KEEP, offset, len)?,
-        }
+        area.allocate(page, count)?;
         let held = area.held_pages()?;
         check_eq!(held, before + added, "{count} pages from page {page} on");
     }

@@ -49,7 +49,7 @@ impl Pattern {
 impl Drop for Pattern {
     fn drop(&mut self) {
         if let Err(e) = fs::write(PATTERN, &self.0) {
-            eprintln!("cannot set {PATTERN} back to {:?}: {e}", self.0);
+            eprintln!("rmmap: cannot restore {PATTERN} to {:?}: {e}", self.0);
         }
     }
 }
