@@ -5,6 +5,7 @@
 //! them.
 
 mod lab;
+mod layers;
 mod programs;
 mod safety;
 mod texts;
@@ -61,6 +62,7 @@ const ALL: &[Check] = &[
     ("links", "README.md and CONTRIBUTING.rst name files that exist", false, texts::links),
     ("words", "pages, messages and comments avoid phrases that make readers stop", false, texts::words),
     ("unsafe", "only the allowed folders contain unsafe code", false, safety::check),
+    ("layers", "no circle among the library's folders, nor among the driver's files", false, layers::check),
     ("rustfmt", "all Rust code is formatted", false, programs::rustfmt),
     ("shellcheck", "shellcheck finds nothing", false, programs::shellcheck),
     ("uapi-header", "the C header compiles and means what the Rust definition does", false, programs::uapi_header),
