@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The differences between the kernels that this library is built for; the kernel's tree does not get
-//! this file, nor the folder.
+//! The differences between the kernels that this library is built for; the kernel's tree gets
+//! neither this file nor the folder.
 //!
 //! Kbuild asks the compiler what the kernel's crate has. `compat/owner.rs` takes the place of
 //! `owner.rs` where the crate does not tell a type's module.

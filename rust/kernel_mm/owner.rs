@@ -4,7 +4,6 @@
 
 use crate::{
     bindings,
-    mm::file::ops::FileOperations,
     module::this_module,
     ModuleMetadata, //
 };
@@ -14,7 +13,10 @@ pub(crate) const fn module<M: ModuleMetadata>() -> *mut bindings::module {
     this_module::<M>().as_ptr()
 }
 
-/// Returns the module that has the code of `F`.
-pub(crate) const fn module_of_files<F: FileOperations>() -> *mut bindings::module {
-    module::<F::OwnerModule>()
+/// Expands to the module that implements the operations of type `$ops`.
+macro_rules! module_of {
+    ($ops:ident) => {
+        $crate::mm::owner::module::<$ops::OwnerModule>()
+    };
 }
+pub(crate) use module_of;

@@ -3,11 +3,8 @@
 //! The files: `/dev/rmmap` and the descriptors of created regions.
 
 use crate::{
-    device::{
-        NOEXEC_FS,
-        REGION_FS, //
-    },
     ioctl,
+    open_region::OpenRegion,
     region::{
         Kind,
         Region,
@@ -17,7 +14,6 @@ use crate::{
     trace,
     vm::RegionVm, //
 };
-use core::ops::Deref;
 use kernel::{
     fs::File,
     iov::{
@@ -30,10 +26,7 @@ use kernel::{
         seq_print,
         SeqFile, //
     },
-    sync::{
-        aref::ARef,
-        SetOnce, //
-    }, //
+    sync::aref::ARef, //
 };
 use kernel_mm::{
     cache::inode::{
@@ -54,7 +47,6 @@ use kernel_mm::{
             OpenMisc,
             Opened, //
         },
-        pseudo_fs::Pin,
         rw::{
             self,
             Growth, //
@@ -65,61 +57,6 @@ use kernel_mm::{
         vm_area_desc::VmAreaDesc, //
     }, //
 };
-
-/// What an open file carries: the region that it shows.
-pub(crate) struct OpenRegion {
-    region: RegionRef,
-    /// Keeps [`REGION_FS`] mounted once a region was created through this file: who creates one
-    /// creates more, and each would be mounted by itself.
-    pin: SetOnce<Pin<Region>>,
-    /// The same for [`NOEXEC_FS`].
-    noexec_pin: SetOnce<Pin<Region>>,
-}
-
-impl OpenRegion {
-    fn new(region: RegionRef) -> Self {
-        Self {
-            region,
-            pin: SetOnce::new(),
-            noexec_pin: SetOnce::new(),
-        }
-    }
-
-    /// Makes a file of a new region, which may be executed if `executable` says so.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Pin::create_file`].
-    pub(crate) fn create_file<F: OpenInode<Inode = Region>>(
-        &self,
-        executable: bool,
-        name: &CStr,
-        size: u64,
-        data: KBox<Region>,
-    ) -> Result<(ARef<File>, RegionRef)> {
-        let hook = self.device.hook;
-        let (fs, slot) = match executable {
-            true => (&REGION_FS, &self.pin),
-            false => (&NOEXEC_FS, &self.noexec_pin),
-        };
-        if let Some(pin) = slot.as_ref() {
-            return pin.create_file::<F>(name, hook, size, data);
-        }
-        let pin = fs.pin()?;
-        let created = pin.create_file::<F>(name, hook, size, data)?;
-        // Where another thread was faster, this pin goes.
-        slot.populate(pin);
-        Ok(created)
-    }
-}
-
-impl Deref for OpenRegion {
-    type Target = RegionRef;
-
-    fn deref(&self) -> &RegionRef {
-        &self.region
-    }
-}
 
 /// A file that shows a region.
 pub(crate) struct RegionFile;

@@ -4,7 +4,7 @@
 
 use crate::{
     contract::Contract,
-    file::OpenRegion,
+    open_region::OpenRegion,
     policy::Policy,
     region::{
         Kind,

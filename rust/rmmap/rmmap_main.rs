@@ -12,6 +12,7 @@
 //! | `plan.rs`, `order_hint.rs` | how much a fault or a write allocates, in which folios |
 //! | `debugfs.rs` | the policy, to be changed at run time; whether there are counters |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
+//! | `open_region.rs` | the data of an open file, and how it creates regions |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
 //! | `stats.rs` | the counters, which may be compiled out |
 //! | `trace.rs` | the tracepoints, which `rmmap_trace.h` describes |
@@ -26,6 +27,7 @@ mod file;
 mod ioctl;
 #[cfg(CONFIG_KUNIT = "y")]
 mod kunit;
+mod open_region;
 mod order_hint;
 mod plan;
 mod policy;

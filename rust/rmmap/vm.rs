@@ -10,7 +10,7 @@
 //! 4. Otherwise the handler adds zeroed folios, as [`crate::plan`] says.
 
 use crate::{
-    file::OpenRegion,
+    open_region::OpenRegion,
     plan::{
         self,
         Plan, //

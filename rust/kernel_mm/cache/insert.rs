@@ -386,7 +386,8 @@ impl AddressSpace {
         }
     }
 
-    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if it ends before page `end`.
+    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if it ends before page
+    /// `end`.
     ///
     /// # Safety
     ///

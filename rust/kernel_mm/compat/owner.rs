@@ -3,21 +3,29 @@
 //! The module that tables of callbacks name as their owner, for kernels whose crate does not tell
 //! (`kernel::module::this_module()` is there since Linux 7.3).
 //!
-//! This crate is linked into each module that uses it, and modpost makes one `__this_module` for each
-//! (`add_header()` in scripts/mod/modpost.c): the one that is linked here is that of the driver.
+//! This crate is linked into each module that uses it, and modpost makes one `__this_module` for
+//! each (`add_header()` in scripts/mod/modpost.c): the one that is linked here is that of the
+//! driver.
 
 use crate::{
     bindings,
-    mm::file::ops::FileOperations,
     ModuleMetadata, //
 };
 
 /// Returns module `M`: only code of a module names its type.
 pub(crate) const fn module<M: ModuleMetadata>() -> *mut bindings::module {
+    this()
+}
+
+/// Returns the module that this crate is linked into.
+pub(crate) const fn this() -> *mut bindings::module {
     (&raw const bindings::__this_module).cast_mut()
 }
 
-/// Returns the module that has the code of `F`.
-pub(crate) const fn module_of_files<F: FileOperations>() -> *mut bindings::module {
-    (&raw const bindings::__this_module).cast_mut()
+/// Expands to the module that implements the operations of type `$ops`.
+macro_rules! module_of {
+    ($ops:ident) => {
+        $crate::mm::owner::this()
+    };
 }
+pub(crate) use module_of;

@@ -203,8 +203,8 @@ impl<D: InodeData> PseudoFs<D> {
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
     }
 
-    /// Makes `inode` what userspace gets as a file: no folder links it (`__shmem_file_setup()`), and
-    /// security modules look after it, as shmem lets them (`__shmem_get_inode()`). Without
+    /// Makes `inode` what userspace gets as a file: no folder links it (`__shmem_file_setup()`),
+    /// and security modules look after it, as shmem lets them (`__shmem_get_inode()`). Without
     /// `S_PRIVATE` their hooks are called, and one that labels inodes labels it as a file which the
     /// task creates in the file system's root.
     ///

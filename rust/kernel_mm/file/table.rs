@@ -112,7 +112,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
 
     const COMMON: bindings::file_operations = bindings::file_operations {
         fop_flags: Self::FLAGS,
-        owner: owner::module_of_files::<F>(),
+        owner: owner::module_of!(F),
         open: Some(O::open),
         release: Some(Self::release),
         read_iter: if F::HAS_READ_ITER {

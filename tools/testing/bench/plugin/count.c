@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 
 #include "qemu-plugin.h"
@@ -96,7 +97,7 @@ static FILE *file(const char *mode)
 }
 
 /* Says why in the file, since not everybody sees what QEMU prints. */
-static __attribute__((noreturn)) void fail(const char *what, uint32_t most)
+static noreturn void fail(const char *what, uint32_t most)
 {
 	FILE *to = file("a");
 
@@ -346,7 +347,7 @@ static void mark(unsigned int vcpu, void *data)
 {
 	bool was_counting = atomic_exchange(&counting, false);
 
-	/* Whoever holds a lock still counts. */
+	/* A processor that holds its lock still counts. */
 	for (unsigned int at = 0; at < PROCESSORS; at++) {
 		struct processor *processor = &processors[at];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The actors: processes that do operations when they are told to, in each of two worlds.
+//! The actors: processes that do the operations of the parent's commands, in each of two worlds.
 //!
 //! The worlds differ in what the files are. Each actor has an arena for each world and descriptors
 //! of the same number of files in each.
@@ -28,7 +28,7 @@ pub const MEMFD: usize = 1;
 /// The number of worlds.
 pub const WORLDS: usize = 2;
 
-/// What an actor is told to do.
+/// A command to an actor.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Does an operation in the world of regions, and its counterpart in that of memfds.
@@ -90,7 +90,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Does what comes through the channel until it is told to end. Returns the exit status.
+    /// Executes the commands of the channel until the last one. Returns the exit status.
     pub fn serve(&mut self, channel: &Channel) -> i32 {
         // The parent may end before this process does.
         let _ = process::set_parent_process_death_signal(None);

@@ -74,7 +74,7 @@ impl Files {
                     Device::open()?
                 }
                 Some(device) => {
-                    let flags = 2 << given.policy | RMMAP_CREATE_ALLOW_SEALING;
+                    let flags = (2 << given.policy) | RMMAP_CREATE_ALLOW_SEALING;
                     device.create(size, flags)?
                 }
             };

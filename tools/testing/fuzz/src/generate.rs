@@ -8,8 +8,11 @@ use crate::model::{Kind, Model, Slot};
 use crate::op::{Call, Fd, Op, OTHER, RO, RW};
 use rmmap_sys::PAGE_SIZE;
 
+/// Makes an operation of one kind.
+type Make = fn(&mut Generator<'_>) -> Call;
+
 /// How often each kind of operation is made, of the sum of all.
-const WEIGHTS: &[(u32, fn(&mut Generator<'_>) -> Call)] = &[
+const WEIGHTS: &[(u32, Make)] = &[
     (60, |g| g.map()),
     (20, |g| g.unmap()),
     (20, |g| g.protect()),

@@ -177,7 +177,7 @@ impl Control {
         self.request(AUDIT_SET, &status)
     }
 
-    /// Sends a request, and waits for its acknowledgement.
+    /// Sends a request, and waits for its acknowledgment.
     fn request(&self, kind: u16, data: &[u8]) -> rmmap_sys::Result<()> {
         self.send(kind, data, 4)?;
         self.answer(NLMSG_ERROR).map(drop)

@@ -101,7 +101,7 @@ impl Loader {
         self.load_with(changed)
     }
 
-    /// Runs the command of [`BEFORE_UNLOAD`]. Whoever set it notices its failure.
+    /// Runs the command of [`BEFORE_UNLOAD`]. The caller that set it notices its failure.
     fn show(&self) {
         if let Some(command) = std::env::var_os(BEFORE_UNLOAD).filter(|_| self.name == NAME) {
             let _ = Command::new("sh").arg("-c").arg(command).status();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that reaches userspace is zeroed, whoever freed it.
+//! Memory that reaches userspace is zeroed, no matter which process freed it.
 
 use crate::area::Area;
 use crate::context::{Context, P};
