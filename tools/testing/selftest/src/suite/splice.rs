@@ -5,15 +5,17 @@
 use crate::context::{Context, P};
 use crate::outcome::Result;
 use crate::{cases, check, check_eq};
-use rmmap_sys::rustix::fs::sendfile;
-use rmmap_sys::rustix::io::{read, write};
+use rmmap_sys::rustix::fs::{copy_file_range, sendfile};
+use rmmap_sys::rustix::io::{pread, pwrite, read, write};
 use rmmap_sys::rustix::pipe::{fcntl_setpipe_size, pipe, splice, tee, SpliceFlags};
+use rmmap_sys::Device;
 use std::os::fd::OwnedFd;
 
 cases! {
     Each splice_out_of_object [] "splice from the object to a pipe gives its bytes, holes as zeroes";
     Each splice_into_object [] "splice from a pipe to the object changes its bytes and no others";
     Each spliced_bytes_keep_their_page [] "bytes that wait in a pipe survive a discard of their page";
+    Rmmap copy_file_range_between_regions [] "copy_file_range copies between regions that were created through one open file";
     Each sendfile_between_objects [] "sendfile copies from one object to another";
 }
 
@@ -127,6 +129,19 @@ fn spliced_bytes_keep_their_page(cx: &Context) -> Result {
         drain(&second, P)? == data,
         "the bytes in the second pipe changed"
     );
+    Ok(())
+}
+
+fn copy_file_range_between_regions(_: &Context) -> Result {
+    let device = Device::open()?;
+    let (from, to) = (device.create(4 * P as u64, 0)?, device.create(0, 0)?);
+    let bytes = pattern(2 * P);
+    check_eq!(pwrite(&from, &bytes, P as u64)?, 2 * P);
+    let copied = copy_file_range(&from, Some(&mut (P as u64)), &to, Some(&mut 100), 2 * P)?;
+    check_eq!(copied, 2 * P);
+    let mut read = vec![0; 2 * P];
+    check_eq!(pread(&to, &mut read, 100)?, 2 * P);
+    check!(read == bytes, "other bytes arrive");
     Ok(())
 }
 
