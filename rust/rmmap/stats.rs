@@ -125,6 +125,10 @@ impl Counters {
         const MANY: usize = 16;
 
         self.count_n(Event::Mmap, 1);
+        // Summing up the counters of all CPUs at each mapping would undo what they are for.
+        if self.0.is_spread() {
+            return;
+        }
         if pages > MANY || self.0.sum(EVENTS + Event::Mmap as usize) > MANY as u64 {
             self.spread();
         }
@@ -200,10 +204,11 @@ impl<const N: usize> Counts<N> {
         }
     }
 
+    fn is_spread(&self) -> bool {
+        self.per_cpu.as_ref().is_some()
+    }
+
     fn spread(&self) {
-        if self.per_cpu.as_ref().is_some() {
-            return;
-        }
         if let Ok(counters) = PerCpuCounters::new() {
             // Where another thread was faster, these are freed.
             self.per_cpu.populate(counters);
@@ -240,6 +245,10 @@ struct Counts<const N: usize>;
 impl<const N: usize> Counts<N> {
     fn new() -> Self {
         Self
+    }
+
+    fn is_spread(&self) -> bool {
+        true
     }
 
     fn spread(&self) {}
