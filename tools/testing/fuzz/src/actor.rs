@@ -125,7 +125,7 @@ impl Actor {
                     if let Call::Map { page, pages, .. } = op.call {
                         // A call that fails may leave the range mapped or not.
                         if !outcome.is_ok() || other.as_ref().is_some_and(|other| !other.is_ok()) {
-                            let part = Part::new(page * PAGE_SIZE, pages * PAGE_SIZE);
+                            let part = part(page, pages);
                             for world in &self.worlds {
                                 let _ = world.arena.unmap(part);
                             }
@@ -253,6 +253,11 @@ impl Call {
     }
 }
 
+/// `pages` pages of an arena from page `page` on.
+fn part(page: usize, pages: usize) -> Part {
+    Part::new(page * PAGE_SIZE, pages * PAGE_SIZE)
+}
+
 /// Does an operation on files.
 fn on_file(world: &World, call: &Call) -> Outcome {
     let file = |fd: &Fd| &world.files[fd.file][fd.desc];
@@ -265,7 +270,7 @@ fn on_file(world: &World, call: &Call) -> Outcome {
             fd,
             pgoff,
         } => {
-            let part = Part::new(page * PAGE_SIZE, pages * PAGE_SIZE);
+            let part = part(*page, *pages);
             let off = (pgoff * PAGE_SIZE) as u64;
             outcome(world.arena.map(part, *prot, *flags, file(fd), off))
         }

@@ -260,6 +260,12 @@ impl Model {
             .unwrap_or(&NONE)
     }
 
+    /// Whether an actor locks what it maps.
+    pub fn is_locking(&self, actor: usize) -> bool {
+        let memory = self.actors[actor].as_ref();
+        memory.is_some_and(|memory| memory.locks)
+    }
+
     /// The slots of a range.
     pub fn slots_mut(&mut self, actor: usize, page: usize, pages: usize) -> &mut [Slot] {
         match self.actors[actor].as_mut() {

@@ -5,6 +5,7 @@
 use crate::args::Args;
 use crate::differences::DIFFERENCES;
 use crate::episode::{Episode, Failure, Given, Setting, Step};
+use crate::model::Model;
 use crate::op::Op;
 use crate::{actor, generate, shrink};
 use anyhow::{ensure, Context, Result};
@@ -164,27 +165,16 @@ fn episode(args: &Args, seed: u64) -> Result<Ran> {
     let setting = setting(&mut random);
     let mut ops = Vec::new();
     let mut episode = Episode::begin(&setting, args.memfd)?;
-    let mut failure = None;
     if let Some(folder) = &args.out {
         fs::write(folder.join("seed"), format!("{seed} of {}\n", args.seed))?;
     }
-    for _ in 0..args.steps {
-        let op = generate::next(&mut random, &episode.model, setting.pages);
-        ops.push(op.clone());
-        match episode.step(&op)? {
-            Step::Well => {}
-            Step::Ends => break,
-            Step::Failed(failed) => {
-                failure = Some(failed);
-                break;
-            }
-        }
-    }
-    if failure.is_none() {
-        if let Step::Failed(failed) = episode.compare_all()? {
-            failure = Some(failed);
-        }
-    }
+    let failure = steps(&mut episode, |model| {
+        (ops.len() < args.steps).then(|| {
+            let op = generate::next(&mut random, model, setting.pages);
+            ops.push(op.clone());
+            op
+        })
+    })?;
     let (steps, met) = (episode.steps, episode.met.clone());
     let left = episode.end()?;
     Ok(Ran {
@@ -195,25 +185,30 @@ fn episode(args: &Args, seed: u64) -> Result<Ran> {
     })
 }
 
+/// Does the operations of `next` until there is none, one fails or one ends the episode; compares
+/// everything then. Returns the first failure.
+fn steps(
+    episode: &mut Episode,
+    mut next: impl FnMut(&Model) -> Option<Op>,
+) -> Result<Option<Failure>> {
+    while let Some(op) = next(&episode.model) {
+        match episode.step(&op)? {
+            Step::Well => {}
+            Step::Ends => break,
+            Step::Failed(failed) => return Ok(Some(failed)),
+        }
+    }
+    match episode.compare_all()? {
+        Step::Failed(failed) => Ok(Some(failed)),
+        Step::Well | Step::Ends => Ok(None),
+    }
+}
+
 /// Does a sequence again.
 pub fn replayed(sequence: &Sequence, with_memfds_only: bool) -> Result<Option<Failure>> {
     let mut episode = Episode::begin(&sequence.setting, with_memfds_only)?;
-    let mut failure = None;
-    for op in &sequence.ops {
-        match episode.step(op)? {
-            Step::Well => {}
-            Step::Ends => break,
-            Step::Failed(failed) => {
-                failure = Some(failed);
-                break;
-            }
-        }
-    }
-    if failure.is_none() {
-        if let Step::Failed(failed) = episode.compare_all()? {
-            failure = Some(failed);
-        }
-    }
+    let mut ops = sequence.ops.iter();
+    let failure = steps(&mut episode, |_| ops.next().cloned())?;
     let left = episode.end()?;
     Ok(failure.or(left))
 }

@@ -2,7 +2,7 @@
 
 //! Operations on memory.
 
-use super::{counted, drained, outcome, World, PIPE};
+use super::{counted, drained, outcome, part, World, PIPE};
 use crate::op::{self, Call, Outcome};
 use rmmap_sys::arena::{Arena, Part};
 use rmmap_sys::{Errno, Signal, PAGE_SIZE};
@@ -10,7 +10,6 @@ use rmmap_sys::{Errno, Signal, PAGE_SIZE};
 /// Does an operation on memory.
 pub(super) fn in_arena(world: &World, call: &Call) -> Outcome {
     let arena = &world.arena;
-    let part = |page: usize, pages: usize| Part::new(page * PAGE_SIZE, pages * PAGE_SIZE);
     match call {
         Call::Unmap { page, pages } => outcome(arena.unmap(part(*page, *pages))),
         Call::Protect { page, pages, prot } => outcome(arena.protect(part(*page, *pages), *prot)),

@@ -19,9 +19,7 @@ impl Model {
                 fd,
                 pgoff,
             } => {
-                let locks = self.actors[actor]
-                    .as_ref()
-                    .is_some_and(|memory| memory.locks);
+                let locks = self.is_locking(actor);
                 let filled = flags & (0x2000 | 0x8000) != 0 || locks;
                 let shared = flags & 3 != MAP_PRIVATE;
                 for (i, slot) in self.slots_mut(actor, page, pages).iter_mut().enumerate() {
@@ -52,9 +50,7 @@ impl Model {
                 if !ok {
                     return self.forget(actor, page, pages);
                 }
-                let locks = self.actors[actor]
-                    .as_ref()
-                    .is_some_and(|memory| memory.locks);
+                let locks = self.is_locking(actor);
                 for slot in self.slots_mut(actor, page, pages) {
                     if let Slot::File(mapped) = slot {
                         mapped.prot = prot & 7;
@@ -119,9 +115,7 @@ impl Model {
         to: Option<usize>,
         flags: i32,
     ) {
-        let locks = self.actors[actor]
-            .as_ref()
-            .is_some_and(|memory| memory.locks);
+        let locks = self.is_locking(actor);
         let first = self.slot(actor, page).clone();
         let mut moved: Vec<Slot> = self.slots_mut(actor, page, old.min(new)).to_vec();
         while moved.len() < new {
@@ -168,9 +162,7 @@ impl Model {
     ) {
         match advice {
             libc_advice::DONTNEED | libc_advice::DONTNEED_LOCKED => {
-                let locks = self.actors[actor]
-                    .as_ref()
-                    .is_some_and(|memory| memory.locks);
+                let locks = self.is_locking(actor);
                 for slot in self.slots_mut(actor, page, pages) {
                     match slot {
                         Slot::File(mapped) if !mapped.shared => {
