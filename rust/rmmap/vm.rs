@@ -43,6 +43,7 @@ use kernel_mm::{
             Answer,
             VmFault, //
         },
+        huge_fault::HugeFault,
         map_pages::MapPages,
         ops::VmOperations,
         vma::Plain, //
@@ -85,6 +86,22 @@ impl VmOperations for RegionVm {
             Err(vmf) => vmf,
         };
         fault_in_missing(region, &held, vmf, end)
+    }
+
+    /// Maps a huge page that is there. Stores are left to `fault`: the core moves mtime with it
+    /// (`do_shared_fault()`).
+    fn huge_fault(vmf: HugeFault<'_, Self>) -> Answer<'_> {
+        let fault = vmf.as_fault();
+        if fault.is_write() {
+            return vmf.fallback();
+        }
+        match vmf.data().mapping().lock_folio(fault.pgoff()) {
+            Some(folio) if vmf.fits(&folio) => {
+                record_fault(fault, Outcome::Cached, folio.order());
+                vmf.insert_folio(folio)
+            }
+            _ => vmf.fallback(),
+        }
     }
 
     fn map_pages(pages: MapPages<'_, Self>) -> Answer<'_> {

@@ -3,7 +3,10 @@
 //! Page faults for huge pages: `vm_operations_struct.huge_fault`.
 //!
 //! A handler for files with a page cache does not need it: a folio of the order of a huge page that
-//! [`VmFault::locked`] answers with is mapped as one where it fits (`finish_fault()`).
+//! [`VmFault::locked`] answers with is mapped as one where it fits (`finish_fault()`). But before a
+//! load asks for the resident neighbours, the core allocates and zeroes a page table, which a huge
+//! page has no use for (`do_fault_around()`): a driver saves that when it maps a huge page that is
+//! there here.
 //!
 //! C source: `create_huge_pmd()`, `wp_huge_pmd()` in [`mm/memory.c`](srctree/mm/memory.c),
 //! `vmf_insert_folio_pmd()` in [`mm/huge_memory.c`](srctree/mm/huge_memory.c)
@@ -57,6 +60,11 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         }
     }
 
+    /// Returns the fault, to look at.
+    pub fn as_fault(&self) -> &VmFault<'a, V> {
+        &self.fault
+    }
+
     /// Returns the order of the huge page that is asked for.
     pub fn order(&self) -> u32 {
         self.order
@@ -104,17 +112,7 @@ impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
     /// VMA that does not hold the whole of the huge page, a private mapping that is written, and an
     /// order other than that of a PMD.
     pub fn insert_folio(self, folio: LockedFolio<'_>) -> Answer<'a> {
-        let span = PAGE_SIZE << self.order;
-        let start = self.fault.address() & !(span - 1);
-        let fits = folio.order() == self.order
-            && self.order == bindings::PMD_ORDER
-            && folio.is_uptodate()
-            && !folio.has_hwpoisoned_page()
-            && folio.mapping() == self.fault.mapping().as_raw()
-            && folio.starts_at(self.first_pgoff())
-            && self.vma().contains(start, span)
-            && (!self.fault.is_write() || self.vma().is_shared());
-        if !fits {
+        if !self.fits(&folio) {
             drop(folio);
             return self.fallback();
         }
@@ -125,5 +123,19 @@ impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
         let ret =
             unsafe { bindings::vmf_insert_folio_pmd(self.fault.as_raw(), folio.as_raw(), write) };
         Answer::from_raw(ret)
+    }
+
+    /// Returns whether [`HugeFault::insert_folio`] maps `folio`.
+    pub fn fits(&self, folio: &LockedFolio<'_>) -> bool {
+        let span = PAGE_SIZE << self.order;
+        let start = self.fault.address() & !(span - 1);
+        folio.order() == self.order
+            && self.order == bindings::PMD_ORDER
+            && folio.is_uptodate()
+            && !folio.has_hwpoisoned_page()
+            && folio.mapping() == self.fault.mapping().as_raw()
+            && folio.starts_at(self.first_pgoff())
+            && self.vma().contains(start, span)
+            && (!self.fault.is_write() || self.vma().is_shared())
     }
 }

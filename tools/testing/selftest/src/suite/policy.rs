@@ -26,6 +26,7 @@ cases! {
     Rmmap policy_random_takes_no_more [] "touches out of order, in strides or backwards bring one page each";
     Rmmap policy_advice [] "MADV_HUGEPAGE allocates 2 MiB at once, SEQUENTIAL 64 KiB, RANDOM and NOHUGEPAGE a page";
     Rmmap policy_always_takes_the_largest [] "policy always: the first touch brings 2 MiB";
+    Rmmap policy_huge_page_is_mapped_as_one [] "a load from another mapping of a 2 MiB folio maps it at once, and asks no map_pages; a store, too, is one fault";
     Rmmap policy_never_is_exact [] "policy never: a populate, too, brings single pages";
     Rmmap policy_respects_what_is_there [] "small folios in the way: the largest that fit between them, and their data stays";
     Rmmap policy_respects_the_end [] "no folio reaches beyond the end of the region, of the mapping, or an unaligned page table";
@@ -222,6 +223,24 @@ fn policy_always_takes_the_largest(cx: &Context) -> Result {
     check_eq!(folios(&region)?, [(9, 1)]);
     check_eq!(smap(&mapping)?.kb("FilePmdMapped"), 2048);
     check_eq!(resident(&mapping)?, LARGE);
+    Ok(())
+}
+
+fn policy_huge_page_is_mapped_as_one(cx: &Context) -> Result {
+    let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ALWAYS)?;
+    touch(&mapping, [77])?;
+    for store in [false, true] {
+        let second = MapOptions::new(PMD).map(&region)?;
+        let before = stats(&region)?.region;
+        match store {
+            false => check_eq!(second.touch_read(77)?, 77),
+            true => second.touch_write(78, 1)?,
+        }
+        let after = stats(&region)?.region;
+        check_eq!(smap(&second)?.kb("FilePmdMapped"), 2048);
+        check_eq!(after.answer_cached - before.answer_cached, 1);
+        check_eq!(after.map_pages - before.map_pages, 0, "with a store: {store}");
+    }
     Ok(())
 }
 
