@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rmmap_sys::{module, run_in_child, Errno};
 
 /// How long rmmod may be refused: the last `fput` of a process that just exited is still to come.
-const UNLOAD: Duration = Duration::from_secs(3);
+const UNLOAD: Duration = Duration::from_secs(30);
 
 /// What the child answers when the module is loaded.
 const LOADED: &[u8] = b"loaded";

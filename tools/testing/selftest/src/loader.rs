@@ -82,7 +82,7 @@ impl Loader {
     ///
     /// It waits a moment: a process that held the last reference may just have ended.
     pub fn unload(&self) -> Result<()> {
-        let end = Instant::now() + Duration::from_secs(5);
+        let end = Instant::now() + Duration::from_secs(60);
         loop {
             match module::unload(&self.name) {
                 Err(Errno::NOENT) => return Ok(()),

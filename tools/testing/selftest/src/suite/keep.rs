@@ -237,7 +237,7 @@ fn killed_process_in_populate_leaves_nothing(cx: &Context) -> Result {
         i32::from(work().is_err())
     })?;
     child.channel().receive_u64()?;
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(10).mul_f64(cx.time_scale);
     while cx.device()?.info()?.used_bytes < before.used_bytes + (64 << 10) {
         check!(Instant::now() < end, "the child populates nothing");
     }
