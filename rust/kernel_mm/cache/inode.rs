@@ -324,16 +324,15 @@ impl<D: InodeData> InodeGuard<'_, D> {
     /// No folio above order 0 may reach past EOF: the core would drop the pages past it when it
     /// splits such a folio, and would account them as written back, which the inode of a file
     /// without writeback is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c:
-    /// `inode_to_wb()` is null). So whole pages go first, while the old size still covers them, and
-    /// then the size is set. Pages that [`allocate`](crate::mm::file::allocate) has added past EOF
-    /// are freed unless the file grows.
+    /// `inode_to_wb()` is null). So a folio across the new end is split first, then whole pages go,
+    /// while the old size still covers them, and then the size is set. Pages that
+    /// [`allocate`](crate::mm::file::allocate) has added past EOF are freed unless the file grows.
     ///
     /// # Errors
     ///
-    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; it is unchanged
-    /// then. `EBUSY` when a large folio across the new end cannot be split, since somebody else
-    /// holds its pages (direct I/O, `vmsplice(2)`): the size is unchanged, and the file holds
-    /// zeroes past the new end.
+    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; `EBUSY` when a large
+    /// folio across the new end cannot be split, since somebody else holds its pages (direct I/O,
+    /// `vmsplice(2)`). Size and contents are unchanged then.
     pub fn resize(&self, size: u64) -> Result {
         self.check_resize(self.inode.mapping().size(), size)?;
         self.inode.may_resize(size)?;
@@ -348,7 +347,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
         let removed = exclusive.count_removed(|| {
             // A last page that the file covers in part stays, and has no room for a folio across.
             if let Ok(first) = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)) {
-                whole = size > from || self.remove_from(first);
+                whole = size > from || self.split_and_remove_from(first);
             }
             if size > from {
                 // Pages past EOF become part of the file, or stay past it.
@@ -370,14 +369,28 @@ impl<D: InodeData> InodeGuard<'_, D> {
     }
 
     /// Frees all pages from byte `first` on, the beginning of a page, with the invalidate lock
-    /// held. Returns whether no folio lies across `first`.
-    fn remove_from(&self, first: bindings::loff_t) -> bool {
-        (0..SPLIT_TRIES).any(|_| {
-            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
-            // held.
-            unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), first, TO_THE_END) };
-            !self.inode.mapping().has_folio_across(first as u64)
-        })
+    /// held. Returns `false`, and changes nothing, when a folio across `first` cannot be split.
+    fn split_and_remove_from(&self, first: bindings::loff_t) -> bool {
+        let mapping = self.inode.mapping();
+        let mut tries = 0..SPLIT_TRIES;
+        while mapping.has_folio_across(first as u64) {
+            if tries.next().is_none() {
+                return false;
+            }
+            // An empty range: what remains of a truncation is that it splits the folio at `first`.
+            // It would zero before it splits, and nobody could undo that
+            // (`truncate_inode_partial_folio()` in mm/truncate.c).
+            //
+            // SAFETY: The page cache is valid, the inode is locked, and `first` is not 0, since a
+            // folio has pages before it. The folio is dirty, as all are: where it cannot be split,
+            // it stays.
+            unsafe {
+                bindings::truncate_inode_pages_range(mapping.as_raw(), first, first as u64 - 1)
+            };
+        }
+        // SAFETY: The inode is locked, and no page can be added while the invalidate lock is held.
+        unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), first, TO_THE_END) };
+        true
     }
 
     /// Lets the file grow to `size` bytes, all of which were written; a smaller size changes

@@ -7,17 +7,19 @@
 //! back (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c). An inode without writeback
 //! would lose them.
 
+use super::policy::{folios, held};
 use crate::area::{Area, Kind};
 use crate::context::{Context, P, PMD};
 use crate::outcome::{Result, Stop};
 use crate::race::{race, race_for};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
-use rmmap_sys::rustix::fs::{fstat, ftruncate};
+use rmmap_sys::rustix::fs::{fallocate, fstat, ftruncate, FallocateFlags};
 use rmmap_sys::rustix::io::{pread, pwrite};
 use rmmap_sys::rustix::mm::{Advice, MprotectFlags, ProtFlags};
+use rmmap_sys::uapi::RMMAP_CREATE_ALWAYS;
 use rmmap_sys::userfaultfd::{Mode, Userfaultfd};
-use rmmap_sys::{Errno, MapOptions, Mapping};
+use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::scope;
 use std::time::Duration;
@@ -28,6 +30,8 @@ cases! {
     Rmmap failed_write_past_eof_keeps_the_size [] "write(2) past EOF into the last page, which is resident, from memory that is not accessible: EFAULT, and the size stays";
     File appends_race_with_reads [] "read(2) at EOF sees what was appended, never zeroes", 60;
     Rmmap truncation_races_with_reads [] "read(2) during ftruncate(2) sees no hole below a size that was never there, where folios are pages", 60;
+    Rmmap failed_truncation_changes_nothing [] "ftruncate(2) into a large folio that a pipe holds: EBUSY, and size, bytes, pages and mappings stay";
+    Rmmap hole_in_a_held_folio_is_zeroed [] "a hole in a large folio that a pipe holds: zeroes there and nowhere else, and its pages stay";
     Reload last_page_of_a_file_is_truncated [] "the page at 2^63 - 4096: written, kept by a failed write, freed by ftruncate(2)";
 }
 
@@ -212,6 +216,74 @@ fn failed_write_past_eof_keeps_the_size(cx: &Context) -> Result {
         .map_anonymous()?;
     check_err!(source.pwrite_from(0, 100, &region, 200), Errno::FAULT);
     check_eq!(fstat(&region)?.st_size, 100);
+    Ok(())
+}
+
+/// Pages of a region that has a folio of 64 pages and one of 32.
+const PAGES: usize = 96;
+
+/// Makes such a region, full of bytes.
+fn of_two_folios(cx: &Context) -> Result<(Device, Mapping, Vec<u8>)> {
+    let region = cx
+        .device()?
+        .create((PAGES * P) as u64, RMMAP_CREATE_ALWAYS)?;
+    let bytes: Vec<u8> = (0..PAGES * P).map(|i| (i / 100) as u8 | 1).collect();
+    check_eq!(pwrite(&region, &bytes, 0)?, bytes.len());
+    check_eq!(folios(&region)?, [(5, 1), (6, 1)]);
+    let mapping = MapOptions::new(PAGES * P).map(&region)?;
+    Ok((region, mapping, bytes))
+}
+
+/// Checks what a region holds, by read(2) and through a mapping.
+fn check_bytes(region: &Device, mapping: &Mapping, expected: &[u8]) -> Result {
+    check_eq!(fstat(region)?.st_size as usize, expected.len());
+    let mut bytes = vec![0; expected.len() + 1];
+    check_eq!(pread(region, &mut bytes, 0)?, expected.len());
+    let wrong = (0..expected.len()).find(|i| bytes[*i] != expected[*i]);
+    check_eq!(wrong, None, "the first byte that changed");
+    for page in 0..expected.len() / P {
+        check_eq!(
+            mapping.touch_read(page)?,
+            expected[page * P],
+            "page {page} of the mapping"
+        );
+    }
+    Ok(())
+}
+
+fn failed_truncation_changes_nothing(cx: &Context) -> Result {
+    for page in [3, 40, 63] {
+        for size in [33 * P, 33 * P + 50] {
+            let (region, mapping, mut bytes) = of_two_folios(cx)?;
+            let pipe = mapping.hold_page(page)?;
+            check_err!(ftruncate(&region, size as u64), Errno::BUSY);
+            check_bytes(&region, &mapping, &bytes)?;
+            check_eq!(held(&region)?, PAGES);
+            drop(pipe);
+            ftruncate(&region, size as u64)?;
+            check_eq!(held(&region)?, size.div_ceil(P));
+            ftruncate(&region, (PAGES * P) as u64)?;
+            bytes[size..].fill(0);
+            check_bytes(&region, &mapping, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn hole_in_a_held_folio_is_zeroed(cx: &Context) -> Result {
+    let (region, mapping, mut bytes) = of_two_folios(cx)?;
+    let pipe = mapping.hold_page(40)?;
+    let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(&region, punch, (30 * P + 10) as u64, (5 * P) as u64)?;
+    bytes[30 * P + 10..35 * P + 10].fill(0);
+    check_bytes(&region, &mapping, &bytes)?;
+    region.discard((38 * P) as u64, (8 * P) as u64)?;
+    bytes[38 * P..46 * P].fill(0);
+    check_bytes(&region, &mapping, &bytes)?;
+    check_eq!(held(&region)?, PAGES);
+    drop(pipe);
+    region.discard(0, (PAGES * P) as u64)?;
+    check_eq!(held(&region)?, 0);
     Ok(())
 }
 
