@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mappings: VMAs, what happens to them, and the page faults in them.
+//! Mappings: VMAs, their operations and their page faults.
 
 pub mod fault;
 mod fault_around;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults: the question ([`VmFault`]) and its one answer ([`Answer`]).
+//! Page faults: the fault ([`VmFault`]) and its one answer ([`Answer`]).
 //!
-//! A handler gets the question by value and turns it into an answer; every method that makes an
-//! answer consumes the question. So a handler gives exactly one answer, cannot keep the question
-//! beyond the call, and cannot touch a folio that it has handed over.
+//! A handler gets the fault by value and turns it into an answer; every method that makes an answer
+//! consumes the fault. So a handler gives exactly one answer, cannot keep the fault beyond the
+//! call, and cannot touch a folio that it has passed to the core.
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h) (`struct vm_fault`,
 //! `vm_fault_t`); C source: [`mm/memory.c`](srctree/mm/memory.c)
@@ -41,7 +41,7 @@ use crate::{
 };
 use core::marker::PhantomData;
 
-/// Makes a type that holds it invariant in `'a`.
+/// A marker that makes the type holding it invariant in `'a`.
 pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 
 /// A page fault that waits for its answer.
@@ -53,15 +53,16 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 ///
 /// # Invariants
 ///
-/// `vmf` is valid until it is answered, and its VMA has the operations of `V`.
+/// `vmf` is valid until the fault is answered, and its VMA has the operations of `V`.
 pub struct VmFault<'a, V: VmOperations> {
     vmf: *mut bindings::vm_fault,
-    // Invariant in 'a, so that an answer cannot be passed off as that of another fault.
+    // Invariant in 'a, so that the answer to one fault cannot be returned for another.
     _vmf: PhantomData<(Invariant<'a>, V)>,
     _nts: NotThreadSafe,
 }
 
-/// The answer to a page fault: the `vm_fault_t` for the core, with the page in its place.
+/// The answer to a page fault: a `vm_fault_t` for the core, with `vmf->page` set where that code
+/// requires it.
 #[must_use = "a page fault must be answered"]
 pub struct Answer<'a> {
     ret: bindings::vm_fault_t,
@@ -69,7 +70,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Makes an answer of what the core's functions or constants say.
+    /// Wraps a `vm_fault_t` from one of the core's functions or constants.
     pub(crate) fn from_raw(ret: bindings::vm_fault_t) -> Self {
         Answer {
             ret,
@@ -81,19 +82,19 @@ impl Answer<'_> {
         self.ret
     }
 
-    /// Is the page table as it should be now (`VM_FAULT_NOPAGE`)?
+    /// Checks whether the core has nothing left to map (`VM_FAULT_NOPAGE`).
     pub fn is_nopage(&self) -> bool {
         self.ret & bindings::vm_fault_reason_VM_FAULT_NOPAGE as bindings::vm_fault_t != 0
     }
 }
 
 impl<'a, V: VmOperations> VmFault<'a, V> {
-    /// Wraps the fault that the core asks about.
+    /// Wraps the fault that the core passes to a handler.
     ///
     /// # Safety
     ///
-    /// As the type invariants say; nobody else uses `vmf` meanwhile, and `'a` is not longer than
-    /// the life of the file.
+    /// The type invariants hold, nobody else uses `vmf` meanwhile, and `'a` is not longer than the
+    /// life of the file.
     pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
@@ -103,7 +104,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         }
     }
 
-    /// Returns the page of the file that is wanted (its index, in pages).
+    /// Returns the index of the faulting page within the file.
     pub fn pgoff(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.vmf).__bindgen_anon_1.pgoff }
@@ -117,13 +118,13 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Returns the VMA that the address lies in.
     pub fn vma(&self) -> &DriverVma<V> {
-        // SAFETY: By the type invariants the VMA is valid and this driver's, and a lock that allows
-        // to read it is held as long as the fault is not answered.
+        // SAFETY: By the type invariants the VMA is valid and has the operations of `V`; the core
+        // holds the mmap lock or the VMA's lock until the fault is answered.
         unsafe { DriverVma::from_raw((*self.vmf).__bindgen_anon_1.vma) }
     }
 
-    /// Returns the page cache of the file that is mapped, which may be anybody's: the drivers' way
-    /// to theirs is the inode in their data.
+    /// Returns the page cache of the mapped file. It may belong to any inode; a driver reaches its
+    /// own page cache through the inode in its data.
     pub(crate) fn mapping(&self) -> &'a AddressSpace {
         // SAFETY: The VMA holds its file, whose `f_mapping` is set when it is opened, to the page
         // cache of an inode that the file holds: its own, or that of its `FileState`.
@@ -141,7 +142,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         unsafe { (*(*self.vmf).__bindgen_anon_1.vma).vm_file }
     }
 
-    /// Returns the `FAULT_FLAG_*` bits, for those who show them; handlers ask the methods below.
+    /// Returns the `FAULT_FLAG_*` bits, to print or trace them; handlers use the methods below.
     pub fn flags(&self) -> u32 {
         // SAFETY: By the type invariants.
         unsafe { (*self.vmf).flags }
@@ -151,80 +152,81 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         self.flags() & flag != 0
     }
 
-    /// Is it a write access (`FAULT_FLAG_WRITE`)?
+    /// Returns whether the access is a write (`FAULT_FLAG_WRITE`).
     pub fn is_write(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_WRITE)
     }
 
-    /// Is it a write through a private mapping, so that the core copies the page that it is given?
+    /// Returns whether the access is a write through a private mapping, for which the core copies
+    /// the page of the answer.
     pub fn is_cow(&self) -> bool {
         // SAFETY: By the type invariants.
         unsafe { !(*self.vmf).cow_page.is_null() }
     }
 
-    /// Did an access of userspace cause it, or of the kernel in its place (`copy_to_user()`)?
+    /// Returns whether userspace made the access, or the kernel on its behalf (`copy_to_user()`).
     ///
     /// Otherwise the kernel gets the page for itself, with neither `FAULT_FLAG_USER` nor
     /// `FAULT_FLAG_INTERRUPTIBLE`: for MAP_POPULATE, MAP_LOCKED, mlock(2) or MADV_POPULATE_*, but
-    /// also for direct I/O and every other `get_user_pages()`. So this is no proof of a populate;
-    /// see [`VmFault::is_populate`].
+    /// also for direct I/O and every other `get_user_pages()`. So a fault without an access need
+    /// not be a populate; see [`VmFault::is_populate`].
     pub fn is_access(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_USER)
             || self.has(bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE)
     }
 
-    /// Takes the invalidate lock of `mapping` shared: truncation and hole punching wait. May sleep.
+    /// Takes the invalidate lock of `mapping` shared, which excludes truncation and hole punching.
+    /// May sleep.
     ///
-    /// Folios that are added under it lie on the NUMA nodes that the policy of the VMA allows
-    /// (mbind(2)).
+    /// Folios added under the lock are allocated on the NUMA nodes that the policy of the VMA
+    /// allows (mbind(2)).
     ///
-    /// Page faults alone can do so. Truncation takes the lock exclusively, with the inode locked,
-    /// which no page fault can have locked: so that nobody waits for a lock of its own. The
-    /// driver's duty is to take it once: a thread that holds it already would wait for
-    /// a truncation that waits for that thread.
+    /// Only page faults can take the lock shared. Truncation takes it exclusively, after the inode
+    /// lock; a handler that holds it cannot lock an inode, so the two cannot deadlock. The driver
+    /// must take it only once: on a second attempt the thread would wait for a truncation that
+    /// waits for this thread.
     pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m>
     where
         'a: 'm,
     {
-        // SAFETY: By the type invariants. The lock of the VMA is given back when the handler has
-        // returned (`give_lock_back()`), and `'m` ends by then: a handler takes a fault of any
-        // `'a`, so that there is no place outside of its call where it could keep what has `'m`.
+        // SAFETY: By the type invariants. The VMA's lock is released only after the handler has
+        // returned (`give_lock_back()`), and `'m` has ended by then: a handler is generic over
+        // `'a`, so it has no place outside its call to store anything with `'m`.
         let vma = unsafe { FaultedVma::new((*self.vmf).__bindgen_anon_1.vma) };
         mapping.invalidate_lock_shared().for_fault(vma)
     }
 
-    /// Turns the fault into one that may be answered with a page to copy from, or gives it back
-    /// when the page is going to be mapped itself.
+    /// Turns the fault into one that may be answered with a page to copy from. Returns it unchanged
+    /// when the core maps the page itself.
     pub fn into_cow(self) -> core::result::Result<CowFault<'a, V>, Self> {
         if self.is_cow() {
-            // INVARIANT: Just checked.
+            // INVARIANT: Just checked; only `do_cow_fault()` sets it.
             Ok(CowFault(self))
         } else {
             Err(self)
         }
     }
 
-    /// Answers that the page table is as it should be, or that the access is to be tried again
+    /// Answers that the page table is already set up, or that the access is to be retried
     /// (`VM_FAULT_NOPAGE`).
     pub fn nopage(self) -> Answer<'a> {
         self.answer(bindings::vm_fault_reason_VM_FAULT_NOPAGE)
     }
 
-    /// Was the fault answered with [`VmFault::retry`] before (`FAULT_FLAG_TRIED`)? A populate never
-    /// says so.
+    /// Returns whether [`VmFault::retry`] answered this fault before (`FAULT_FLAG_TRIED`). A
+    /// populate never sets the flag.
     pub fn was_retried(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_TRIED)
     }
 
-    /// Answers that the lock was given back while the handler did what it had to do, and that the
-    /// fault is to be repeated (`VM_FAULT_RETRY`); or gives the fault back, where the core wants an
-    /// answer now, or a kernel thread took it. The lock is given back when the handler has
-    /// returned.
+    /// Answers that the fault is to be repeated (`VM_FAULT_RETRY`); the lock is released once the
+    /// handler has returned. Returns the fault unchanged where the core does not accept this
+    /// answer, or where a kernel thread took the fault.
     ///
-    /// A handler must have made progress: a populate repeats the fault until it is answered in
-    /// another way, or the process is killed.
+    /// A handler must have made progress: a populate repeats the fault until it gets another
+    /// answer, or the process is killed.
     pub fn retry(self) -> core::result::Result<Answer<'a>, Self> {
-        // With NOWAIT the core keeps the lock over this answer.
+        // With RETRY_NOWAIT the core keeps the lock held over this answer.
         if self.has(bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
             && !self.has(bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT)
             && !self.was_retried()
@@ -236,15 +238,15 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         }
     }
 
-    /// Answers that there is no such page: `SIGBUS` for a touch, `EFAULT` for a populate.
+    /// Answers that there is no such page: `SIGBUS` for an access, `EFAULT` for a populate.
     pub fn sigbus(self) -> Answer<'a> {
         self.answer(bindings::vm_fault_reason_VM_FAULT_SIGBUS)
     }
 
     /// Answers that there is no memory for the page.
     ///
-    /// A populate gets `VM_FAULT_OOM`, which its caller sees as `ENOMEM` or `EAGAIN`. A touch
-    /// gets `SIGBUS`: the core repeats a touch that is answered with `VM_FAULT_OOM` for ever
+    /// A populate gets `VM_FAULT_OOM`, which its caller sees as `ENOMEM` or `EAGAIN`. An access
+    /// gets `SIGBUS`: the core repeats an access that is answered with `VM_FAULT_OOM` forever
     /// (`pagefault_out_of_memory()` frees nothing when the handler's own limit is the cause).
     pub fn no_memory(self) -> Answer<'a> {
         if self.is_access() {
@@ -254,10 +256,10 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         }
     }
 
-    /// Answers with what `error` stands for, as `vmf_error()` does in include/linux/mm_types.h:
-    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EEXIST`, since the page is
-    /// there by now, and for `EINTR`, since the process is being killed; [`VmFault::sigbus`] for
-    /// all others, `ENXIO` past EOF among them.
+    /// Answers with the code for `error`, as `vmf_error()` does in include/linux/mm_types.h:
+    /// [`VmFault::no_memory`] for `ENOMEM`; [`VmFault::nopage`] for `EEXIST`, since another thread
+    /// has added the page, and for `EINTR`, since the process is being killed; [`VmFault::sigbus`]
+    /// for all others, including `ENXIO` past EOF.
     pub fn error(self, error: Error) -> Answer<'a> {
         if error == ENOMEM {
             self.no_memory()
@@ -278,16 +280,15 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 }
 
 impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
-    /// Answers with a folio of the mapped file (`VM_FAULT_LOCKED`). The core maps the page that was
-    /// asked for, and its neighbours in the folio, and unlocks the folio.
+    /// Answers with a folio of the mapped file (`VM_FAULT_LOCKED`). The core maps the faulting page
+    /// and its neighbours in the folio, and unlocks the folio.
     ///
-    /// A folio that does not hold that page of that file is answered with `SIGBUS` and a warning in
-    /// the log instead: mapping it would show another file's memory.
+    /// A folio that does not hold this page of this file gets `SIGBUS` and a warning in the log
+    /// instead: mapping it would show another file's memory.
     ///
-    /// In VMAs of another kind there are no folios of the page cache. The core takes huge pages of
-    /// a `VM_MIXEDMAP` or `VM_PFNMAP` VMA out without counting them, or giving their references
-    /// back, when a part of them is unmapped (`vma_is_special_huge()` in
-    /// `__split_huge_pmd_locked()`, mm/huge_memory.c).
+    /// VMAs of another kind must not hold page cache folios: when the core unmaps a part of a huge
+    /// page in a `VM_MIXEDMAP` or `VM_PFNMAP` VMA, it updates no counters and drops no references
+    /// (`vma_is_special_huge()` in `__split_huge_pmd_locked()`, mm/huge_memory.c).
     pub fn locked(self, folio: LockedFolio<'_>) -> Answer<'a> {
         let pgoff = self.pgoff();
         if folio.mapping() != self.mapping().as_raw() || !folio.contains(pgoff) {
@@ -299,9 +300,10 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
             return self.answer(bindings::vm_fault_reason_VM_FAULT_HWPOISON);
         }
         let folio = folio.into_raw();
-        // SAFETY: `contains()` has just said, under the lock, that the folio holds that page.
+        // SAFETY: `contains()` has just checked, under the folio lock, that the folio holds the
+        // page.
         let page = unsafe { bindings::folio_file_page(folio, pgoff) };
-        // SAFETY: By the type invariants. Lock and reference go to the core with the answer.
+        // SAFETY: By the type invariants. The answer passes the lock and the reference to the core.
         unsafe { (*self.vmf).page = page };
         self.answer(bindings::vm_fault_reason_VM_FAULT_LOCKED)
     }
@@ -310,7 +312,7 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
 impl<'a, V: VmOperations<Kind = Pfn>> VmFault<'a, V> {
     /// Answers with page `index` of `block`, by its page frame (`vmf_insert_pfn()`).
     ///
-    /// An index that the block does not have is `SIGBUS`. So is a private mapping that may be
+    /// An index past the end of the block gets `SIGBUS`. So does a private mapping that may be
     /// written: a page frame cannot be copied on write there (`vmf_insert_pfn_prot()` has a
     /// `BUG_ON()`); a driver refuses such mappings in its hook.
     pub fn insert_pfn(self, block: &'a PageBlock, index: usize) -> Answer<'a> {
@@ -327,79 +329,81 @@ impl<'a, V: VmOperations<Kind = Pfn>> VmFault<'a, V> {
     }
 }
 
-/// A write through a private mapping: the core makes the process's own copy of the page.
+/// A write fault in a private mapping, for which the core makes the process's own copy of the page.
 ///
 /// # Invariants
 ///
-/// `cow_page` of the fault is set.
+/// `cow_page` of the fault is set: it is the first page of the folio that `do_cow_fault()` in
+/// mm/memory.c has allocated for the copy.
 pub struct CowFault<'a, V: VmOperations>(VmFault<'a, V>);
 
 impl<'a, V: VmOperations> CowFault<'a, V> {
-    /// Answers with zeroes to be copied. The core locks the page, copies, unlocks it and drops the
-    /// reference; nobody ever maps it (`do_cow_fault()` in mm/memory.c).
+    /// Answers with a page of zeroes to copy from. The core locks the page, copies it, unlocks it
+    /// and drops the reference; nobody ever maps it (`do_cow_fault()` in mm/memory.c).
     ///
-    /// A page that the file has is answered with [`VmFault::locked`], of which the core makes the
-    /// copy as well.
+    /// When the file has the page, answer with [`VmFault::locked`] instead: the core copies that
+    /// page as well.
     pub fn copy_of(self, zeroes: ZeroPage) -> Answer<'a> {
-        // SAFETY: By the type invariants. The core takes the reference over with the answer.
+        // SAFETY: By the type invariants. The answer passes the reference to the core.
         unsafe { (*self.0.vmf).page = zeroes.into_page() };
         Answer::from_raw(0)
     }
 
-    /// Answers that the process has its copy (`VM_FAULT_DONE_COW`), though it has none: the access
-    /// is repeated for ever, or until the process is killed. This is for tests. To keep the promise
-    /// takes `finish_fault()`, which modules cannot call.
+    /// Answers that the process has its copy (`VM_FAULT_DONE_COW`) without making one: the process
+    /// repeats the access until it is killed. This is for tests. Making the copy requires
+    /// `finish_fault()`, which modules cannot call.
     pub fn done_without_copy(self) -> Answer<'a> {
         let vmf = self.0.as_raw();
         // SAFETY: By the type invariants it is the first page of a folio.
         let folio = unsafe { bindings::page_folio((*vmf).cow_page) };
         // SAFETY: `do_cow_fault()` in mm/memory.c returns at once for this answer, without the
-        // `folio_put()` of its other ways out. It has just allocated the folio, which nobody else
-        // knows.
+        // `folio_put()` of its other return paths. It has just allocated the folio, which nobody
+        // else knows.
         unsafe { bindings::folio_put(folio) };
         // SAFETY: By the type invariants of the fault.
         unsafe { (*vmf).cow_page = core::ptr::null_mut() };
         self.0.answer(bindings::vm_fault_reason_VM_FAULT_DONE_COW)
     }
 
-    /// Returns the fault, to look at.
+    /// Returns a reference to the fault.
     pub fn as_fault(&self) -> &VmFault<'a, V> {
         &self.0
     }
 
-    /// Gives the fault back, to be answered like any other.
+    /// Turns it back into a plain fault, to be answered like any other.
     pub fn into_fault(self) -> VmFault<'a, V> {
         self.0
     }
 }
 
-/// Does a kernel thread run here, in the address space of a process or for one (KVM's asynchronous
-/// page faults, for example)?
+/// Checks whether the current task is a kernel thread: it may fault in the address space of a
+/// process, or on its behalf (KVM's asynchronous page faults, for example).
 fn is_kernel_thread() -> bool {
-    // SAFETY: The current task is valid, and `PF_KTHREAD` is set before a task runs for good.
+    // SAFETY: The current task is valid, and reading its flags races with nothing: `PF_KTHREAD` is
+    // set before a task first runs, and later only the task itself writes its flags.
     unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
 }
 
-/// Gives the lock of a fault back, as `VM_FAULT_RETRY` promises.
+/// Releases the lock of a fault, as `VM_FAULT_RETRY` requires.
 ///
 /// # Safety
 ///
-/// The fault is answered with [`VmFault::retry`], and `vmf` and its VMA are not used afterwards.
+/// [`VmFault::retry`] answered the fault, and `vmf` and its VMA are not used afterwards.
 pub(crate) unsafe fn give_lock_back(vmf: *mut bindings::vm_fault) {
-    // SAFETY: The VMA is valid until the lock is given back.
+    // SAFETY: The VMA is valid until the lock is released.
     let file = unsafe { (*(*vmf).__bindgen_anon_1.vma).vm_file };
-    // Without the lock the mapping may go, and with its file, and the module's reference that the
-    // file holds, the code that is running here.
+    // Without the lock another thread may unmap the VMA. That may drop the last reference to its
+    // file, and with it the file's reference to the module whose code runs here.
     // SAFETY: The VMA holds its file.
     unsafe { bindings::get_file(file) };
     // SAFETY: By the contract of this function the fault holds the lock.
     unsafe { bindings::release_fault_lock(vmf) };
-    // If this is the last reference, the file goes by the task work of this thread, on its way to
-    // userspace, when the handler has long returned: `__fput_deferred()` in fs/file_table.c. That
-    // would leave the file of a kernel thread (PF_KTHREAD), or of one that has run its last task
-    // work, to a workqueue, which may release the module while this function runs. The first gets
-    // no such answer from `VmFault::retry()`, the second no page faults: `do_exit()` calls
-    // `exit_mm()` before `exit_task_work()`.
+    // If this is the last reference, the task work of this thread releases the file on the way to
+    // userspace, long after the handler has returned: `__fput_deferred()` in fs/file_table.c. For a
+    // kernel thread (PF_KTHREAD), and for a thread that has run its last task work, it would leave
+    // the file to a workqueue, which may release the module while this function runs.
+    // `VmFault::retry()` gives no such answer to a kernel thread, and the other takes no page
+    // faults: `do_exit()` calls `exit_mm()` before `exit_task_work()`.
     // SAFETY: The reference is the one just taken.
     unsafe { bindings::fput(file) };
 }

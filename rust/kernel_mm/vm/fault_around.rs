@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults that map more than one page: the room that a folio has around a fault, and the mapping
-//! of several folios at once.
+//! Faults that map more than one page: the size of a folio that fits around a fault, and mapping
+//! several folios at once.
 //!
-//! The core does the second for reads only, before it asks the handler (`do_fault_around()`). A
-//! handler that has just added the pages that are going to be stored to next can do it for them.
+//! The core does the second for reads only, before it calls the handler (`do_fault_around()`). A
+//! handler that has just added the pages that the program is about to write can do it for writes.
 //!
 //! C source: `do_fault_around()`, `finish_fault()` in [`mm/memory.c`](srctree/mm/memory.c),
 //! `filemap_map_pages()` in [`mm/filemap.c`](srctree/mm/filemap.c)
@@ -26,15 +26,15 @@ use crate::{
 };
 use core::ops::Range;
 
-/// Pages that one page table of the lowest level maps.
+/// The number of pages that one page table of the lowest level maps.
 const PAGES_PER_TABLE: usize = 1 << bindings::PMD_ORDER;
 
 impl<'a, V: VmOperations> VmFault<'a, V> {
-    /// Returns the pages of the file that the VMA shows, with the order of the largest folio that
-    /// one fault can map as a whole: it must not cross the border of a page table, so that address
-    /// and offset must be aligned to each other (`finish_fault()`).
+    /// Returns the pages of the file that the VMA maps, with the order of the largest folio that
+    /// one fault can map as a whole: the folio must not cross the border of a page table, so
+    /// address and offset must be aligned to each other (`finish_fault()`).
     ///
-    /// The end of the file is not considered: see [`FolioRange::within`].
+    /// EOF is not considered: see [`FolioRange::within`].
     pub fn folio_range(&self) -> FolioRange {
         let vma = self.vma();
         let first = vma.pgoff();
@@ -45,8 +45,8 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         )
     }
 
-    /// Returns those pages of the file that the VMA shows and that the page table of the faulting
-    /// address maps: what [`VmFault::map_resident`] can map.
+    /// Returns the pages of the file that lie both in the VMA and in the page table of the faulting
+    /// address: [`VmFault::map_resident`] can map these.
     pub fn table(&self) -> Range<usize> {
         let vma = self.vma();
         let within_table = (self.address() / PAGE_SIZE) & (PAGES_PER_TABLE - 1);
@@ -59,17 +59,16 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 }
 
 impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
-    /// Maps those of `pages` (indexes within the file) that the page cache holds, are unlocked and
-    /// up to date, and answers the fault with them (`filemap_map_pages()`). Does not sleep.
+    /// Maps those of `pages` (indexes within the file) that are in the page cache, unlocked and up
+    /// to date, and answers the fault with them (`filemap_map_pages()`). Does not sleep.
     ///
-    /// Those that were faulted on by a write are mapped writable. Pages outside of
-    /// [`VmFault::table`] are left out.
+    /// A write fault maps them writable. Pages outside of [`VmFault::table`] are left out.
     ///
     /// # Errors
     ///
-    /// Gives the fault back where the page that faulted was not mapped, or where several pages
-    /// cannot be mapped at once: for a write to a private mapping, whose pages are copied; for a
-    /// write where [`VmOperations::page_mkwrite`] wants to be asked first; under userfaultfd.
+    /// Returns the fault unchanged when the faulting page was not mapped, or when it is not allowed
+    /// to map several pages at once: for a write to a private mapping, which copies its page; for a
+    /// write that needs [`VmOperations::page_mkwrite`] first; under userfaultfd.
     pub fn map_resident(self, pages: Range<usize>) -> Result<Answer<'a>, Self> {
         let table = self.table();
         let first = pages.start.max(table.start);
@@ -77,22 +76,23 @@ impl<'a, V: VmOperations<Kind = Plain>> VmFault<'a, V> {
         if first >= end || (self.is_write() && (!self.vma().is_shared() || V::HAS_PAGE_MKWRITE)) {
             return Err(self);
         }
-        // SAFETY: A lock that allows to read the VMA is held while the fault is open.
+        // SAFETY: The mmap lock or the VMA's lock is held until the fault is answered.
         if unsafe { bindings::uffd_disable_fault_around(self.vma().as_raw()) } {
             return Err(self);
         }
-        // SAFETY: The fault is valid and the window within the VMA and one page table. The core has
-        // allocated a page table if there was none (`__do_fault()`). The folios of a shared mapping
-        // are mapped themselves, and nobody wants to be asked before they are written.
+        // SAFETY: The fault is valid, and the window lies within the VMA and one page table. The
+        // core has allocated a page table if there was none (`__do_fault()`). As was just checked,
+        // a write goes to a shared mapping, which maps the folios themselves, and needs no
+        // `page_mkwrite` first.
         let ret = unsafe { bindings::filemap_map_pages(self.as_raw(), first, end - 1) };
         if ret != 0 && self.is_write() {
             // As `fault_dirty_shared_page()` does for a page that the core maps.
-            // SAFETY: The VMA's lock is held, and a VMA of a file holds it. An error is that of a
-            // mount for reading only, and none of the fault's.
+            // SAFETY: The VMA is locked, and holds its file. An error, from a read-only mount, does
+            // not concern the fault.
             let _ = unsafe { bindings::file_update_time((*self.vma().as_raw()).vm_file) };
         }
         match ret {
-            // The page tables are as they were, as far as this fault goes: it is still open.
+            // The faulting page is not mapped: the fault is still open.
             0 => Err(self),
             ret => Ok(Answer::from_raw(ret)),
         }

@@ -2,11 +2,11 @@
 
 //! Page faults for huge pages: `vm_operations_struct.huge_fault`.
 //!
-//! A handler for files with a page cache does not need it: a folio of the order of a huge page that
-//! [`VmFault::locked`] answers with is mapped as one where it fits (`finish_fault()`). But before a
-//! load asks for the resident neighbours, the core allocates and zeroes a page table, which a huge
-//! page has no use for (`do_fault_around()`): a driver saves that when it maps a huge page that is
-//! there here.
+//! A handler for files with a page cache does not need it: when [`VmFault::locked`] answers with a
+//! folio of the order of a huge page, the core maps it as one where it fits (`finish_fault()`). But
+//! before it calls `map_pages` for a load, the core allocates and zeroes a page table, which a huge
+//! page does not need (`do_fault_around()`). A driver avoids that when it maps a resident huge page
+//! here.
 //!
 //! C source: `create_huge_pmd()`, `wp_huge_pmd()` in [`mm/memory.c`](srctree/mm/memory.c),
 //! `vmf_insert_folio_pmd()` in [`mm/huge_memory.c`](srctree/mm/huge_memory.c)
@@ -60,19 +60,20 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         }
     }
 
-    /// Returns the fault, to look at.
+    /// Returns a reference to the fault.
     pub fn as_fault(&self) -> &VmFault<'a, V> {
         &self.fault
     }
 
-    /// Returns the order of the huge page that is asked for.
+    /// Returns the order of the huge page.
     pub fn order(&self) -> u32 {
         self.order
     }
 
-    /// Returns the first page of the file that the huge page would show.
+    /// Returns the index within the file of the first page that the huge page would map.
     ///
-    /// It is a multiple of the huge page's pages only if VMA and file are aligned to each other.
+    /// It is a multiple of the number of pages in the huge page only if VMA and file are aligned to
+    /// each other.
     pub fn first_pgoff(&self) -> usize {
         let within = (self.fault.address() / PAGE_SIZE) & ((1 << self.order) - 1);
         self.fault.pgoff().wrapping_sub(within)
@@ -88,7 +89,7 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         self.fault.data()
     }
 
-    /// As [`VmFault::invalidate_lock_shared`].
+    /// Takes the invalidate lock as [`VmFault::invalidate_lock_shared`] does.
     pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m>
     where
         'a: 'm,
@@ -96,7 +97,8 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
         self.fault.invalidate_lock_shared(mapping)
     }
 
-    /// Leaves it to [`VmOperations::fault`], which is asked next (`VM_FAULT_FALLBACK`).
+    /// Leaves the fault to [`VmOperations::fault`], which the core calls next
+    /// (`VM_FAULT_FALLBACK`).
     pub fn fallback(self) -> Answer<'a> {
         self.fault
             .answer(bindings::vm_fault_reason_VM_FAULT_FALLBACK)
@@ -105,21 +107,20 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
 
 impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
     /// Answers with a folio of the mapped file that has the order of the huge page
-    /// (`vmf_insert_folio_pmd()`); a store is let through at once.
+    /// (`vmf_insert_folio_pmd()`); a write fault maps it writable.
     ///
-    /// What does not fit is left to [`VmOperations::fault`]: a folio of another order or place, a
-    /// folio with a page whose memory has failed (as `do_set_pmd()` refuses it), a
-    /// VMA that does not hold the whole of the huge page, a private mapping that is written, and an
-    /// order other than that of a PMD.
+    /// Falls back to [`VmOperations::fault`] for a folio of another order or place, a folio with a
+    /// page whose memory has failed (`do_set_pmd()` refuses it, too), a VMA that does not hold the
+    /// whole huge page, a write to a private mapping, and an order other than that of a PMD.
     pub fn insert_folio(self, folio: LockedFolio<'_>) -> Answer<'a> {
         if !self.fits(&folio) {
             drop(folio);
             return self.fallback();
         }
         let write = self.fault.is_write();
-        // SAFETY: By the type invariants the fault is valid. The folio is locked, and as was just
-        // checked it is a PMD's size, of the mapped file, and at the place where the VMA shows it,
-        // which has room for all of it. `insert_pmd()` takes a reference for the mapping.
+        // SAFETY: By the type invariants the fault is valid. The folio is locked. As `fits()` just
+        // checked, it has the size of a PMD, belongs to the mapped file, and lies where the VMA
+        // maps it, which has room for all of it. `insert_pmd()` takes a reference for the mapping.
         let ret =
             unsafe { bindings::vmf_insert_folio_pmd(self.fault.as_raw(), folio.as_raw(), write) };
         Answer::from_raw(ret)

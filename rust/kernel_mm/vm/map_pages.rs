@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mapping pages that are resident already, without waiting: `vm_operations_struct.map_pages`.
+//! Mapping pages that are already resident, without waiting: `vm_operations_struct.map_pages`.
 //!
-//! The RCU read lock is held, so that nothing may sleep: what is offered here does not, and of the
-//! file's data only the part is visible that the driver has set apart for such places
-//! ([`VmOperations::atomic`]). What a driver sets apart should not sleep either: counters, not
-//! mutexes.
+//! The core holds the RCU read lock, so nothing may sleep. The methods here do not, and show only
+//! the part of the file's data that the driver provides for atomic context
+//! ([`VmOperations::atomic`]). That part should not sleep either: counters, not mutexes.
 //!
 //! C source: `do_fault_around()` in [`mm/memory.c`](srctree/mm/memory.c), `filemap_map_pages()` in
 //! [`mm/filemap.c`](srctree/mm/filemap.c)
@@ -22,7 +21,7 @@ use crate::{
     }, //
 };
 
-/// The chance to map pages before the fault handler is asked.
+/// A request to map resident pages before the core calls the fault handler.
 ///
 /// # Invariants
 ///
@@ -58,24 +57,24 @@ impl<'a, V: VmOperations> MapPages<'a, V> {
         self.fault.address()
     }
 
-    /// Returns what the driver lets such places see.
+    /// Returns the data that the driver provides for atomic context.
     pub fn atomic(&self) -> &'a V::Atomic {
         V::atomic(self.fault.data())
     }
 
-    /// Maps nothing; the fault handler is asked.
+    /// Maps nothing; the core calls the fault handler next.
     pub fn nothing(self) -> Answer<'a> {
         Answer::from_raw(0)
     }
 }
 
 impl<'a, V: VmOperations<Kind = Plain>> MapPages<'a, V> {
-    /// Maps those pages of the window that the page cache holds, are unlocked and up to date
+    /// Maps those pages of the window that are in the page cache, unlocked and up to date
     /// (`filemap_map_pages()`).
     pub fn map_resident(self) -> Answer<'a> {
-        // SAFETY: By the type invariants the fault is valid and the window is the one that
-        // `do_fault_around()` asked for: it lies within the VMA and one page table. The VMA is of a
-        // kind whose pages the core counts.
+        // SAFETY: By the type invariants the fault is valid, and the window is the one that
+        // `do_fault_around()` passed: it lies within the VMA and one page table. In a `Plain` VMA
+        // the core counts references to the pages.
         let ret =
             unsafe { bindings::filemap_map_pages(self.fault.as_raw(), self.first, self.last) };
         Answer::from_raw(ret)

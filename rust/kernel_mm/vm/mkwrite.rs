@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! First stores: `vm_operations_struct.page_mkwrite` and `pfn_mkwrite`.
+//! First stores to pages mapped read-only: `vm_operations_struct.page_mkwrite` and `pfn_mkwrite`.
 //!
 //! C source: `do_page_mkwrite()`, `wp_pfn_shared()` in [`mm/memory.c`](srctree/mm/memory.c)
 
@@ -24,11 +24,11 @@ use crate::{
 };
 use core::ptr::NonNull;
 
-/// A page of a shared mapping that was read-only so far is about to be written.
+/// A write fault on a page that a shared mapping maps read-only.
 ///
 /// # Invariants
 ///
-/// As those of [`VmFault`]; `vmf->page` is a page that the core holds a reference to.
+/// As those of [`VmFault`]; the core holds a reference to `vmf->page`.
 pub struct MkwriteFault<'a, V: VmOperations>(VmFault<'a, V>);
 
 impl<'a, V: VmOperations> MkwriteFault<'a, V> {
@@ -36,18 +36,18 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say, and as for [`VmFault::from_raw`].
+    /// The type invariants hold; besides, as for [`VmFault::from_raw`].
     pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
         // SAFETY: By the contract of this function.
         Self(unsafe { VmFault::from_raw(vmf) })
     }
 
-    /// Returns the page of the file that is about to be written (its index, in pages).
+    /// Returns the index within the file of the page that is about to be written.
     pub fn pgoff(&self) -> usize {
         self.0.pgoff()
     }
 
-    /// Returns the VMA that it is written through.
+    /// Returns the VMA of the mapping.
     pub fn vma(&self) -> &DriverVma<V> {
         self.0.vma()
     }
@@ -57,19 +57,21 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
         self.0.data()
     }
 
-    /// Lets the store happen. The core locks the folio, and repeats the fault if it was truncated.
+    /// Allows the store. The core locks the folio, and repeats the fault if the folio was
+    /// truncated.
     pub fn allow(self) -> Answer<'a> {
         Answer::from_raw(0)
     }
 
-    /// Locks the folio, to look at or change it before the store; or answers that the fault is to
-    /// be repeated, when the folio is no longer part of the file. May sleep.
+    /// Locks the folio, to read or change it before the store. Answers that the fault is to be
+    /// repeated when the folio is no longer part of the file. May sleep.
     pub fn lock(self) -> core::result::Result<LockedMkwrite<'a>, Answer<'a>> {
         // SAFETY: By the type invariants the page is valid.
         let folio = unsafe { bindings::page_folio((*self.0.as_raw()).page) };
-        // SAFETY: The core holds a reference until this fault is answered (`folio_get()` before
-        // `do_page_mkwrite()` in mm/memory.c), which no answer outlives. Hence the folio is valid
-        // for 'a, and nobody else's before its lock is in use: it is mapped.
+        // SAFETY: The core holds a reference while the handler runs, which nothing with 'a
+        // outlives: the one that `wp_page_shared()` takes, or that of the handler's answer in
+        // `do_shared_fault()` (mm/memory.c). Hence the folio is valid for 'a, and it is no
+        // `NewFolio`, which only its owner knows.
         let folio: &'a Folio = unsafe { &*folio.cast() };
         let folio = LockedFolio::lock(folio);
         if folio.mapping() != self.0.mapping().as_raw() {
@@ -87,13 +89,13 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
         self.0.sigbus()
     }
 
-    /// Has the access tried again, as if nothing had happened.
+    /// Answers that the access is to be retried (`VM_FAULT_NOPAGE`).
     pub fn retry(self) -> Answer<'a> {
         self.0.nopage()
     }
 }
 
-/// A store that waits for its answer with the folio locked.
+/// A first store that waits for its answer with the folio locked.
 pub struct LockedMkwrite<'a> {
     folio: LockedFolio<'a>,
     _fault: core::marker::PhantomData<fn(&'a ()) -> &'a ()>,
@@ -105,12 +107,12 @@ impl<'a> LockedMkwrite<'a> {
         &self.folio
     }
 
-    /// Lets the store happen; the lock goes to the core with the answer (`VM_FAULT_LOCKED`).
+    /// Allows the store, and passes the lock to the core (`VM_FAULT_LOCKED`).
     pub fn allow(self) -> Answer<'a> {
         let folio = NonNull::new(self.folio.into_raw().cast::<Folio>());
         if let Some(folio) = folio {
-            // The lock goes to the core, the reference does not: it has one of its own.
-            // SAFETY: `into_raw()` handed a reference over.
+            // The core gets the lock, but not the reference: it has one of its own.
+            // SAFETY: `into_raw()` passed a reference to this function.
             drop(unsafe { ARef::from_raw(folio) });
         }
         Answer::from_raw(bindings::vm_fault_reason_VM_FAULT_LOCKED as bindings::vm_fault_t)
@@ -122,7 +124,7 @@ impl<'a> LockedMkwrite<'a> {
     }
 }
 
-/// A page frame of a shared mapping that was read-only so far is about to be written.
+/// A write fault on a page frame that a shared mapping maps read-only.
 ///
 /// # Invariants
 ///
@@ -140,7 +142,7 @@ impl<'a, V: VmOperations> PfnMkwriteFault<'a, V> {
         Self(unsafe { VmFault::from_raw(vmf) })
     }
 
-    /// Returns the page of the file that is about to be written (its index, in pages).
+    /// Returns the index within the file of the page that is about to be written.
     pub fn pgoff(&self) -> usize {
         self.0.pgoff()
     }
@@ -150,7 +152,7 @@ impl<'a, V: VmOperations> PfnMkwriteFault<'a, V> {
         self.0.data()
     }
 
-    /// Lets the store happen.
+    /// Allows the store.
     pub fn allow(self) -> Answer<'a> {
         Answer::from_raw(0)
     }

@@ -2,8 +2,8 @@
 
 //! A VMA while the `mmap` hook sets it up.
 //!
-//! The hook is the older of two. It gets the VMA itself, where `mmap_prepare` gets a
-//! [`VmAreaDesc`](crate::mm::vm::vm_area_desc::VmAreaDesc) of what will become one.
+//! `mmap` is the older of the two hooks. It gets the VMA itself, where `mmap_prepare` gets a
+//! [`VmAreaDesc`](crate::mm::vm::vm_area_desc::VmAreaDesc) of a future one.
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h)
 
@@ -36,17 +36,18 @@ use core::{
 /// A VMA of this driver that its `mmap` hook sets up. The mmap write lock is held, and nobody else
 /// can see the VMA.
 ///
-/// `'f` stands for the life of the file: what has it lives at least as long as the file, and so as
-/// every VMA of it. Only the file's data, and statics, can give such references.
+/// `'f` stands for the life of the file: a reference with this lifetime is valid at least as long
+/// as the file, and so as long as every VMA of it. Only the file's data and statics can provide
+/// such references.
 ///
 /// # Invariants
 ///
-/// `vma` is being set up.
+/// The `mmap` hook is setting up `vma`: the mmap write lock is held, and `vma` is in no tree yet.
 pub struct NewVma<'f, V: VmOperations> {
     vma: &'f DriverVma<V>,
-    /// Below this address page frames may be mapped already.
+    /// The address below which page frames may already be mapped.
     filled: Cell<usize>,
-    // Invariant in 'f: a shorter life must not pass for it.
+    // Invariant in 'f, so that a shorter lifetime is not accepted.
     _file: PhantomData<fn(&'f ()) -> &'f ()>,
 }
 
@@ -63,7 +64,7 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say; `'f` is not longer than the life of the VMA's file.
+    /// The type invariants hold; `'f` is not longer than the life of the VMA's file.
     pub(crate) unsafe fn from_raw(vma: *const bindings::vm_area_struct) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
@@ -81,32 +82,32 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
 
     fn set(&self, flags: vm_flags_t) {
         // SAFETY: By the type invariants the mmap write lock is held and the VMA is in no tree yet,
-        // which `vm_flags_set()` asks for.
+        // which `vm_flags_set()` requires.
         unsafe { bindings::vm_flags_set(self.as_raw(), flags) };
     }
 
-    /// The VMA is left out of core dumps.
+    /// Leaves the VMA out of core dumps.
     pub fn set_dontdump(&self) {
         self.set(vm::DONTDUMP);
     }
 
-    /// fork(2) does not give the VMA to the child.
+    /// Keeps fork(2) from copying the VMA to the child.
     pub fn set_dontcopy(&self) {
         self.set(vm::DONTCOPY);
     }
 
-    /// mremap(2) cannot make the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
+    /// Keeps mremap(2) from making the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
     pub fn set_dontexpand(&self) {
         self.set(vm::DONTEXPAND);
     }
 
-    /// Accessing the VMA may have side effects: populate and core dumps leave it alone. Such a VMA
-    /// never merges (`VM_SPECIAL`).
+    /// Marks accesses to the VMA as having side effects: populate and core dumps skip it. Such a
+    /// VMA never merges (`VM_SPECIAL`).
     pub fn set_io(&self) {
         self.set(vm::IO);
     }
 
-    /// Makes sure that the VMA can never be written through: mprotect(2) will refuse.
+    /// Makes sure that the VMA can never be written through: mprotect(2) refuses it.
     ///
     /// # Errors
     ///
@@ -122,15 +123,15 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
 }
 
 impl<'f, V: VmOperations<Kind = Pfn>> NewVma<'f, V> {
-    /// Maps `pages` page frames of `block`, from its page `first` on, at `address`. May sleep.
+    /// Maps `pages` page frames of `block`, starting at its page `first`, at `address`. May sleep.
     ///
-    /// A VMA can be filled by several calls, from lower addresses to higher.
+    /// Several calls can fill a VMA, from lower addresses to higher.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when block or VMA is too small, or the range does not lie above that of an earlier
-    /// call; for a private mapping that may be written, when
-    /// not all of the VMA is mapped (`remap_pfn_range()` asks for it); `ENOMEM`.
+    /// `EINVAL` when block or VMA is too small, when the range does not lie above that of an
+    /// earlier call, or when a private mapping that may be written would not be mapped as a whole
+    /// (`remap_pfn_range()` requires it); `ENOMEM`.
     pub fn remap(
         &self,
         address: usize,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver does for its mappings: `struct vm_operations_struct`, all seventeen of it.
+//! The operations of a driver's mappings: all seventeen of `struct vm_operations_struct`.
 //!
 //! | operation | here | lock held | may sleep |
 //! |---|---|---|---|
@@ -18,36 +18,33 @@
 //! | `pagesize` | [`VmOperations::PAGE_ORDER`] | mmap or VMA lock | no |
 //! | `access` | [`VmOperations::access`] | mmap read lock | yes |
 //! | `name` | [`VmOperations::name`] | mmap write lock | yes |
-//! | `set_policy`, `get_policy` | refused | | |
+//! | `set_policy`, `get_policy` | not supported | | |
 //! | `uffd_ops` | [`VmOperations::USERFAULTFD`], write protection | | |
 //!
-//! # What is refused, and why
+//! # Operations that are not supported
 //!
-//! - `set_policy` must keep a reference to the policy that it is given (include/linux/mm.h), and
-//!   give it back with `mpol_put()`, that is `__mpol_put()`, which modules other than kvm cannot
-//!   call: `EXPORT_SYMBOL_FOR_MODULES(__mpol_put, "kvm")` in mm/mempolicy.c. Without `set_policy`
-//!   there is nothing for `get_policy` to return. mbind(2) works on the VMA's own policy all the
-//!   same.
-//! - Of `uffd_ops`, resolving missing and minor faults: the events are delivered by
-//!   `handle_userfault()`, which mm/userfaultfd.c does not export, so that userspace would wait for
-//!   events that never come. Write protection is done by the core alone, and is offered.
+//! - `set_policy` must hold a reference to the policy that the core passes (include/linux/mm.h),
+//!   and drop it with `mpol_put()`, that is `__mpol_put()`, which modules other than kvm cannot
+//!   call: `EXPORT_SYMBOL_FOR_MODULES(__mpol_put, "kvm")` in mm/mempolicy.c. Without `set_policy`,
+//!   `get_policy` has nothing to return. mbind(2) still works, on the VMA's own policy.
+//! - The missing and minor faults of `uffd_ops`: `handle_userfault()`, which mm/userfaultfd.c does
+//!   not export, delivers their events, so userspace would wait for events that never arrive. Write
+//!   protection needs only the core, and is supported.
 //! - `find_normal_page`, which is not one of the seventeen: include/linux/mm.h says "Do not add new
 //!   users".
 //!
 //! # Two styles of data
 //!
 //! - *Data of the file* ([`VmOperations::Data`], with `Private = ()`). VMAs can merge freely.
-//! - *Data of the VMA* ([`VmOperations::Private`]), counted across fork, split and mremap. It needs
-//!   `close`, and a VMA with `close` is never merged away (`can_merge_remove_vma()` in mm/vma.c): a
-//!   hole that is filled leaves two VMAs instead of one, and mprotect(2) there and back three. A
-//!   new mapping can still extend its left neighbour, and then has the neighbour's data and runs
-//!   no `mapped` of its own: data of a VMA must not depend on its extent.
+//! - *Data of the VMA* ([`VmOperations::Private`]), reference-counted across fork, split and
+//!   mremap. It needs `close`, and the core never merges away a VMA with `close`
+//!   (`can_merge_remove_vma()` in mm/vma.c): filling a hole leaves two VMAs instead of one, and
+//!   changing a part with mprotect(2) and changing it back leaves three. A new mapping can still
+//!   extend its left neighbour. It then has the neighbour's data, and no `mapped` call of its own:
+//!   data of a VMA must not depend on its extent.
 //!
-//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
-//!
-//! Accesses of debuggers: `vm_operations_struct.access`.
-//!
-//! C source: `__access_remote_vm()` in [`mm/memory.c`](srctree/mm/memory.c)
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h); C source for `access`:
+//! `__access_remote_vm()` in [`mm/memory.c`](srctree/mm/memory.c)
 
 use crate::{
     build_error,
@@ -76,77 +73,77 @@ use crate::{
 };
 use core::ops::Range;
 
-/// What happens in a mapping of a driver's file.
+/// The operations of the mappings of a driver's files.
 ///
-/// The table made of an implementation is put into a VMA by the hooks of a
-/// [`FileOperations`](crate::mm::file::ops::FileOperations) whose `Vm` it is, and by nothing else.
-/// So every call comes from a file that carries `Data`.
+/// Only the hooks of a [`FileOperations`](crate::mm::file::ops::FileOperations) whose `Vm` it is
+/// give a VMA the table made from an implementation. So every call is for a file that carries
+/// `Data`.
 #[vtable]
 pub trait VmOperations: Sized + 'static {
-    /// The data of the files whose mappings these are.
+    /// The data of the mapped files.
     type Data: Send + Sync + 'static;
 
-    /// The data of each VMA: what the `mmap` hook or [`VmOperations::mapped`] returns. `()` for
-    /// none, which is what most drivers want: see the module's documentation for what it costs.
+    /// The data of each VMA, which the `mmap` hook or [`VmOperations::mapped`] returns. Most
+    /// drivers want none, `()`: the module's documentation says what it costs.
     type Private: Send + Sync + 'static;
 
-    /// What may be put into the VMAs.
+    /// The kind of the VMAs, which decides the pages that they may hold.
     type Kind: Kind;
 
-    /// What operations that must not sleep may look at.
+    /// The data that operations which must not sleep may use.
     type Atomic: Sync + 'static;
 
-    /// The order of the pages that the VMA is said to have in `/proc/PID/smaps`
-    /// (`KernelPageSize`), for drivers that map large units; 0 says nothing. An order above that of
-    /// the largest page of a page table (`PUD_ORDER`) does not compile.
+    /// The order of the page size that `/proc/PID/smaps` reports for the VMA (`KernelPageSize`),
+    /// for drivers that map large units; 0 keeps the core's default. An order above that of the
+    /// largest page of a page table (`PUD_ORDER`) does not compile.
     const PAGE_ORDER: u32 = 0;
 
-    /// May userfaultfd write-protect pages of the VMA?
+    /// Whether userfaultfd may write-protect pages of the VMA.
     const USERFAULTFD: bool = false;
 
-    /// Returns the part of `data` that operations which must not sleep get to see.
+    /// Returns the part of `data` that operations which must not sleep may use.
     fn atomic(data: &Self::Data) -> &Self::Atomic;
 
-    /// A copy of a VMA was made, by fork(2), a split or mremap(2). Not called for mmap(2).
+    /// Runs after fork(2), a split or mremap(2) has copied a VMA. mmap(2) does not call it.
     fn open(_vma: &OwnVma<Self>) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// The VMA is about to go. Its pages are out of the page table already.
+    /// Runs before the core removes the VMA. Its pages are already unmapped.
     fn close(_vma: &OwnVma<Self>) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A mapping made by [`Hook::MmapPrepare`](crate::mm::file::ops::Hook::MmapPrepare) got a VMA
-    /// of its own: this is where references are taken, and the data of the VMA is made. Not called
-    /// when the mapping merged with a neighbour.
+    /// Takes references and makes the data of the VMA, when a mapping made by
+    /// [`Hook::MmapPrepare`](crate::mm::file::ops::Hook::MmapPrepare) has got a VMA of its own. Not
+    /// called when the mapping merged with a neighbour.
     ///
     /// # Errors
     ///
-    /// The VMA is unmapped again, and mmap(2) fails with the error.
+    /// The core unmaps the VMA, and mmap(2) fails with the error.
     fn mapped(_data: &Self::Data, _mapped: Mapped) -> Result<Self::Private> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// The VMA is about to be split at `address`.
+    /// Checks whether the VMA may be split at `address`.
     ///
     /// # Errors
     ///
-    /// The system call that wanted it fails with the error.
+    /// The system call that needs the split fails with the error.
     fn may_split(_vma: &DriverVma<Self>, _address: usize) -> Result {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// The VMA is at its new place after mremap(2).
+    /// Runs when mremap(2) has moved the VMA to its new place.
     ///
     /// # Errors
     ///
-    /// The move is undone, and mremap(2) fails with the error.
+    /// mremap(2) undoes the move, and fails with the error.
     fn mremap(_vma: &DriverVma<Self>) -> Result {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// mprotect(2) is about to give the addresses of `range` the flags `flags` (`VM_*`).
+    /// Checks whether mprotect(2) may give the addresses of `range` the flags `flags` (`VM_*`).
     ///
     /// # Errors
     ///
@@ -155,38 +152,39 @@ pub trait VmOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A page of the mapping was accessed that the page table does not have.
+    /// Handles a fault on a page that the page table does not have.
     fn fault(_vmf: VmFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// As [`VmOperations::fault`], asked before it for a huge page.
+    /// Handles a fault with a huge page; the core calls it before [`VmOperations::fault`].
     fn huge_fault(_vmf: HugeFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Pages around an address are wanted if they are resident: map them without waiting.
+    /// Maps the resident pages around an address, without waiting.
     ///
     /// With this operation faults may run under the VMA's lock (`vmf_can_call_fault()`).
     fn map_pages(_pages: MapPages<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A page that was mapped for reading is about to be written through a shared mapping.
+    /// Handles the first store through a shared mapping to a page that it maps read-only.
     ///
-    /// With this operation, page faults map pages read-only first, so that each first store is
-    /// seen. Pages that a hook has put in are not announced. The page must be of the file's page
-    /// cache: the store to any other is repeated for ever.
+    /// With this operation, page faults map pages read-only first, so that each first store calls
+    /// it. Stores to pages that a hook has inserted do not. The page must be in the file's page
+    /// cache: the core repeats a store to any other page forever.
     fn page_mkwrite(_vmf: MkwriteFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// As [`VmOperations::page_mkwrite`], for page frames without a `struct page`.
+    /// Handles the first store to a page frame without a `struct page`, as
+    /// [`VmOperations::page_mkwrite`] does for pages.
     fn pfn_mkwrite(_vmf: PfnMkwriteFault<'_, Self>) -> Answer<'_> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// A debugger, or `/proc/PID/mem`, wants to read or write at `address`, where
+    /// Reads or writes at `address` for a debugger, or through `/proc/PID/mem`, where
     /// `get_user_pages()` failed, as it does for [`Pfn`](crate::mm::vm::vma::Pfn) VMAs. Returns the
     /// number of bytes.
     ///
@@ -199,16 +197,16 @@ pub trait VmOperations: Sized + 'static {
 
     /// Returns a name for the VMA.
     ///
-    /// `/proc/PID/maps` and perf ask only VMAs without a file (`get_vma_name()` in
-    /// fs/proc/task_mmu.c), which a driver's never are. What is left is `always_dump_vma()` in
-    /// fs/coredump.c: a VMA with this operation is in every core dump, whatever
-    /// `set_dontdump()`, its kind or `coredump_filter` say.
+    /// `/proc/PID/maps` and perf call it only for VMAs without a file (`get_vma_name()` in
+    /// fs/proc/task_mmu.c), and a driver's always have one. Only `always_dump_vma()` in
+    /// fs/coredump.c uses it here: a VMA with this operation is in every core dump, regardless of
+    /// `set_dontdump()`, its kind and `coredump_filter`.
     fn name(_atomic: &Self::Atomic) -> &'static CStr {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 }
 
-/// A mapping that just got its VMA.
+/// The range of a mapping that just got its VMA.
 #[derive(Clone, Copy)]
 pub struct Mapped {
     /// First address.
@@ -219,16 +217,16 @@ pub struct Mapped {
     pub pgoff: usize,
 }
 
-/// What a debugger wants of a range of bytes.
+/// A debugger's access to a range of bytes.
 pub enum Access<'a> {
-    /// To read them: fill the buffer, which holds zeroes.
+    /// A read: the operation fills the buffer, which holds zeroes.
     Read(&'a mut [u8]),
-    /// To write these.
+    /// A write of these bytes.
     Write(&'a [u8]),
 }
 
 impl Access<'_> {
-    /// Returns the number of bytes that are wanted.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         match self {
             Access::Read(buffer) => buffer.len(),
@@ -236,7 +234,7 @@ impl Access<'_> {
         }
     }
 
-    /// Returns whether nothing is wanted.
+    /// Returns whether the range is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -252,7 +250,7 @@ impl Access<'_> {
             // SAFETY: By the contract of this function.
             Access::Write(unsafe { core::slice::from_raw_parts(buf, len) })
         } else {
-            // A driver that fills less than it says must not reveal what was there before.
+            // A driver that fills less than it reports must not leak stale bytes.
             // SAFETY: By the contract of this function.
             unsafe { buf.write_bytes(0, len) };
             // SAFETY: By the contract of this function; the bytes were just initialised.

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of a driver's own that it shows in mappings, outside of any page cache.
+//! A driver's own memory that it maps to userspace, outside of any page cache.
 //!
-//! - [`PageList`]: single pages, each with a reference count. They go into a mapping one by one
-//!   (`vm_insert_page()`), and stay alive while they are mapped.
-//! - [`PageBlock`]: physically contiguous pages, addressed by page frame. Nobody counts references
-//!   to them while they are mapped (`remap_pfn_range()`), so that they must outlive the mappings.
+//! - [`PageList`]: single pages, each with a reference count. They are mapped one by one
+//!   (`vm_insert_page()`), and stay allocated while they are mapped.
+//! - [`PageBlock`]: physically contiguous pages, mapped by page frame. The mappings hold no
+//!   references to them (`remap_pfn_range()`), so the block must outlive the mappings.
 //!
-//! Both are zeroed when they are made. The kernel and userspace may read and write them at the same
-//! time: the kernel's accesses are those of `READ_ONCE()` and `WRITE_ONCE()`, byte by byte, and see
-//! what they see. Words of a [`PageList`] are the kernel's atomics ([`Atomic`]), in whose memory
-//! model (LKMM) accesses of different sizes to the same bytes may meet, as they do in C: each is
-//! one instruction. (Rust's own atomics, `core::sync::atomic`, forbid it.)
+//! Both are zeroed at allocation. The kernel and userspace may access them concurrently: the kernel
+//! reads and writes each byte with `READ_ONCE()` and `WRITE_ONCE()`, without any ordering. Words of
+//! a [`PageList`] are the kernel's atomics ([`Atomic`]). Their memory model (LKMM) allows
+//! concurrent accesses of different sizes to the same bytes, as in C: each is one instruction.
+//! (Rust's own atomics, `core::sync::atomic`, forbid it.)
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
@@ -29,12 +29,12 @@ use core::{
     ptr::NonNull, //
 };
 
-/// Bytes that userspace may use at the same time.
+/// Bytes that userspace may access concurrently.
 ///
 /// # Invariants
 ///
-/// `at` is valid for reads and writes of `len` bytes for all of `'a`, and no Rust reference points
-/// to them but those of [`PageList::word`].
+/// `at` is valid for reads and writes of `len` bytes for all of `'a`, and the only Rust references
+/// to them are those of [`PageList::word`].
 struct Shared<'a> {
     at: *mut u8,
     len: usize,
@@ -42,17 +42,17 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// Stores `bytes` from the beginning on; those that do not fit are left out.
+    /// Stores `bytes` from the beginning on; drops those that do not fit.
     fn store(&self, bytes: &[u8]) {
         for (index, byte) in bytes.iter().take(self.len).enumerate() {
-            // SAFETY: By the type invariants. Others may access the byte at the same time: that is
-            // no data race in the kernel's memory model, since a volatile access of a byte is one
-            // instruction (`WRITE_ONCE()`).
+            // SAFETY: By the type invariants. Concurrent accesses to the byte are no data race in
+            // the kernel's memory model, since a volatile access of a byte is one instruction
+            // (`WRITE_ONCE()`).
             unsafe { self.at.add(index).write_volatile(*byte) };
         }
     }
 
-    /// Loads into `bytes` from the beginning on, as many as there are.
+    /// Fills `bytes` from the beginning on, with as many bytes as there are.
     fn load(&self, bytes: &mut [u8]) {
         for (index, byte) in bytes.iter_mut().take(self.len).enumerate() {
             // SAFETY: As in `store` (`READ_ONCE()`).
@@ -61,7 +61,7 @@ impl Shared<'_> {
     }
 }
 
-/// Single pages, zeroed when they were made.
+/// Single pages, zeroed at allocation.
 ///
 /// # Invariants
 ///
@@ -71,10 +71,10 @@ pub struct PageList {
     raw: KVec<*mut bindings::page>,
 }
 
-// SAFETY: The pages are owned and bound to no thread; the pointers are to them.
+// SAFETY: The list owns the pages, which are bound to no thread; the pointers are to them.
 unsafe impl Send for PageList {}
 // SAFETY: The vectors do not change; the pages' bytes are accessed through `Shared` and `Atomic`
-// alone, which stand accesses at the same time.
+// only, which allow concurrent accesses.
 unsafe impl Sync for PageList {}
 
 impl PageList {
@@ -88,7 +88,7 @@ impl PageList {
         let mut raw = KVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             let page = Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?;
-            // INVARIANT: One of each.
+            // INVARIANT: Both vectors get the same page.
             raw.push(page.as_ptr(), GFP_KERNEL)?;
             pages.push(page, GFP_KERNEL)?;
         }
@@ -105,7 +105,7 @@ impl PageList {
         self.pages.is_empty()
     }
 
-    /// Returns the pages as C takes them; nobody writes to the array.
+    /// Returns the array of page pointers for C, which does not write to it.
     pub(crate) fn as_raw(&self) -> *mut *mut bindings::page {
         self.raw.as_ptr().cast_mut()
     }
@@ -114,16 +114,16 @@ impl PageList {
         self.raw.get(index).copied()
     }
 
-    /// Returns how many references there are to page `index`: the list's own, and one for each page
-    /// table that maps it. It may change at any time.
+    /// Returns the reference count of page `index`: one for the list, and one for each page table
+    /// that maps the page. It may change at any time.
     pub fn references(&self, index: usize) -> Option<usize> {
         let page = self.page(index)?;
         // SAFETY: The list owns the page.
         usize::try_from(unsafe { bindings::page_count(page) }).ok()
     }
 
-    /// Runs `f` for each piece of `len` bytes at `offset` that lies within one page, in order, with
-    /// the piece and its place within the range.
+    /// Calls `f` for each piece of `len` bytes at `offset` that lies within one page, in order,
+    /// with the piece and its offset in the range.
     fn pieces(&self, offset: usize, len: usize, mut f: impl FnMut(Shared<'_>, usize)) -> Result {
         let end = offset.checked_add(len).ok_or(EINVAL)?;
         if end > self.len() * PAGE_SIZE {
@@ -138,7 +138,7 @@ impl PageList {
             let address = unsafe { bindings::page_address(page) }.cast::<u8>();
             // SAFETY: `within` is less than a page.
             let first = unsafe { address.add(within) };
-            // INVARIANT: The piece ends with the page at the latest, and `self` is borrowed.
+            // INVARIANT: The piece does not cross the end of the page, and `self` is borrowed.
             let shared = Shared {
                 at: first,
                 len: piece,
@@ -163,16 +163,16 @@ impl PageList {
     ///
     /// # Errors
     ///
-    /// `EINVAL` when there are not so many.
+    /// `EINVAL` when the pages end before that.
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result {
         self.pieces(offset, bytes.len(), |from, to| from.load(&mut bytes[to..]))
     }
 
-    /// Returns the word at `offset`, to be used by kernel and userspace at the same time.
+    /// Returns the word at `offset`, which kernel and userspace may access concurrently.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when there is none, or `offset` is not a multiple of 4.
+    /// `EINVAL` when `offset` is past the last page, or not a multiple of 4.
     pub fn word(&self, offset: usize) -> Result<&Atomic<u32>> {
         if offset % size_of::<u32>() != 0 {
             return Err(EINVAL);
@@ -189,10 +189,10 @@ impl PageList {
     }
 }
 
-/// The order of the largest blocks that the page allocator has (`MAX_PAGE_ORDER`).
+/// The largest order of the page allocator.
 const MAX_ORDER: u32 = bindings::MAX_PAGE_ORDER;
 
-/// 2^order physically contiguous pages, zeroed when they were made.
+/// 2^order physically contiguous pages, zeroed at allocation.
 ///
 /// # Invariants
 ///
@@ -205,8 +205,8 @@ pub struct PageBlock {
 
 // SAFETY: The memory is bound to no thread.
 unsafe impl Send for PageBlock {}
-// SAFETY: The fields do not change; the bytes are accessed through `Shared` alone, which stands
-// accesses at the same time.
+// SAFETY: The fields do not change; the bytes are accessed through `Shared` only, which allows
+// concurrent accesses.
 unsafe impl Sync for PageBlock {}
 
 impl PageBlock {
@@ -214,12 +214,12 @@ impl PageBlock {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, also when there is no block of that size.
+    /// `ENOMEM`, also when `order` is above `MAX_PAGE_ORDER`.
     pub fn new(order: u32) -> Result<Self> {
         if order > MAX_ORDER {
             return Err(ENOMEM);
         }
-        // SAFETY: The order is at most `MAX_PAGE_ORDER`; without memory the answer is null.
+        // SAFETY: The order is at most `MAX_PAGE_ORDER`; without memory the function returns 0.
         let address =
             unsafe { bindings::get_free_pages(bindings::GFP_KERNEL | bindings::__GFP_ZERO, order) };
         // INVARIANT: Just allocated.
@@ -249,7 +249,7 @@ impl PageBlock {
         if end > self.pages() * PAGE_SIZE {
             return Err(EINVAL);
         }
-        // SAFETY: `offset` is not beyond the block's end, as was just checked.
+        // SAFETY: `offset` is not past the block's end, as was just checked.
         let at = unsafe { self.address.as_ptr().add(offset) };
         // INVARIANT: The range lies within the block, and `self` is borrowed.
         Ok(Shared {
@@ -273,7 +273,7 @@ impl PageBlock {
     ///
     /// # Errors
     ///
-    /// `EINVAL` when there are not so many.
+    /// `EINVAL` when the pages end before that.
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result {
         self.range(offset, bytes.len())?.load(bytes);
         Ok(())

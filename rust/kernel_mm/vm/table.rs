@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `struct vm_operations_struct` made of a [`VmOperations`]: callbacks that only translate.
+//! The `struct vm_operations_struct` made from a [`VmOperations`]: callbacks that only translate.
 
 use crate::{
     bindings,
@@ -35,25 +35,23 @@ use crate::{
 };
 use core::marker::PhantomData;
 
-/// The table made of an implementation.
+/// The table made from an implementation.
 ///
-/// The core calls these functions by `vma->vm_ops` alone, and a VMA gets this table from the hooks
-/// of `FileTable<F, _>` with `F::Vm = V` alone (`file_table.rs`). Those run for a file that has one
-/// of its tables, whose `open` stores a `FileState<F::Data>`, and `F::Data` is `V::Data` by the
-/// bound of [`FileOperations::Vm`](crate::mm::file::ops::FileOperations::Vm). The VMA holds that
-/// file until `close` has returned. The `unsafe` blocks below rest on this where they say "this
-/// table".
+/// The core calls these functions only through `vma->vm_ops`. Only the hooks of a `FileTable<F, _>`
+/// (`file/table.rs`) with `F::Vm = V` give a VMA this table. Those run for a file that has one of
+/// its tables, whose `open` stores a `FileState<F::Data>`, and `F::Data` is `V::Data` by the bound
+/// of [`FileOperations::Vm`](crate::mm::file::ops::FileOperations::Vm). The VMA holds that file
+/// until `close` has returned. The `unsafe` blocks below rest on this where they say "this table".
 pub(crate) struct VmTable<V>(PhantomData<V>);
 
 #[cfg(CONFIG_USERFAULTFD)]
 unsafe extern "C" {
-    /// A `struct vm_uffd_ops` that consents to write protection (`rust/helpers/userfaultfd.c`);
-    /// bindgen declares the functions of that folder alone.
+    /// A `struct vm_uffd_ops` that allows write protection only (`rust/helpers/userfaultfd.c`);
+    /// bindgen declares only the functions of that folder.
     #[link_name = "rust_helper_uffd_write_protect_ops"]
     static UFFD_WRITE_PROTECT_OPS: bindings::vm_uffd_ops;
 }
 
-/// `$f` if `$has`.
 macro_rules! optional {
     ($has:expr, $f:expr) => {
         if $has {
@@ -65,7 +63,7 @@ macro_rules! optional {
 }
 
 impl<V: VmOperations> VmTable<V> {
-    /// Is [`VmOperations::PAGE_ORDER`] one of a page that a page table can map?
+    /// Whether [`VmOperations::PAGE_ORDER`] is that of a page that a page table can map.
     const PAGE_ORDER_IS_VALID: () = assert!(
         V::PAGE_ORDER <= bindings::PUD_ORDER,
         "PAGE_ORDER is larger than any page of a page table"
@@ -98,8 +96,8 @@ impl<V: VmOperations> VmTable<V> {
         ..pin_init::zeroed()
     };
 
-    /// Does `V` have any operation at all? A VMA without keeps the table without operations that
-    /// the core gives to all (`vma_dummy_vm_ops`).
+    /// Whether `V` has any operation at all. A VMA without one keeps the empty table that the core
+    /// gives to every VMA (`vma_dummy_vm_ops`).
     pub(crate) const HAS_ANY: bool = V::HAS_OPEN
         || V::HAS_CLOSE
         || vm_private::is_used::<V>()
@@ -140,17 +138,19 @@ impl<V: VmOperations> VmTable<V> {
     /// `vma` has this table and is not used afterwards.
     unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
         if V::HAS_CLOSE {
-            // SAFETY: This table; `vma_close()` is called by the one who takes the VMA away.
+            // SAFETY: This table; the callers of `vma_close()` hold the mmap lock and are removing
+            // the VMA, so nobody else changes it.
             V::close(unsafe { OwnVma::from_raw(vma) });
         }
         // SAFETY: This table. `vma_close()` in mm/internal.h sets `vm_ops` to `vma_dummy_vm_ops`
-        // next, so that nothing of this library sees the VMA again.
+        // next, so this library never sees the VMA again.
         unsafe { vm_private::gone::<V>(vma) };
     }
 
     /// # Safety
     ///
-    /// `file` is that of a new VMA with this table, `private` its `vm_private_data`.
+    /// `file` is that of a new VMA with this table, `private` the address of a copy of its
+    /// `vm_private_data`.
     unsafe extern "C" fn mapped(
         start: c_ulong,
         end: c_ulong,
@@ -215,8 +215,8 @@ impl<V: VmOperations> VmTable<V> {
         // SAFETY: This table.
         let ret = V::fault(unsafe { VmFault::from_raw(vmf) }).into_raw();
         if ret & bindings::vm_fault_reason_VM_FAULT_RETRY as bindings::vm_fault_t != 0 {
-            // SAFETY: The answer is that of `VmFault::retry()`. The handler has returned: nobody
-            // looks at the VMA or the file any more.
+            // SAFETY: `VmFault::retry()` gave this answer. The handler has returned: nobody uses
+            // the VMA or the file any more.
             unsafe { fault::give_lock_back(vmf) };
         }
         ret
@@ -247,7 +247,7 @@ impl<V: VmOperations> VmTable<V> {
 
     /// # Safety
     ///
-    /// Any argument will do.
+    /// None: the function ignores its argument.
     unsafe extern "C" fn pagesize(_vma: *mut bindings::vm_area_struct) -> c_ulong {
         PAGE_SIZE << V::PAGE_ORDER
     }
@@ -270,7 +270,8 @@ impl<V: VmOperations> VmTable<V> {
 
     /// # Safety
     ///
-    /// `vma` has this table; `buf` is valid for `len` bytes.
+    /// `vma` has this table; `buf` is a buffer of `len` bytes in the kernel, which nobody else
+    /// uses, and which is filled when `write` is set.
     unsafe extern "C" fn access(
         vma: *mut bindings::vm_area_struct,
         address: c_ulong,
@@ -281,10 +282,10 @@ impl<V: VmOperations> VmTable<V> {
         from_result(|| {
             // SAFETY: This table; the mmap read lock is held.
             let vma = unsafe { DriverVma::<V>::from_raw(vma) };
-            // The core has looked at the first byte only (`__access_remote_vm()`).
+            // The core has checked the first byte only (`__access_remote_vm()`).
             let len = usize::try_from(len).map_err(|_| EINVAL)?;
             let len = len.min(vma.end().saturating_sub(address));
-            // SAFETY: The caller gives a buffer of the kernel's; its length was only cut.
+            // SAFETY: By the contract of this function; the length was only cut.
             let access = unsafe { Access::from_raw(buf.cast(), len, write != 0) };
             Ok(V::access(vma, address, access)?.min(len) as c_int)
         })
@@ -294,7 +295,7 @@ impl<V: VmOperations> VmTable<V> {
     ///
     /// `vma` has this table.
     unsafe extern "C" fn name(vma: *mut bindings::vm_area_struct) -> *const c_char {
-        // SAFETY: This table; the file is held by the VMA.
+        // SAFETY: This table; the VMA holds the file.
         let data = unsafe { FileState::<V::Data>::borrow((*vma).vm_file) };
         V::name(V::atomic(data)).as_char_ptr()
     }

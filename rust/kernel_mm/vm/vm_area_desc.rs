@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The description of a mapping before it exists: what `mmap_prepare` gets to look at and change.
+//! The description of a future mapping, which `mmap_prepare` reads and changes.
 //!
 //! The hook runs before the kernel knows whether the mapping merges with a neighbour. It should
-//! therefore hold on to nothing: no reference taken, nothing allocated or counted per mapping. What
-//! is to be mapped at once is said by an action, which the core carries out when the VMA exists.
+//! therefore keep nothing per mapping: take no reference, and allocate and count nothing. To map
+//! pages at once it sets an action, which the core carries out when the VMA exists.
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h); documentation:
 //! [`filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
@@ -52,7 +52,7 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say, until the hook returns.
+    /// The type invariants hold until the hook returns.
     pub(crate) unsafe fn from_raw(desc: *mut bindings::vm_area_desc) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
@@ -97,12 +97,12 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
         unsafe { (*self.desc).vma_flags.__vma_flags[0] }
     }
 
-    /// Is it a shared mapping (`VM_MAYSHARE`)?
+    /// Returns whether the mapping is shared (`VM_MAYSHARE`).
     pub fn is_shared(&self) -> bool {
         self.flags() & vm::MAYSHARE != 0
     }
 
-    /// May it be written through at once (`VM_WRITE`)?
+    /// Returns whether the mapping is writable from the start (`VM_WRITE`).
     pub fn is_writable(&self) -> bool {
         self.flags() & vm::WRITE != 0
     }
@@ -112,22 +112,22 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
         unsafe { (*self.desc).vma_flags.__vma_flags[0] |= flags };
     }
 
-    /// The VMA is left out of core dumps.
+    /// Leaves the VMA out of core dumps.
     pub fn set_dontdump(&mut self) {
         self.set(vm::DONTDUMP);
     }
 
-    /// fork(2) does not give the VMA to the child.
+    /// Keeps fork(2) from copying the VMA to the child.
     pub fn set_dontcopy(&mut self) {
         self.set(vm::DONTCOPY);
     }
 
-    /// mremap(2) cannot make the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
+    /// Keeps mremap(2) from making the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
     pub fn set_dontexpand(&mut self) {
         self.set(vm::DONTEXPAND);
     }
 
-    /// Makes sure that the mapping can never be written through: mprotect(2) will refuse.
+    /// Makes sure that the mapping can never be written through: mprotect(2) refuses it.
     ///
     /// # Errors
     ///
@@ -141,7 +141,8 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
         Ok(())
     }
 
-    /// The offset of `address` and `pages` within the mapping, checked.
+    /// Checks that `pages` pages at `address` lie within the mapping, and returns their length in
+    /// bytes.
     fn check_range(&self, address: usize, pages: usize) -> Result<usize> {
         let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
         let end = address.checked_add(len).ok_or(EINVAL)?;
@@ -153,7 +154,7 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
 }
 
 impl<'f, V: VmOperations<Kind = Mixed>> VmAreaDesc<'f, V> {
-    /// Has `pages` mapped from `address` on when the VMA exists, each with a reference of its own
+    /// Maps `pages` from `address` on when the VMA exists, each with a reference of its own
     /// (`mmap_action_map_kernel_pages()`).
     ///
     /// # Errors
@@ -174,12 +175,12 @@ impl<'f, V: VmOperations<Kind = Mixed>> VmAreaDesc<'f, V> {
         Ok(())
     }
 
-    /// Has the whole of the mapping filled with `pages`, from the first on
+    /// Fills the whole mapping with `pages` when the VMA exists, from the first page on
     /// (`mmap_action_map_kernel_pages_full()`).
     ///
     /// # Errors
     ///
-    /// `EINVAL` when there are not as many pages as the mapping has.
+    /// `EINVAL` when the mapping does not have as many pages.
     pub fn map_pages_full(&mut self, pages: &'f PageList) -> Result {
         if pages.len() != self.pages() {
             return Err(EINVAL);
@@ -189,8 +190,8 @@ impl<'f, V: VmOperations<Kind = Mixed>> VmAreaDesc<'f, V> {
 }
 
 impl<'f, V: VmOperations<Kind = Pfn>> VmAreaDesc<'f, V> {
-    /// Has `pages` page frames of `block`, from its page `first` on, mapped at `address` when the
-    /// VMA exists (`mmap_action_remap()`).
+    /// Maps `pages` page frames of `block`, starting at its page `first`, at `address` when the VMA
+    /// exists (`mmap_action_remap()`).
     ///
     /// # Errors
     ///
@@ -218,8 +219,8 @@ impl<'f, V: VmOperations<Kind = Pfn>> VmAreaDesc<'f, V> {
         Ok(())
     }
 
-    /// Has the whole of the mapping filled with page frames of `block`, from its page `first` on
-    /// (`mmap_action_remap_full()`).
+    /// Fills the whole mapping with page frames of `block` when the VMA exists, starting at its
+    /// page `first` (`mmap_action_remap_full()`).
     ///
     /// # Errors
     ///
@@ -228,12 +229,12 @@ impl<'f, V: VmOperations<Kind = Pfn>> VmAreaDesc<'f, V> {
         self.remap(self.start(), block, first, self.pages())
     }
 
-    /// Has the mapping filled with `block`, as the mapping's offset and length say: page `n` of the
-    /// file is page `n` of the block (`mmap_action_simple_ioremap()`).
+    /// Fills the mapping with `block` when the VMA exists, at the mapping's own offset: page `n` of
+    /// the file is page `n` of the block (`mmap_action_simple_ioremap()`).
     ///
     /// # Errors
     ///
-    /// `EINVAL` when the mapping reaches beyond the block.
+    /// `EINVAL` when the mapping reaches past the end of the block.
     pub fn remap_simple(&mut self, block: &'f PageBlock) -> Result {
         self.remap_full(block, self.pgoff())
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The data of a single VMA, in `vm_private_data`: an [`Arc`], one count per VMA.
+//! The data of a single VMA, in `vm_private_data`: an [`Arc`], one reference per VMA.
 //!
-//! A VMA comes into being in the hook, and by fork, split and mremap, which copy the pointer and
-//! call `open`; it goes by `close`. `vm_table.rs` calls these functions there.
+//! The `mmap` hook or `mapped` sets the pointer. Fork, split and mremap copy it and call `open`,
+//! which takes a reference; `close` drops one. `vm/table.rs` and `file/table.rs` call these
+//! functions there.
 
 use crate::{
     bindings,
@@ -13,13 +14,13 @@ use crate::{
     types::ForeignOwnable, //
 };
 
-/// Does `V` keep data per VMA at all? `()` and other types without contents say no, unless they
-/// have a drop, which runs when the VMA goes.
+/// Returns whether `V` keeps data per VMA. `()` and other zero-sized types do not, unless they have
+/// a drop, which runs when the VMA is removed.
 pub(crate) const fn is_used<V: VmOperations>() -> bool {
     size_of::<V::Private>() != 0 || core::mem::needs_drop::<V::Private>()
 }
 
-/// Makes what goes into `vm_private_data`.
+/// Makes the pointer for `vm_private_data`.
 ///
 /// # Errors
 ///
@@ -44,34 +45,34 @@ pub(crate) unsafe fn get<'a, V: VmOperations>(
     if !is_used::<V>() || data.is_null() {
         return None;
     }
-    // SAFETY: A VMA with the table of `V` gets a pointer that is not null from `make::<V>()` alone,
-    // in the hook or in `mapped`: it is of `Arc::into_foreign()`. The VMA owns a count, which only
-    // `gone` gives back.
+    // SAFETY: A VMA with the table of `V` gets a pointer that is not null only from `make::<V>()`,
+    // in the hook or in `mapped`, and so from `Arc::into_foreign()`. The VMA owns a reference,
+    // which only `gone` drops.
     let arc = unsafe { <Arc<V::Private> as ForeignOwnable>::borrow(data) };
-    // SAFETY: The count that the VMA owns keeps the pointee for as long as the VMA is valid, which
-    // is all of 'a, and an `Arc` does not move it.
+    // SAFETY: The reference that the VMA owns keeps the pointee for as long as the VMA is valid,
+    // which is all of 'a, and an `Arc` does not move it.
     Some(unsafe { &*core::ptr::from_ref::<V::Private>(&*arc) })
 }
 
-/// A copy of a VMA was made: it gets a count of its own.
+/// Takes a reference for the copy of a VMA.
 ///
 /// # Safety
 ///
-/// `vma` has the table of `V`, and owns no count yet.
+/// `vma` has the table of `V`, and owns no reference yet.
 pub(crate) unsafe fn copied<V: VmOperations>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: By the contract of this function.
     let data = unsafe { (*vma).vm_private_data };
     if is_used::<V>() && !data.is_null() {
-        // SAFETY: As in `get`; the VMA that was copied owns a count, and the mmap write lock, which
-        // is held, keeps it.
+        // SAFETY: As in `get`; the VMA that was copied owns a reference, and the held mmap write
+        // lock keeps that VMA.
         let arc = unsafe { <Arc<V::Private> as ForeignOwnable>::borrow(data) };
         let more: Arc<V::Private> = arc.into();
-        // The same pointer as `data`, which the copy has already.
+        // This is the pointer `data`, which the copy already has.
         let _ = more.into_foreign();
     }
 }
 
-/// A VMA goes: its count is given back.
+/// Drops the reference of a VMA that is being removed.
 ///
 /// # Safety
 ///
@@ -80,8 +81,8 @@ pub(crate) unsafe fn gone<V: VmOperations>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: By the contract of this function.
     let data = unsafe { (*vma).vm_private_data };
     if is_used::<V>() && !data.is_null() {
-        // SAFETY: As in `get`. The VMA owned a count, which nobody borrows any more: a holder of
-        // `&V::Private` holds the VMA by a lock that the caller had to wait for.
+        // SAFETY: As in `get`. The VMA owns a reference, and nobody borrows from it any more: a
+        // holder of `&V::Private` holds a lock on the VMA, for which the caller had to wait.
         drop(unsafe { <Arc<V::Private> as ForeignOwnable>::from_foreign(data) });
     }
 }

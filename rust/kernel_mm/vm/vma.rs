@@ -2,27 +2,25 @@
 
 //! VMAs: ranges of an address space that map something.
 //!
-//! One C struct, types by what is known:
+//! One C struct, three types that differ in what the holder knows:
 //!
-//! - [`Vma`]: somebody's VMA; it can be looked at.
-//! - [`DriverVma<V>`]: a VMA that has the operations of `V`, hence this driver's own. Only here are
-//!   the operations that are valid on one's own VMA: taking pages out (zap), putting pages in.
+//! - [`Vma`]: anybody's VMA, to read.
+//! - [`DriverVma<V>`]: a VMA that has the operations of `V`, hence this driver's own. Only this
+//!   type can zap and insert pages, which only the owner of a VMA may do.
 //! - [`NewVma<V>`](crate::mm::vm::new_vma::NewVma): such a VMA while the `mmap` hook sets it up.
 //!
-//! What may be put into a VMA depends on its kind, which a driver fixes with the type
-//! [`VmOperations::Kind`]: page frames without a `struct page`'s reference count go into [`Pfn`]
-//! VMAs only, pages of the driver's own into [`Mixed`] ones. A method for another kind does not
-//! exist.
+//! The kind of a VMA, which a driver sets with the type [`VmOperations::Kind`], decides the pages
+//! that it may hold: page frames without the reference count of a `struct page` in [`Pfn`] VMAs
+//! only, pages of the driver's own in [`Mixed`] ones. Methods for another kind do not exist.
 //!
-//! Upstream's [`VmaRef`] offers zapping for every VMA; that is why these types do not deref to it.
+//! Upstream's [`VmaRef`] can zap any VMA; that is why these types do not deref to it.
+//!
+//! Fault handlers read a program's madvise(2) and mlock(2) calls with [`Vma::pattern`],
+//! [`Vma::huge`] and [`Vma::is_locked`].
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
-//! [`include/linux/mm.h`](srctree/include/linux/mm.h)
-//!
-//! What a program said about a mapping with madvise(2) and mlock(2), for fault handlers to act on.
-//!
-//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h) (`VM_SEQ_READ` and others); C
-//! source: `madvise_vma_behavior()` in [`mm/madvise.c`](srctree/mm/madvise.c)
+//! [`include/linux/mm.h`](srctree/include/linux/mm.h) (`VM_SEQ_READ` and others); C source:
+//! `madvise_vma_behavior()` in [`mm/madvise.c`](srctree/mm/madvise.c)
 
 use crate::{
     bindings,
@@ -54,22 +52,22 @@ mod private {
     pub trait Sealed {}
 }
 
-/// What a VMA may hold.
+/// The pages that a VMA may hold.
 pub trait Kind: private::Sealed + 'static {
     /// The `VM_*` flags that make a VMA one of this kind.
     #[doc(hidden)]
     const FLAGS: vm_flags_t;
 }
 
-/// Folios of the file, which page faults bring. Such VMAs merge, can be locked and populated.
+/// Folios of the file, mapped by page faults. Such VMAs merge, and can be locked and populated.
 pub struct Plain;
 
-/// Besides, pages of the driver's own, put in by [`DriverVma::insert_pages`] (`VM_MIXEDMAP`).
-/// Such VMAs never merge, and mlock(2) has no effect on them (`VM_SPECIAL`).
+/// Pages of the driver's own, mapped by [`DriverVma::insert_pages`] (`VM_MIXEDMAP`). Such VMAs
+/// never merge, and mlock(2) has no effect on them (`VM_SPECIAL`).
 pub struct Mixed;
 
-/// Page frames that nobody counts references of (`VM_PFNMAP`, `VM_IO`, `VM_DONTEXPAND`,
-/// `VM_DONTDUMP`). Such VMAs never merge, populate skips them, and `get_user_pages()` refuses them.
+/// Page frames without reference counts (`VM_PFNMAP`, `VM_IO`, `VM_DONTEXPAND`, `VM_DONTDUMP`).
+/// Such VMAs never merge, populate skips them, and `get_user_pages()` refuses them.
 pub struct Pfn;
 
 impl private::Sealed for Plain {}
@@ -88,7 +86,7 @@ impl Kind for Pfn {
     const FLAGS: vm_flags_t = vm::PFNMAP | vm::IO | vm::DONTEXPAND | vm::DONTDUMP;
 }
 
-/// A VMA that can be looked at.
+/// A VMA of any owner, to read.
 ///
 /// # Invariants
 ///
@@ -98,7 +96,7 @@ impl Kind for Pfn {
 pub struct Vma(Opaque<bindings::vm_area_struct>);
 
 impl Vma {
-    /// Returns a VMA that was looked up, to be looked at.
+    /// Returns a VMA that was looked up, to read it.
     pub fn from_ref(vma: &VmaRef) -> &Self {
         // SAFETY: By its invariants a `VmaRef` stands for the mmap lock or the VMA's lock, held for
         // reading or writing; both types are transparent over a `struct vm_area_struct`.
@@ -142,19 +140,20 @@ impl Vma {
         self.as_upstream().flags()
     }
 
-    /// May stores be seen by others: is it mapped with `MAP_SHARED`?
+    /// Returns whether others can see stores: whether the mapping is `MAP_SHARED`.
     ///
-    /// `VM_SHARED` is not the answer: it is missing when the file was opened for reading only.
+    /// `VM_SHARED` does not tell: it is missing when the file was opened for reading only.
     pub fn is_shared(&self) -> bool {
         self.flags() & vm::MAYSHARE != 0
     }
 
-    /// Is it a private mapping that may be written, now or after mprotect(2) (`is_cow_mapping()`)?
+    /// Returns whether it is a private mapping that may be written, now or after mprotect(2)
+    /// (`is_cow_mapping()`).
     pub fn is_cow(&self) -> bool {
         self.flags() & (vm::SHARED | vm::MAYWRITE) == vm::MAYWRITE
     }
 
-    /// May it be written through?
+    /// Returns whether it is writable now.
     pub fn is_writable(&self) -> bool {
         self.flags() & vm::WRITE != 0
     }
@@ -190,7 +189,7 @@ impl<V: VmOperations> OwnVma<V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say, for all of `'a`.
+    /// The type invariants hold for all of `'a`.
     pub(crate) unsafe fn from_raw<'a>(vma: *const bindings::vm_area_struct) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*vma.cast() }
@@ -212,7 +211,7 @@ impl<V: VmOperations> OwnVma<V> {
 /// A VMA of this driver whose page tables may be changed.
 ///
 /// The operations `open` and `close` get an [`OwnVma`] only: the page tables of a VMA that is being
-/// copied are yet to be filled, and those of one that goes are gone.
+/// copied are not filled yet, and those of a VMA that is being removed are freed.
 ///
 /// # Invariants
 ///
@@ -233,25 +232,26 @@ impl<V: VmOperations> DriverVma<V> {
     ///
     /// # Safety
     ///
-    /// As the type invariants say, for all of `'a`.
+    /// The type invariants hold for all of `'a`.
     pub(crate) unsafe fn from_raw<'a>(vma: *const bindings::vm_area_struct) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*vma.cast() }
     }
 
-    /// Tells whether a VMA that was looked up is one of this driver's, with operations `V`.
+    /// Returns a VMA that was looked up, if it is one of this driver's, with operations `V`.
     ///
-    /// When `V` has no operation at all, nothing tells: its VMAs have the core's empty table.
+    /// Returns `None` for any VMA when `V` has no operation at all: its VMAs have the core's empty
+    /// table.
     pub fn from_ref(vma: &VmaRef) -> Option<&Self> {
         // SAFETY: By the invariants of `VmaRef` the VMA is valid.
         let ops = unsafe { (*vma.as_ptr()).vm_ops };
         if !core::ptr::eq(ops, VmTable::<V>::get()) {
             return None;
         }
-        // Tables with the same contents may share an address, so that the address alone does not
-        // tell `V`. It does tell that a hook of this library made the VMA, for a file of its own:
-        // constants share an address within one object, this is the only code in it that makes such
-        // tables, and a table without contents, which anything might be, is put into no VMA.
+        // Tables with the same contents may share an address, so the address alone does not
+        // identify `V`. It does show that a hook of this library made the VMA, for a file of its
+        // own: constants share an address within one object, no other code in this object makes
+        // such tables, and an empty table, which could match anything, is put into no VMA.
         // SAFETY: Hence the private data of the file is a `FileState`.
         if !unsafe { FileState::<()>::maps_with::<V>((*vma.as_ptr()).vm_file) } {
             return None;
@@ -260,8 +260,7 @@ impl<V: VmOperations> DriverVma<V> {
         Some(unsafe { Self::from_raw(vma.as_ptr()) })
     }
 
-    /// Takes the pages of `len` bytes at `address` out of the page table; touching them asks the
-    /// fault handler again. May sleep.
+    /// Zaps the `len` bytes at `address`; the next access calls the fault handler again. May sleep.
     ///
     /// # Errors
     ///
@@ -272,7 +271,7 @@ impl<V: VmOperations> DriverVma<V> {
             return Err(EINVAL);
         }
         // SAFETY: By the type invariants a lock is held, and the range lies within the VMA; it is
-        // made of whole pages, which `zap_pte_range()` takes for granted.
+        // made of whole pages, which `zap_pte_range()` assumes.
         unsafe { bindings::zap_vma_range(self.as_raw(), address, len) };
         Ok(())
     }
@@ -294,29 +293,29 @@ impl<V: VmOperations<Kind = Mixed>> DriverVma<V> {
         for index in 0..pages.len() {
             let page = pages.page(index).ok_or(EINVAL)?;
             let at = address + index * PAGE_SIZE;
-            // SAFETY: The VMA is `VM_MIXEDMAP` since it was made, the page is valid and of order 0,
-            // the address lies within the VMA.
+            // SAFETY: The VMA has been `VM_MIXEDMAP` since it was made, the page is valid and of
+            // order 0, and the address lies within the VMA.
             to_result(unsafe { bindings::vm_insert_page(self.as_raw(), at, page) })?;
         }
         Ok(())
     }
 }
 
-/// In which order the pages are going to be touched.
+/// The order in which the program is going to access the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// Nothing was said, or `MADV_NORMAL`.
+    /// No advice, or `MADV_NORMAL`.
     Unknown,
     /// `MADV_SEQUENTIAL`: one after the other.
     Sequential,
-    /// `MADV_RANDOM`: here and there.
+    /// `MADV_RANDOM`: in no order.
     Random,
 }
 
-/// Whether huge pages are wanted.
+/// Whether the program wants huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Huge {
-    /// Nothing was said.
+    /// No advice.
     Unknown,
     /// `MADV_HUGEPAGE`.
     Wanted,
@@ -325,7 +324,7 @@ pub enum Huge {
 }
 
 impl Vma {
-    /// Returns in which order the pages are going to be touched.
+    /// Returns the order in which the program is going to access the pages.
     pub fn pattern(&self) -> Pattern {
         // madvise(2) sets at most one of the two.
         if self.flags() & bindings::VM_RAND_READ != 0 {
@@ -337,7 +336,7 @@ impl Vma {
         }
     }
 
-    /// Returns whether huge pages are wanted.
+    /// Returns whether the program wants huge pages.
     pub fn huge(&self) -> Huge {
         if self.flags() & vm::NOHUGEPAGE != 0 {
             Huge::Unwanted
@@ -348,7 +347,8 @@ impl Vma {
         }
     }
 
-    /// Is all of it kept in memory: locked, and not only page by page as touched (`MLOCK_ONFAULT`)?
+    /// Returns whether the whole VMA is locked in memory, not only the pages accessed so far
+    /// (`MLOCK_ONFAULT`).
     pub fn is_locked(&self) -> bool {
         self.flags() & bindings::VM_LOCKED != 0 && self.flags() & vm::LOCKONFAULT == 0
     }
