@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The differences between the kernels that this library is built for; the kernel's tree gets
+//! The differences between the kernels that this library is built for; the kernel's tree has
 //! neither this file nor the folder.
 //!
-//! Kbuild asks the compiler what the kernel's crate has. `compat/owner.rs` takes the place of
-//! `owner.rs` where the crate does not tell a type's module.
+//! Kbuild probes the kernel's crate with the compiler. `compat/owner.rs` replaces `owner.rs` where
+//! the crate lacks `kernel::module::this_module()`.
 
 use crate::{
     bindings,

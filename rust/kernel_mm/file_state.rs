@@ -2,7 +2,7 @@
 
 //! The private data of a file: the driver's data, and the inode that the file maps.
 //!
-//! Mappings find the data of their file here, whatever made the file: that is why this stands below
+//! Mappings find the data of their file here, however the file was made, so this module is below
 //! both [`crate::mm::vm`] and [`crate::mm::file`].
 
 use crate::{
@@ -34,7 +34,7 @@ unsafe impl Sync for MappedInode {}
 
 impl MappedInode {
     pub(crate) fn new<I: InodeData>(inode: ARef<Inode<I>>) -> Self {
-        // INVARIANT: The reference is taken over.
+        // INVARIANT: The new object takes over the reference.
         Self(ARef::into_raw(inode).cast().as_ptr())
     }
 }
@@ -51,7 +51,7 @@ impl Drop for MappedInode {
 ///
 /// # Invariants
 ///
-/// `vm` tells the `VmOperations` of the file's mappings. It is first in every `FileState`,
+/// `vm` is the type of the `VmOperations` of the file's mappings. It is first in every `FileState`,
 /// whatever `D` is.
 #[repr(C)]
 pub struct FileState<D> {
@@ -61,8 +61,8 @@ pub struct FileState<D> {
 }
 
 impl<D> FileState<D> {
-    /// Makes the private data of a file whose mappings have the operations `V`. It maps `inode`
-    /// instead of the file's own, if that is given.
+    /// Makes the private data of a file whose mappings have the operations `V`. If `mapping` is
+    /// given, the file maps that inode instead of its own.
     pub(crate) fn new<V: 'static>(data: D, mapping: Option<MappedInode>) -> Self {
         Self {
             // INVARIANT: The operations of the file's mappings.
@@ -83,11 +83,11 @@ impl<D> FileState<D> {
         unsafe { &(*(*file).private_data.cast::<Self>()).data }
     }
 
-    /// Tells whether the mappings of `file` have the operations `V`.
+    /// Checks whether the mappings of `file` have the operations `V`.
     ///
     /// # Safety
     ///
-    /// `file` is open, and its private data is a `FileState`, whatever its data.
+    /// `file` is open, and its private data is a `FileState`, with any data.
     pub(crate) unsafe fn maps_with<V: 'static>(file: *const bindings::file) -> bool {
         // SAFETY: By the contract of this function; `vm` is first in every `FileState`.
         unsafe { *(*file).private_data.cast::<TypeId>() == TypeId::of::<V>() }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory mapping for Rust drivers: what the upstream `kernel` crate lacks to answer mmap(2) and
-//! page faults from a page cache, as safe abstractions.
+//! Memory mapping for Rust drivers: safe abstractions that the upstream `kernel` crate lacks, for
+//! drivers that serve mmap(2) and page faults from a page cache.
 //!
 //! A driver implements [`file::ops::FileOperations`] for its files and [`vm::ops::VmOperations`]
 //! for their mappings, keeps its pages in the [`cache::address_space::AddressSpace`] of a
 //! [`cache::inode::Inode`], and offers them through a [`file::miscdevice::MiscRegistration`] or as
-//! descriptors of a [`file::pseudo_fs::PseudoFs`]. None of this asks for `unsafe` in the driver.
+//! descriptors of a [`file::pseudo_fs::PseudoFs`]. None of this requires `unsafe` in the driver.
 //!
-//! The layers look down only:
+//! Each layer uses only those below it:
 //!
 //! | module | mirrors | job |
 //! |---|---|---|
 //! | [`mod@file`] | fs.h, miscdevice.h, pseudo_fs.h | files: open, mmap(2), read(2), ioctl(2) |
-//! | [`vm`] | mm.h, mm_types.h | mappings: VMAs, page faults, pages put into page tables |
+//! | [`vm`] | mm.h, mm_types.h | mappings: VMAs, page faults, mapping pages |
 //! | `owner` | module.h | the module of a driver's tables |
-//! | `file_state` | fs.h | the private data of a file, which both find |
+//! | `file_state` | fs.h | the private data of a file, for `file` and `vm` |
 //! | [`cache`] | pagemap.h, filemap.c, fs.h | the pages: page cache, folios, inodes |
-//! | [`context`] | | who may take which lock |
+//! | [`context`] | | which locks a thread may take |
 //! | [`capability`], [`percpu`], [`mem`], [`mod@tracepoint`] | percpu.h, ... | small helpers |
 
 #![forbid(clippy::undocumented_unsafe_blocks)]
@@ -25,7 +25,7 @@
 mod bindings;
 pub mod compat;
 
-// The root and `mm` have what those of the `kernel` crate have, so that a file that says
+// The root and `mm` re-export the modules of the `kernel` crate, so that a file that names
 // `crate::page` or `crate::mm::virt` compiles in either tree.
 pub(crate) use kernel::*;
 
@@ -65,5 +65,6 @@ pub use mm::{
     vm, //
 };
 
-/// What `pr_*!` in this crate print before a message; the macros look it up in the crate's root.
+/// The prefix of messages that `pr_*!` print in this crate; the macros look it up in the crate's
+/// root.
 const __LOG_PREFIX: &[u8] = b"kernel_mm\0";

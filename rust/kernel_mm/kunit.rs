@@ -3,8 +3,8 @@
 //! For KUnit tests: mappings in a real address space, made and used from within the kernel.
 //!
 //! A test case runs in a kernel thread. [`UserMapping`] gives it an address space
-//! (`kunit_attach_mm()`), maps a file there by the kernel's own path, and touches the mapping as a
-//! system call touches its caller's memory: through page faults.
+//! (`kunit_attach_mm()`), maps a file there with `vm_mmap()`, and accesses the mapping as a system
+//! call accesses its caller's memory: through page faults.
 //!
 //! C source: [`lib/kunit/user_alloc.c`](srctree/lib/kunit/user_alloc.c)
 
@@ -37,7 +37,7 @@ use crate::{
     }, //
 };
 
-/// Takes an inode's lock, as an operation of a file does. A test holds no other lock.
+/// Takes an inode's lock, as a file operation does. A test holds no other lock.
 pub fn lock<D: InodeData>(inode: &Inode<D>) -> InodeGuard<'_, D> {
     inode.lock_now()
 }
@@ -48,7 +48,7 @@ pub fn invalidate_lock_shared(mapping: &AddressSpace) -> InvalidateShared<'_> {
     mapping.invalidate_lock_shared()
 }
 
-/// How a file is mapped; the flags of mmap(2).
+/// The mmap(2) flags of a mapping.
 #[derive(Clone, Copy)]
 pub enum Share {
     /// `MAP_SHARED`.
@@ -75,9 +75,10 @@ impl UserMapping {
     ///
     /// # Errors
     ///
-    /// What mmap(2) says.
+    /// Those of mmap(2).
     pub fn new(file: &File, pages: usize, pgoff: usize, share: Share) -> Result<Self> {
-        // SAFETY: Gives this kernel thread an address space, unless it has one.
+        // SAFETY: Attaches a new address space, unless the thread has one; only a kernel thread has
+        // none, as `kthread_use_mm()` requires.
         to_result(unsafe { bindings::kunit_attach_mm() })?;
         let flags = match share {
             Share::Shared => bindings::MAP_SHARED,
@@ -86,7 +87,8 @@ impl UserMapping {
         };
         let len = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
         let offset = pgoff.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
-        // SAFETY: The file is valid, the rest is checked as that of a system call.
+        // SAFETY: The file is valid; `vm_mmap()` checks the other arguments, as those of a system
+        // call.
         let addr = unsafe {
             bindings::vm_mmap(
                 file.as_ptr(),
@@ -111,8 +113,8 @@ impl UserMapping {
         self.addr
     }
 
-    /// Looks up the VMA that page `page` lies in, and has `f` look at it. The mmap lock is held for
-    /// reading meanwhile.
+    /// Looks up the VMA of page `page`, and calls `f` with it under the mmap lock, held for
+    /// reading.
     ///
     /// # Errors
     ///
@@ -129,7 +131,7 @@ impl UserMapping {
     ///
     /// # Errors
     ///
-    /// `EFAULT` when the page fault is not answered with a page.
+    /// `EFAULT` when the page fault fails.
     pub fn read(&self, offset: usize) -> Result<u8> {
         let mut byte = [0];
         UserSlice::new(UserPtr::from_addr(self.addr + offset), 1)
@@ -153,7 +155,7 @@ impl UserMapping {
     ///
     /// # Errors
     ///
-    /// What munmap(2) says, `may_split` of the driver included.
+    /// Those of munmap(2), including the driver's `may_split`.
     pub fn unmap_part(&self, first: usize, pages: usize) -> Result {
         // SAFETY: This address space belongs to the test; nothing else uses the range.
         to_result(unsafe { bindings::vm_munmap(self.addr + first * PAGE_SIZE, pages * PAGE_SIZE) })
@@ -162,16 +164,16 @@ impl UserMapping {
 
 impl Drop for UserMapping {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants. What is unmapped already is skipped.
+        // SAFETY: By the type invariants. `vm_munmap()` skips ranges that are already unmapped.
         unsafe { bindings::vm_munmap(self.addr, self.len) };
         flush_files();
     }
 }
 
-/// Waits until files that were closed in this thread are really gone.
+/// Waits until files that this thread has closed are released.
 ///
-/// A kernel thread's last `fput()` is left to a worker; a test that looks at what `release` or the
-/// end of an inode does must not be faster than that.
+/// A kernel thread leaves its last `fput()` of a file to a worker. A test that checks the effects
+/// of `release` or of freeing an inode must wait for that.
 pub fn flush_files() {
     // SAFETY: May sleep, as every test case may.
     unsafe { bindings::flush_delayed_fput() };

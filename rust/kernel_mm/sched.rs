@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What loops that may run for long ask between two rounds.
+//! Checks that long-running loops make in each round.
 //!
 //! C header: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h)
 
@@ -8,13 +8,13 @@ use crate::bindings;
 
 /// Returns whether the current task is being killed, so that a long operation should end.
 pub(crate) fn fatal_signal_pending() -> bool {
-    // SAFETY: Asks about the current task.
+    // SAFETY: Reads state of the current task.
     unsafe { bindings::fatal_signal_pending() }
 }
 
-/// Lets other tasks run when it is time. The caller holds no spinlock and no RCU read lock.
+/// Reschedules if needed. The caller holds no spinlock and no RCU read lock.
 pub(crate) fn cond_resched() {
-    // SAFETY: `cond_resched()` has no requirement but that the caller may sleep; one that may not
-    // gets a warning from `CONFIG_DEBUG_ATOMIC_SLEEP`, and on other kernels a late grace period.
+    // SAFETY: `cond_resched()` requires only that the caller may sleep. Otherwise kernels with
+    // `CONFIG_DEBUG_ATOMIC_SLEEP` warn, and on others a grace period ends late.
     unsafe { bindings::cond_resched() };
 }

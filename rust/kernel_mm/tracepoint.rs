@@ -2,23 +2,22 @@
 
 //! Tracepoints of a driver, for perf, trace-cmd and bpftrace.
 //!
-//! What an event carries and how it is printed is written in C, with `TRACE_EVENT()`; the C file
-//! that makes the events has a line `RUST_TRACEPOINT_n(...)` of `rust/helpers/tracepoint.h` for
-//! each. The driver declares them with [`tracepoints!`](crate::tracepoints) and gets safe
-//! functions.
+//! C defines the fields of an event and its format, with `TRACE_EVENT()`; the C file that makes the
+//! events has a line `RUST_TRACEPOINT_n(...)` of `rust/helpers/tracepoint.h` for each. The driver
+//! declares them with [`tracepoints!`](crate::tracepoints) and gets safe functions.
 //!
-//! Upstream's `kernel::declare_trace!` makes functions that are `unsafe`, for nothing compares
-//! their arguments with those of the C function. Here the arguments are integers only, and the name
-//! of the C function is made of their types on both sides: what does not agree does not link.
+//! Upstream's `kernel::declare_trace!` makes `unsafe` functions, since nothing checks their
+//! arguments against those of the C function. Here the arguments are integers only, and both sides
+//! build the name of the C function from their types: a mismatch does not link.
 //!
 //! C header: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h)
 
 mod sealed {
-    /// What only this module implements.
+    /// A trait that only this module implements.
     pub trait Sealed {}
 }
 
-/// A type that an argument of a tracepoint may have: C has one of the same name, size and values.
+/// The type of a tracepoint's argument: C has one of the same name, size and values.
 ///
 /// (C's `char` has one byte, Rust's four; C's `bool` and Rust's agree, but an `int` in a C
 /// prototype would not.)
@@ -37,24 +36,24 @@ macro_rules! arguments {
 
 arguments! { u8 u16 u32 u64 }
 
-/// Accepts the types that are arguments, and does nothing.
+/// Checks at compile time that `T` is an [`Argument`].
 #[doc(hidden)]
 pub const fn check_argument<T: Argument>() {}
 
 /// Declares tracepoints: `fn name(argument: type, ...);` makes a function that takes a closure,
 /// which returns the arguments as a tuple.
 ///
-/// The closure runs only while somebody traces. While nobody does, the function is a `nop` that the
-/// kernel turns into a jump when that changes (a static key); it may be called everywhere, also
-/// where nothing may sleep, and so must the closure not.
+/// The closure runs only while the tracepoint is enabled. While it is disabled, the function is a
+/// `nop`, which the kernel patches to a jump on enabling (a static key). The function may be called
+/// anywhere, also where nothing may sleep, so the closure must not sleep.
 ///
-/// Types are `u8`, `u16`, `u32` and `u64`, which C calls by the same names; no other compiles.
+/// Types are `u8`, `u16`, `u32` and `u64`, which have the same names in C; no others compile.
 ///
 /// # Examples
 ///
 /// ```ignore
 /// kernel_mm::tracepoints! {
-///     /// A page was asked for.
+///     /// A page fault.
 ///     fn fault(ino: u64, pgoff: u64, write: u32);
 /// }
 ///
@@ -89,8 +88,8 @@ macro_rules! tracepoints {
                 if is_on {
                     let ($($arg,)*) = arguments();
                     // SAFETY: `RUST_TRACEPOINT_n()` names the function after the types of its
-                    // arguments, so it takes these, and C means the same by their names: each is
-                    // an `Argument`. They are integers, and any are fine.
+                    // arguments, so it takes these, and C means the same by their names: each is an
+                    // `Argument`. They are integers, and any value is valid.
                     unsafe {
                         [< kernel_mm_trace_ $name $(_ $ty)* >]($($arg),*)
                     };

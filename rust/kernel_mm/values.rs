@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Values of the C side, put together of those in the bindings.
+//! C values composed from those in the bindings.
 
 use crate::{
     bindings,
@@ -8,15 +8,16 @@ use crate::{
     prelude::*, //
 };
 
-/// Reclaims as long as that gets anywhere, but fails rather than kills or warns.
+/// GFP flags to reclaim as long as that makes progress, but fail rather than invoke the OOM killer
+/// or warn.
 pub(crate) const GFP_MAYFAIL: bindings::gfp_t =
     bindings::__GFP_RETRY_MAYFAIL | bindings::__GFP_NOWARN;
 
-/// Gives up at once.
+/// GFP flags to fail early, without retries, OOM killer or warning.
 pub(crate) const GFP_SOFT: bindings::gfp_t = bindings::__GFP_NORETRY | bindings::__GFP_NOWARN;
 
-/// Tells an address from an error, as `IS_ERR_VALUE()` does: the last page of the address space
-/// stands for errors.
+/// Returns `address`, or the error that it encodes, as `IS_ERR_VALUE()` tells them apart: the last
+/// page of the address space stands for errors.
 pub(crate) fn from_err_value(address: usize) -> Result<usize> {
     if address > usize::MAX - bindings::MAX_ERRNO as usize {
         return Err(Error::from_errno(address as isize as ffi::c_int));

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module that tables of callbacks name as their owner, for kernels whose crate does not tell
-//! (`kernel::module::this_module()` is there since Linux 7.3).
+//! The module that tables of callbacks name as their owner, for kernels whose crate lacks
+//! `kernel::module::this_module()` (before Linux 7.3).
 //!
 //! This crate is linked into each module that uses it, and modpost makes one `__this_module` for
-//! each (`add_header()` in scripts/mod/modpost.c): the one that is linked here is that of the
-//! driver.
+//! each module (`add_header()` in scripts/mod/modpost.c): the one linked here is the driver's.
 
 use crate::{
     bindings,
     ModuleMetadata, //
 };
 
-/// Returns module `M`: only code of a module names its type.
+/// Returns module `M`, which this crate is linked into: only code of a module names its type.
 pub(crate) const fn module<M: ModuleMetadata>() -> *mut bindings::module {
     this()
 }
