@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * C wrappers of what Rust cannot call: inline functions and macros. One file
+ * C wrappers for what Rust cannot call: inline functions and macros. One file
  * per C header, one statement per wrapper, as in the kernel's rust/helpers/.
  *
  * Sorted alphabetically.

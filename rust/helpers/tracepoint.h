@@ -6,13 +6,13 @@
  *
  *	void kernel_mm_trace_fault_u64_u32_u32(u64 a, u32 b, u32 c);
  *
- * which calls trace_fault(a, b, c). The name says which integers it takes, and
- * Rust makes the name out of what it passes: a difference between the two does
- * not link. That is why Rust may call it without `unsafe`.
+ * which calls trace_fault(a, b, c). The name contains the types of its
+ * arguments, and Rust builds the name from the types that it passes: a mismatch
+ * does not link. That is why Rust may call it without `unsafe`.
  *
- * The static branch is on the side of Rust, so that a tracepoint that is off
- * costs no call. Include this after the header with the events. Only Rust
- * declares the functions: -Wmissing-prototypes is to be taken from the flags.
+ * The static branch is on the Rust side, so that a disabled tracepoint costs no
+ * call. Include this after the header with the events. Only Rust declares the
+ * functions: remove -Wmissing-prototypes from the flags.
  */
 #ifndef _KERNEL_MM_TRACEPOINT_H
 #define _KERNEL_MM_TRACEPOINT_H

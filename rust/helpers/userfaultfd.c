@@ -4,8 +4,8 @@
 
 #ifdef CONFIG_USERFAULTFD
 /*
- * Write protection needs nothing of the driver but its consent. Missing and
- * minor faults are refused: their events cannot be delivered by a module.
+ * Write protection needs only the driver's consent. Missing and minor faults
+ * are refused: a module cannot deliver their events.
  */
 static bool write_protect_only(struct vm_area_struct *vma, vm_flags_t vm_flags)
 {
@@ -13,11 +13,11 @@ static bool write_protect_only(struct vm_area_struct *vma, vm_flags_t vm_flags)
 }
 
 /*
- * UFFDIO_COPY and UFFDIO_ZEROPAGE take any registered VMA, and
- * __mfill_atomic_pte() calls this without looking whether there is one. A NULL
- * is the only way to refuse: the ioctl returns -ENOMEM. UFFDIO_CONTINUE is
- * refused by mfill_get_vma() when there is no get_folio_noalloc, and
- * filemap_add and filemap_remove are never called without a folio.
+ * UFFDIO_COPY and UFFDIO_ZEROPAGE accept any registered VMA, and
+ * __mfill_atomic_pte() calls alloc_folio without a check for NULL. Returning
+ * NULL is the only way to refuse: the ioctl returns -ENOMEM. mfill_get_vma()
+ * refuses UFFDIO_CONTINUE without get_folio_noalloc, and without a folio the
+ * core never calls filemap_add or filemap_remove.
  */
 static struct folio *no_folio(struct vm_area_struct *vma, unsigned long addr)
 {
