@@ -2,9 +2,9 @@
 
 //! The page cache of one file: `struct address_space`.
 //!
-//! Code that adds a folio must exclude truncation meanwhile, or the folio may be added beyond the
-//! new end of the file and stay there. Two locks do that, and the type system asks for one of them
-//! ([`TruncateGuard`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
+//! Code that adds a folio must exclude truncation meanwhile. Otherwise the folio may be added past
+//! the new EOF and stay there. Two locks exclude truncation, and the type system requires one of
+//! them ([`TruncateGuard`]): the invalidate lock, shared ([`InvalidateShared`], for page faults),
 //! and the inode's lock ([`InodeGuard`], for writers). Truncation takes both exclusively.
 //!
 //! Lock order: inode lock, mmap lock, invalidate lock, folio lock; see
@@ -55,19 +55,19 @@ use core::{
 #[repr(transparent)]
 pub struct AddressSpace(Opaque<bindings::address_space>);
 
-// SAFETY: The page cache has its own locks.
+// SAFETY: A page cache belongs to no thread; its own locks protect it.
 unsafe impl Send for AddressSpace {}
 // SAFETY: As above: every method may run in parallel with every other.
 unsafe impl Sync for AddressSpace {}
 
-/// A lock that keeps the file's size as it is and its pages in the cache.
+/// A lock that excludes truncation.
 ///
 /// # Safety
 ///
 /// While a value of the type lives, no page of [`TruncateGuard::mapping`] is truncated, and the
 /// file's size does not shrink.
 pub unsafe trait TruncateGuard<'m> {
-    /// The page cache that the lock is of.
+    /// Returns the page cache that the lock protects.
     fn mapping(&self) -> &'m AddressSpace;
 
     /// Returns the VMA of the page fault that holds the lock, or `None` when none does.
@@ -76,7 +76,7 @@ pub unsafe trait TruncateGuard<'m> {
     }
 }
 
-/// The VMA of a page fault: what the fault adds lies on the NUMA nodes that mbind(2) asked for.
+/// The VMA of a page fault. Its NUMA policy (mbind(2)) applies to folios that the fault adds.
 ///
 /// # Invariants
 ///
@@ -100,9 +100,9 @@ impl FaultedVma<'_> {
         }
     }
 
-    /// Returns the address of page `index` of the file, if the VMA shows it.
+    /// Returns the address at which the VMA maps page `index` of the file, if it does.
     fn address_of(&self, index: usize) -> Option<usize> {
-        // SAFETY: By the type invariants the VMA is valid, and a lock keeps its fields.
+        // SAFETY: By the type invariants the VMA is valid, and a lock keeps its fields stable.
         let vma = unsafe { VmaRef::from_raw(self.vma) };
         // SAFETY: As above.
         let first = unsafe { (*self.vma).vm_pgoff };
@@ -116,18 +116,18 @@ impl FaultedVma<'_> {
         match self.address_of(index) {
             // SAFETY: By the type invariants; the address lies within the VMA.
             Some(address) => unsafe { NewFolio::alloc_for(self.vma, address, gfp, order) },
-            // The policy of a mapping is not about pages that it does not show.
+            // A VMA's policy does not apply to pages outside its range.
             None => NewFolio::alloc(gfp, order),
         }
     }
 }
 
-/// A folio could not be added; it is given back with the reason.
+/// The error of [`AddressSpace::add_folio`], with the folio that was not added.
 pub struct AddError {
-    /// Why: `EEXIST` when another folio is there already, `ENOMEM` when memory or the memory
-    /// cgroup's limit is exhausted.
+    /// The reason: `EEXIST` when the page cache already holds a folio there, `ENOMEM` when memory
+    /// or the memory cgroup's limit is exhausted.
     pub error: Error,
-    /// The folio that was not added.
+    /// The folio.
     pub folio: NewFolio,
 }
 
@@ -149,22 +149,22 @@ impl AddressSpace {
 
     /// Returns the number of pages that the cache holds.
     ///
-    /// The number is exact while insertion and removal are held off, otherwise a snapshot.
+    /// The number is exact while insertion and removal are excluded, otherwise a snapshot.
     pub fn nr_pages(&self) -> usize {
         let ptr = self.as_raw();
-        // SAFETY: The page cache is valid by the type invariants; the kernel reads this word
-        // without a lock, too (`READ_ONCE()` in `mapping_empty()` and `simple_getattr()`).
+        // SAFETY: The page cache is valid by the type invariants; the kernel also reads this word
+        // without a lock (`READ_ONCE()` in `mapping_empty()` and `simple_getattr()`).
         unsafe { (&raw const (*ptr).nrpages).read_volatile() }
     }
 
-    /// Returns the number of pages before page `index` that the cache holds without a gap, at most
-    /// `max`. Does not sleep; others may add and remove pages meanwhile.
+    /// Returns the number of pages directly before page `index` that the cache holds without a gap,
+    /// at most `max`. Does not sleep; other threads may add and remove pages meanwhile.
     ///
-    /// It is the history of a sequential access, which needs no other record: readahead looks for
-    /// the same traces (`page_cache_sync_ra()` in mm/readahead.c). A large folio is one step,
-    /// however many pages it has.
+    /// These pages are the history of a sequential access, so no other record is needed: readahead
+    /// looks for the same traces (`page_cache_sync_ra()` in mm/readahead.c). The walk takes one
+    /// step per large folio.
     pub fn resident_before(&self, index: usize, max: usize) -> usize {
-        /// The single pages in a row that are looked at before a large folio is looked for.
+        /// The number of single pages to walk before checking again for a large folio.
         const STEP: usize = 64;
 
         let max = max.min(index);
@@ -180,13 +180,13 @@ impl AddressSpace {
             }
             let step = STEP.min(max - count);
             let _rcu = rcu::read_lock();
-            // From the middle of a large folio the function would go on before the folio, and call
-            // the step a single page (`xas_load()` goes to the first slot of an entry). It takes
-            // every page of the folios that it comes to later.
+            // `page_cache_prev_miss()` must not start in the middle of a large folio: `xas_load()`
+            // moves to the first slot of the folio's entry, so that the next step would leave the
+            // folio after one page. Of folios that the walk reaches later it counts every page.
             //
             // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
             let gap = unsafe { bindings::page_cache_prev_miss(self.as_raw(), last, step) };
-            // Without a gap it returns the page before those that it looked at, which may be
+            // Without a gap the function returns the page before those that it walked, which may be
             // `usize::MAX`.
             let found = last.wrapping_sub(gap).min(step);
             count += found;
@@ -197,13 +197,13 @@ impl AddressSpace {
         count.min(max)
     }
 
-    /// Returns the order of the folio that holds page `index`, or `None` when none does. Does not
-    /// sleep; the folio may be removed or split meanwhile.
+    /// Returns the order of the folio that holds page `index`, or `None` when no folio does. Does
+    /// not sleep; the folio may be removed or split meanwhile.
     pub(crate) fn order_at(&self, index: usize) -> Option<u32> {
         // SAFETY: The page cache is valid; the function takes the RCU read lock itself, and the
         // entry is not dereferenced.
         let entry = unsafe { bindings::xa_load(&raw mut (*self.as_raw()).i_pages, index) };
-        // A value is the trace of a page that was evicted (`xa_is_value()`).
+        // A value entry is the shadow of an evicted page (`xa_is_value()`).
         if entry.is_null() || entry.addr() & 1 != 0 {
             return None;
         }
@@ -212,13 +212,15 @@ impl AddressSpace {
         Some(order as u32)
     }
 
-    /// Returns the first of `count` pages from page `index` on that is not there, or the page
-    /// after them when all are. Does not sleep; others may add and remove pages meanwhile.
+    /// Returns the first of `count` pages from page `index` on that the cache lacks, or the page
+    /// after them when it holds all. Does not sleep; other threads may add and remove pages
+    /// meanwhile.
     pub fn first_missing(&self, index: usize, count: usize) -> usize {
         let end = index.saturating_add(count);
-        // From the middle of a large folio `page_cache_next_miss()` takes pages past the folio for
-        // present: `xas_load()` goes to the first slot of the folio's entry, and `__xas_next()`
-        // counts slots from there (lib/xarray.c). So the walk begins after the folio.
+        // Started in the middle of a large folio, `page_cache_next_miss()` reports pages past the
+        // folio as present: `xas_load()` moves to the first slot of the folio's entry, and
+        // `__xas_next()` counts slots from there (lib/xarray.c). So the walk begins after the
+        // folio.
         let from = match self.order_at(index) {
             Some(order) => (index | ((1 << order) - 1)).saturating_add(1),
             None => return index,
@@ -229,7 +231,7 @@ impl AddressSpace {
         let _rcu = rcu::read_lock();
         // SAFETY: The page cache is valid; the RCU read lock keeps the nodes that are walked.
         let found = unsafe { bindings::page_cache_next_miss(self.as_raw(), from, end - from) };
-        // It wraps around to 0 after the last page that there can be.
+        // The function wraps around to 0 past the largest index.
         if found < from {
             end
         } else {
@@ -245,7 +247,7 @@ impl AddressSpace {
         size as u64
     }
 
-    /// Returns the number of pages that the file's size spans, the last of them maybe in part.
+    /// Returns the number of pages that the file's size spans, including a partial last page.
     pub fn size_pages(&self) -> usize {
         // No overflow: the size is below 2^63, so the result is below 2^51.
         self.size().div_ceil(PAGE_SIZE as u64) as usize
@@ -262,8 +264,8 @@ impl AddressSpace {
         Some(unsafe { ARef::from_raw(NonNull::new_unchecked(folio.cast())) })
     }
 
-    /// Returns whether a folio would reach past EOF if that were at byte `end`: whether one holds
-    /// the page before as well as the page after.
+    /// Returns whether a folio would reach past EOF if EOF were at byte `end`: whether one folio
+    /// holds both the last page before it and the page after that. May sleep.
     pub(crate) fn has_folio_across(&self, end: u64) -> bool {
         let after = end.div_ceil(PAGE_SIZE as u64) as usize;
         match (after.checked_sub(1), self.lock_folio(after)) {
@@ -286,11 +288,10 @@ impl AddressSpace {
     /// Allocates a zeroed folio of 2^`order` pages that is to hold page `index`, with the file's
     /// allocation flags.
     ///
-    /// In a page fault the folio lies on a NUMA node that the policy of the VMA allows, elsewhere
-    /// on one that the task's allows.
+    /// In a page fault the VMA's NUMA policy chooses the node, elsewhere the task's policy.
     ///
-    /// Returns `None` when there is no memory of that order, or the page cache takes no folios as
-    /// large. May sleep.
+    /// Returns `None` when no memory of that order is available or the page cache does not support
+    /// the order. May sleep.
     pub fn alloc_folio<'m, G: TruncateGuard<'m>>(
         held: &G,
         index: usize,
@@ -308,14 +309,14 @@ impl AddressSpace {
 
     /// Adds `folio` as page `index` (a multiple of the folio's pages) and returns it locked.
     ///
-    /// The folio is marked dirty, so that nothing but truncation takes it out of the cache: there
-    /// is no backing store to read it from again. The memory cgroup of the caller is charged; it
-    /// reclaims for a folio of order 0 only. May sleep.
+    /// The folio is marked dirty, so that only truncation removes it from the cache: there is no
+    /// backing store to read it from again. The caller's memory cgroup is charged, which reclaims
+    /// for a folio of order 0 only. May sleep.
     ///
     /// # Errors
     ///
-    /// [`AddError`] gives the folio back: with `EINVAL` for one that reaches past EOF, lies at no
-    /// multiple of its size or is larger than the cache takes.
+    /// [`AddError`] returns the folio. The error is `EINVAL` for a folio that reaches past EOF, is
+    /// not naturally aligned or is larger than the page cache supports.
     pub fn add_folio<'m, G: TruncateGuard<'m>>(
         held: &G,
         folio: NewFolio,
@@ -333,14 +334,14 @@ impl AddressSpace {
         unsafe { held.mapping().add_folio_at(folio, index) }
     }
 
-    /// As [`AddressSpace::add_folio`], without a look at EOF.
+    /// Adds `folio` as [`AddressSpace::add_folio`] does, without checking EOF.
     ///
     /// # Safety
     ///
     /// Truncation is held off. If the folio reaches past EOF the caller holds the inode's lock, and
     /// if its order is not 0, then before it is unlocked the caller sets a size that covers it, or
-    /// takes it out of the page cache: the core may split every unlocked folio, and takes pages
-    /// past EOF for ones that were written back (`__folio_freeze_and_split_unmapped()` in
+    /// removes it from the page cache: the core may split any unlocked folio, and then drops pages
+    /// past EOF and accounts them as written back (`__folio_freeze_and_split_unmapped()` in
     /// mm/huge_memory.c). A folio of order 0 is never split, and may stay past EOF.
     pub(crate) unsafe fn add_folio_at(
         &self,
@@ -353,10 +354,10 @@ impl AddressSpace {
                 folio,
             });
         }
-        // SAFETY: The folio is valid and nobody else knows it. Setting the flag before the folio
-        // can be seen costs no lock; `noop_dirty_folio()` would do the same and no more.
+        // SAFETY: The folio is valid and no other code can see it. Setting the flag before the
+        // folio is visible needs no lock; `noop_dirty_folio()` would do the same and no more.
         unsafe { bindings::folio_set_dirty(folio.as_raw()) };
-        // A cgroup at its limit reclaims for what it is charged with, but not for a large folio.
+        // A memory cgroup at its limit reclaims for a charge of order 0, but not for a large folio.
         let gfp = gfp_of(self.gfp(), folio.order());
         // SAFETY: Both are valid, the folio is in no page cache, and truncation is held off.
         let ret = to_result(unsafe {
@@ -370,28 +371,28 @@ impl AddressSpace {
         }
     }
 
-    /// Takes pages `first` to `first + count - 1` of the file out of all page tables; the pages
-    /// stay in the cache, and touching them asks the fault handlers again. May sleep.
+    /// Unmaps pages `first` to `first + count - 1` of the file from all page tables. The pages stay
+    /// in the cache, and the next access to them faults. May sleep.
     ///
-    /// Copies that private mappings made of them stay mapped.
+    /// Copies in private mappings stay mapped.
     pub fn unmap(&self, first: usize, count: usize) {
         if count != 0 {
-            // SAFETY: The page cache is valid; the function copes with any range.
+            // SAFETY: The page cache is valid; the function accepts any range.
             unsafe { bindings::unmap_mapping_pages(self.as_raw(), first, count, false) };
         }
     }
 
-    /// Has pages that wait on this processor for a place in an LRU list, each with a reference, get
-    /// there (`lru_add_drain()`, which is not exported). May sleep.
+    /// Drains this CPU's LRU batches (`lru_add_drain()`, which is not exported): the folios in them
+    /// move to their LRU lists, and the batches drop their references. May sleep.
     pub(crate) fn drain_lru() {
         let mut none: bindings::folio_batch = pin_init::zeroed();
-        // SAFETY: A batch without folios; the function drains the lists before it looks at it.
+        // SAFETY: The batch is empty; the function drains this CPU's batches before it reads it.
         unsafe { bindings::__folio_batch_release(&raw mut none) };
     }
 
-    /// Takes the invalidate lock shared: truncation and hole punching wait. May sleep.
+    /// Takes the invalidate lock shared, which excludes truncation and hole punching. May sleep.
     ///
-    /// Page faults alone do so: see [`context`](crate::mm::context).
+    /// Only page faults and read(2) do so: see [`context`](crate::mm::context).
     pub(crate) fn invalidate_lock_shared(&self) -> InvalidateShared<'_> {
         // SAFETY: The page cache is valid.
         unsafe { bindings::filemap_invalidate_lock_shared(self.as_raw()) };
@@ -403,7 +404,7 @@ impl AddressSpace {
         }
     }
 
-    /// Takes the invalidate lock exclusively: nobody adds pages by a fault. May sleep.
+    /// Takes the invalidate lock exclusively, so that no fault adds pages. May sleep.
     pub(crate) fn invalidate_lock(&self) -> InvalidateExclusive<'_> {
         // SAFETY: The page cache is valid.
         unsafe { bindings::filemap_invalidate_lock(self.as_raw()) };
@@ -414,7 +415,7 @@ impl AddressSpace {
         }
     }
 
-    /// Returns the order of the largest folios that the page cache takes.
+    /// Returns the order of the largest folios that the page cache supports.
     pub fn max_order(&self) -> u32 {
         // SAFETY: The page cache is valid.
         unsafe { bindings::mapping_max_folio_order(self.as_raw()) }
@@ -439,7 +440,7 @@ pub struct InvalidateShared<'a> {
 }
 
 impl<'a> InvalidateShared<'a> {
-    /// Lets what is added under the lock lie where the policy of a fault's VMA says.
+    /// Applies the NUMA policy of a fault's VMA to folios that are added under the lock.
     pub(crate) fn for_fault(self, vma: FaultedVma<'a>) -> Self {
         let mut held = self;
         held.faulted = Some(vma);

@@ -2,18 +2,18 @@
 
 //! Folios: the pages of a file or of a driver, as one object of 2^order pages.
 //!
-//! One C struct, four types by what the holder has proven:
+//! One C struct, four types, which differ in what the holder knows of the folio:
 //!
 //! - [`Folio`]: valid, reference-counted ([`ARef<Folio>`]), nothing else known.
-//! - [`NewFolio`]: just allocated, zeroed, in no page cache; nobody else knows it.
-//! - [`LockedFolio`]: a reference and the folio lock. It is unlocked once, by dropping it or by
-//!   handing it to the core as the answer to a page fault.
-//! - [`ZeroPage`]: a page of zeroes in no page cache, to be copied and never written.
+//! - [`NewFolio`]: just allocated, zeroed, in no page cache; no other code can see it.
+//! - [`LockedFolio`]: a reference and the folio lock. Dropping it unlocks the folio, or the fault
+//!   handler passes it to the core locked.
+//! - [`ZeroPage`]: a page of zeroes in no page cache, to copy from and never written.
 //!
-//! The last three do not deref to [`Folio`]. With a reference to a new folio somebody could lock it
-//! before [`AddressSpace::add_folio`] sets its lock, and the folio would have two owners of one
-//! lock. With a reference to a locked one somebody could copy its contents to a buffer that is a
-//! mapping of this very folio, and the page fault would wait for the lock for ever.
+//! The last three do not deref to [`Folio`]. A `&Folio` of a new folio could be locked before
+//! [`AddressSpace::add_folio`] sets the lock bit, and the lock would have two owners. A `&Folio` of
+//! a locked folio could be copied to a buffer that maps the same folio, and the page fault would
+//! wait for the lock forever.
 //!
 //! [`AddressSpace::add_folio`]: crate::mm::cache::address_space::AddressSpace::add_folio
 //!
@@ -58,7 +58,7 @@ pub struct Folio(Opaque<bindings::folio>);
 unsafe impl Send for Folio {}
 // SAFETY: The methods on `&Folio` may run in parallel: they read fields that do not change while a
 // reference is held (see `size`) and an atomic flag, or copy page contents by `copy_to_user()`,
-// which makes no Rust reference to them.
+// which creates no Rust reference to them.
 unsafe impl Sync for Folio {}
 
 // SAFETY: `folio_get()` keeps a folio alive until the matching `folio_put()`.
@@ -82,9 +82,9 @@ impl Folio {
 
     /// Returns the size of the folio in bytes.
     pub fn size(&self) -> usize {
-        // SAFETY: By the type invariants a reference is held. A folio is split with its reference
-        // count frozen at what the page cache and the splitter hold (`folio_ref_freeze()` in
-        // mm/huge_memory.c), which fails while there is one more: its size stays as it is.
+        // SAFETY: By the type invariants a reference is held. To split a folio the core freezes its
+        // reference count at the references of the page cache and its own (`folio_ref_freeze()` in
+        // mm/huge_memory.c), which fails while there is another one: the size does not change.
         unsafe { bindings::folio_size(self.as_raw()) }
     }
 
@@ -113,15 +113,16 @@ impl Folio {
         unsafe { bindings::folio_contain_hwpoisoned_page(self.as_raw()) }
     }
 
-    /// Returns whether somebody else than page tables and the caller, with one reference, uses the
-    /// folio: as [`LockedFolio::is_in_use`], and a guess while page tables may change.
+    /// Returns whether the folio has references besides those of the page cache, page tables and
+    /// the caller, who holds one: as [`LockedFolio::is_in_use`], but a guess while page tables may
+    /// change.
     pub(crate) fn is_in_use(&self) -> bool {
         // SAFETY: A reference is held; the function reads counts and flags.
         unsafe { bindings::folio_has_other_refs(self.as_raw(), 1) }
     }
 
-    /// Returns whether page `index` of its file is lost: its memory has failed, or it stands for a
-    /// page whose memory has. Every access must answer `EIO` then, or `VM_FAULT_HWPOISON`.
+    /// Returns whether page `index` of its file is lost: its memory failed, or it replaces a page
+    /// whose memory failed. Every access must then fail with `EIO` or `VM_FAULT_HWPOISON`.
     pub fn is_lost(&self, index: usize) -> bool {
         // SAFETY: By the type invariants the folio is valid; the function takes `index` modulo the
         // folio's pages, so that the page exists.
@@ -132,8 +133,9 @@ impl Folio {
 
     /// Copies `len` bytes from `offset` (both in bytes, within the folio) to `iov`.
     ///
-    /// Returns the number of bytes copied; fewer than asked when userspace's buffer faults. Takes
-    /// page faults on the buffer, so that the caller must hold no folio lock. May sleep.
+    /// Returns the number of bytes copied, which is smaller than `len` when a fault on userspace's
+    /// buffer fails. Handles page faults on the buffer, so the caller must hold no folio lock. May
+    /// sleep.
     pub fn copy_to_iter(&self, offset: usize, len: usize, iov: &mut IovIterDest<'_>) -> usize {
         let size = self.size();
         let offset = offset.min(size);
@@ -143,22 +145,22 @@ impl Folio {
     }
 }
 
-/// A folio that was just allocated: zeroed, unlocked, in no page cache, known to its owner alone.
+/// A folio that was just allocated: zeroed, unlocked, in no page cache, visible to its owner only.
 ///
 /// # Invariants
 ///
-/// The owner holds the only reference, no other part of the kernel knows the folio, and its
+/// The owner holds the only reference, no other part of the kernel can see the folio, and its
 /// contents are initialised. It has 2^`order` pages.
 pub struct NewFolio {
     folio: ARef<Folio>,
     order: u32,
 }
 
-/// The flags to allocate and charge a folio of `order` with: as `GFP_TRANSHUGE_LIGHT` of
-/// `include/linux/gfp_types.h` does, large ones wait for nobody.
+/// Returns the flags to allocate and charge a folio of `order`: as with `GFP_TRANSHUGE_LIGHT` of
+/// `include/linux/gfp_types.h`, large folios neither reclaim nor compact.
 ///
-/// Who does not reclaim is taken for an interrupt handler and given of what is kept for those,
-/// unless the reserves are excepted (`alloc_flags_nonblocking()` in `mm/page_alloc.c`).
+/// Without reclaim flags the allocator treats the request as atomic and lets it use reserves;
+/// `__GFP_NOMEMALLOC` prevents that (`alloc_flags_nonblocking()` in `mm/page_alloc.c`).
 pub(crate) fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
     if order == 0 {
         gfp
@@ -171,18 +173,20 @@ pub(crate) fn gfp_of(gfp: bindings::gfp_t, order: u32) -> bindings::gfp_t {
 impl NewFolio {
     /// Allocates a zeroed folio of 2^`order` pages, or returns `None` when there is no memory.
     ///
-    /// `gfp` is what the caller's `address_space` says. Above order 0 nothing is reclaimed or
-    /// compacted, since smaller folios do as well. May sleep.
+    /// `gfp` are the allocation flags of the caller's `address_space`. Above order 0 the allocator
+    /// neither reclaims nor compacts, since smaller folios serve as well. May sleep.
     pub(crate) fn alloc(gfp: bindings::gfp_t, order: u32) -> Option<Self> {
         let gfp = gfp_of(gfp, order) | bindings::__GFP_ZERO;
         // SAFETY: The flags are those of an `address_space` or `GFP_KERNEL`, the order is one that
-        // the page cache takes: at most `MAX_PAGECACHE_ORDER`. Without memory the answer is null.
+        // the page cache supports: at most `MAX_PAGECACHE_ORDER`. Without memory the function
+        // returns null.
         let ptr = unsafe { bindings::folio_alloc(gfp, order) };
-        // SAFETY: It was just allocated and zeroed, if there was memory.
+        // SAFETY: The pointer is null, or the folio was just allocated with this order and zeroed.
         unsafe { Self::from_zeroed(ptr, order) }
     }
 
-    /// As [`NewFolio::alloc`], on a node that the NUMA policy of `vma` allows at `address`.
+    /// Allocates as [`NewFolio::alloc`] does, on a node that the NUMA policy of `vma` allows at
+    /// `address`.
     ///
     /// # Safety
     ///
@@ -196,7 +200,7 @@ impl NewFolio {
         let gfp = gfp_of(gfp, order) | bindings::__GFP_ZERO;
         // SAFETY: By the contract of this function; flags and order as in `alloc`.
         let ptr = unsafe { bindings::vma_alloc_folio(gfp, order as c_int, vma, address) };
-        // SAFETY: It was just allocated and zeroed, if there was memory.
+        // SAFETY: The pointer is null, or the folio was just allocated with this order and zeroed.
         unsafe { Self::from_zeroed(ptr, order) }
     }
 
@@ -204,11 +208,11 @@ impl NewFolio {
     ///
     /// # Safety
     ///
-    /// The pointer is null, or the folio was just allocated with this order, is zeroed, and nobody
-    /// else knows it.
+    /// The pointer is null, or the folio was just allocated with this order, is zeroed, and no
+    /// other code can see it.
     unsafe fn from_zeroed(ptr: *mut bindings::folio, order: u32) -> Option<Self> {
         let folio = NonNull::new(ptr)?;
-        // SAFETY: Zeroing initialised the contents, and nobody else sees the folio yet.
+        // SAFETY: Zeroing initialised the contents, and no other code can see the folio yet.
         unsafe { bindings::__folio_mark_uptodate(ptr) };
         // SAFETY: A folio is allocated with one reference, which is ours now.
         let folio = unsafe { ARef::from_raw(folio.cast()) };
@@ -221,8 +225,8 @@ impl NewFolio {
     /// copied, fewer than `len` when userspace's buffer ends; or `None` when there is no memory,
     /// with `iov` as it was.
     ///
-    /// Nobody else knows the folio while its bytes are copied: a page fault on userspace's buffer
-    /// may take any folio lock, and may sleep for as long as it likes.
+    /// No other code can see the folio while its bytes are copied, so a page fault on userspace's
+    /// buffer may take any folio lock and may sleep for any time.
     pub(crate) fn copy_from_iter(
         gfp: bindings::gfp_t,
         order: u32,
@@ -230,7 +234,7 @@ impl NewFolio {
         len: usize,
         iov: &mut IovIterSource<'_>,
     ) -> Option<(Self, usize)> {
-        // SAFETY: Any flags and any order are fine; without memory the answer is null.
+        // SAFETY: Any flags and any order are valid; without memory the function returns null.
         let ptr = unsafe { bindings::folio_alloc(gfp_of(gfp, order), order) };
         let folio = NonNull::new(ptr)?;
         // SAFETY: `folio_alloc()` returned a folio with one reference, which is ours now.
@@ -242,7 +246,7 @@ impl NewFolio {
         let copied = unsafe { bindings::copy_folio_from_iter(ptr, offset, len, iov.as_raw()) };
         // SAFETY: Both ranges lie within the folio: `copied` is at most `len`.
         unsafe { bindings::folio_zero_segments(ptr, 0, offset, offset + copied, size) };
-        // SAFETY: Every byte was just copied or zeroed, and nobody else sees the folio yet.
+        // SAFETY: Every byte was just copied or zeroed, and no other code can see the folio yet.
         unsafe { bindings::__folio_mark_uptodate(ptr) };
         // INVARIANT: The folio is fresh, of this order, and its contents are initialised.
         Some((Self { folio, order }, copied))
@@ -267,12 +271,12 @@ impl NewFolio {
     }
 }
 
-/// A page of zeroes that belongs to no file, to be copied where a private mapping is written.
+/// A page of zeroes in no page cache, the source of copies when a private mapping is written.
 ///
 /// # Invariants
 ///
-/// The folio has order 0 and is in no page cache. Nobody maps or writes it: this type hands it to
-/// the core alone, to be copied from.
+/// The folio has order 0 and is in no page cache. It is neither mapped nor written: this type
+/// passes it to the core only, as the source of a copy.
 #[derive(Clone)]
 pub struct ZeroPage(ARef<Folio>);
 
@@ -284,11 +288,11 @@ impl ZeroPage {
     /// `ENOMEM`.
     pub fn new() -> Result<Self> {
         let folio = NewFolio::alloc(bindings::GFP_KERNEL, 0).ok_or(ENOMEM)?;
-        // INVARIANT: A new folio is in no page cache, and known to nobody else.
+        // INVARIANT: A new folio is in no page cache, and no other code can see it.
         Ok(Self(folio.into_ref()))
     }
 
-    /// Hands a reference to the page to the caller.
+    /// Passes a reference to the page to the caller.
     pub(crate) fn into_page(self) -> *mut bindings::page {
         let folio = ManuallyDrop::new(self.0);
         // SAFETY: A reference is held; every folio has a first page.
@@ -299,14 +303,14 @@ impl ZeroPage {
 /// A reference to a folio together with its lock.
 ///
 /// While it is held the folio stays where it is in its page cache: it is neither truncated nor
-/// migrated. Dropping it unlocks the folio and gives the reference back.
+/// migrated. Dropping it unlocks the folio and drops the reference.
 ///
-/// `'a` is a time during which the file or the lock lives that the folio was found under. A folio
-/// cannot be kept locked for longer.
+/// `'a` is the lifetime of the file or the lock under which the folio was found. The folio cannot
+/// stay locked for longer.
 ///
-/// What the types cannot refuse is the driver's duty: not to lock a second folio, or the same one
-/// again, while one is locked, and not to leak the lock (`core::mem::forget()`), which everybody
-/// who needs the page would wait for.
+/// The types cannot enforce two duties of the driver. While a folio is locked it must not lock
+/// another one, or the same one again. It must not leak the lock (`core::mem::forget()`): every
+/// other user of the page would wait for it forever.
 ///
 /// # Invariants
 ///
@@ -324,7 +328,7 @@ impl<'a> LockedFolio<'a> {
     ///
     /// # Safety
     ///
-    /// The folio is locked, and the caller hands the duty to unlock it over.
+    /// The folio is locked, and the caller passes on the duty to unlock it.
     pub(crate) unsafe fn from_locked(folio: ARef<Folio>) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
@@ -338,8 +342,8 @@ impl<'a> LockedFolio<'a> {
     pub fn lock(folio: &'a Folio) -> Self {
         // SAFETY: By the type invariants of `Folio` a reference is held.
         unsafe { bindings::folio_lock(folio.as_raw()) };
-        // SAFETY: Just locked. `folio_lock()` waits for every other owner of the lock; a folio
-        // whose lock is not yet in use is a `NewFolio`, to which there is no reference.
+        // SAFETY: Just locked. `folio_lock()` waits for every other owner of the lock. The lock bit
+        // is set unconditionally only in a `NewFolio`, to which there is no `&Folio`.
         unsafe { Self::from_locked(ARef::from(folio)) }
     }
 
@@ -377,7 +381,7 @@ impl<'a> LockedFolio<'a> {
         self.folio.has_hwpoisoned_page()
     }
 
-    /// Hands both the lock and the reference to the caller, as a raw pointer.
+    /// Passes both the lock and the reference to the caller, as a raw pointer.
     pub(crate) fn into_raw(self) -> *mut bindings::folio {
         let folio = ManuallyDrop::new(self);
         folio.as_raw()
@@ -385,13 +389,13 @@ impl<'a> LockedFolio<'a> {
 
     /// Returns whether the folio holds page `index` of its file.
     pub fn contains(&self, index: usize) -> bool {
-        // SAFETY: The lock keeps `folio->index` as it is.
+        // SAFETY: The lock keeps `folio->index` stable.
         unsafe { bindings::folio_contains(self.as_raw(), index) }
     }
 
-    /// Returns the page of its file after its last, given one of its pages, `index`.
+    /// Returns the index of the page after the folio, given the index of one of its pages.
     pub fn end_of(&self, index: usize) -> usize {
-        // Folios lie at multiples of their size.
+        // Folios are naturally aligned.
         (index | (self.nr_pages() - 1)) + 1
     }
 
@@ -400,12 +404,12 @@ impl<'a> LockedFolio<'a> {
         self.contains(index) && (index == 0 || !self.contains(index - 1))
     }
 
-    /// Returns whether somebody else than page tables and this guard uses the folio, such as direct
-    /// I/O: whether it has references that neither the page cache nor a page table holds.
+    /// Returns whether the folio has references besides those of the page cache, page tables and
+    /// this guard, such as those of direct I/O.
     ///
-    /// A folio that is on no LRU list is on its way to one, or away from it, and the code that
-    /// moves it holds a reference (`folio_batch_add_and_move()` in mm/swap.c): that one is not
-    /// counted. The answer is exact for a folio that no page table maps.
+    /// A folio that is on no LRU list is being moved to or from one, and the code that moves it
+    /// holds a reference (`folio_batch_add_and_move()` in mm/swap.c), which is not counted. The
+    /// result is exact for a folio that no page table maps.
     pub(crate) fn is_in_use(&self) -> bool {
         self.folio.is_in_use()
     }
@@ -417,40 +421,40 @@ impl<'a> LockedFolio<'a> {
             let page = unsafe { bindings::folio_file_page(self.as_raw(), n) };
             // SAFETY: The page is valid, and unmapped below.
             let address = unsafe { bindings::kmap_local_page(page) };
-            // SAFETY: A page is mapped there. Who stores to it meanwhile makes the answer stale,
-            // and not wrong: C reads the bytes, and there is no Rust reference to them.
+            // SAFETY: A page is mapped at `address`. A concurrent store makes the result stale, but
+            // is no data race: C code reads the bytes, and there is no Rust reference to them.
             let other = unsafe { bindings::memchr_inv(address, 0, PAGE_SIZE) };
-            // SAFETY: Mapped above, and last.
+            // SAFETY: Mapped above; this is the thread's latest local mapping.
             unsafe { bindings::kunmap_local(address) };
             other.is_null()
         })
     }
 
-    /// Takes the folio out of the page cache `mapping`, of a regular file, and out of all page
-    /// tables. May sleep.
+    /// Removes the folio from the page cache `mapping` of a regular file, and unmaps it from all
+    /// page tables. May sleep.
     ///
     /// # Safety
     ///
     /// The folio is in `mapping`. The caller reports the removed pages to the driver
     /// (`InodeData::pages_removed`).
     pub(crate) unsafe fn remove(&self, mapping: *mut bindings::address_space) {
-        // SAFETY: The folio is locked and in the page cache. The function fails for files that are
-        // no regular ones alone (`truncate_inode_folio()`).
+        // SAFETY: The folio is locked and in the page cache, so that `truncate_inode_folio()`
+        // succeeds. The function itself fails only for files that are not regular.
         let _ = unsafe { bindings::generic_error_remove_folio(mapping, self.as_raw()) };
     }
 
     /// Returns the page cache that the folio is in.
     pub(crate) fn mapping(&self) -> *mut bindings::address_space {
-        // SAFETY: The lock keeps `folio->mapping` as it is.
+        // SAFETY: The lock keeps `folio->mapping` stable.
         unsafe { (*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1.mapping }
     }
 
     /// Copies from `iov` to `len` bytes at `offset` (both in bytes, within the folio) and marks the
     /// folio dirty.
     ///
-    /// Page faults on userspace's buffer are not taken, since they may need this very folio: the
-    /// number of bytes returned is smaller then, and the caller makes the buffer resident without
-    /// holding the lock before it tries again.
+    /// Does not handle page faults on userspace's buffer, since they may need this folio: it then
+    /// returns a smaller number of bytes, and the caller faults the buffer in without the lock
+    /// before it tries again.
     pub fn copy_from_iter(
         &mut self,
         offset: usize,
@@ -464,9 +468,9 @@ impl<'a> LockedFolio<'a> {
         let copied = unsafe {
             bindings::copy_folio_from_iter_atomic(self.as_raw(), offset, len, iov.as_raw())
         };
-        // SAFETY: The reference that is held keeps the folio.
+        // SAFETY: The reference keeps the folio alive.
         unsafe { bindings::flush_dcache_folio(self.as_raw()) };
-        // SAFETY: As above; the lock keeps the folio in its page cache, as the function asks.
+        // SAFETY: As above; the lock keeps the folio in its page cache, as the function requires.
         unsafe { bindings::folio_mark_dirty(self.as_raw()) };
         copied
     }
@@ -476,7 +480,8 @@ impl Drop for LockedFolio<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the folio is locked and ours to unlock.
         unsafe { bindings::folio_unlock(self.as_raw()) };
-        // SAFETY: Only the drop does this, which runs once, and `into_raw()` keeps it from running.
+        // SAFETY: Only this function drops the reference, and it runs at most once; `into_raw()`
+        // keeps it from running at all.
         unsafe { ManuallyDrop::drop(&mut self.folio) };
     }
 }

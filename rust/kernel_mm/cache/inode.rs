@@ -4,8 +4,8 @@
 //! driver's own data.
 //!
 //! Such an inode belongs to a [`PseudoFs`]. Files opened on it, and mappings of those files, keep
-//! it alive; a driver keeps it alive with an [`ARef<Inode<D>>`]. When the last reference goes, its
-//! pages are freed and the data is dropped.
+//! it alive; a driver keeps it alive with an [`ARef<Inode<D>>`]. When the last reference is
+//! dropped, its pages are freed and the data is dropped.
 //!
 //! Lock order: the inode's lock ([`InodeGuard`]), then the invalidate lock, then a folio lock.
 //!
@@ -50,18 +50,20 @@ use core::{
     ptr::NonNull, //
 };
 
-/// What a driver keeps with each of its inodes, and what it is asked and told about them.
+/// The data that a driver keeps with each of its inodes, and the callbacks for its changes.
 pub trait InodeData: Sized + Send + Sync + 'static {
-    /// May the file get this size, in bytes? Asked by ftruncate(2), with the inode locked.
+    /// Checks whether the file may get `size` bytes. ftruncate(2), write(2) and fallocate(2) ask
+    /// with the inode locked.
     ///
     /// # Errors
     ///
-    /// Whatever it returns is the system call's answer.
+    /// The system call fails with the error.
     fn may_resize(&self, size: u64) -> Result;
 
-    /// `pages` pages left the page cache: truncated, punched, or freed with the inode.
+    /// Accounts for `pages` pages that left the page cache: truncated, punched, or freed with the
+    /// inode.
     ///
-    /// May sleep, must not touch the page cache.
+    /// May sleep; must not access the page cache.
     fn pages_removed(&self, pages: usize);
 
     /// Returns the permission bits of a new file.
@@ -69,18 +71,18 @@ pub trait InodeData: Sized + Send + Sync + 'static {
         0o600
     }
 
-    /// Returns the seals of the file, if it can have some.
+    /// Returns the seals of the file, if it supports sealing.
     fn seals(&self) -> Option<&Seals> {
         None
     }
 
-    /// The size was set from `from` to `to` bytes, and `removed` pages went with it. The inode is
-    /// locked.
+    /// Handles a change of the size from `from` to `to` bytes, which freed `removed` pages. The
+    /// inode is locked.
     fn resized(inode: &Inode<Self>, from: u64, to: u64, removed: usize) {
         let _ = (inode, from, to, removed);
     }
 
-    /// A range of `len` bytes was given back, and `removed` pages went with it. The inode is
+    /// Handles the freeing of `len` bytes at `offset`, which removed `removed` pages. The inode is
     /// locked.
     fn punched(inode: &Inode<Self>, offset: u64, len: u64, removed: usize) {
         let _ = (inode, offset, len, removed);
@@ -118,7 +120,7 @@ unsafe impl<D: InodeData> AlwaysRefCounted for Inode<D> {
 }
 
 /// Takes a reference to an inode, and one to its superblock: a file system must not be shut down
-/// while somebody holds an inode of it, and it is the superblock that keeps the module.
+/// while one of its inodes is referenced, and the superblock keeps the module loaded.
 ///
 /// # Safety
 ///
@@ -130,11 +132,11 @@ pub(crate) unsafe fn hold(inode: *mut bindings::inode) {
     unsafe { bindings::sb_hold_active((*inode).i_sb) };
 }
 
-/// Gives back what [`hold`] took. May sleep.
+/// Drops the references that [`hold`] took. May sleep.
 ///
 /// # Safety
 ///
-/// The caller owns what a call of [`hold`] took.
+/// The caller owns the references of one call of [`hold`].
 pub(crate) unsafe fn release(inode: *mut bindings::inode) {
     // SAFETY: The inode is valid until the next call.
     let sb = unsafe { (*inode).i_sb };
@@ -154,14 +156,15 @@ impl<D: InodeData> Deref for Inode<D> {
 }
 
 impl<D: InodeData> Inode<D> {
-    /// The operations that `alloc_anon_inode()` leaves open.
+    /// The inode operations, which `alloc_anon_inode()` does not set.
     pub(crate) const INODE_OPS: bindings::inode_operations = bindings::inode_operations {
         setattr: Some(Self::setattr),
         getattr: Some(bindings::simple_getattr),
         ..pin_init::zeroed()
     };
 
-    /// Pages are never written back; those that move (compaction) take their contents along.
+    /// The page cache operations: pages are never written back, and migration (compaction) copies
+    /// their contents.
     pub(crate) const ADDRESS_SPACE_OPS: bindings::address_space_operations =
         bindings::address_space_operations {
             dirty_folio: Some(bindings::noop_dirty_folio),
@@ -171,7 +174,7 @@ impl<D: InodeData> Inode<D> {
             ..pin_init::zeroed()
         };
 
-    /// Frees pages and data with the inode.
+    /// The superblock operations: evicting an inode frees its pages and its data.
     pub(crate) const SUPER_OPS: bindings::super_operations = bindings::super_operations {
         statfs: Some(bindings::simple_statfs),
         evict_inode: Some(Self::evict),
@@ -182,7 +185,7 @@ impl<D: InodeData> Inode<D> {
     ///
     /// # Safety
     ///
-    /// `ptr` is an inode as the type invariants say, for all of `'a`.
+    /// For all of `'a`, `ptr` is an inode that satisfies the type invariants.
     pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*ptr.cast() }
@@ -193,19 +196,19 @@ impl<D: InodeData> Inode<D> {
         self.0.get()
     }
 
-    /// Returns the driver's data, to which the inode dereferences, as a generic argument such as
-    /// [`Quota`](crate::mm::cache::insert::Quota) needs it.
+    /// Returns the driver's data, to which the inode dereferences, for generic arguments such as
+    /// [`Quota`](crate::mm::cache::insert::Quota).
     pub fn inode_data(&self) -> &D {
         self
     }
 
-    /// Returns the inode's number, as fstat(2) tells it.
+    /// Returns the inode's number, as fstat(2) reports it.
     pub fn ino(&self) -> u64 {
         // SAFETY: The inode is valid, and its number does not change.
         unsafe { (*self.as_raw()).i_ino }
     }
 
-    /// Returns the pages of the file.
+    /// Returns the page cache of the file.
     pub fn mapping(&self) -> &AddressSpace {
         // SAFETY: An inode's page cache lives as long as the inode.
         unsafe { AddressSpace::from_raw((*self.as_raw()).i_mapping) }
@@ -213,15 +216,15 @@ impl<D: InodeData> Inode<D> {
 
     /// Takes the inode's lock (`i_rwsem`), as writers and truncation do. May sleep.
     ///
-    /// It is for operations of files, which show by `unlocked` that they hold nothing that has to
-    /// be taken after it. See [`context`](crate::mm::context).
+    /// File operations call it. `unlocked` proves that they hold no lock that must be taken after
+    /// this one. See [`context`](crate::mm::context).
     pub fn lock<'a>(&'a self, unlocked: &'a mut Unlocked) -> InodeGuard<'a, D> {
-        // That it is there says what is to be known.
+        // Its existence is the proof.
         let _ = unlocked;
         self.lock_now()
     }
 
-    /// As [`Inode::lock`], where the library knows that no such lock is held.
+    /// Takes the lock as [`Inode::lock`] does, where the library knows that no such lock is held.
     pub(crate) fn lock_now(&self) -> InodeGuard<'_, D> {
         // SAFETY: The inode is valid.
         unsafe { bindings::inode_lock(self.as_raw()) };
@@ -232,7 +235,7 @@ impl<D: InodeData> Inode<D> {
         }
     }
 
-    /// Called by the VFS for ftruncate(2), fchmod(2), futimens(2), ...
+    /// Changes attributes: the VFS calls it for ftruncate(2), fchmod(2), futimens(2), ...
     ///
     /// # Safety
     ///
@@ -243,7 +246,7 @@ impl<D: InodeData> Inode<D> {
         attr: *mut bindings::iattr,
     ) -> c_int {
         from_result(|| {
-            // SAFETY: The caller gives valid arguments; a dentry that reaches here has an inode.
+            // SAFETY: The caller passes valid arguments; a dentry that gets here has an inode.
             let raw = unsafe { (*dentry).d_inode };
             // SAFETY: All three are what the VFS passed.
             to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
@@ -274,22 +277,23 @@ impl<D: InodeData> Inode<D> {
         })
     }
 
-    /// Called when the last reference is gone.
+    /// Frees the pages and the data of an inode whose last reference was dropped.
     ///
     /// # Safety
     ///
-    /// `inode` is an inode of this type that nobody uses any more.
+    /// `inode` is an inode of this type that is no longer used.
     unsafe extern "C" fn evict(inode: *mut bindings::inode) {
         // SAFETY: The inode is valid until this function returns.
         let data = unsafe { (*inode).i_private }.cast::<D>();
         // SAFETY: The inode is valid, and its page cache with it.
         let mapping = unsafe { AddressSpace::from_raw(&raw mut (*inode).i_data) };
         let pages = mapping.nr_pages();
-        // SAFETY: Nobody uses the page cache any more.
+        // SAFETY: The page cache is no longer used.
         unsafe { bindings::truncate_inode_pages_final(mapping.as_raw()) };
         // SAFETY: The page cache is empty now.
         unsafe { bindings::clear_inode(inode) };
-        // Null for the root of the file system, and for an inode whose making has failed.
+        // Null for the root of the file system, and for an inode that never got data
+        // (`poison::charged()`).
         if !data.is_null() {
             // SAFETY: `i_private` was made by `KBox::into_raw()`, and the inode is not used again.
             let data = unsafe { KBox::from_raw(data) };
@@ -300,11 +304,11 @@ impl<D: InodeData> Inode<D> {
     }
 }
 
-/// How often a large folio is tried to be split: somebody may hold it for a moment only.
+/// The number of attempts to split a large folio: other references to it may be short-lived.
 const SPLIT_TRIES: usize = 8;
 
-/// The end of a range that goes on to the end of the file, as `truncate_inode_pages_range()` takes
-/// it.
+/// The last byte of a range that extends to the end of the file, as `truncate_inode_pages_range()`
+/// expects it.
 const TO_THE_END: bindings::loff_t = -1;
 
 /// The lock of an inode, which writers and truncation hold.
@@ -321,18 +325,18 @@ pub struct InodeGuard<'a, D: InodeData> {
 impl<D: InodeData> InodeGuard<'_, D> {
     /// Sets the size of the file, in bytes, and frees the pages past it. May sleep.
     ///
-    /// No folio above order 0 may reach past EOF: the core would drop the pages past it when it
-    /// splits such a folio, and would account them as written back, which the inode of a file
-    /// without writeback is not fit for (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c:
-    /// `inode_to_wb()` is null). So a folio across the new end is split first, then whole pages go,
-    /// while the old size still covers them, and then the size is set. Pages that
+    /// No folio above order 0 may reach past EOF. When the core splits such a folio it drops the
+    /// pages past EOF and accounts them as written back, which the inode of a file without
+    /// writeback does not support (`__folio_freeze_and_split_unmapped()` in mm/huge_memory.c:
+    /// `inode_to_wb()` is null). So a folio across the new end is split first; then whole pages are
+    /// freed, while the old size still covers them; then the size is set. Pages that
     /// [`allocate`](crate::mm::file::allocate) has added past EOF are freed unless the file grows.
     ///
     /// # Errors
     ///
-    /// What [`InodeData::may_resize`] says; `EPERM` when a seal keeps the size; `EBUSY` when a large
-    /// folio across the new end cannot be split, since somebody else holds its pages (direct I/O,
-    /// `vmsplice(2)`). Size and contents are unchanged then.
+    /// The error of [`InodeData::may_resize`]; `EPERM` when a seal forbids the change; `EBUSY` when
+    /// a large folio across the new end cannot be split because its pages have other references
+    /// (direct I/O, `vmsplice(2)`). The file is unchanged then.
     pub fn resize(&self, size: u64) -> Result {
         self.check_resize(self.inode.mapping().size(), size)?;
         self.inode.may_resize(size)?;
@@ -345,7 +349,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         let exclusive = mapping.invalidate_lock();
         let mut whole = true;
         let removed = exclusive.count_removed(|| {
-            // A last page that the file covers in part stays, and has no room for a folio across.
+            // A partial last page stays. If the next page would begin past the largest offset, no
+            // folio can cross the new end.
             if let Ok(first) = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)) {
                 whole = size > from || self.split_and_remove_from(first);
             }
@@ -354,7 +359,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
                 self.extend(size);
             } else if whole {
                 // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the
-                // rest of the last page, and unmaps what a fault on a resident page mapped
+                // rest of the last page, and unmaps pages that a fault on a resident page mapped
                 // meanwhile.
                 unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
             }
@@ -368,8 +373,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(())
     }
 
-    /// Frees all pages from byte `first` on, the beginning of a page, with the invalidate lock
-    /// held. Returns `false`, and changes nothing, when a folio across `first` cannot be split.
+    /// Frees all pages from byte `first` on, which begins a page, with the invalidate lock held.
+    /// Returns `false`, and changes nothing, when a folio across `first` cannot be split.
     fn split_and_remove_from(&self, first: bindings::loff_t) -> bool {
         let mapping = self.inode.mapping();
         let mut tries = 0..SPLIT_TRIES;
@@ -377,13 +382,12 @@ impl<D: InodeData> InodeGuard<'_, D> {
             if tries.next().is_none() {
                 return false;
             }
-            // An empty range: what remains of a truncation is that it splits the folio at `first`.
-            // It would zero before it splits, and nobody could undo that
+            // Truncating an empty range splits the folio at `first` and does nothing else. A range
+            // that is not empty is zeroed before the split, which could not be undone
             // (`truncate_inode_partial_folio()` in mm/truncate.c).
             //
             // SAFETY: The page cache is valid, the inode is locked, and `first` is not 0, since a
-            // folio has pages before it. The folio is dirty, as all are: where it cannot be split,
-            // it stays.
+            // folio has pages before it. All folios are dirty: one that cannot be split stays.
             unsafe {
                 bindings::truncate_inode_pages_range(mapping.as_raw(), first, first as u64 - 1)
             };
@@ -393,8 +397,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
         true
     }
 
-    /// Lets the file grow to `size` bytes, all of which were written; a smaller size changes
-    /// nothing.
+    /// Grows the file to `size` bytes, all of which were written; a smaller size changes nothing.
     pub(crate) fn extend(&self, size: u64) {
         if size > self.inode.mapping().size() {
             // SAFETY: The inode is locked.
@@ -402,8 +405,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
         }
     }
 
-    /// Zeroes what a mapping may have stored between the end of the file and the end of its page,
-    /// so that it does not become part of the file when the file grows.
+    /// Zeroes bytes that a mapping may have stored between EOF and the end of the last page, so
+    /// that they do not become part of the file when it grows.
     pub(crate) fn zero_tail(&self) {
         let mapping = self.inode.mapping();
         let end = mapping.size();
@@ -422,14 +425,16 @@ impl<D: InodeData> InodeGuard<'_, D> {
         }
     }
 
-    /// Frees the pages of a range (bytes); pages that are covered in part are zeroed there.
+    /// Frees the pages of a range (bytes), and zeroes the bytes of the range in pages that it
+    /// covers in part.
     ///
-    /// Mappings of the range find zeroes when they touch it next. May sleep. Returns the number of
-    /// pages that were freed.
+    /// The next access through a mapping finds zeroes. May sleep. Returns the number of pages that
+    /// were freed.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for an empty or overflowing range; `EPERM` when a seal keeps the contents.
+    /// `EINVAL` for an empty or overflowing range; `EPERM` when a seal forbids changes of the
+    /// contents.
     pub fn punch_hole(&self, offset: u64, len: u64) -> Result<usize> {
         self.check_seals(seals::WRITE | seals::FUTURE_WRITE)?;
         let end = offset.checked_add(len).ok_or(EINVAL)?;
@@ -450,13 +455,13 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(removed)
     }
 
-    /// As everything does that changes a file through a descriptor: takes set-user-ID bits from a
-    /// file that its owner's privileges do not cover, and sets mtime and ctime. It does nothing for
-    /// a `file` of another inode, such as a device node. May sleep.
+    /// Updates mtime and ctime, and removes set-user-ID bits that the caller's privileges do not
+    /// cover, as every change of a file through a descriptor must. Does nothing for a `file` of
+    /// another inode, such as a device node. May sleep.
     ///
     /// # Errors
     ///
-    /// Those of the security modules that are asked.
+    /// Those of the security modules.
     pub fn file_modified(&self, file: &File) -> Result {
         // SAFETY: An open file has an inode.
         if unsafe { (*file.as_ptr()).f_inode } != self.inode.as_raw() {
@@ -474,7 +479,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
     }
 }
 
-// SAFETY: Truncation and hole punching need an `InodeGuard`, or the VFS's lock of the inode.
+// SAFETY: Truncation and hole punching need an `InodeGuard`, or the inode lock that the VFS holds.
 unsafe impl<'m, D: InodeData> TruncateGuard<'m> for InodeGuard<'m, D> {
     fn mapping(&self) -> &'m AddressSpace {
         self.inode.mapping()

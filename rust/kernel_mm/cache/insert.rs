@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Giving a page cache the pages that it lacks: in folios as large as there is room for, or one
-//! page after the other.
+//! Adding the pages that a page cache lacks: in folios as large as fit, or page by page.
 //!
 //! C source: `__filemap_get_folio()` in [`mm/filemap.c`](srctree/mm/filemap.c), which also falls
-//! back from order to order, `shmem_alloc_and_add_folio()` in [`mm/shmem.c`](srctree/mm/shmem.c),
-//! which also looks for pages in the way before it allocates.
+//! back from order to order, and `shmem_alloc_and_add_folio()` in
+//! [`mm/shmem.c`](srctree/mm/shmem.c), which also looks for pages in the way before it allocates.
 
 mod preallocate;
 
@@ -36,24 +35,24 @@ use crate::{
 };
 use core::ops::Range;
 
-/// What limits the number of pages that a driver's files may have.
+/// A limit on the number of pages of a driver's files.
 pub trait Quota {
-    /// Takes `pages` off what is left, or returns `false` when so many are not left: a smaller
-    /// folio is tried then, and without quota for a single page the caller gets `ENOMEM`. Must not
-    /// sleep.
+    /// Charges `pages`, or returns `false` when fewer are left. The caller then tries a smaller
+    /// folio; when not even one page is left, a fault or a write gets `ENOMEM` and fallocate(2)
+    /// `ENOSPC`. Must not sleep.
     #[must_use]
     fn charge(&self, pages: usize) -> bool;
 
-    /// Gives back what [`Quota::charge`] took for pages that were not added.
+    /// Uncharges pages that [`Quota::charge`] charged and that were not added.
     fn uncharge(&self, pages: usize);
 
-    /// Returns the number of pages that it never gives more than: who needs more need not begin.
+    /// Returns the largest number of pages that it can ever grant; larger requests fail early.
     fn limit(&self) -> usize {
         usize::MAX
     }
 }
 
-/// No limit but the memory there is.
+/// A quota without a limit of its own.
 pub struct Unlimited;
 
 impl Quota for Unlimited {
@@ -69,12 +68,12 @@ impl Quota for Unlimited {
 pub struct FolioRange {
     pages: Range<usize>,
     max_order: u32,
-    /// The largest order that is tried, though there may be room for a larger one.
+    /// The order to try first, even if a larger folio would fit.
     start_order: u32,
 }
 
 impl FolioRange {
-    /// Returns folios of order 0 to `max_order` within `pages` of the file (indexes).
+    /// Returns the range for folios of order 0 to `max_order` within `pages` of the file (indexes).
     pub fn new(pages: Range<usize>, max_order: u32) -> Self {
         Self {
             pages,
@@ -83,7 +82,7 @@ impl FolioRange {
         }
     }
 
-    /// Returns page `index` alone.
+    /// Returns the range of page `index` alone.
     pub fn page(index: usize) -> Self {
         Self::new(index..index.saturating_add(1), 0)
     }
@@ -98,7 +97,7 @@ impl FolioRange {
         self.max_order
     }
 
-    /// Leaves only what lies within `pages` as well.
+    /// Limits the range to pages that are in `pages` as well.
     pub fn within(self, pages: Range<usize>) -> Self {
         let start = self.pages.start.max(pages.start);
         let end = self.pages.end.min(pages.end);
@@ -108,7 +107,7 @@ impl FolioRange {
         }
     }
 
-    /// Leaves only orders up to `order`.
+    /// Limits the orders to at most `order`.
     pub fn with_max_order(self, order: u32) -> Self {
         Self {
             max_order: self.max_order.min(order),
@@ -116,8 +115,8 @@ impl FolioRange {
         }
     }
 
-    /// Tries no order above `order`, though there may be room for a larger folio: it was not
-    /// available last time.
+    /// Begins with `order`, even if a larger folio would fit: larger ones were not available last
+    /// time.
     pub fn with_start_order(self, order: u32) -> Self {
         Self {
             start_order: order,
@@ -125,8 +124,8 @@ impl FolioRange {
         }
     }
 
-    /// Returns the first page of the folio of 2^`order` pages that holds page `index`, if there is
-    /// room for it. Folios lie at multiples of their size.
+    /// Returns the first page of the folio of 2^`order` pages that holds page `index`, if that
+    /// folio lies within the range. Folios are naturally aligned.
     fn first_of(&self, index: usize, order: u32) -> Option<usize> {
         let pages = 1usize.checked_shl(order)?;
         let first = index & !(pages - 1);
@@ -135,21 +134,21 @@ impl FolioRange {
     }
 }
 
-/// A folio of a page cache, and how it got there.
+/// A folio of a page cache, with whether it was added just now.
 pub enum Found<'a> {
-    /// It was there.
+    /// The page cache already held it.
     Cached(LockedFolio<'a>),
     /// It was added just now, zeroed.
     Added {
         /// The folio.
         folio: LockedFolio<'a>,
-        /// Whether a larger one had room, but its allocation failed or was not tried.
+        /// Whether a larger one would fit, but its allocation failed or was not tried.
         fell_back: bool,
     },
 }
 
 impl<'a> Found<'a> {
-    /// Returns the folio, however it got there.
+    /// Returns the folio in either case.
     pub fn into_folio(self) -> LockedFolio<'a> {
         match self {
             Self::Cached(folio) | Self::Added { folio, .. } => folio,
@@ -157,7 +156,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Pages that were taken off a quota, given back unless they were added.
+/// Pages charged to a quota. Dropping it uncharges them, unless they were added.
 struct Charged<'a, Q: Quota> {
     quota: &'a Q,
     pages: usize,
@@ -171,7 +170,7 @@ impl<'a, Q: Quota> Charged<'a, Q> {
         Ok(Self { quota, pages })
     }
 
-    /// The pages were added: from now on they are given back when they leave the page cache.
+    /// Keeps the charge: the pages were added, and are uncharged when they leave the page cache.
     fn keep(self) {
         core::mem::forget(self);
     }
@@ -190,11 +189,11 @@ struct Attempt<T> {
     fell_back: bool,
 }
 
-/// Why an attempt to add a folio failed.
+/// The reason why an attempt to add a folio failed.
 enum Refused {
-    /// No memory, no quota, or a page in the way: a smaller folio may fit.
+    /// Memory or quota is exhausted, or a page is in the way: a smaller folio may fit.
     ThisOrder(Error),
-    /// No folio of any order will do.
+    /// A smaller folio would fail as well.
     AnyOrder(Error),
 }
 
@@ -215,12 +214,11 @@ pub(crate) struct Written {
 }
 
 impl AddressSpace {
-    /// Finds and locks the folio that holds page `index`, or adds the largest zeroed one that
-    /// `room`, EOF and the pages that are there already leave room for.
+    /// Finds and locks the folio that holds page `index`, or adds the largest zeroed one that fits
+    /// between resident pages, within `room` and before EOF.
     ///
-    /// A folio of order 0 is added even where `room` has none. Folios above order 0 are taken if
-    /// the allocator has them at hand; it neither reclaims nor compacts for them. `quota` is
-    /// charged with the pages that are added. May sleep.
+    /// A folio of order 0 is added even outside `room`. For folios above order 0 the allocator
+    /// neither reclaims nor compacts. Charges `quota` with the pages that are added. May sleep.
     ///
     /// # Errors
     ///
@@ -239,7 +237,7 @@ impl AddressSpace {
                 return Ok(Found::Cached(folio));
             }
             match Self::add_largest(held, index, room, quota) {
-                // Another thread was faster; it may also have used up the quota for this very page.
+                // Another thread was faster; it may also have used up the quota for this page.
                 Err(error) if error == EEXIST || mapping.has_page(index, 1) => {}
                 added => return added,
             }
@@ -249,11 +247,12 @@ impl AddressSpace {
         }
     }
 
-    /// Adds what [`AddressSpace::find_or_add`] adds where page `index` is not there yet. May sleep.
+    /// Adds a folio as [`AddressSpace::find_or_add`] does, where no folio holds page `index` yet.
+    /// May sleep.
     ///
     /// # Errors
     ///
-    /// `EEXIST` when the page is there by now, otherwise as [`AddressSpace::find_or_add`].
+    /// `EEXIST` when another thread has added the page, otherwise as [`AddressSpace::find_or_add`].
     pub fn add_largest<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         index: usize,
@@ -280,7 +279,7 @@ impl AddressSpace {
     /// Adds a zeroed folio of order 0 to each of `pages` (indexes) before EOF that has none, and
     /// returns how many were added. They are unlocked. May sleep.
     ///
-    /// It ends early where a page cannot be added, and when the process is being killed.
+    /// It stops at a page that cannot be added, and when the process is being killed.
     pub fn add_single_pages<'m, G: TruncateGuard<'m>, Q: Quota>(
         held: &G,
         pages: Range<usize>,
@@ -309,18 +308,17 @@ impl AddressSpace {
     }
 
     /// Fills a folio from `iov` and adds it to the hole that holds byte `pos`: the largest folio
-    /// that `room`, which may reach past EOF, and the pages that are there already leave room for.
-    /// May sleep.
+    /// that fits between resident pages and within `room`, which may reach past EOF. May sleep.
     ///
-    /// The folio is filled before others can see it. So a source that faults, be it on pages of
-    /// this very file, or that waits, blocks nobody; and the size, which grows while the folio is
-    /// still locked, never covers a byte that was not written. The part of the folio that the write
+    /// The folio is filled before other threads can see it. So a source that sleeps or faults, even
+    /// on pages of this file, blocks no other thread. The size grows while the folio is still
+    /// locked, and never covers a byte that was not written. The part of the folio that the write
     /// does not cover is zeroed; it lies before EOF.
     ///
     /// # Errors
     ///
-    /// As [`AddressSpace::add_largest`], and `EFAULT` when no byte could be copied; `iov` is as it
-    /// was then.
+    /// As [`AddressSpace::add_largest`], and `EFAULT` when no byte could be copied. `iov` is
+    /// unchanged then.
     pub(crate) fn add_written<D: InodeData, Q: Quota>(
         guard: &InodeGuard<'_, D>,
         pos: u64,
@@ -330,10 +328,11 @@ impl AddressSpace {
     ) -> Result<Written> {
         let mapping = guard.mapping();
         let index = (pos / PAGE_SIZE as u64) as usize;
-        // Nobody else changes the size while the inode is locked.
+        // The inode lock keeps the size stable.
         let size_pages = mapping.size_pages();
         loop {
-            // Where the source ended, if it was before the end of a folio that reaches past EOF.
+            // The page after the last copied byte, if the copy was short and the folio reaches past
+            // EOF.
             let mut ended = None;
             let attempt = mapping.try_orders(index, &room, |order| {
                 let pages = 1 << order;
@@ -351,7 +350,7 @@ impl AddressSpace {
                     ended = Some(end_pages);
                     Err(Refused::AnyOrder(EFAULT))
                 } else {
-                    // SAFETY: The locked inode holds truncation off. The folio reaches no further
+                    // SAFETY: The inode lock holds truncation off. The folio reaches no further
                     // than the old size or `end`, rounded up to pages, and the size is at least
                     // `end` before the folio is unlocked.
                     unsafe { mapping.add_folio_at(folio, first) }
@@ -365,7 +364,7 @@ impl AddressSpace {
                         Ok(copied)
                     }
                     Err(refused) => {
-                        // SAFETY: So many bytes were just taken from the source.
+                        // SAFETY: `copied` bytes were just taken from the source.
                         unsafe { bindings::iov_iter_revert(iov.as_raw(), copied) };
                         Err(refused)
                     }
@@ -379,15 +378,15 @@ impl AddressSpace {
                         fell_back: added.fell_back,
                     });
                 }
-                // Once more, no further than the source is known to reach.
+                // Try again, up to where the source is known to end.
                 (Err(_), Some(end)) => room = room.within(0..end),
                 (Err(error), None) => return Err(error),
             }
         }
     }
 
-    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if it ends before page
-    /// `end`.
+    /// Adds a zeroed folio of 2^`order` pages that holds page `index`, if all its pages are before
+    /// page `end`.
     ///
     /// # Safety
     ///
@@ -414,8 +413,8 @@ impl AddressSpace {
         Ok(folio)
     }
 
-    /// Tries to add a folio that holds page `index`, from the largest order that `room` and the
-    /// page cache leave room for down to 0.
+    /// Tries to add a folio that holds page `index`, from the largest order that fits between
+    /// resident pages and within `room` down to 0.
     fn try_orders<T>(
         &self,
         index: usize,
@@ -439,12 +438,12 @@ impl AddressSpace {
         }
     }
 
-    /// Returns the order of the largest folio that has room around page `index`.
+    /// Returns the order of the largest folio that fits around page `index`.
     ///
     /// Another thread may add pages meanwhile: this only avoids allocating and zeroing folios that
     /// are unlikely to fit.
     fn vacant_order(&self, index: usize, room: &FolioRange) -> u32 {
-        // One more than is tried suffices to tell whether there is more room than that.
+        // One order above `start_order` suffices to tell whether a larger folio would fit.
         let most = room.max_order.min(room.start_order.saturating_add(1));
         let mut order = most.min(self.max_order());
         while order > 0 {
@@ -456,21 +455,21 @@ impl AddressSpace {
         order
     }
 
-    /// Returns whether any of `count` pages from page `first` on is there. Does not sleep.
+    /// Returns whether any of `count` pages from page `first` on is resident. Does not sleep.
     fn has_page(&self, first: usize, count: usize) -> bool {
         let end = first.saturating_add(count);
         self.first_page(first, end) < end
     }
 
-    /// Returns the first page from page `index` on that is there, or `end` when none before that
-    /// is. Does not sleep; others may add and remove pages meanwhile.
+    /// Returns the first resident page from page `index` on, or `end` when none before `end` is
+    /// resident. Does not sleep; other threads may add and remove pages meanwhile.
     pub fn first_page(&self, index: usize, end: usize) -> usize {
         let mut at = index;
         if index >= end {
             return end;
         }
-        // SAFETY: The page cache is valid; the function takes the RCU read lock itself and hands
-        // out nothing but the address of what it found, which is only compared.
+        // SAFETY: The page cache is valid; the function takes the RCU read lock itself, and the
+        // entry that it returns is only compared with null.
         let found = unsafe {
             bindings::xa_find(
                 &raw mut (*self.as_raw()).i_pages,

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Seals: promises about a file of memory that nobody can take back.
+//! Seals: restrictions on a file in memory that cannot be removed again.
 //!
-//! They are those of memfd, which fcntl(2) reaches for shmem and hugetlb alone
-//! (`memfd_file_seals_ptr()` in mm/memfd.c): a driver offers them by an ioctl of its own. The
-//! library keeps those that concern the size, the contents and the mode. What a seal says of new
-//! mappings, the hook of mmap(2) keeps ([`Seals::denies_store`]).
+//! They are memfd's. fcntl(2) supports them for shmem and hugetlb only (`memfd_file_seals_ptr()` in
+//! mm/memfd.c), so that a driver offers them by an ioctl of its own. The library enforces them for
+//! the size, the contents and the mode; the driver's mmap(2) hook enforces them for new mappings
+//! ([`Seals::denies_store`]).
 //!
-//! memfd makes `i_mmap_writable` negative to deny writable mappings, after it has asked for its
-//! seals (`memfd_check_seals_mmap()`), before the core looks at that (`mmap_region()`). A driver's
-//! hook is called after the core has looked, so that a negative number would deny shared mappings
-//! for reading as well. Here a seal is set first, and the writable mappings are counted then: who
-//! is being mapped is either counted, or its hook sees the seal.
+//! memfd denies writable mappings by a negative `i_mmap_writable`. mmap(2) checks memfd's seals
+//! (`memfd_check_seals_mmap()`) before the core checks that counter (`mmap_region()`). It calls a
+//! driver's hook after both, so that a negative counter would deny shared read-only mappings as
+//! well. Here the seal is set first, and then the writable mappings are counted: a concurrent
+//! mmap(2) is either counted, or its hook sees the seal.
 //!
 //! C source: [`mm/memfd.c`](srctree/mm/memfd.c)
 
@@ -48,14 +48,14 @@ pub const WRITE: u32 = 0x08;
 pub const FUTURE_WRITE: u32 = 0x10;
 /// `F_SEAL_EXEC`: the execute bits of the mode do not change.
 pub const EXEC: u32 = 0x20;
-/// All of them.
+/// All seals.
 pub const ALL: u32 = SEAL | SHRINK | GROW | WRITE | FUTURE_WRITE | EXEC;
 
-/// The seals of a file. They are changed with its inode locked.
+/// The seals of a file. They change with its inode locked.
 pub struct Seals(Atomic<u32>);
 
 impl Seals {
-    /// Makes the seals that a new file has: [`SEAL`] for one that cannot be sealed.
+    /// Returns the seals of a new file: [`SEAL`] for one that cannot be sealed.
     pub fn new(seals: u32) -> Self {
         Self(Atomic::new(seals & ALL))
     }
@@ -65,11 +65,11 @@ impl Seals {
         self.0.load(Relaxed)
     }
 
-    /// Returns whether a shared mapping that begins now must not be written through, ever: the hook
-    /// of mmap(2) then denies that ([`NewVma::deny_write`], [`VmAreaDesc::deny_write`]).
+    /// Returns whether a new shared mapping must never become writable. The mmap(2) hook then
+    /// denies that ([`NewVma::deny_write`], [`VmAreaDesc::deny_write`]).
     ///
-    /// With [`Hook::Mmap`] the hook is not called for a mapping that extends one which is there and
-    /// writable. mremap(2) extends that just so, for a memfd as well.
+    /// With [`Hook::Mmap`] the core does not call the hook for a mapping that merges with an
+    /// existing writable one. mremap(2) can expand an existing writable mapping, also of a memfd.
     ///
     /// [`NewVma::deny_write`]: crate::mm::vm::new_vma::NewVma::deny_write
     /// [`VmAreaDesc::deny_write`]: crate::mm::vm::vm_area_desc::VmAreaDesc::deny_write
@@ -80,15 +80,15 @@ impl Seals {
 }
 
 impl<D: InodeData> InodeGuard<'_, D> {
-    /// Adds `seals` to those of the file. May sleep, some 150 ms where somebody uses its pages.
+    /// Adds `seals` to those of the file. May sleep, for about 150 ms when its pages are in use.
     ///
-    /// An executable file that gets [`EXEC`] gets all that make its contents stay, too.
+    /// Adding [`EXEC`] to an executable file also adds the seals that keep its size and contents.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for an unknown seal, or a file without seals; `EPERM` when it has [`SEAL`]; `EBUSY`
-    /// for [`WRITE`] when there are shared mappings that are writable or may become so, or when
-    /// somebody holds the pages, such as direct I/O.
+    /// `EINVAL` for an unknown seal, or a file that does not support sealing; `EPERM` when it has
+    /// [`SEAL`]; `EBUSY` for [`WRITE`] when there are shared mappings that are writable or may
+    /// become so, or when its pages have other references, such as those of direct I/O.
     pub fn add_seals(&self, seals: u32) -> Result {
         if seals & !ALL != 0 {
             return Err(EINVAL);
@@ -105,9 +105,9 @@ impl<D: InodeData> InodeGuard<'_, D> {
             seals |= SHRINK | GROW | WRITE | FUTURE_WRITE;
         }
         if seals & WRITE != 0 && old & WRITE == 0 {
-            // The full barrier is between the store of the seal and the load of the number of
-            // mappings. mmap(2) counts its mapping before it calls the hook, which loads the seals
-            // (`mapping_map_writable()`, an atomic operation that returns a value).
+            // The full barrier orders the store of the seal before the load of the number of
+            // mappings. mmap(2) counts its mapping (`mapping_map_writable()`, an atomic operation
+            // that returns a value) before it calls the hook, which loads the seals.
             cell.0.xchg(old | WRITE, Full);
             if let Err(error) = self.wait_for_writers() {
                 cell.0.store(old, Relaxed);
@@ -118,12 +118,12 @@ impl<D: InodeData> InodeGuard<'_, D> {
         Ok(())
     }
 
-    /// Waits until nobody but page tables and the page cache holds a page of the file.
+    /// Waits until only the page cache and page tables hold references to the file's pages.
     ///
     /// # Errors
     ///
     /// `EBUSY` when that takes too long, when the process is being killed, and when there are
-    /// shared mappings that may be written through.
+    /// shared mappings that are writable or may become so.
     fn wait_for_writers(&self) -> Result {
         let mapping = self.inode.mapping();
         // SAFETY: The page cache is valid.
@@ -141,7 +141,7 @@ impl<D: InodeData> InodeGuard<'_, D> {
         }
     }
 
-    /// Fails with `EPERM` when seals deny a file of `from` bytes the size `to`.
+    /// Fails with `EPERM` when seals forbid changing the size from `from` to `to` bytes.
     pub(crate) fn check_resize(&self, from: u64, to: u64) -> Result {
         if to < from {
             self.check_seals(SHRINK)?;
@@ -153,16 +153,16 @@ impl<D: InodeData> InodeGuard<'_, D> {
     }
 }
 
-/// How often a page that somebody holds is looked at again (`LAST_SCAN` in mm/memfd.c).
+/// The last retry for a page that is in use (`LAST_SCAN` in mm/memfd.c).
 const LAST_TRY: u32 = 4;
 
-/// As `memfd_wait_for_pins()`: waits until each page was seen once without references but those of
-/// the page cache and of page tables. New ones that may write cannot come, or the caller would not
-/// wait.
+/// Waits, as `memfd_wait_for_pins()` does, until each page was seen once without references other
+/// than those of the page cache and of page tables. The caller has excluded new references that may
+/// write.
 ///
 /// # Errors
 ///
-/// `EBUSY` after some 150 ms, or when the process is being killed.
+/// `EBUSY` after about 150 ms, or when the process is being killed.
 fn wait_for_pins(mapping: &AddressSpace) -> Result {
     let mut tries = 0;
     let mut index = 0;
@@ -172,7 +172,7 @@ fn wait_for_pins(mapping: &AddressSpace) -> Result {
             if index == usize::MAX {
                 return Ok(());
             }
-            // It is gone again.
+            // The folio was removed meanwhile.
             continue;
         };
         while folio.is_in_use() {
@@ -180,7 +180,7 @@ fn wait_for_pins(mapping: &AddressSpace) -> Result {
                 return Err(EBUSY);
             }
             if tries == 0 {
-                // Pages wait there, with a reference, for the lists that they belong on.
+                // Folios in this CPU's LRU batches have a reference from there.
                 AddressSpace::drain_lru();
             } else {
                 let time = msecs_to_jiffies(5 << tries);
@@ -189,7 +189,7 @@ fn wait_for_pins(mapping: &AddressSpace) -> Result {
             }
             tries += 1;
         }
-        // Folios lie at multiples of their size, and a reference keeps this one in one piece.
+        // Folios are naturally aligned, and a reference prevents a split.
         index = (index | (folio.nr_pages() - 1)) + 1;
     }
 }

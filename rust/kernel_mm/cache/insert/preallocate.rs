@@ -2,11 +2,10 @@
 
 //! Adding all pages that a range of a file lacks, or none of them: fallocate(2).
 //!
-//! shmem leaves the folios that it adds marked as not up to date until somebody uses them, so that
-//! a failure removes those that nobody used. Here a folio that is not up to date is a lost one
-//! ([`poison`](crate::mm::cache::poison)), so that new folios are zeroed, and a failure removes
-//! those that are zeroes still and that nobody holds: who reads a hole in their place reads the
-//! same.
+//! shmem does not mark the folios that it adds up to date until they are used, so that a failure
+//! can remove the unused ones. Here a folio that is not up to date stands for a lost one
+//! ([`poison`](crate::mm::cache::poison)). So new folios are zeroed, and a failure removes those
+//! that still hold zeroes only and have no other references: a hole in their place reads the same.
 //!
 //! C source: `shmem_fallocate()` in [`mm/shmem.c`](srctree/mm/shmem.c)
 
@@ -37,27 +36,27 @@ use crate::{
 };
 use core::ops::Range;
 
-/// How a new folio came to its order.
+/// A folio that was added up front.
 pub(crate) struct Preallocated {
     /// The order.
     pub(crate) order: u32,
     /// The page after its last.
     pub(crate) end: usize,
-    /// Whether a larger one had room but was not available.
+    /// Whether a larger one would fit but was not available.
     pub(crate) fell_back: bool,
 }
 
-/// Pages that are being added to a file up front. Unless they are kept, dropping it removes them.
+/// Pages that are being added to a file up front. Dropping it removes them, unless they are kept.
 pub(crate) struct Preallocation<'g, 'm, D: InodeData> {
     guard: &'g InodeGuard<'m, D>,
     /// Pages that were added (indexes), in ascending order.
     added: KVec<Range<usize>>,
-    /// Folios above order 0 that lie past EOF. While they are locked nobody splits them.
+    /// Folios above order 0 that lie past EOF. Their locks keep the core from splitting them.
     past_eof: KVec<LockedFolio<'m>>,
 }
 
 impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
-    /// Begins with nothing.
+    /// Returns an empty preallocation.
     pub(crate) fn new(guard: &'g InodeGuard<'m, D>) -> Self {
         Self {
             guard,
@@ -66,7 +65,7 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
         }
     }
 
-    /// Adds folios for those of `pages` (indexes) that have none. `room` returns the range that a
+    /// Adds folios for those of `pages` (indexes) that are missing. `room` returns the range that a
     /// folio may take, given the pages from the first missing one on; `added` is called for each
     /// folio. May sleep.
     ///
@@ -92,14 +91,14 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
             if fatal_signal_pending() {
                 return Err(EINTR);
             }
-            // No folio lies across EOF.
+            // No folio may cross EOF.
             let part = if index < eof {
                 pages.start..pages.end.min(eof)
             } else {
                 pages.start.max(eof)..pages.end
             };
             let room = room(index..part.end).within(part);
-            // Nothing may fail once the folio is there.
+            // Recording the folio must not fail once it is added.
             self.added.reserve(1, GFP_KERNEL)?;
             self.past_eof.reserve(1, GFP_KERNEL)?;
             match self.add(index, &room, quota) {
@@ -115,8 +114,8 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
         }
     }
 
-    /// Adds the largest folio that holds page `index` and has `room`. There is capacity for one
-    /// more in both vectors.
+    /// Adds the largest folio that holds page `index` and fits within `room`. Both vectors have
+    /// capacity for one more element.
     fn add<Q: Quota>(
         &mut self,
         index: usize,
@@ -128,7 +127,7 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
             let pages = 1 << order;
             let charged = Charged::new(quota, pages).map_err(|_| ENOSPC)?;
             let folio = AddressSpace::alloc_folio(self.guard, index, order).ok_or(ENOMEM)?;
-            // SAFETY: The locked inode holds truncation off. If the folio has not order 0 and lies
+            // SAFETY: The inode lock holds truncation off. If the folio is above order 0 and lies
             // past EOF, it stays locked until the size covers it (`keep()`) or it is removed
             // (`drop()`).
             let folio = unsafe { mapping.add_folio_at(folio, index & !(pages - 1)) };
@@ -154,25 +153,28 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
         })
     }
 
-    /// Keeps the pages, in a file that has at least `size` bytes now.
+    /// Keeps the pages, and grows the file to at least `size` bytes.
     pub(crate) fn keep(mut self, size: u64) {
-        // Before the folios are unlocked.
+        // The size must cover the folios before they are unlocked.
         self.guard.extend(size);
         self.added.clear();
         self.past_eof.clear();
     }
 
-    /// Removes what was added and is still as it was. May sleep.
+    /// Removes the added folios that still hold zeroes only and have no other references. May
+    /// sleep.
     fn remove(&mut self) {
         let mapping = self.guard.mapping();
         let mut removed = 0;
-        // Nobody maps them or waits for them, and their locks come after the one taken next.
+        // These folios are not mapped, and no thread waits for them. They are unlocked first, since
+        // folio locks come after the invalidate lock taken below.
         while let Some(folio) = self.past_eof.pop() {
             removed += folio.nr_pages();
             // SAFETY: The folio was added to this page cache; `report()` tells the driver.
             unsafe { folio.remove(mapping.as_raw()) };
         }
-        // A page fault can neither map what is being removed nor add it again.
+        // Excludes page faults, which could map the folios that are being removed or add them
+        // again.
         let exclusive = mapping.invalidate_lock();
         for range in &self.added {
             let mut index = range.start;
@@ -182,7 +184,7 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
                     continue;
                 };
                 let end = folio.end_of(index);
-                // With the folio locked, or `filemap_map_pages()` might map it again.
+                // Unmap with the folio locked: otherwise `filemap_map_pages()` might map it again.
                 mapping.unmap(index, end - index);
                 let is_sound = folio.is_uptodate() && !folio.has_hwpoisoned_page();
                 if is_sound && !folio.is_in_use() && folio.is_zeroed() {
