@@ -3,9 +3,9 @@
 //! The kernel's bindings, with what this crate adds to them: C wrappers of `rust/helpers/`, and
 //! values that bindgen does not see.
 //!
-//! This is the one file of the library that the kernel's tree does not get. There,
-//! `rust/bindings/bindings_helper.h` and `rust/helpers/` make the same names with the same types.
-//! `rust/helpers/bindings.c` checks the values against the C headers.
+//! This is the only file of the library that the kernel's tree does not need: there,
+//! `rust/bindings/bindings_helper.h` and `rust/helpers/` provide the same names with the same
+//! types. `rust/helpers/bindings.c` checks the values against the C headers.
 
 // Not `expect`: the type in question, `struct lock_class_key`, has fields when lockdep is on.
 #![allow(

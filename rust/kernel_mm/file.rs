@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files: their operations, and how userspace comes to them.
+//! Files: their operations, and the ways to create and open them.
 
 pub mod allocate;
 pub mod anon_inode;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! fallocate(2): memory that is there before it is touched.
+//! fallocate(2): allocating memory before it is accessed.
 //!
 //! C source: `shmem_fallocate()` in [`mm/shmem.c`](srctree/mm/shmem.c)
 
@@ -27,28 +27,29 @@ use crate::{
 };
 use core::ops::Range;
 
-/// What becomes of the size of a file whose memory is allocated past its end.
+/// The effect of an allocation past EOF on the size of the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// The file grows to the end of the range.
     Grows,
     /// The size stays (`FALLOC_FL_KEEP_SIZE`). Pages past EOF become part of the file when it
-    /// grows, and are freed by a truncation, even to the size that it has.
+    /// grows, and any truncation frees them, even one to the current size.
     Stays,
 }
 
-/// Adds zeroed pages wherever `len` bytes at `offset` have none, in such folios as `folios` says
-/// for a write of that range, and charges it with them. May sleep.
+/// Adds zeroed pages for all holes within `len` bytes at `offset`. `folios` chooses their folios as
+/// for a write of that range, and is charged with them. May sleep.
 ///
-/// All are added, or none: see [`insert`](crate::mm::cache::insert). Pages past EOF of a file whose
-/// size stays are in folios of order 0, whatever `folios` says, since no other may lie there.
+/// All pages are added, or none: see [`insert`](crate::mm::cache::insert). When the size stays,
+/// pages past EOF are in folios of order 0, whatever `folios` chooses, since larger ones must not
+/// reach past EOF.
 ///
 /// # Errors
 ///
 /// `EINVAL` for an empty range; `EPERM` past EOF when a seal keeps the file from growing; `EFBIG`
-/// past `RLIMIT_FSIZE` or the largest file; what [`InodeData::may_resize`] says; `ENOSPC` when the
-/// quota is exhausted, `ENOMEM` when memory or the memory cgroup's limit is, and `EINTR` when the
-/// process is being killed.
+/// past `RLIMIT_FSIZE` or the largest file; the error of [`InodeData::may_resize`]; `ENOSPC` when
+/// the quota is exhausted, `ENOMEM` when memory or the memory cgroup's limit is, and `EINTR` when
+/// the process is being killed.
 pub fn allocate<D: InodeData>(
     guard: &InodeGuard<'_, D>,
     offset: u64,
@@ -73,7 +74,7 @@ pub fn allocate<D: InodeData>(
         return Err(EFBIG);
     }
     let pages = (offset / page) as usize..end.div_ceil(page) as usize;
-    // The quota can never hold such a range: do not begin.
+    // The quota can never grant such a range: fail early.
     if pages.len() > folios.limit() {
         return Err(ENOSPC);
     }

@@ -2,9 +2,8 @@
 
 //! Files without a path: descriptors on the kernel's anonymous inode.
 //!
-//! They have no page cache of their own (the inode is shared by all of the kernel), so that what
-//! they map is the driver's own pages or frames. For files with a page cache see
-//! [`crate::mm::file::pseudo_fs`].
+//! They have no page cache of their own (all of the kernel shares the inode), so they map the
+//! driver's own pages or frames. For files with a page cache see [`crate::mm::file::pseudo_fs`].
 //!
 //! C source: [`fs/anon_inodes.c`](srctree/fs/anon_inodes.c)
 
@@ -28,18 +27,18 @@ use crate::{
 };
 use core::ptr::NonNull;
 
-/// Files are made with their data, and opened by nobody.
+/// The opener of files that are created with their data and cannot be opened.
 struct FromNobody;
 
 // SAFETY: `open` never succeeds. (Nor is it called: the anonymous inode's own `i_fop` is
-// `no_open_fops`, so that opening `/proc/PID/fd/N` is `ENXIO`.)
+// `no_open_fops`, so that opening `/proc/PID/fd/N` fails with `ENXIO`.)
 unsafe impl<F: FileOperations> Opener<F> for FromNobody {
     unsafe extern "C" fn open(_inode: *mut bindings::inode, _file: *mut bindings::file) -> c_int {
         ENXIO.to_errno()
     }
 }
 
-/// Makes a file that carries `data`, open for reading and writing. May sleep.
+/// Creates a file with `data`, open for reading and writing. May sleep.
 ///
 /// `name` is what `/proc/PID/fd` and `/proc/PID/maps` show, as `anon_inode:NAME`.
 ///
@@ -56,7 +55,7 @@ pub fn create_file<F: FileOperations>(
     let flags = (bindings::O_RDWR | bindings::O_CLOEXEC) as c_int;
     // SAFETY: The name is a string, which is copied. The table is static and made for files with
     // such a state, and its owner is a module that runs this code: `anon_inode_getfile()` takes the
-    // reference that `__fput()` gives back.
+    // module reference that `__fput()` drops.
     let file = from_err_ptr(unsafe {
         bindings::anon_inode_getfile(
             name.as_char_ptr(),
@@ -68,7 +67,7 @@ pub fn create_file<F: FileOperations>(
     let file = match file {
         Ok(file) => file,
         Err(e) => {
-            // SAFETY: Made above by `KBox::into_raw()`; a call that fails stores it nowhere.
+            // SAFETY: Made above by `KBox::into_raw()`; a call that failed has not stored it.
             drop(unsafe { KBox::from_raw(state) });
             return Err(e);
         }

@@ -3,8 +3,9 @@
 //! Misc devices whose files offer everything that [`FileOperations`] does.
 //!
 //! Upstream's [`MiscDeviceRegistration`](crate::miscdevice::MiscDeviceRegistration) builds a table
-//! without `mmap_prepare`, `llseek`, `splice_*` and `get_unmapped_area`, and gives the files no
-//! data of the device's. This one registers a table of [`crate::mm::file::ops`] with a context.
+//! without `mmap_prepare`, `llseek`, `splice_*` and `get_unmapped_area`, and has no data of the
+//! device to pass to its files. This one registers a table of [`crate::mm::file::ops`] with a
+//! context.
 //!
 //! C header: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h)
 //!
@@ -34,12 +35,12 @@ use crate::{
 ///
 /// # Invariants
 ///
-/// `misc` is registered from the end of the initialisation to the drop; its table is made for
-/// `FromMisc` and `F`.
+/// `misc` is registered from the end of the initialisation until it is dropped; its table is made
+/// for `FromMisc` and `F`.
 #[repr(C)]
 #[pin_data(PinnedDrop)]
 pub struct MiscRegistration<F: OpenMisc> {
-    // First, so that a pointer to it is a pointer to the whole.
+    // First, so that a pointer to it is a pointer to the registration.
     #[pin]
     misc: Opaque<bindings::miscdevice>,
     context: F::Context,
@@ -57,7 +58,7 @@ impl<F: OpenMisc> MiscRegistration<F> {
     ///
     /// # Errors
     ///
-    /// What `misc_register()` says: `EBUSY` when there is no free minor, `EEXIST` when the name is
+    /// Those of `misc_register()`: `EBUSY` when there is no free minor, `EEXIST` when the name is
     /// taken.
     pub fn register(
         name: &'static CStr,
@@ -76,10 +77,11 @@ impl<F: OpenMisc> MiscRegistration<F> {
                 // SAFETY: The slot is valid for writes.
                 unsafe { slot.write(misc) };
                 // INVARIANT: Registered from here on.
-                // SAFETY: The slot is pinned until it is deregistered in `drop`. Fields are
-                // initialised in the order in which they are written here, so the context is there
-                // when `open` looks for it. Should this fail, nobody opened the device: a device is
-                // on `misc_list` only when nothing can fail any more, all under `misc_mtx`.
+                // SAFETY: The slot is pinned until `drop` deregisters it. Fields are initialised in
+                // the order in which they are written here, so the context is initialised before
+                // `open` reads it. If this fails, the device was not opened: `misc_register()` adds
+                // a device to `misc_list` only when nothing can fail any more, and holds `misc_mtx`
+                // meanwhile.
                 to_result(unsafe { bindings::misc_register(slot) })
             }),
         })
@@ -94,29 +96,29 @@ impl<F: OpenMisc> PinnedDrop for MiscRegistration<F> {
     }
 }
 
-/// Files are opened through a [`MiscRegistration`].
+/// The opener of files of a [`MiscRegistration`].
 struct FromMisc;
 
 // SAFETY: `open` stores a `KBox<FileState<F::Data>>` when it succeeds.
 unsafe impl<F: OpenMisc> Opener<F> for FromMisc {
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
-            // SAFETY: The file is being opened, nobody else uses it.
+            // SAFETY: The file is being opened, no other code uses it.
             let registration = unsafe { (*file).private_data }.cast::<MiscRegistration<F>>();
-            // SAFETY: `misc_open()` put the address of the `struct miscdevice` there, which is the
-            // first field of a registration. It holds `misc_mtx` during this call, for which
-            // `misc_deregister()` waits, and the context is dropped after that. The registration
-            // may still be in the making, inside `misc_register()`, so that there is no reference
-            // to the whole; but the context was made before, and from then on is only read.
+            // SAFETY: `misc_open()` stored the address of the `struct miscdevice` there, which is
+            // the first field of a registration. It holds `misc_mtx` during this call;
+            // `misc_deregister()` waits for that lock, and the context is dropped after it. The
+            // registration may still be incomplete, inside `misc_register()`, so this makes no
+            // reference to all of it. But its context is complete, and from then on is only read.
             let context = unsafe { &(*registration).context };
             let opened = F::open(context)?;
             let state = KBox::new(opened.into_state::<F>(), GFP_KERNEL_ACCOUNT)?;
             if let Some(mapping) = state.mapping() {
-                // SAFETY: The file is being opened, nobody else uses it. The state holds the inode
-                // until `release`, after which nobody looks at `f_mapping`.
+                // SAFETY: The file is being opened, no other code uses it. The state holds the
+                // inode until `release`, after which `f_mapping` is not used.
                 unsafe { (*file).f_mapping = mapping };
             }
-            // SAFETY: The file is being opened, nobody else uses it.
+            // SAFETY: The file is being opened, no other code uses it.
             unsafe { (*file).private_data = KBox::into_raw(state).cast() };
             Ok(0)
         })

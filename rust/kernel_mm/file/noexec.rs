@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `vm.memfd_noexec` wants of new files of memory.
+//! The rules of `vm.memfd_noexec` for new files in memory.
 //!
 //! C source: `check_sysctl_memfd_noexec()` in [`mm/memfd.c`](srctree/mm/memfd.c)
 
@@ -9,27 +9,28 @@ use crate::{
     prelude::*, //
 };
 
-/// What a program says of execution when it creates a file of memory.
+/// A program's choice about execution when it creates a file in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Nothing.
+    /// No choice.
     None,
     /// The file may be executed (`MFD_EXEC`).
     Exec,
-    /// The file may not be executed, and never made executable (`MFD_NOEXEC_SEAL`).
+    /// The file may not be executed, and never becomes executable (`MFD_NOEXEC_SEAL`).
     NoExecSeal,
 }
 
-/// Returns whether a file of memory that the current task creates may be executed.
+/// Returns whether a file in memory that the current task creates may be executed.
 ///
 /// # Errors
 ///
-/// `EACCES` when the administrator forbids that, and `wish` is not [`Wish::NoExecSeal`].
+/// `EACCES` when `vm.memfd_noexec` enforces that files are not executable, and `wish` is not
+/// [`Wish::NoExecSeal`].
 pub fn may_exec(wish: Wish) -> Result<bool> {
-    // SAFETY: Asks about the PID namespace of the current task.
+    // SAFETY: The function reads the setting of the current task's PID namespace.
     let scope = unsafe { bindings::memfd_noexec_scope() };
     let exec = match wish {
-        // `MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL` and above choose for those who do not.
+        // From `MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL` on, files are not executable by default.
         Wish::None => scope < bindings::MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL,
         Wish::Exec => true,
         Wish::NoExecSeal => false,

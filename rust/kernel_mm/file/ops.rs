@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver does for its files: `struct file_operations`, beyond what upstream's
+//! The operations of a driver's files: `struct file_operations`, beyond what upstream's
 //! [`MiscDevice`](crate::miscdevice::MiscDevice) offers.
 //!
 //! The same implementation serves a misc device ([`miscdevice`]), the descriptors of a pseudo file
-//! system ([`pseudo_fs`]) and those of an anonymous inode ([`anon_inode`]); how a file that is
-//! opened by path comes to its data is said by [`OpenMisc`] and [`OpenInode`].
+//! system ([`pseudo_fs`]) and those of an anonymous inode ([`anon_inode`]). [`OpenMisc`] and
+//! [`OpenInode`] create the data of files that are opened by path.
 //!
 //! [`miscdevice`]: crate::mm::file::miscdevice
 //! [`pseudo_fs`]: crate::mm::file::pseudo_fs
@@ -51,36 +51,36 @@ use crate::{
     }, //
 };
 
-// The names that differ without huge pages: `thp_get_unmapped_area()` is a macro for NULL then.
+// Without huge pages `thp_get_unmapped_area()` is a macro for NULL.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
 use bindings::mm_get_unmapped_area as unmapped_area;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use bindings::thp_get_unmapped_area as unmapped_area;
 
-/// A `struct kiocb` of a file that carries `D`.
+/// A `struct kiocb` of a file with data of type `D`.
 pub type FileKiocb<'a, D> = Kiocb<'a, KBox<FileState<D>>>;
 
-/// Which of the two hooks a file offers to mmap(2); a file may not offer both.
+/// The hook that a file offers to mmap(2); a file must not offer both.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
-    /// `file_operations.mmap`: called when the VMA exists, not called when it merges.
+    /// `file_operations.mmap`: called when the VMA exists, but not when the mapping merges.
     Mmap,
     /// `file_operations.mmap_prepare`: called for each mmap(2), before the VMA exists.
     MmapPrepare,
 }
 
-/// Operations for which the kernel's own functions do.
+/// The operations that the kernel's own functions implement.
 pub struct GenericOps {
-    /// `llseek`: as `shmem_file_llseek()`, within the size of the mapped inode; `SEEK_HOLE` and
-    /// `SEEK_DATA` take pages that the page cache lacks for holes.
+    /// `llseek`: as `shmem_file_llseek()`, within the size of the mapped inode; for `SEEK_HOLE` and
+    /// `SEEK_DATA` pages that the page cache lacks are holes.
     pub llseek: bool,
     /// `fsync`: `noop_fsync()`, for files that exist in memory only.
     pub fsync: bool,
-    /// `splice_read`: `copy_splice_read()`, over `read_iter`, if that is implemented.
+    /// `splice_read`: `copy_splice_read()`, by `read_iter`, if that is implemented.
     pub splice_read: bool,
-    /// `splice_write`: `iter_file_splice_write()`, over `write_iter`.
+    /// `splice_write`: `iter_file_splice_write()`, by `write_iter`.
     pub splice_write: bool,
-    /// `get_unmapped_area`: `thp_get_unmapped_area()`, so that huge pages fit.
+    /// `get_unmapped_area`: `thp_get_unmapped_area()`, which aligns mappings for huge pages.
     pub thp_unmapped_area: bool,
 }
 
@@ -95,45 +95,46 @@ impl GenericOps {
     };
 }
 
-/// What can be done with a file.
+/// The operations of a driver's files.
 ///
-/// All methods may sleep. An operation that is not implemented is absent for the kernel, too.
+/// All methods may sleep. The kernel's table lacks methods that are not implemented.
 #[vtable]
 pub trait FileOperations: Sized + 'static {
-    /// What each open file carries.
+    /// The data of an open file.
     type Data: Send + Sync + 'static;
 
-    /// What happens in mappings of the file.
+    /// The operations of mappings of the file.
     type Vm: VmOperations<Data = Self::Data>;
 
-    /// Which operations are the kernel's own.
+    /// The operations that the kernel's own functions implement.
     const GENERIC: GenericOps = GenericOps::NONE;
 
-    /// Does memory of the file survive a loss of power without fsync(2)? Only then `MAP_SYNC` may
-    /// be asked for (`FOP_MMAP_SYNC`).
+    /// Whether memory of the file survives a loss of power without fsync(2). Only then a program
+    /// may use `MAP_SYNC` (`FOP_MMAP_SYNC`).
     const MMAP_SYNC: bool = false;
 
-    /// Are offsets unsigned, so that the file may be mapped up to 2^64 (`FOP_UNSIGNED_OFFSET`)? The
-    /// methods get negative positions then.
+    /// Whether offsets are unsigned, so that the file may be mapped up to 2^64
+    /// (`FOP_UNSIGNED_OFFSET`). The methods then get negative positions.
     const UNSIGNED_OFFSET: bool = false;
 
-    /// Offers both hooks, whatever [`Hook`] is chosen. This is for tests: the kernel warns, once,
-    /// and refuses every mapping with `ENODEV` (`can_mmap_file()`).
+    /// Whether to offer both hooks, whatever [`Hook`] is chosen. This is for tests: the kernel
+    /// warns, once, and refuses every mapping with `ENODEV` (`can_mmap_file()`).
     const BOTH_HOOKS: bool = false;
 
-    /// The hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is held. Returns the
-    /// data of the VMA, `()` for most.
+    /// Sets up a mapping: the hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is
+    /// held. Returns the data of the VMA, which mostly is `()`.
     ///
     /// # Errors
     ///
-    /// mmap(2) fails with the error; what MAP_FIXED was to replace is gone already.
+    /// mmap(2) fails with the error. It has already unmapped the mappings that MAP_FIXED replaces.
     fn mmap(_file: &File, _vma: NewVma<'_, Self::Vm>) -> Result<PrivateOf<Self>> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// The hook of mmap(2) when [`Hook::MmapPrepare`] is chosen. The mmap write lock is held.
+    /// Describes a mapping: the hook of mmap(2) when [`Hook::MmapPrepare`] is chosen. The mmap
+    /// write lock is held.
     ///
-    /// The mapping may yet merge with a neighbour, or fail: what belongs to a VMA is made in
+    /// The mapping may still merge with a neighbour, or fail: create the data of a VMA in
     /// [`VmOperations::mapped`].
     ///
     /// # Errors
@@ -143,12 +144,14 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// read(2) and its relatives. Returns the number of bytes read, and advances `ki_pos`.
+    /// Reads, for read(2) and its relatives. Returns the number of bytes read, and advances
+    /// `ki_pos`.
     fn read_iter(_kiocb: FileKiocb<'_, Self::Data>, _iov: &mut IovIterDest<'_>) -> Result<usize> {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// write(2) and its relatives. Returns the number of bytes written, and advances `ki_pos`.
+    /// Writes, for write(2) and its relatives. Returns the number of bytes written, and advances
+    /// `ki_pos`.
     fn write_iter(
         _kiocb: FileKiocb<'_, Self::Data>,
         _iov: &mut IovIterSource<'_>,
@@ -156,11 +159,11 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// ioctl(2); a 32-bit program's arrives here, too, with its pointer converted.
+    /// Handles ioctl(2), also of 32-bit programs, with their pointer converted.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` is the answer to an unknown `cmd`.
+    /// `ENOTTY` for an unknown `cmd`.
     fn ioctl(
         _data: &Self::Data,
         _file: &File,
@@ -171,7 +174,7 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// As [`FileOperations::ioctl`], for 32-bit programs, when structs differ there.
+    /// Handles ioctl(2) of 32-bit programs, when their structs differ.
     ///
     /// # Errors
     ///
@@ -187,14 +190,14 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// poll(2), select(2), epoll: registers with `table` to be woken, and returns what is ready
-    /// now.
+    /// Handles poll(2), select(2) and epoll: registers with `table` for wakeups, and returns the
+    /// events that are ready now.
     fn poll(_data: &Self::Data, _file: &File, _table: PollTable<'_>) -> Ready {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Chooses the address of a mapping, with the mmap write lock held. It is asked for `MAP_FIXED`
-    /// as well. [`Placement::default_address`] is the kernel's choice.
+    /// Chooses the address of a mapping, with the mmap write lock held, also for `MAP_FIXED`.
+    /// [`Placement::default_address`] is the kernel's choice.
     ///
     /// # Errors
     ///
@@ -203,18 +206,18 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// The last descriptor and the last mapping are gone; the data is dropped next.
+    /// Releases the file after the last descriptor and the last mapping are gone; the data is
+    /// dropped next.
     ///
-    /// There is no [`File`] any more: a reference taken now would be to a file that is
-    /// freed.
+    /// It gets no [`File`]: a reference taken now would outlive the file.
     fn release(_data: &Self::Data) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// fallocate(2) without a mode, or with `FALLOC_FL_KEEP_SIZE`: allocates memory for `len` bytes
-    /// at `offset`, for instance by [`allocate`](crate::mm::file::allocate::allocate). Modes that
-    /// neither this nor [`FileOperations::punch_hole`] is for are answered with `EOPNOTSUPP`. The
-    /// VFS asks for regular files only.
+    /// Allocates memory for `len` bytes at `offset`, for instance by
+    /// [`allocate`](crate::mm::file::allocate::allocate): fallocate(2) without a mode, or with
+    /// `FALLOC_FL_KEEP_SIZE`. Modes that neither this nor [`FileOperations::punch_hole`] handles
+    /// fail with `EOPNOTSUPP`. The VFS calls it for regular files only.
     fn allocate(
         _data: &Self::Data,
         _file: &File,
@@ -226,8 +229,8 @@ pub trait FileOperations: Sized + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// fallocate(2) with `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`, and madvise(2) with
-    /// `MADV_REMOVE`: frees `len` bytes at `offset`. The VFS asks for regular files only.
+    /// Frees `len` bytes at `offset`: madvise(2) with `MADV_REMOVE`, and fallocate(2) with the mode
+    /// `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`. The VFS calls it for regular files only.
     fn punch_hole(
         _data: &Self::Data,
         _file: &File,
@@ -240,8 +243,8 @@ pub trait FileOperations: Sized + 'static {
 
     /// Prints lines of `/proc/PID/fdinfo/FD`.
     ///
-    /// There is no [`File`]: the reader is another task than the file's owner, who may be
-    /// in read(2) without `f_pos_lock`, since the descriptor was its alone.
+    /// It gets no [`File`]: the reader is another task, and the file's owner may be in read(2)
+    /// without `f_pos_lock`, since it had the only reference.
     fn show_fdinfo(_data: &Self::Data, _m: &SeqFile) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -250,12 +253,12 @@ pub trait FileOperations: Sized + 'static {
 /// The data of a VMA of files of `F`.
 pub type PrivateOf<F> = <<F as FileOperations>::Vm as VmOperations>::Private;
 
-/// What [`FileOperations::poll`] finds ready: bits of poll(2).
+/// The events that [`FileOperations::poll`] finds ready: bits of poll(2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ready(pub(crate) u32);
 
 impl Ready {
-    /// Nothing.
+    /// No event.
     pub const NONE: Self = Self(0);
     /// Reading does not wait (`EPOLLIN | EPOLLRDNORM`).
     pub const READABLE: Self = Self(bindings::POLLIN | bindings::POLLRDNORM);
@@ -271,10 +274,10 @@ impl core::ops::BitOr for Ready {
     }
 }
 
-/// What mmap(2) asks for: where shall it be?
+/// The arguments of mmap(2) for which an address is chosen.
 pub struct Placement<'a> {
     pub(crate) file: &'a File,
-    /// The address that the caller named, or 0.
+    /// The address that the caller requested, or 0.
     pub hint: usize,
     /// The length, in bytes.
     pub len: usize,
@@ -285,12 +288,12 @@ pub struct Placement<'a> {
 }
 
 impl Placement<'_> {
-    /// Returns what the kernel would choose, aligned for huge pages if the kernel has any
-    /// (`thp_get_unmapped_area()`).
+    /// Returns the address that the kernel would choose, aligned for huge pages if the kernel has
+    /// any (`thp_get_unmapped_area()`).
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when there is no room.
+    /// `ENOMEM` when no address range is free.
     pub fn default_address(&self) -> Result<usize> {
         // SAFETY: Only the table's `get_unmapped_area()` makes a `Placement`, which lives no longer
         // than that call: the file is valid, and the mmap write lock is held. The other fields are
@@ -309,14 +312,14 @@ impl Placement<'_> {
     }
 }
 
-/// A file whose data was made.
+/// The data of a file that is being opened.
 pub struct Opened<D> {
     data: D,
     mapping: Option<MappedInode>,
 }
 
 impl<D> Opened<D> {
-    /// The file carries `data`, and its mappings show the file's own inode.
+    /// Returns the data of a file that maps, reads and writes its own inode.
     pub fn new(data: D) -> Self {
         Self {
             data,
@@ -324,8 +327,8 @@ impl<D> Opened<D> {
         }
     }
 
-    /// The file carries `data`, and what it maps, reads and writes is `inode`, as if that were
-    /// opened. This is how a device node shows memory that other files show as well.
+    /// Returns the data of a file that maps, reads and writes `inode`, as if it were opened there.
+    /// A device node shares memory with other files this way.
     pub fn onto<I: InodeData>(data: D, inode: ARef<Inode<I>>) -> Self {
         Self {
             data,
@@ -340,7 +343,7 @@ impl<D> Opened<D> {
 
 /// Files that are opened through a misc device.
 pub trait OpenMisc: FileOperations {
-    /// What the device is registered with.
+    /// The data with which the device is registered.
     type Context: Send + Sync + 'static;
 
     /// Makes the data of a file that is being opened.

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A file system that is never mounted by userspace and gives regular files which exist in memory
-//! only, as descriptors.
+//! A file system that userspace never mounts. Its regular files exist in memory only, and userspace
+//! gets them as descriptors.
 //!
 //! The difficulty is the end of a file's life. `__fput()` drops the module reference of
 //! `f_op->owner` first, and the inode only then, so that the module could be unloaded while its
 //! inode is being evicted. A file system whose `owner` is the module closes that gap: the
-//! superblock, which every file holds, keeps the module until core code frees it. But such a file
-//! system cannot have a mount that lasts as long as the module, or the module would hold itself.
-//! Hence two kinds:
+//! superblock, which every file holds, keeps the module loaded until core code frees it. But such a
+//! file system cannot have a mount that lasts as long as the module, or the module would pin
+//! itself. Hence two kinds:
 //!
-//! - [`PseudoFs::new`]: owned by the module, mounted while somebody keeps it mounted
-//!   ([`PseudoFs::pin`], `simple_pin_fs()`). Each file keeps the mount on which it was made.
-//! - [`PseudoFs::unowned`]: for inodes that the module itself keeps and drops
-//!   ([`InternalMount`]). It gives no files.
+//! - [`PseudoFs::new`]: owned by the module, and mounted while a pin exists ([`PseudoFs::pin`],
+//!   `simple_pin_fs()`). Each file keeps the mount on which it was created.
+//! - [`PseudoFs::unowned`]: for inodes that the module itself keeps and drops ([`InternalMount`]).
+//!   It has no files.
 //!
 //! C header: [`include/linux/pseudo_fs.h`](srctree/include/linux/pseudo_fs.h); C source:
 //! [`fs/libfs.c`](srctree/fs/libfs.c)
@@ -66,7 +66,7 @@ pub struct PseudoFs<D> {
     fs_type: Opaque<bindings::file_system_type>,
     mount: UnsafeCell<*mut bindings::vfsmount>,
     pins: UnsafeCell<c_int>,
-    /// Does a superblock hold the module, so that files may outlive their makers?
+    /// Whether a superblock holds the module, so that files may outlive their creator.
     gives_files: bool,
     _data: PhantomData<fn() -> D>,
 }
@@ -76,20 +76,21 @@ pub struct PseudoFs<D> {
 unsafe impl<D> Sync for PseudoFs<D> {}
 
 impl<D: InodeData> PseudoFs<D> {
-    /// Makes a file system that gives files; its superblocks pin module `M`.
+    /// Creates a file system with files; its superblocks pin module `M`.
     pub const fn new<M: ModuleMetadata>(name: &'static CStr) -> Self {
         let owner = owner::module::<M>();
         Self::with_owner(name, owner, true, Self::init_fs_context)
     }
 
-    /// As [`PseudoFs::new`]; the files may be executed, and mapped with `PROT_EXEC`, as memfds may.
-    /// The file system of others forbids both (`SB_I_NOEXEC`), whatever the mode of the file says.
+    /// Creates a file system as [`PseudoFs::new`] does, but its files may be executed, and mapped
+    /// with `PROT_EXEC`, as memfds may. Without this the superblock forbids both (`SB_I_NOEXEC`),
+    /// whatever the mode of the file says.
     pub const fn executable<M: ModuleMetadata>(name: &'static CStr) -> Self {
         let owner = owner::module::<M>();
         Self::with_owner(name, owner, true, Self::init_fs_context_exec)
     }
 
-    /// Makes a file system for inodes that the module keeps to itself; it pins nothing.
+    /// Creates a file system for inodes that only the module uses; it pins nothing.
     pub const fn unowned(name: &'static CStr) -> Self {
         let owner = core::ptr::null_mut();
         Self::with_owner(name, owner, false, Self::init_fs_context)
@@ -116,14 +117,14 @@ impl<D: InodeData> PseudoFs<D> {
         }
     }
 
-    /// Shown by fstatfs(2): "rmfs" in ASCII, as good as any other number that nobody uses.
+    /// The type that fstatfs(2) reports: "rmfs" in ASCII, a number that is otherwise unused.
     const MAGIC: c_ulong = 0x726d_6673;
 
     /// # Safety
     ///
     /// `fc` is a new file system context.
     unsafe extern "C" fn init_fs_context(fc: *mut bindings::fs_context) -> c_int {
-        // SAFETY: The context is valid, the table lives for ever.
+        // SAFETY: The context is valid, the table is never freed.
         unsafe { bindings::init_pseudo(fc, Self::MAGIC, &Inode::<D>::SUPER_OPS) }
     }
 
@@ -140,7 +141,7 @@ impl<D: InodeData> PseudoFs<D> {
         ret
     }
 
-    /// Makes an inode of `size` bytes on superblock `sb`. `fops` is for those who open it.
+    /// Creates an inode of `size` bytes on superblock `sb`, whose files are opened with `fops`.
     ///
     /// # Safety
     ///
@@ -155,13 +156,14 @@ impl<D: InodeData> PseudoFs<D> {
         // SAFETY: The superblock is live.
         let inode = from_err_ptr(unsafe { bindings::alloc_anon_inode(sb) })?;
         let mode = bindings::S_IFREG | u32::from(data.mode()) & 0o777;
-        // SAFETY: The superblock is live, and what it says of execution does not change.
+        // SAFETY: The superblock is live, and this flag of it does not change.
         let noexec = unsafe { (*sb).s_iflags } & bindings::SB_I_NOEXEC as c_ulong != 0;
-        // SAFETY: The inode is new, nobody else uses it. A regular file has a size. As in
-        // memfd_secret(2) it stays `S_ANON_INODE`: khugepaged looks at that (`file_thp_enabled()`)
-        // and would else try to collapse what a driver has decided upon. But such an inode must not
-        // be executable (`path_noexec()`): those that are khugepaged looks at, and leaves them
-        // alone since their pages are dirty (`collapse_file()`).
+        // SAFETY: The inode is new, no other code uses it. A regular file has a size. As in
+        // memfd_secret(2) it keeps `S_ANON_INODE`: khugepaged checks that flag
+        // (`file_thp_enabled()`), and without it would try to collapse folios whose order the
+        // driver has chosen. But an inode with that flag must not be executable (`path_noexec()`).
+        // khugepaged scans executable ones, but does not collapse their pages, which are dirty
+        // (`collapse_file()`).
         unsafe {
             (*inode).i_mode = mode as bindings::umode_t;
             if !noexec {
@@ -171,7 +173,7 @@ impl<D: InodeData> PseudoFs<D> {
             (*inode).i_private = KBox::into_raw(data).cast();
             match fops {
                 Some(fops) => (*inode).__bindgen_anon_3.i_fop = fops,
-                // Nobody can ask for its times: no first write to a page looks at the clock.
+                // Its times are not visible: do not read the clock at the first write to a page.
                 None => (*inode).i_flags |= bindings::S_NOCMTIME,
             }
         }
@@ -179,8 +181,8 @@ impl<D: InodeData> PseudoFs<D> {
         let mapping = unsafe { (*inode).i_mapping };
         // SAFETY: As above, for its page cache. Allocations reclaim other memory, page cache above
         // all, and then fail instead of calling the OOM killer: the caller gets `ENOMEM`
-        // (`__alloc_pages_may_oom()`, `try_charge_memcg()`). The pages cannot be written anywhere,
-        // so reclaim must leave them alone.
+        // (`__alloc_pages_may_oom()`, `try_charge_memcg()`). The pages have no backing store, so
+        // reclaim must skip them.
         unsafe {
             (*mapping).a_ops = &Inode::<D>::ADDRESS_SPACE_OPS;
             let gfp = bindings::mapping_gfp_mask(mapping);
@@ -190,7 +192,7 @@ impl<D: InodeData> PseudoFs<D> {
             bindings::i_size_write(inode, size);
         }
         if fops.is_some() {
-            // SAFETY: The inode is new, nobody else uses it; the superblock is live.
+            // SAFETY: The inode is new, no other code uses it; the superblock is live.
             if let Err(error) = unsafe { Self::make_public(inode, sb) } {
                 // SAFETY: The only reference. `evict()` frees the data.
                 unsafe { bindings::iput(inode) };
@@ -199,35 +201,35 @@ impl<D: InodeData> PseudoFs<D> {
         }
         // SAFETY: The superblock is live, and stays so by this reference.
         unsafe { bindings::sb_hold_active(sb) };
-        // SAFETY: We own the only references, and the inode is as the type's invariants say.
+        // SAFETY: We own the only references, and the inode satisfies the type invariants.
         Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(inode.cast())) })
     }
 
-    /// Makes `inode` what userspace gets as a file: no folder links it (`__shmem_file_setup()`),
-    /// and security modules look after it, as shmem lets them (`__shmem_get_inode()`). Without
-    /// `S_PRIVATE` their hooks are called, and one that labels inodes labels it as a file which the
-    /// task creates in the file system's root.
+    /// Prepares `inode` for userspace: no directory links to it (`__shmem_file_setup()`), and
+    /// security modules control it as they control shmem's (`__shmem_get_inode()`). Without
+    /// `S_PRIVATE` their hooks are called, and a module that labels inodes labels it like a file
+    /// that the task creates in the file system's root.
     ///
     /// # Safety
     ///
-    /// `inode` is a new inode of `sb`, which is live; nobody else uses it.
+    /// `inode` is a new inode of `sb`, which is live; no other code uses it.
     unsafe fn make_public(inode: *mut bindings::inode, sb: *mut bindings::super_block) -> Result {
         // SAFETY: By the contract of this function.
         unsafe { bindings::clear_nlink(inode) };
         // SAFETY: As above.
         unsafe { (*inode).i_flags &= !bindings::S_PRIVATE };
-        // SAFETY: A live superblock has a root, and that an inode.
+        // SAFETY: A live superblock has a root, and the root has an inode.
         let root = unsafe { (*(*sb).s_root).d_inode };
         // SAFETY: Both inodes are valid. There is no name, as for O_TMPFILE, and without a callback
-        // the label is stored in the inode's own blob alone.
+        // the label is stored in the inode's own blob only.
         to_result(unsafe { bindings::security_inode_init_nameless(inode, root) })
     }
 
-    /// Mounts the file system, or finds it mounted, and keeps it so. May sleep.
+    /// Mounts the file system unless it is mounted, and keeps it mounted. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, and `EINVAL` for a [`PseudoFs::unowned`].
+    /// `ENOMEM`, and `EINVAL` for a file system made by [`PseudoFs::unowned`].
     pub fn pin(&'static self) -> Result<Pin<D>> {
         if !self.gives_files {
             return Err(EINVAL);
@@ -243,33 +245,33 @@ impl<D: InodeData> PseudoFs<D> {
     }
 }
 
-/// A pin: while there is one, its [`PseudoFs`] stays mounted, and all files are made on one mount.
+/// A pin: while one exists, its [`PseudoFs`] stays mounted, and all files are created on one mount.
 ///
-/// To mount a file system costs several times what a file costs, and each mount has a superblock of
-/// its own. Who makes files keeps a pin meanwhile, best with an open file of the module's: the
-/// mount holds the module, which cannot be unloaded as long as there is a pin.
+/// Mounting a file system costs several times as much as creating a file, and each mount has a
+/// superblock of its own. So keep a pin while creating files, best in an open file of the module:
+/// the mount holds the module, which cannot be unloaded while a pin exists.
 ///
 /// # Invariants
 ///
-/// One pin of the file system is owned.
+/// The value owns one pin of the file system.
 pub struct Pin<D: 'static>(&'static PseudoFs<D>);
 
 impl<D> Pin<D> {
     fn mount(&self) -> *mut bindings::vfsmount {
-        // SAFETY: While a pin is owned, the field is set and does not change.
+        // SAFETY: While a pin exists, the field is set and does not change.
         unsafe { *self.0.mount.get() }
     }
 }
 
 impl<D: InodeData> Pin<D> {
-    /// Makes a region of `size` bytes and a file of it, open for reading and writing. May sleep.
+    /// Creates a region of `size` bytes and a file of it, open for reading and writing. May sleep.
     ///
     /// `name` is what `/proc/PID/maps` shows, after a `/` and before ` (deleted)`. The reference to
     /// the file's inode keeps the module loaded, as the file does.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `ENFILE`, `EFBIG`, and what `F::open` says.
+    /// `ENOMEM`, `ENFILE`, `EFBIG`, and those of `F::open`.
     pub fn create_file<F: OpenInode<Inode = D>>(
         &self,
         name: &CStr,
@@ -287,8 +289,8 @@ impl<D: InodeData> Pin<D> {
         )?;
         let flags = (bindings::O_RDWR | bindings::O_LARGEFILE) as c_int;
 
-        // SAFETY: `fput()` will drop this reference of the owner; `alloc_file_pseudo()`, other than
-        // open(2), does not take it. The calling code belongs to the module, which is alive.
+        // SAFETY: `fput()` will drop this reference to the owner; `alloc_file_pseudo()`, unlike
+        // open(2), does not take it. The calling code belongs to the module, which is loaded.
         if !unsafe { bindings::try_module_get(fops.owner) } {
             return Err(ENODEV);
         }
@@ -302,15 +304,15 @@ impl<D: InodeData> Pin<D> {
         let file = match file {
             Ok(file) => file,
             Err(e) => {
-                // SAFETY: Taken above, and not used up by a call that failed.
+                // SAFETY: Taken above; a call that failed does not consume it.
                 unsafe { bindings::iput(inode.as_raw()) };
                 // SAFETY: Taken above.
                 unsafe { bindings::module_put(fops.owner) };
                 return Err(e);
             }
         };
-        // SAFETY: Nobody else knows the file yet. Without these bits pread(2) and lseek(2) fail, as
-        // `__shmem_file_setup()`'s callers know, too.
+        // SAFETY: No other code can see the file yet. Without these bits pread(2) and lseek(2)
+        // fail, so callers of `__shmem_file_setup()` set them, too.
         unsafe {
             (*file).f_mode |=
                 bindings::FMODE_LSEEK | bindings::FMODE_PREAD | bindings::FMODE_PWRITE;
@@ -324,24 +326,24 @@ impl<D: InodeData> Pin<D> {
 
 impl<D> Drop for Pin<D> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants a pin is owned, which this gives back.
+        // SAFETY: By the type invariants this value owns a pin, which the call releases.
         unsafe { bindings::simple_release_fs(self.0.mount.get(), self.0.pins.get()) };
     }
 }
 
-/// A mount of a [`PseudoFs::unowned`] file system that the module keeps.
+/// A mount of a [`PseudoFs::unowned`] file system, for the module itself.
 ///
 /// # The driver's duty
 ///
-/// The mount must be dropped before the module is unloaded, and after all references to inodes made
-/// on it: keep it in a field of the module after theirs. Rust's types cannot ask for that, since a
-/// value may be forgotten or put into a `static`, and nothing can pin the module meanwhile:
-/// unloading drops the mount, and could not begin if the mount held the module.
+/// The mount must be dropped before the module is unloaded, and after all references to inodes
+/// created on it: keep it in a field of the module after theirs. Rust's types cannot enforce that,
+/// since a value may be forgotten or stored in a `static`. Nor can the mount pin the module:
+/// unloading drops the mount, and could not begin while the mount held the module.
 ///
-/// - A mount that is never dropped leaves its superblock on the kernel's list with operations that
-///   are gone: the next sync(2) or reclaim after the unloading uses them.
-/// - When a reference to an inode is left as the mount is dropped, the kernel warns, and the
-///   superblock is leaked with operations of the kernel's own. Who uses that reference after the
+/// - A mount that is never dropped leaves its superblock on the kernel's list with freed
+///   operations: the next sync(2) or reclaim after unloading uses them.
+/// - If a reference to an inode remains when the mount is dropped, the kernel warns, and the
+///   superblock is leaked with operations of the kernel's own. Using that reference after the
 ///   module is unloaded uses freed memory.
 ///
 /// # Invariants
@@ -349,7 +351,8 @@ impl<D> Drop for Pin<D> {
 /// `mount` is a live mount made by `kern_mount()`.
 pub struct InternalMount<D> {
     mount: NonNull<bindings::vfsmount>,
-    /// What a superblock that must be leaked is left with. Nothing can fail when that is found.
+    /// The operations for a superblock that must be leaked, allocated up front because nothing may
+    /// fail then.
     leaked_ops: Option<KBox<bindings::super_operations>>,
     _data: PhantomData<fn() -> D>,
 }
@@ -357,7 +360,7 @@ pub struct InternalMount<D> {
 // SAFETY: `kern_unmount()` may run on any thread; the mount is bound to none.
 unsafe impl<D> Send for InternalMount<D> {}
 // SAFETY: A shared reference offers `create_inode()` only: it reads the superblock's pointer, which
-// does not change, and makes an inode that nobody else knows.
+// does not change, and creates an inode that no other code can see.
 unsafe impl<D> Sync for InternalMount<D> {}
 
 impl<D: InodeData> InternalMount<D> {
@@ -370,8 +373,8 @@ impl<D: InodeData> InternalMount<D> {
         if fs.gives_files {
             return Err(EINVAL);
         }
-        // The functions are the kernel's own. An inode that is evicted after all frees its pages
-        // (`evict()` in fs/inode.c does so without `evict_inode`) and leaks its data.
+        // The functions are the kernel's own. If an inode is evicted later, its pages are freed
+        // (`evict()` in fs/inode.c does so without `evict_inode`) and its data is leaked.
         let leaked_ops = KBox::new(
             bindings::super_operations {
                 statfs: Some(bindings::simple_statfs),
@@ -379,8 +382,8 @@ impl<D: InodeData> InternalMount<D> {
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: The type is a `static` of the module; the mount is undone before the module goes,
-        // which is the driver's duty.
+        // SAFETY: The type is a `static` of the module; the mount is dropped before the module is
+        // unloaded, which is the driver's duty.
         let mount = from_err_ptr(unsafe { bindings::kern_mount(fs.fs_type.get()) })?;
         // INVARIANT: Just made.
         Ok(Self {
@@ -391,7 +394,7 @@ impl<D: InodeData> InternalMount<D> {
         })
     }
 
-    /// Makes a region of `size` bytes that no path leads to. May sleep.
+    /// Creates a region of `size` bytes that has no path. May sleep.
     ///
     /// # Errors
     ///
@@ -406,7 +409,8 @@ impl<D> Drop for InternalMount<D> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the mount and its superblock are live.
         let sb = unsafe { (*self.mount.as_ptr()).mnt_sb };
-        // One reference is the mount's, and each of the library's references to an inode has one.
+        // The mount holds one active reference, and each of the library's references to an inode
+        // holds one.
         // SAFETY: The superblock is live, as above.
         let active = unsafe { bindings::sb_active(sb) };
         if crate::warn_on!(active != 1) {
@@ -423,7 +427,7 @@ impl<D> Drop for InternalMount<D> {
     }
 }
 
-/// Files are opened on an inode of a [`PseudoFs`].
+/// The opener of files on an inode of a [`PseudoFs`].
 struct FromInode;
 
 // SAFETY: `open` stores a `KBox<FileState<F::Data>>` when it succeeds.
@@ -438,7 +442,7 @@ unsafe impl<F: OpenInode> Opener<F> for FromInode {
                 Opened::new(F::open(inode)?).into_state::<F>(),
                 GFP_KERNEL_ACCOUNT,
             )?;
-            // SAFETY: The file is being opened, nobody else uses it.
+            // SAFETY: The file is being opened, no other code uses it.
             unsafe { (*file).private_data = KBox::into_raw(state).cast() };
             Ok(0)
         })

@@ -2,7 +2,7 @@
 
 //! read(2) and write(2) over a page cache that has no backing store.
 //!
-//! The kernel's own functions would read holes by filling them with pages. Here a hole stays a
+//! The kernel's generic functions fill holes with pages in order to read them. Here a hole stays a
 //! hole, as with shmem.
 //!
 //! C source: [`mm/shmem.c`](srctree/mm/shmem.c) (`shmem_file_read_iter()`),
@@ -47,7 +47,7 @@ use core::ops::Range;
 
 /// Reads from `inode` at the position of `kiocb`, and advances it. May sleep.
 ///
-/// Returns the number of bytes, 0 at the end of the file. Holes read as zeroes and stay holes.
+/// Returns the number of bytes, 0 at EOF. Holes read as zeroes and stay holes.
 ///
 /// # Errors
 ///
@@ -98,42 +98,41 @@ pub fn read_iter<T, D: InodeData>(
     Ok(total)
 }
 
-/// Returns the folio that holds page `index`, if any, and the size of the file, in bytes, that goes
-/// with it: every byte before that is one of the folio's, or of a hole.
+/// Returns the folio that holds page `index`, if any, and a matching size of the file, in bytes:
+/// every byte before that size is in the folio, or in a hole.
 ///
-/// Readers take no lock that keeps the size. Bytes that an append publishes after the lookup are
-/// not in what was found, and not part of what may be read; nor are those that a truncation
-/// removes.
+/// Readers hold no lock that keeps the size stable. So the result excludes bytes that an append
+/// publishes after the lookup, and bytes that a truncation removes.
 fn look_up(mapping: &AddressSpace, index: usize) -> (Option<ARef<Folio>>, u64) {
     let before = mapping.size();
     if let Some(folio) = mapping.get_folio(index) {
         return (Some(folio), before.min(mapping.size()));
     }
-    // Truncation frees pages before it sets the size: only while it is held off is a missing page
-    // a hole.
+    // Truncation frees pages before it sets the size: a missing page is a hole only while
+    // truncation is held off.
     let held = mapping.invalidate_lock_shared();
     let before = held.mapping().size();
     (mapping.get_folio(index), before)
 }
 
-/// How far a file may grow by being written to.
+/// The limit up to which write(2) grows a file.
 #[derive(Clone, Copy)]
 pub enum Growth {
-    /// Not at all: writing at the end is answered with `ENOSPC`.
+    /// The current size: a write at EOF fails with `ENOSPC`.
     Fixed,
-    /// As far as [`InodeData::may_resize`] says.
+    /// The sizes that [`InodeData::may_resize`] allows.
     Grows,
 }
 
-/// How a driver's files get the folios that write(2) needs.
+/// The policy and the quota for folios that write(2) adds to a driver's files.
 pub trait WriteFolios: Quota {
-    /// Returns the room for a new folio that holds the first of `pages` (indexes), all of which are
-    /// going to be written. The file ends, or will end after the write, before page `end`: room
-    /// past that is ignored.
+    /// Returns the room for a new folio that holds the first of `pages` (indexes), all of which
+    /// will be written. The file ends, or will end after the write, before page `end`: room past
+    /// that is ignored.
     fn write_room(&self, pages: Range<usize>, end: usize) -> FolioRange;
 
-    /// Called for each folio that was added: its order, and whether a larger one had room but was
-    /// not available.
+    /// Accounts for a folio of `order` that was added; `fell_back` tells whether a larger one would
+    /// fit but was not available.
     fn write_added(&self, order: u32, fell_back: bool) {
         let _ = (order, fell_back);
     }
@@ -141,15 +140,15 @@ pub trait WriteFolios: Quota {
 
 /// Writes to `inode` at the position of `kiocb`, and advances it. May sleep.
 ///
-/// `folios` says in what folios holes are filled, and is charged with them. Returns the number of
-/// bytes written, which is smaller than asked when memory, quota, the source or the end of a file
-/// that does not grow stops the write early.
+/// `folios` chooses the folios that fill holes, and is charged with them. Returns the number of
+/// bytes written, which is smaller than requested when memory, quota, the source or the end of a
+/// file that does not grow stops the write early.
 ///
 /// # Errors
 ///
 /// Those of write(2) before the first byte: `ENOSPC`, `EPERM` for a seal, `EFBIG`, `EFAULT`,
-/// `EINTR`, `ENOMEM`, `EIO` when the memory of the folio has failed, and what
-/// [`InodeData::may_resize`] says.
+/// `EINTR`, `ENOMEM`, `EIO` when the memory of the folio has failed, and those of
+/// [`InodeData::may_resize`].
 pub fn write_iter<T, D: InodeData>(
     inode: &Inode<D>,
     kiocb: &mut FileKiocb<'_, T>,
@@ -158,7 +157,7 @@ pub fn write_iter<T, D: InodeData>(
     folios: &impl WriteFolios,
 ) -> Result<usize> {
     let guard = inode.lock_now();
-    // SAFETY: Both are valid. This takes O_APPEND and RLIMIT_FSIZE into account, and clips.
+    // SAFETY: Both are valid. The function applies O_APPEND and RLIMIT_FSIZE, and clips the source.
     let checked = unsafe { bindings::generic_write_checks(kiocb.as_raw(), iov.as_raw()) };
     if checked <= 0 {
         to_result(checked as c_int)?;
@@ -177,8 +176,8 @@ pub fn write_iter<T, D: InodeData>(
     let end = pos.checked_add(iov.len() as u64).ok_or(EFBIG)?;
     guard.check_seals(seals::WRITE | seals::FUTURE_WRITE)?;
     if end > size && guard.check_seals(seals::GROW).is_err() {
-        // As `generic_perform_write()` with `shmem_write_begin()`: the pieces before the one that
-        // would grow the file are written.
+        // Write the pieces before the one that would grow the file, as `generic_perform_write()`
+        // does with `shmem_write_begin()`.
         let piece = (PAGE_SIZE as u64) << inode.mapping().max_order();
         let before = size / piece * piece;
         if before <= pos {
@@ -198,13 +197,13 @@ pub fn write_iter<T, D: InodeData>(
     let result = copy_in(&guard, kiocb, iov, folios);
     if clipped > 0 {
         let left = iov.len();
-        // SAFETY: Undoes the clipping above, for callers that look at what is left.
+        // SAFETY: Undoes the clipping above, for callers that use the remaining count.
         unsafe { bindings::iov_iter_reexpand(iov.as_raw(), left + clipped) };
     }
     result
 }
 
-/// The copy loop of [`write_iter`].
+/// Copies until the source ends: the loop of [`write_iter`].
 fn copy_in<T, D: InodeData>(
     guard: &InodeGuard<'_, D>,
     kiocb: &mut FileKiocb<'_, T>,
@@ -223,7 +222,7 @@ fn copy_in<T, D: InodeData>(
         };
         match copied {
             Ok(0) => {
-                // The buffer is not resident, and could not be made so under the folio lock.
+                // The buffer is not resident, and must not be faulted in under the folio lock.
                 let want = iov.len().min(PAGE_SIZE);
                 // SAFETY: A valid source.
                 let missing = unsafe { bindings::fault_in_iov_iter_readable(iov.as_raw(), want) };
@@ -262,7 +261,7 @@ fn copy_into_cached<D: InodeData>(
     }
     let offset = pos as usize & (folio.size() - 1);
     let copied = folio.copy_from_iter(offset, iov.len(), iov);
-    // The last page of the file may have been covered in part. Before the folio is unlocked.
+    // The copy may extend a partial last page. Set the size before the folio is unlocked.
     if copied > 0 {
         guard.extend(pos + copied as u64);
     }

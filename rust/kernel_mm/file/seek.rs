@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! lseek(2) in files whose holes are where the page cache has no page.
+//! lseek(2) in files whose holes are the pages that the page cache lacks.
 //!
-//! The kernel's `generic_file_llseek()` takes the whole file for data, and its
+//! The kernel's `generic_file_llseek()` treats the whole file as data, and its
 //! `mapping_seek_hole_data()` is not exported.
 //!
 //! C source: `shmem_file_llseek()` in [`mm/shmem.c`](srctree/mm/shmem.c)
@@ -14,7 +14,7 @@ use crate::{
     prelude::*, //
 };
 
-/// The `llseek` callback.
+/// Implements the `llseek` callback.
 ///
 /// # Safety
 ///
@@ -34,7 +34,7 @@ pub(crate) unsafe extern "C" fn llseek(
     };
     // SAFETY: An open file has a page cache, which lives as long as the file.
     let mapping = unsafe { AddressSpace::from_raw((*file).f_mapping) };
-    // SAFETY: A page cache has an inode, which lives as long.
+    // SAFETY: A page cache has an inode, which lives as long as the page cache.
     let inode = unsafe { (*mapping.as_raw()).host };
     // SAFETY: The inode is valid, and not locked by this thread.
     unsafe { bindings::inode_lock(inode) };
@@ -50,8 +50,8 @@ pub(crate) unsafe extern "C" fn llseek(
     found
 }
 
-/// Returns the first byte from `from` on that is data, or that is not. The end of the file is a
-/// hole.
+/// Returns the first byte from `from` on that is data, or that is in a hole if `data` is false. EOF
+/// is a hole.
 fn find(mapping: &AddressSpace, from: u64, data: bool) -> Option<u64> {
     let size = mapping.size();
     if from >= size {

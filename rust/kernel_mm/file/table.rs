@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `struct file_operations` made of a [`FileOperations`]: callbacks that only translate.
+//! The `struct file_operations` of a [`FileOperations`]: callbacks that only convert arguments and
+//! results.
 
 use crate::{
     bindings,
@@ -41,13 +42,13 @@ use crate::{
 };
 use core::marker::PhantomData;
 
-/// How a file that is being opened comes to its data.
+/// The `open` callback of a file, which creates its data.
 ///
 /// # Safety
 ///
-/// `open` puts a `KBox<FileState<F::Data>>` into `private_data` when it succeeds.
+/// `open` stores a `KBox<FileState<F::Data>>` in `private_data` when it succeeds.
 pub(crate) unsafe trait Opener<F: FileOperations> {
-    /// The `open` callback.
+    /// Opens `file`: the `open` callback.
     ///
     /// # Safety
     ///
@@ -62,17 +63,17 @@ pub(crate) unsafe trait Opener<F: FileOperations> {
 /// `file` is open for all of `'a`, and this thread is in a system call that found it by descriptor
 /// or mapping, and that is not between `fdget_pos()` and `fdput_pos()` of this file.
 unsafe fn file_of_call<'a>(file: *mut bindings::file) -> &'a File {
-    // SAFETY: By the contract of this function the file is open. `File` asks besides for no
-    // `fdget_pos()` on it that left `f_pos_lock` out. On this thread there is none, by the
-    // contract. Another thread leaves it out in two cases (`file_needs_f_pos_lock()`). Either it
-    // had the only reference, in a descriptor table of its own: then this thread, with a descriptor
-    // or a mapping, is that thread. (pidfd_getfd(2) is the exception, as for upstream's
-    // `File::fget`.) Or the file is no regular one: then `f_pos` has no lock in C either, and
+    // SAFETY: By the contract of this function the file is open. `File` also requires that no
+    // thread is between `fdget_pos()` and `fdput_pos()` of it without `f_pos_lock`. This thread is
+    // not, by the contract. Another thread omits the lock in two cases (`file_needs_f_pos_lock()`).
+    // Either it had the only reference, in a descriptor table of its own: then this thread, with a
+    // descriptor or a mapping, is that thread. (pidfd_getfd(2) is the exception, as for upstream's
+    // `File::fget`.) Or the file is not a regular one: then `f_pos` has no lock in C either, and
     // `File` has no method that uses it.
     unsafe { File::from_raw_file(file) }
 }
 
-/// `flag` if `has`.
+/// Returns `flag` if `has` is true, otherwise 0.
 const fn flag(has: bool, flag: bindings::fop_flags_t) -> bindings::fop_flags_t {
     if has {
         flag
@@ -81,7 +82,7 @@ const fn flag(has: bool, flag: bindings::fop_flags_t) -> bindings::fop_flags_t {
     }
 }
 
-/// The kind of VMAs that mappings of `F` are.
+/// The kind of the VMAs of `F`.
 type KindOf<F> = <<F as FileOperations>::Vm as VmOperations>::Kind;
 
 /// The tables for files of `F` that are opened by `O`: one for each hook.
@@ -158,7 +159,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         } else {
             None
         },
-        // `copy_splice_read()` calls `read_iter` without looking whether there is one.
+        // `copy_splice_read()` calls `read_iter` without checking that there is one.
         splice_read: if F::GENERIC.splice_read && F::HAS_READ_ITER {
             Some(bindings::copy_splice_read)
         } else {
@@ -173,7 +174,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         get_unmapped_area: if F::HAS_GET_UNMAPPED_AREA {
             Some(Self::get_unmapped_area)
         } else if F::GENERIC.thp_unmapped_area {
-            // NULL without huge pages: the kernel's own choice.
+            // NULL without huge pages: the core chooses the address.
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             {
                 Some(bindings::thp_get_unmapped_area)
@@ -224,12 +225,12 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
             // SAFETY: The VMA is being set up, so that its flags may be changed.
             unsafe { bindings::vm_flags_set(vma, KindOf::<F>::FLAGS) };
             if VmTable::<F::Vm>::HAS_ANY {
-                // SAFETY: The VMA is not visible to anybody else yet. Its file carries `F::Data`,
-                // which is what `F::Vm` expects. The core takes the table away when this hook
-                // fails.
+                // SAFETY: The VMA is not visible to other threads yet. Its file carries `F::Data`,
+                // which is what `F::Vm` expects. The core resets `vm_ops` when this hook fails.
                 unsafe { (*vma).vm_ops = VmTable::<F::Vm>::get() };
             }
-            // SAFETY: As above; the life of the file is what the lifetime stands for.
+            // SAFETY: As above; the lifetime ends with this call, during which mmap(2) holds the
+            // file.
             let area = unsafe { NewVma::from_raw(vma) };
             // SAFETY: mmap(2) holds the file (`fget()`).
             let private = F::mmap(unsafe { file_of_call(file) }, area)?;
@@ -247,8 +248,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         from_result(|| {
             // SAFETY: The description is valid.
             let file = unsafe { (*desc).file };
-            // SAFETY: The description is valid, nobody else uses it during this call, and its file
-            // carries `F::Data`.
+            // SAFETY: The description is valid, no other code uses it during this call, and its
+            // file carries `F::Data`.
             let mut area = unsafe { VmAreaDesc::from_raw(desc) };
             area.set(KindOf::<F>::FLAGS);
             // SAFETY: mmap(2) holds the file (`fget()`).
@@ -271,7 +272,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ) -> isize {
         // SAFETY: `O::open` stored a `KBox<FileState<F::Data>>`.
         let kiocb = unsafe { Kiocb::from_raw(kiocb) };
-        // SAFETY: The caller gives a valid destination.
+        // SAFETY: The caller passes a valid destination.
         let iov = unsafe { IovIterDest::from_raw(iter) };
         match F::read_iter(kiocb, iov) {
             Ok(n) => n as isize,
@@ -288,7 +289,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     ) -> isize {
         // SAFETY: `O::open` stored a `KBox<FileState<F::Data>>`.
         let kiocb = unsafe { Kiocb::from_raw(kiocb) };
-        // SAFETY: The caller gives a valid source.
+        // SAFETY: The caller passes a valid source.
         let iov = unsafe { IovIterSource::from_raw(iter) };
         match F::write_iter(kiocb, iov) {
             Ok(n) => n as isize,
@@ -342,7 +343,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: poll(2) holds the file (`fdget()`), and so does epoll (`epi_fget()`).
         let file = unsafe { file_of_call(file) };
-        // SAFETY: The caller gives a valid table.
+        // SAFETY: The caller passes a valid table.
         F::poll(data, file, unsafe { PollTable::from_raw(table) }).0
     }
 
@@ -389,8 +390,8 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
         let data = unsafe { FileState::borrow(file) };
         // SAFETY: fallocate(2) or madvise(2) holds the file.
         let file = unsafe { file_of_call(file) };
-        // `vfs_fallocate()` holds no lock but that of a file system being frozen, and
-        // `madvise_remove()` gives the mmap lock back before it calls that.
+        // `vfs_fallocate()` holds no lock but the superblock's freeze protection, and
+        // `madvise_remove()` drops the mmap lock before it calls that.
         let mut unlocked = Unlocked::new();
         let (offset, len) = (offset as u64, len as u64);
         let done = match mode {
@@ -417,7 +418,7 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
         // SAFETY: The file is open, and `O::open` stored its data.
         let data = unsafe { FileState::borrow(file) };
-        // SAFETY: The caller gives a valid `struct seq_file`.
+        // SAFETY: The caller passes a valid `struct seq_file`.
         F::show_fdinfo(data, unsafe { SeqFile::from_raw(m) });
     }
 }
