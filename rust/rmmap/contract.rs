@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a region promises as a file, as memfd_create(2)'s flags say it of a memfd: may it be
-//! executed, and may it be sealed?
+//! The properties of a region as a file, which memfd_create(2)'s flags set for a memfd: whether it
+//! may be executed, and whether it may be sealed.
 
 use kernel::prelude::*;
 use kernel_mm::{
@@ -16,7 +16,7 @@ use kernel_mm::{
 };
 use rmmap_uapi::*;
 
-/// What a region promises as a file.
+/// The properties of a region as a file.
 pub(crate) struct Contract {
     /// Permission bits.
     pub(crate) mode: u16,
@@ -25,7 +25,7 @@ pub(crate) struct Contract {
 }
 
 impl Contract {
-    /// The contract of files that nobody opens by descriptor.
+    /// Returns the contract of a region that has no descriptor of its own.
     pub(crate) fn none() -> Self {
         Self {
             mode: 0o600,
@@ -33,7 +33,7 @@ impl Contract {
         }
     }
 
-    /// Makes the contract that the `flags` of CREATE ask for, as `memfd_alloc_file()` does.
+    /// Returns the contract that the `flags` of CREATE request, as `memfd_alloc_file()` does.
     ///
     /// # Errors
     ///

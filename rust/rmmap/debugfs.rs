@@ -2,8 +2,8 @@
 
 //! The files in `/sys/kernel/debug/rmmap`.
 //!
-//! - `policy`: the device's folio policy, to be read and changed. It looks as
-//!   `/sys/kernel/mm/transparent_hugepage/enabled` does: `never [adaptive] always`.
+//! - `policy`: the device's folio policy, which can be read and changed. It has the format of
+//!   `/sys/kernel/mm/transparent_hugepage/enabled`: `never [adaptive] always`.
 //! - `statistics`: whether the module counts, `compiled in` or `compiled out`.
 
 use crate::{
@@ -31,7 +31,7 @@ const NAMES: [(&str, Policy); 3] = [
     ("always", Policy::Always),
 ];
 
-/// What `policy` shows.
+/// The file `policy`.
 struct DevicePolicy(Arc<Device>);
 
 impl Writer for DevicePolicy {
@@ -61,7 +61,7 @@ impl Reader for DevicePolicy {
     }
 }
 
-/// What `statistics` shows.
+/// The file `statistics`.
 struct Statistics;
 
 impl Writer for Statistics {
@@ -70,7 +70,7 @@ impl Writer for Statistics {
     }
 }
 
-/// The files, as long as the module is there. Where there is no debugfs there are none.
+/// The files, which exist while the module is loaded. Without debugfs there are none.
 #[pin_data]
 pub(crate) struct Files {
     #[pin]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device: its limits, what its regions use together, and the region that `/dev/rmmap` shows.
+//! The device: its limits, the totals of its regions, and the region that `/dev/rmmap` maps.
 
 use crate::{
     contract::Contract,
@@ -43,8 +43,8 @@ use kernel_mm::{
 /// [`default_regions`].
 const DEFAULT: u64 = 0xffff_ffff_ffff_fffe;
 
-/// Kernel memory that a region's inode, file and directory entry take, with what the LSMs add; an
-/// estimate, bytes.
+/// An estimate of the kernel memory for a region's inode, file and directory entry, including that
+/// of the LSMs, bytes.
 const FILE_BYTES: u64 = 2048;
 
 /// Largest size of a file, `MAX_LFS_FILESIZE` of 64-bit kernels, in whole pages.
@@ -57,7 +57,7 @@ pub(crate) static DEVICE_FS: PseudoFs<Region> = PseudoFs::unowned(c"rmmap-device
 pub(crate) static REGION_FS: PseudoFs<Region> =
     PseudoFs::executable::<crate::LocalModule>(c"rmmap");
 
-/// The file system of those among them that forbid execution.
+/// The file system of created regions that forbid execution.
 pub(crate) static NOEXEC_FS: PseudoFs<Region> =
     PseudoFs::new::<crate::LocalModule>(c"rmmap-noexec");
 
@@ -71,11 +71,11 @@ pub(crate) struct Limits {
     pub(crate) capacity: u64,
     /// Memory that all regions may hold together, bytes.
     pub(crate) max_bytes: u64,
-    /// Regions that userspace may have at a time; the device's own is none of them.
+    /// The number of regions that userspace may have at a time, not counting the device's own.
     pub(crate) max_regions: u64,
 }
 
-/// Returns the number of regions whose kernel memory, that of their pages aside, is 1/32 of RAM.
+/// Returns the number of regions whose kernel memory, apart from their pages, is 1/32 of RAM.
 fn default_regions() -> u64 {
     let counters = (Counters::BYTES as u64).saturating_mul(nr_cpu_ids().into());
     let each = FILE_BYTES + size_of::<Region>() as u64 + counters;
@@ -83,7 +83,7 @@ fn default_regions() -> u64 {
 }
 
 impl Limits {
-    /// Checks the parameters; what is wrong with them is said in the kernel log.
+    /// Checks the parameters, and logs an error for an invalid one.
     pub(crate) fn new(capacity: u64, max_bytes: u64, max_regions: u64) -> Result<Self> {
         let half = (total_ram_bytes() / 2) & !(PAGE_SIZE as u64 - 1);
         let choose = |name: &str, value: u64| match value {
@@ -114,19 +114,19 @@ impl Limits {
     }
 }
 
-/// What all regions have in common.
+/// The state that all regions share.
 pub(crate) struct Device {
     pub(crate) limits: Limits,
     pub(crate) hook: Hook,
     /// The folio policy of the device's own region, and of regions that are created without one.
     pub(crate) policy: PolicyCell,
-    /// What happened to all regions, those that are gone included.
+    /// The counters of all regions, including those that were freed.
     pub(crate) counters: Counters,
-    /// What a private write to a hole is given to copy; never mapped, never written.
+    /// The source of the copy when a private write hits a hole; never mapped, never written.
     zero_page: ZeroPage,
-    /// Pages that all regions hold.
+    /// The number of pages that all regions hold.
     used: Atomic<i64>,
-    /// Regions that exist.
+    /// The number of regions that exist.
     regions: Atomic<i64>,
 }
 
@@ -146,15 +146,14 @@ impl Device {
         Ok(Arc::new(device, GFP_KERNEL)?)
     }
 
-    /// Takes `pages` off the quota, or returns `false` and changes nothing when so many are not
-    /// left: an attempt that fails must not take for a moment what another thread's page still fits
-    /// into.
+    /// Charges `pages` to the quota, or returns `false` and changes nothing when fewer are left: a
+    /// failing attempt must not, even briefly, use up quota that another thread could still charge.
     pub(crate) fn charge(&self, pages: usize) -> bool {
         let limit = self.limits.max_bytes / PAGE_SIZE as u64;
         add_within(&self.used, pages as u64, limit).is_ok()
     }
 
-    /// Gives `pages` of the quota back.
+    /// Uncharges `pages` from the quota.
     pub(crate) fn uncharge(&self, pages: usize) {
         self.used.fetch_sub(pages as i64, Relaxed);
     }
@@ -169,17 +168,17 @@ impl Device {
         self.regions.load(Relaxed).max(0) as u64
     }
 
-    /// Counts a new region, or fails with `ENFILE` when userspace has as many as it may.
+    /// Counts a new region, or fails with `ENFILE` when userspace has reached its limit.
     pub(crate) fn add_region(&self, kind: Kind) -> Result {
         let limit = match kind {
             Kind::Device => u64::MAX,
-            // The device's own region is counted, and there from the beginning.
+            // The count includes the device's own region.
             Kind::Created => self.limits.max_regions.saturating_add(1),
         };
         add_within(&self.regions, 1, limit).map_err(|()| ENFILE)
     }
 
-    /// Counts a region less.
+    /// Uncounts a region.
     pub(crate) fn remove_region(&self) {
         self.regions.fetch_sub(1, Relaxed);
     }
@@ -203,7 +202,7 @@ fn add_within(count: &Atomic<i64>, n: u64, limit: u64) -> Result<(), ()> {
     }
 }
 
-/// Makes the region that `/dev/rmmap` shows.
+/// Creates the region that `/dev/rmmap` maps.
 pub(crate) fn own_region(device: &Arc<Device>, mount: &Mount) -> Result<RegionRef> {
     let region = Region::new(
         device.clone(),

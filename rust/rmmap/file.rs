@@ -58,7 +58,7 @@ use kernel_mm::{
     }, //
 };
 
-/// A file that shows a region.
+/// The operations of a file of a region.
 pub(crate) struct RegionFile;
 
 #[vtable]
@@ -185,7 +185,7 @@ impl OpenInode for RegionFile {
     }
 }
 
-/// Returns whether a seal keeps the contents from what new mappings store.
+/// Returns whether a seal forbids writes through new mappings.
 fn is_sealed(region: &Region) -> bool {
     region.seals().is_some_and(|seals| seals.denies_store())
 }
@@ -193,8 +193,8 @@ fn is_sealed(region: &Region) -> bool {
 /// Checks whether `pages` pages of `region` may be mapped from page `pgoff` on.
 ///
 /// The device's own region never grows: a range past its end is invalid (`ENXIO`). A created region
-/// may grow after it is mapped; an access past EOF is `SIGBUS`, as with every file. The core lets
-/// offsets up to 2^64 bytes through, so the sum may overflow.
+/// may grow after it is mapped; an access past EOF gets `SIGBUS`, as in every file. The core allows
+/// offsets up to 2^64 bytes, so the sum may overflow.
 fn may_map(region: &Region, pgoff: usize, pages: usize) -> Result {
     region.count_mmap(pages);
     let capacity = region.device.limits.capacity / PAGE_SIZE as u64;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls. Arguments are checked completely before anything is done.
+//! The ioctls. Each checks its arguments completely before it changes anything.
 
 use crate::{
     contract::Contract,
@@ -58,7 +58,7 @@ use zerocopy::{
     IntoBytes, //
 };
 
-/// Dispatches an ioctl of a file that shows `region`. `F` opens the regions that it creates.
+/// Dispatches an ioctl on a file of `region`. `F` opens the regions that it creates.
 pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
     region: &OpenRegion,
     file: &File,
@@ -75,7 +75,7 @@ pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
         RMMAP_IOC_DISCARD => discard(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_ALLOCATE => allocate_range(region, file, unlocked, &get(arg)?),
         RMMAP_IOC_POLICY => set_policy(region, file, &get(arg)?),
-        // Zeroes would say that nothing had happened.
+        // Zeroes would claim that nothing has happened.
         RMMAP_IOC_STATS if !stats::COUNTED => Err(compat::eopnotsupp()),
         RMMAP_IOC_STATS => put(
             arg,
@@ -88,7 +88,7 @@ pub(crate) fn ioctl<F: OpenInode<Inode = Region>>(
     }
 }
 
-/// Copies an argument in.
+/// Copies an argument from userspace.
 fn get<T: FromBytes + IntoBytes>(arg: usize) -> Result<T> {
     let mut value = T::new_zeroed();
     let bytes = value.as_mut_bytes();
@@ -98,7 +98,7 @@ fn get<T: FromBytes + IntoBytes>(arg: usize) -> Result<T> {
     Ok(value)
 }
 
-/// Copies an answer out.
+/// Copies a result to userspace.
 fn put<T: IntoBytes + Immutable>(arg: usize, value: &T) -> Result<isize> {
     let bytes = value.as_bytes();
     UserSlice::new(UserPtr::from_addr(arg), bytes.len())
@@ -130,7 +130,7 @@ fn info(region: &RegionRef) -> RmmapInfo {
     }
 }
 
-/// Makes a region and returns its descriptor.
+/// Creates a region and returns its descriptor.
 fn create<F: OpenInode<Inode = Region>>(
     region: &OpenRegion,
     arg: &RmmapCreate,
@@ -166,7 +166,7 @@ fn create<F: OpenInode<Inode = Region>>(
     Ok(number as isize)
 }
 
-/// Makes a region with a name, which mappings and descriptors show.
+/// Creates a region with a name, which mappings and descriptors show.
 fn create_named<F: OpenInode<Inode = Region>>(
     region: &OpenRegion,
     arg: &RmmapCreateNamed,
@@ -198,7 +198,7 @@ fn add_seals(
     unlocked: &mut Unlocked,
     arg: &RmmapSeals,
 ) -> Result<isize> {
-    // As `memfd_add_seals()` does, and in this order.
+    // The checks of `memfd_add_seals()`, in the same order.
     may_change(file).map_err(|_| EPERM)?;
     if arg.pad != 0 {
         return Err(EINVAL);
@@ -209,13 +209,13 @@ fn add_seals(
 
 /// Sets the folio policy of the region.
 fn set_policy(region: &RegionRef, file: &File, arg: &RmmapPolicy) -> Result<isize> {
-    // Only those who may take a region's memory decide how much it takes.
+    // Only a task that may allocate a region's memory may decide how much it takes.
     may_change(file)?;
     if arg.pad != 0 {
         return Err(EINVAL);
     }
     let policy = Policy::from_abi(arg.policy)?;
-    // The device's policy is also that of all later regions, of any user.
+    // All later regions, of any user, inherit the device's policy.
     if region.kind == Kind::Device && !capable(Capability::SysAdmin) {
         return Err(EPERM);
     }
@@ -223,7 +223,8 @@ fn set_policy(region: &RegionRef, file: &File, arg: &RmmapPolicy) -> Result<isiz
     Ok(0)
 }
 
-/// As fallocate(2) asks, which a device node does not offer.
+/// Checks that `file` is open for writing, as fallocate(2) does. A device node does not offer that
+/// call.
 fn may_change(file: &File) -> Result {
     match file.flags() & flags::O_ACCMODE {
         flags::O_RDONLY => Err(EBADF),
@@ -232,7 +233,7 @@ fn may_change(file: &File) -> Result {
 }
 
 /// Checks that `file` may change `range`, whole pages of the region, and locks the region's inode:
-/// it might shrink after the check otherwise.
+/// otherwise the region might shrink after the check.
 fn lock_range<'a>(
     region: &'a RegionRef,
     file: &File,
@@ -252,7 +253,7 @@ fn lock_range<'a>(
     Ok(guard)
 }
 
-/// Gives the memory of a range back.
+/// Frees the memory of a range.
 fn discard(
     region: &RegionRef,
     file: &File,
@@ -273,7 +274,7 @@ fn allocate_range(
     arg: &RmmapRange,
 ) -> Result<isize> {
     let guard = lock_range(region, file, unlocked, arg)?;
-    // The last page may be one that the region covers in part.
+    // The region may cover its last page in part.
     let len = arg.len.min(region.mapping().size() - arg.offset);
     allocate(&guard, arg.offset, len, Size::Stays, region.inode_data())?;
     guard.file_modified(file)?;

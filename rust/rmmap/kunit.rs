@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of the parts of the driver that userspace cannot look at one by one.
+//! KUnit tests of the parts of the driver that userspace cannot test one by one.
 
 use kernel::{
     macros::kunit_tests,
@@ -83,7 +83,7 @@ mod region {
         }, //
     };
 
-    /// A device of its own with room for `pages` pages.
+    /// Returns a new device with room for `pages` pages.
     fn device(pages: usize) -> Result<Arc<Device>> {
         let bytes = (pages * PAGE_SIZE) as u64;
         Device::new(Limits::new(bytes, bytes, 8)?, Hook::Mmap, Policy::Never)
@@ -132,7 +132,7 @@ mod region {
             let held = invalidate_lock_shared(a.mapping());
             find_or_add(&a, &held, 0)?;
             find_or_add(&a, &held, 0)?;
-            // Not charged either: it is there.
+            // Not charged either: the page is resident.
             let again = AddressSpace::add_largest(&held, 0, &FolioRange::page(0), a.inode_data());
             assert_eq!(again.err(), Some(EEXIST));
             find_or_add(&a, &held, 7)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The data of an open file: the region that it shows, and the mounts of those that it creates.
+//! The data of an open file: its region, and the mounts for regions that it creates.
 
 use crate::{
     device::{
@@ -26,11 +26,11 @@ use kernel_mm::file::{
     pseudo_fs::Pin, //
 };
 
-/// What an open file carries: the region that it shows.
+/// The data of an open file.
 pub(crate) struct OpenRegion {
     region: RegionRef,
     /// Keeps [`REGION_FS`] mounted once a region was created through this file: a program that
-    /// creates one creates more, and each would have a mount of its own.
+    /// creates one usually creates more, and each would need a mount of its own.
     pin: SetOnce<Pin<Region>>,
     /// The same for [`NOEXEC_FS`].
     noexec_pin: SetOnce<Pin<Region>>,
@@ -45,7 +45,7 @@ impl OpenRegion {
         }
     }
 
-    /// Makes a file of a new region, which may be executed if `executable` says so.
+    /// Creates a file of a new region, which may be executed if `executable` is true.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl OpenRegion {
         }
         let pin = fs.pin()?;
         let created = pin.create_file::<F>(name, hook, size, data)?;
-        // Where another thread was faster, this pin goes.
+        // If another thread was faster, this pin is dropped.
         slot.populate(pin);
         Ok(created)
     }

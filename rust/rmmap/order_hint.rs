@@ -5,7 +5,8 @@
 //!
 //! Where memory is fragmented, or a limit is near, each failed order costs as much as half a page
 //! fault, and there are nine. So the next allocation starts at the order that was available last,
-//! and each success raises the hint by one order. While nothing is scarce the hint is not written.
+//! and each success raises the hint by one order. While memory is plentiful the hint is not
+//! written.
 
 use kernel::sync::atomic::{
     Atomic,
@@ -16,13 +17,13 @@ use kernel::sync::atomic::{
 ///
 /// Updates race benignly; a lost one only makes the hint stale.
 ///
-/// The hint has a cache line to itself: where memory is scarce each fault writes it, and every
-/// fault reads the fields beside it.
+/// The hint has a cache line of its own: under memory pressure each fault writes it, while every
+/// fault reads the neighbouring fields.
 #[repr(align(64))]
 pub(crate) struct OrderHint(Atomic<u32>);
 
 impl OrderHint {
-    /// Makes a hint that sets no limit.
+    /// Returns a hint that sets no limit.
     pub(crate) fn new() -> Self {
         Self(Atomic::new(u32::MAX))
     }
@@ -32,8 +33,8 @@ impl OrderHint {
         self.0.load(Relaxed)
     }
 
-    /// Records that a folio of `order` was allocated; `fell_back` tells that there was room for a
-    /// larger one.
+    /// Records that a folio of `order` was allocated; `fell_back` tells whether a larger one would
+    /// fit.
     pub(crate) fn record(&self, order: u32, fell_back: bool) {
         if fell_back {
             // Only orders up to the hint were tried: one that failed lowers it, and a success at

@@ -2,9 +2,9 @@
 
 //! Plans which folios a fault or a write adds.
 //!
-//! Zeroing is unavoidable; only the overhead per fault and per folio can be saved. Saving it too
-//! eagerly costs memory that nobody touches. `N` is the number of pages directly before the
-//! faulting page that the page cache holds without a gap:
+//! Zeroing is unavoidable; only the overhead per fault and per folio can be saved. Adding too many
+//! pages at once costs memory that is never accessed. `N` is the number of pages directly before
+//! the faulting page that the page cache holds without a gap:
 //!
 //! | mapping and fault | pages added |
 //! |---|---|
@@ -21,19 +21,19 @@
 //! | write(2), `adaptive` | the largest folio that the write fills |
 //! | write(2), `never` | one page |
 //!
-//! `get_user_pages()`, for direct I/O or io_uring, gets what an access gets. A folio never covers
-//! pages that the page cache holds; a later fault continues after them.
+//! `get_user_pages()`, for direct I/O or io_uring, gets the same pages as an access. A folio never
+//! covers pages that the page cache holds; a later fault continues after them.
 //!
 //! The page cache is the history, so each of any number of streams has its own. A fault adds at
-//! most as many pages as lie in order before it, its own included: a run costs less than twice the
-//! pages that it touches, and strides, bursts of up to 16 pages, backward and random accesses cost
-//! what they touch. A program that touches only the first page of each folio that a stream adds
-//! defeats this; `MADV_RANDOM` is for such programs.
+//! most as many pages as the run before it has, its own page included. So a run costs less than
+//! twice the pages that it accesses, and strides, bursts of up to 16 pages, backward and random
+//! accesses cost only the pages that they access. A program that accesses only the first page of
+//! each folio that a stream adds defeats this; `MADV_RANDOM` is for such programs.
 //!
-//! Limits are not a matter of policy: [`kernel_mm::cache::insert`] retries with smaller orders what
-//! the quota, the memory cgroup or the page allocator refuses, and [`crate::order_hint`] remembers
-//! where to start the next time. Where not even order 1 is available, a stream adds and maps single
-//! pages, several per fault, as with policy `never`.
+//! The policy does not handle limits. When the quota, the memory cgroup or the page allocator
+//! refuses an order, [`kernel_mm::cache::insert`] retries with smaller ones, and
+//! [`crate::order_hint`] remembers where to start the next time. Where not even order 1 is
+//! available, a stream adds and maps single pages, several per fault, as with policy `never`.
 
 use crate::{
     policy::Policy,
@@ -59,19 +59,19 @@ use kernel_mm::{
     }, //
 };
 
-/// The pages in order that make a stream: 64 KiB, the window in which the core maps resident
-/// neighbours (`fault_around_bytes`).
+/// The number of consecutive pages that make a stream: 64 KiB, the window in which the core maps
+/// resident neighbours (`fault_around_bytes`).
 const PATIENCE: usize = 16;
 
-/// The alignment of the pages at which a fault looks for a stream. What a stream adds keeps it.
+/// The alignment of the pages at which a fault looks for a stream. A stream adds multiples of it.
 const ALIGNMENT: usize = 4;
 
-/// The most single pages that one fault adds.
+/// The largest number of single pages that one fault adds.
 ///
-/// At that number little is left of the cost of a fault per page.
+/// With so many, the cost of the fault per page is small.
 const BATCH: usize = 64;
 
-/// An order that leaves the limit to alignment and to the page cache.
+/// An order that is no limit: alignment and the page cache limit the order.
 const LARGEST: u32 = usize::BITS - 1;
 
 /// The folios that a fault on a missing page adds.
@@ -83,13 +83,13 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    /// Returns the plan to add page `index` alone.
+    /// Returns the plan that adds page `index` only.
     fn page(index: usize) -> Self {
         Self::Folio(FolioRange::page(index))
     }
 
-    /// Returns the plan to add `pages` pages from page `index` on, each in a folio of its own, up
-    /// to the first that is there: among many resident pages the accesses may well be random.
+    /// Returns the plan that adds `pages` pages from page `index` on, each in a folio of its own,
+    /// up to the first resident one: among many resident pages the accesses may well be random.
     fn single_pages(mapping: &AddressSpace, index: usize, pages: usize, end: usize) -> Self {
         let end = index.saturating_add(pages.min(BATCH)).min(end);
         match mapping.first_page(index + 1, end) {
@@ -119,7 +119,7 @@ pub(crate) fn for_fault<V: VmOperations>(
         (Huge::Wanted, Policy::Adaptive) => Policy::Always,
         (_, policy) => policy,
     };
-    // Most random accesses need to know no more.
+    // Most random accesses need no further checks.
     if policy != Policy::Always
         && !populates
         && pattern != Pattern::Sequential
@@ -130,7 +130,8 @@ pub(crate) fn for_fault<V: VmOperations>(
 
     let around = vmf.folio_range().within(0..end);
     let policy = match around.max_order() {
-        // Address and offset are not aligned to each other: no large folio can be mapped at once.
+        // Address and offset are not aligned to each other: the core cannot map a large folio at
+        // once.
         0 => Policy::Never,
         _ => policy,
     };
@@ -163,14 +164,14 @@ pub(crate) fn for_fault<V: VmOperations>(
 }
 
 /// Returns the number of pages that a fault on the missing page `index` adds, its own included: the
-/// largest power of two that is at most the number of pages in order and at most `most`, or 1 where
-/// those are no stream.
+/// largest power of two that is at most the length of the run and at most `most`, or 1 where the
+/// run is no stream.
 #[inline]
 fn stream_pages(mapping: &AddressSpace, index: usize, pattern: Pattern, most: usize) -> usize {
     let least = match pattern {
         Pattern::Sequential => PATIENCE,
-        // No large folio of use begins here. A stream gets one at most three pages later; a random
-        // access saves the lookup.
+        // No large folio of useful size begins here. A stream gets one at most three pages later; a
+        // random access saves the lookup.
         _ if index % ALIGNMENT != 0 => return 1,
         _ => 1,
     };
@@ -191,7 +192,7 @@ impl WriteFolios for Region {
         let range = match self.policy() {
             Policy::Never => FolioRange::page(index),
             Policy::Always => FolioRange::new(0..end, LARGEST),
-            // The caller tells how much it writes: more would be zeroed to be written later.
+            // The size of the write is known: pages past it would be zeroed now and written later.
             Policy::Adaptive => FolioRange::new(index..end, order_of(pages.len())),
         };
         range.with_start_order(self.order_hint.order())

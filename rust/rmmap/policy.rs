@@ -2,7 +2,7 @@
 
 //! The folio policy of a region, and the cell that holds it.
 //!
-//! What each policy means for a fault or a write: [`crate::plan`].
+//! For the effect of each policy on a fault or a write see [`crate::plan`].
 
 use kernel::{
     prelude::*,
@@ -17,19 +17,19 @@ use rmmap_uapi::{
     RMMAP_POLICY_NEVER, //
 };
 
-/// How much memory a region allocates at a time, and in which folios.
+/// The amount of memory that a region allocates at a time, and the folios for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// Every folio is one page.
+    /// Each folio is one page.
     Never,
-    /// As much as the accesses before it suggest.
+    /// As much as previous accesses suggest.
     Adaptive,
     /// The largest folios that fit.
     Always,
 }
 
 impl Policy {
-    /// Returns the policy with this number of the ABI, or `EINVAL`.
+    /// Returns the policy with this number in the ABI, or `EINVAL`.
     pub(crate) fn from_abi(number: u32) -> Result<Self> {
         match number {
             RMMAP_POLICY_NEVER => Ok(Self::Never),
@@ -49,11 +49,11 @@ impl Policy {
     }
 }
 
-/// A policy that may change while it is used; a reader sees the old one or the new one.
+/// A policy that may change while it is used; a reader gets the old one or the new one.
 pub(crate) struct PolicyCell(Atomic<u32>);
 
 impl PolicyCell {
-    /// Makes a cell that holds `policy`.
+    /// Returns a cell that holds `policy`.
     pub(crate) fn new(policy: Policy) -> Self {
         Self(Atomic::new(policy.to_abi()))
     }

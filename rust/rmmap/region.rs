@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A region: memory of a size, shared by all files and mappings of it.
+//! A region: memory of a given size, shared by all its files and mappings.
 //!
 //! Its pages are in the page cache of its inode and nowhere else. Each page there is charged to the
 //! device's quota once: [`Quota::charge`] charges it before it is added, and
-//! [`Region::pages_removed`], which the library calls for each page that leaves, uncharges it.
-//! Pages are dirty from the start, so that only truncation, hole punching and the region's end
+//! [`Region::pages_removed`], which the library calls for pages that leave the cache, uncharges it.
+//! Pages are dirty from the start, so that only truncation, hole punching and eviction of the inode
 //! remove them.
 
 use crate::{
@@ -44,34 +44,34 @@ use kernel_mm::cache::{
 /// A reference to a region.
 pub(crate) type RegionRef = ARef<Inode<Region>>;
 
-/// The owner of a region.
+/// The kind of a region.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The device's own, of fixed size: `/dev/rmmap` shows it.
+    /// The device's own region, of fixed size: `/dev/rmmap` maps it.
     Device,
-    /// Made by userspace; as a memfd it grows by writing and ftruncate(2).
+    /// Created by userspace; like a memfd it grows by write(2) and ftruncate(2).
     Created,
 }
 
-/// The data of a region, its pages aside.
+/// The data of a region, except its pages.
 pub(crate) struct Region {
     pub(crate) device: Arc<Device>,
     pub(crate) kind: Kind,
     pub(crate) counters: Counters,
-    /// The largest order that there is memory for.
+    /// The largest order that was available.
     pub(crate) order_hint: OrderHint,
-    /// What a created region promises as a file.
+    /// The mode and the seals of a created region.
     contract: Contract,
-    /// A created region's policy. The device's own region has the device's.
+    /// The policy of a created region. The device's own region uses the device's policy.
     policy: PolicyCell,
 }
 
 impl Region {
-    /// Makes a region that holds nothing, charged to the memory cgroup of the caller.
+    /// Creates an empty region, charged to the caller's memory cgroup.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `ENFILE` when userspace has as many regions as it may.
+    /// `ENOMEM`; `ENFILE` when userspace has reached the limit on regions.
     pub(crate) fn new(
         device: Arc<Device>,
         kind: Kind,
@@ -87,7 +87,7 @@ impl Region {
             kind,
             device,
         };
-        // Where there is no memory for the box, dropping the region uncounts it.
+        // If there is no memory for the box, dropping the region uncounts it.
         Ok(KBox::new(region, GFP_KERNEL_ACCOUNT)?)
     }
 
@@ -116,7 +116,7 @@ impl Region {
         self.device.counters.count_folios(order, n as u64);
     }
 
-    /// Counts a folio of `order` that was added; `fell_back` tells that a larger one had room.
+    /// Counts a folio of `order` that was added; `fell_back` tells whether a larger one would fit.
     pub(crate) fn count_new(&self, order: u32, fell_back: bool) {
         self.count_folios(order, 1);
         self.order_hint.record(order, fell_back);
@@ -132,8 +132,7 @@ impl Region {
         self.device.counters.count_fault(kind, outcome);
     }
 
-    /// Counts a mapping of `pages` pages that is being made, for the region and for the device. May
-    /// sleep.
+    /// Counts a new mapping of `pages` pages, for the region and for the device. May sleep.
     pub(crate) fn count_mmap(&self, pages: usize) {
         self.counters.count_mmap(pages);
         self.device.counters.count_n(Event::Mmap, 1);
@@ -145,7 +144,7 @@ impl Region {
         self.count_n(event, 1);
     }
 
-    /// Counts `n` of `event`, for the region and for the device.
+    /// Adds `n` to the counters of `event`, for the region and for the device.
     #[inline(always)]
     pub(crate) fn count_n(&self, event: Event, n: u64) {
         self.counters.count_n(event, n);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/rmmap`: memory that is mapped through the kernel's real path, in safe Rust.
+//! `/dev/rmmap`: memory that is mapped through the kernel's regular path, in safe Rust.
 //!
 //! | file | job |
 //! |---|---|
-//! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` shows |
+//! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` maps |
 //! | `contract.rs` | a region as a file: execution and seals |
 //! | `region.rs` | a region: its quota and its counters |
 //! | `vm.rs` | page faults |
 //! | `policy.rs` | the folio policies |
 //! | `plan.rs`, `order_hint.rs` | how much a fault or a write allocates, in which folios |
-//! | `debugfs.rs` | the policy, to be changed at run time; whether there are counters |
+//! | `debugfs.rs` | changing the policy at run time; whether there are counters |
 //! | `file.rs` | open, mmap, read, write, punch, fdinfo |
 //! | `open_region.rs` | the data of an open file, and how it creates regions |
 //! | `ioctl.rs` | the ioctls of `../uapi/rmmap.rs` |
 //! | `stats.rs` | the counters, which may be compiled out |
-//! | `trace.rs` | the tracepoints, which `rmmap_trace.h` describes |
+//! | `trace.rs` | the tracepoints, which `rmmap_trace.h` defines |
 //! | `kunit.rs` | tests of the above, inside the kernel |
 
 #![forbid(unsafe_code)]
@@ -87,12 +87,12 @@ module! {
 struct Rmmap {
     #[pin]
     misc: MiscRegistration<file::RegionFile>,
-    // Dropped after the registration: no file is open once that is gone, and the device's own
-    // region is freed while the module is still there.
+    // Dropped after the registration: no file is open then, and the device's own region is freed
+    // while the module is still loaded.
     device: Arc<Device>,
     #[pin]
     _debugfs: debugfs::Files,
-    // Dropped after the device: its region must be gone before the mount.
+    // Dropped after the device: its region must be freed before the mount is dropped.
     _mount: device::Mount,
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tracepoints of rmmap, and what trace.rs calls them by.
+ * The tracepoints of rmmap, and the functions by which trace.rs emits them.
  */
 
 #define CREATE_TRACE_POINTS
 #include "rmmap_trace.h"
 #include "../helpers/tracepoint.h"
 
-/* The events write these as numbers, so that all tools can read them. */
+/* The events use these as plain numbers, so that all tools can parse them. */
 static_assert(RMMAP_VM_READ == VM_READ && RMMAP_VM_WRITE == VM_WRITE);
 static_assert(RMMAP_VM_EXEC == VM_EXEC && RMMAP_VM_SHARED == VM_SHARED);
 static_assert(RMMAP_VM_MAYREAD == VM_MAYREAD && RMMAP_VM_MAYWRITE == VM_MAYWRITE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracepoints of rmmap: what they carry and how it is printed.
+ * The tracepoints of rmmap: their fields and formats.
  *
- * trace.rs emits them; Documentation/tracing.rst tells how to use them.
+ * trace.rs emits them; Documentation/tracing.rst describes their use.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM rmmap
@@ -13,7 +13,7 @@
 #include <linux/mm.h>
 #include <linux/tracepoint.h>
 
-/* As VM_*: rmmap_trace.c checks that they are. */
+/* Equal to VM_*, which rmmap_trace.c checks. */
 #define RMMAP_VM_READ			0x1
 #define RMMAP_VM_WRITE			0x2
 #define RMMAP_VM_EXEC			0x4
@@ -27,7 +27,7 @@
 #define RMMAP_VM_ACCOUNT		0x100000
 #define RMMAP_VM_NORESERVE		0x200000
 
-/* As FAULT_FLAG_*: rmmap_trace.c checks that they are. */
+/* Equal to FAULT_FLAG_*, which rmmap_trace.c checks. */
 #define RMMAP_FAULT_WRITE		0x1
 #define RMMAP_FAULT_MKWRITE		0x2
 #define RMMAP_FAULT_ALLOW_RETRY		0x4
@@ -84,7 +84,7 @@ TRACE_EVENT(mmap,
 				       { 1, "mmap_prepare" }),
 		      __entry->ret));
 
-/* The fault handler has its answer, as `Answer` in trace.rs, with a folio of 1 << order pages. */
+/* The fault handler returns answer (`Outcome` in stats.rs), with a folio of 1 << order pages. */
 DECLARE_EVENT_CLASS(rmmap_fault,
 		    TP_PROTO(u64 ino, u64 address, u64 pgoff, u32 flags, u32 cow, u32 answer,
 			     u32 order),
@@ -135,19 +135,19 @@ DECLARE_EVENT_CLASS(rmmap_fault,
 					       { 5, "retry" }),
 			      __entry->order));
 
-/* A program touched the page, or the kernel did in its place. */
+/* A program accessed the page, or the kernel on its behalf. */
 DEFINE_EVENT(rmmap_fault, fault,
 	     TP_PROTO(u64 ino, u64 address, u64 pgoff, u32 flags, u32 cow, u32 answer,
 		      u32 order),
 	     TP_ARGS(ino, address, pgoff, flags, cow, answer, order));
 
-/* The page was wanted up front: MAP_POPULATE, MAP_LOCKED, mlock(2), MADV_POPULATE_*. */
+/* get_user_pages() faulted: MAP_POPULATE, MAP_LOCKED, mlock(2), MADV_POPULATE_*, direct I/O. */
 DEFINE_EVENT(rmmap_fault, populate,
 	     TP_PROTO(u64 ino, u64 address, u64 pgoff, u32 flags, u32 cow, u32 answer,
 		      u32 order),
 	     TP_ARGS(ino, address, pgoff, flags, cow, answer, order));
 
-/* Resident pages of a window were looked for before the handler; both ends belong to it. */
+/* map_pages looked for resident pages from first to last, both included. */
 TRACE_EVENT(map_pages,
 	    TP_PROTO(u64 address, u64 first, u64 last, u32 mapped),
 	    TP_ARGS(address, first, last, mapped),
@@ -167,7 +167,7 @@ TRACE_EVENT(map_pages,
 				       { 0, "none" },
 				       { 1, "mapped" })));
 
-/* The size of a region was set, in bytes; so many pages went with it. */
+/* The size of a region was set from `from` to `to`, in bytes, which freed `freed` pages. */
 TRACE_EVENT(truncate,
 	    TP_PROTO(u64 ino, u64 from, u64 to, u64 freed),
 	    TP_ARGS(ino, from, to, freed),
@@ -185,7 +185,7 @@ TRACE_EVENT(truncate,
 		      __entry->to,
 		      __entry->freed));
 
-/* A range was given back, in bytes; so many pages went with it. */
+/* A range, in bytes, was discarded, which freed `freed` pages. */
 TRACE_EVENT(discard,
 	    TP_PROTO(u64 ino, u64 offset, u64 len, u64 freed),
 	    TP_ARGS(ino, offset, len, freed),
@@ -203,7 +203,7 @@ TRACE_EVENT(discard,
 		      __entry->len,
 		      __entry->freed));
 
-/* A region was made, its size in bytes, with flags as in RMMAP_IOC_CREATE. */
+/* A region of size bytes was created, with flags as in RMMAP_IOC_CREATE. */
 TRACE_EVENT(create,
 	    TP_PROTO(u64 ino, u64 size, u32 flags),
 	    TP_ARGS(ino, size, flags),

@@ -2,10 +2,10 @@
 
 //! The counters, per region and for the device.
 //!
-//! Where much is counted, counters are per CPU, so that counting shares no cache line. They begin
-//! as one of each ([`Counts`]). A module that is built with `STATS=n` has none at all: the
-//! difference is what they cost. It reports that ([`COUNTED`]) instead of showing zeroes to
-//! programs.
+//! Counters are shared by all CPUs at first, and become per-CPU once many events are expected
+//! ([`Counts`]), so that counting shares no cache line. A module that is built with `STATS=n` has
+//! no counters: comparing both shows their cost. It reports that ([`COUNTED`]) instead of showing
+//! zeroes to programs.
 
 use kernel::prelude::*;
 #[cfg(not(rmmap_without_statistics))]
@@ -72,7 +72,7 @@ pub(crate) enum Outcome {
 const OUTCOMES: usize = Outcome::Oom as usize + 1;
 
 impl Outcome {
-    /// Returns the outcome of a fault that is answered with [`VmFault::no_memory`].
+    /// Returns the outcome of a fault that [`VmFault::no_memory`] answers.
     pub(crate) fn no_memory<V: VmOperations>(vmf: &VmFault<'_, V>) -> Self {
         match vmf.is_access() {
             true => Self::Sigbus,
@@ -81,7 +81,7 @@ impl Outcome {
     }
 }
 
-/// What is counted besides faults and folios.
+/// An event besides faults and added folios.
 #[derive(Clone, Copy)]
 pub(crate) enum Event {
     Mmap,
@@ -93,39 +93,39 @@ pub(crate) enum Event {
 /// Whether this module counts.
 pub(crate) const COUNTED: bool = !cfg!(rmmap_without_statistics);
 
-/// Where the counters of events begin, after those of faults.
+/// The index of the first counter of events, after those of faults.
 const EVENTS: usize = KINDS * OUTCOMES;
-/// Where the counters of folios by order begin.
+/// The index of the first counter of folios by order.
 const FOLIOS: usize = EVENTS + Event::Discarded as usize + 1;
 
 /// The counters of a region, or of the device.
 pub(crate) struct Counters(Counts<{ FOLIOS + RMMAP_NR_ORDERS }>);
 
 impl Counters {
-    /// The memory that they take on each processor, bytes.
+    /// The memory that they take on each CPU, bytes.
     pub(crate) const BYTES: usize = if COUNTED {
         (FOLIOS + RMMAP_NR_ORDERS) * size_of::<u64>()
     } else {
         0
     };
 
-    /// Makes counters that are all zero.
+    /// Returns counters that are all zero.
     pub(crate) fn new() -> Self {
         Self(Counts::new())
     }
 
-    /// Counts per CPU from now on, or as before where there is no memory for that. May sleep.
+    /// Switches to per-CPU counters, unless there is no memory for them. May sleep.
     pub(crate) fn spread(&self) {
         self.0.spread();
     }
 
-    /// Counts a mapping of `pages` pages that is being made. May sleep.
+    /// Counts a new mapping of `pages` pages. May sleep.
     pub(crate) fn count_mmap(&self, pages: usize) {
-        /// A mapping of as many pages may take many faults, and as many mappings may.
+        /// A mapping of more pages may take many faults, and so may more mappings.
         const MANY: usize = 16;
 
         self.count_n(Event::Mmap, 1);
-        // Summing up the counters of all CPUs at each mapping would undo what they are for.
+        // Summing up the counters of all CPUs at each mapping would defeat their purpose.
         if self.0.is_spread() {
             return;
         }
@@ -140,7 +140,7 @@ impl Counters {
         self.0.add(kind.0 * OUTCOMES + outcome as usize, 1);
     }
 
-    /// Counts `n` of `event`.
+    /// Adds `n` to the counter of `event`.
     #[inline(always)]
     pub(crate) fn count_n(&self, event: Event, n: u64) {
         self.0.add(EVENTS + event as usize, n);
@@ -153,7 +153,7 @@ impl Counters {
         self.0.add(FOLIOS + order, n);
     }
 
-    /// Returns the sums over all CPUs; zeroes where nothing is [`COUNTED`].
+    /// Returns the sums over all CPUs, or zeroes if nothing is [`COUNTED`].
     pub(crate) fn read(&self) -> RmmapCounters {
         let event = |event: Event| self.0.sum(EVENTS + event as usize);
         let fault = |kind: usize, outcome: usize| self.0.sum(kind * OUTCOMES + outcome);
@@ -174,7 +174,7 @@ impl Counters {
             answer_zero: outcome(Outcome::Zero),
             answer_sigbus: outcome(Outcome::Sigbus),
             answer_oom: outcome(Outcome::Oom),
-            // The driver never answers so; the core retries by itself where it must.
+            // The driver never returns this; the core retries by itself where it must.
             answer_retry: 0,
             map_pages: event(Event::MapPages),
             folios: core::array::from_fn(|order| self.0.sum(FOLIOS + order)),
@@ -184,13 +184,13 @@ impl Counters {
     }
 }
 
-/// `N` counters: first one of each, for all CPUs, and then one of each per CPU.
+/// `N` counters: at first one of each for all CPUs, later one of each per CPU.
 ///
-/// Most regions are small and do not live long. To allocate and to free counters per CPU costs such
-/// a region as much as its inode does, and with 64 CPUs 22 KiB of memory.
+/// Most regions are small and short-lived. Allocating and freeing per-CPU counters costs such a
+/// region as much as its inode does, and takes 22 KiB of memory with 64 CPUs.
 #[cfg(not(rmmap_without_statistics))]
 struct Counts<const N: usize> {
-    /// What was counted before there were others.
+    /// The counts from before there were per-CPU counters.
     first: [Atomic<u64>; N],
     per_cpu: SetOnce<PerCpuCounters<N>>,
 }
@@ -210,7 +210,7 @@ impl<const N: usize> Counts<N> {
 
     fn spread(&self) {
         if let Ok(counters) = PerCpuCounters::new() {
-            // Where another thread was faster, these are freed.
+            // If another thread was faster, these are freed.
             self.per_cpu.populate(counters);
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracepoints `rmmap:*`, which `rmmap_trace.h` describes.
+//! The tracepoints `rmmap:*`, which `rmmap_trace.h` defines.
 //!
-//! Each costs a `nop` while nobody traces; its arguments are computed only when somebody does. A
+//! Each costs a `nop` while it is disabled; its arguments are computed only while it is enabled. A
 //! region is named by its inode number `ino`.
 
 use crate::stats::Outcome;
@@ -42,7 +42,7 @@ mod event {
         pub(super) fn truncate(ino: u64, from: u64, to: u64, freed: u64);
         /// A range was freed.
         pub(super) fn discard(ino: u64, offset: u64, len: u64, freed: u64);
-        /// A region was made.
+        /// A region was created.
         pub(super) fn create(ino: u64, size: u64, flags: u32);
     }
 }
@@ -135,7 +135,7 @@ pub(crate) fn discard(ino: u64, offset: u64, len: u64, freed: usize) {
     event::discard(|| (ino, offset, len, freed as u64));
 }
 
-/// Traces that a region of `size` bytes was made.
+/// Traces that a region of `size` bytes was created.
 pub(crate) fn create(ino: u64, size: u64, flags: u32) {
     event::create(|| (ino, size, flags));
 }

@@ -2,12 +2,12 @@
 
 //! Page faults: how a mapping of a region gets its memory.
 //!
-//! 1. Past EOF the answer is `SIGBUS`, before any lookup. The invalidate lock keeps EOF where it
-//!    is, as in mm/secretmem.c.
+//! 1. A fault past EOF gets `SIGBUS`, before any lookup. The invalidate lock keeps EOF stable, as
+//!    in mm/secretmem.c.
 //! 2. A page in the page cache is mapped.
-//! 3. A private write to a hole copies the page of zeroes: nobody shares the page, so the region
+//! 3. A private write to a hole copies the page of zeroes: the page is not shared, so the region
 //!    allocates none.
-//! 4. Otherwise the handler adds zeroed folios, as [`crate::plan`] says.
+//! 4. Otherwise the handler adds zeroed folios, as [`crate::plan`] chooses.
 
 use crate::{
     open_region::OpenRegion,
@@ -88,7 +88,7 @@ impl VmOperations for RegionVm {
         fault_in_missing(region, &held, vmf, end)
     }
 
-    /// Maps a huge page that is there. Stores are left to `fault`: the core moves mtime with it
+    /// Maps a resident huge page. Writes are left to `fault`, with which the core updates mtime
     /// (`do_shared_fault()`).
     fn huge_fault(vmf: HugeFault<'_, Self>) -> Answer<'_> {
         let fault = vmf.as_fault();
@@ -110,7 +110,7 @@ impl VmOperations for RegionVm {
     }
 }
 
-/// Answers a fault on a missing page of a region of `end` pages.
+/// Handles a fault on a missing page of a region of `end` pages.
 fn fault_in_missing<'a>(
     region: &RegionRef,
     held: &InvalidateShared<'_>,
@@ -120,7 +120,7 @@ fn fault_in_missing<'a>(
     let index = vmf.pgoff();
     let quota = region.inode_data();
     let found = match plan::for_fault(region, &vmf, end) {
-        // The caller has just looked the page up: only after a race is another lookup needed.
+        // The caller has just looked the page up: another lookup is needed only after a race.
         Plan::Folio(range) => match AddressSpace::add_largest(held, index, &range, quota) {
             Err(e) if e == EEXIST => AddressSpace::find_or_add(held, index, &range, quota),
             added => added,
@@ -158,18 +158,18 @@ fn fault_in_missing<'a>(
     }
 }
 
-/// Answers a fault whose page was added and could not be mapped together with its neighbours:
-/// another thread holds its lock, or userfaultfd wants each page by itself.
+/// Handles a fault whose page was added and could not be mapped together with its neighbours:
+/// another thread holds its lock, or userfaultfd requires a fault for each page.
 #[cold]
 fn map_one<'a>(region: &RegionRef, vmf: VmFault<'a, RegionVm>) -> Answer<'a> {
     match region.mapping().lock_folio(vmf.pgoff()) {
         Some(folio) => vmf.locked(folio),
-        // Its memory failed just now. The access repeats the fault.
+        // The page's memory has just failed. The access faults again.
         None => vmf.nopage(),
     }
 }
 
-/// Counts a fault and traces it: its outcome, and the order of the folio that answers it, or 0.
+/// Counts and traces a fault: its outcome, and the order of the folio that it maps, or 0.
 #[inline(always)]
 fn record_fault(vmf: &VmFault<'_, RegionVm>, outcome: Outcome, order: u32) {
     let region = vmf.data();
