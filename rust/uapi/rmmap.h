@@ -2,8 +2,8 @@
 /*
  * The ABI of /dev/rmmap: ioctl numbers, their arguments and their flags.
  *
- * The driver and Rust programs use the same in Rust, rmmap.rs. A test, tests/c_header.rs, has the C
- * compiler compare each number, size and offset of both.
+ * The driver and Rust programs use rmmap.rs. A test, tests/c_header.rs, has the C compiler compare
+ * each number, size and offset of both.
  *
  * Every struct has the same layout for 32- and 64-bit programs: fields are fixed-width, sorted so
  * that no implicit padding arises, and explicit padding must be zero on input. All lengths and
@@ -31,8 +31,8 @@
 #define RMMAP_CREATE_CLOEXEC (1 << 0)
 
 /*
- * &rmmap_create.flags: the region has the policy %RMMAP_POLICY_NEVER; without a flag for a policy
- * it has the device's, as that is now.
+ * &rmmap_create.flags: the region has the policy %RMMAP_POLICY_NEVER; without a policy flag it
+ * inherits the device's current policy.
  */
 #define RMMAP_CREATE_NEVER (1 << 1)
 
@@ -42,25 +42,25 @@
 /* &rmmap_create.flags: the region has the policy %RMMAP_POLICY_ALWAYS. */
 #define RMMAP_CREATE_ALWAYS (1 << 3)
 
-/* &rmmap_create.flags: the flags for a policy, of which one may be set. */
+/* &rmmap_create.flags: the policy flags, of which at most one may be set. */
 #define RMMAP_CREATE_POLICY ((RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE) | RMMAP_CREATE_ALWAYS)
 
 /*
  * &rmmap_create.flags: the region may be executed, as a memfd with %MFD_EXEC: its mode is 0777.
- * Without a flag for execution vm.memfd_noexec chooses this or %RMMAP_CREATE_NOEXEC_SEAL.
+ * Without an execution flag vm.memfd_noexec chooses this or %RMMAP_CREATE_NOEXEC_SEAL.
  */
 #define RMMAP_CREATE_EXEC (1 << 4)
 
 /*
- * &rmmap_create.flags: as a memfd with %MFD_NOEXEC_SEAL: the mode is 0666, the region has
+ * &rmmap_create.flags: as a memfd with %MFD_NOEXEC_SEAL: the mode is 0666, and the region has
  * %RMMAP_SEAL_EXEC and may get other seals.
  */
 #define RMMAP_CREATE_NOEXEC_SEAL (1 << 5)
 
-/* &rmmap_create.flags: as %RMMAP_CREATE_NOEXEC_SEAL, and %PROT_EXEC is forbidden, too. */
+/* &rmmap_create.flags: as %RMMAP_CREATE_NOEXEC_SEAL, and %PROT_EXEC is forbidden as well. */
 #define RMMAP_CREATE_NOEXEC (1 << 6)
 
-/* &rmmap_create.flags: the flags for execution, of which one may be set. */
+/* &rmmap_create.flags: the execution flags, of which at most one may be set. */
 #define RMMAP_CREATE_EXECUTION (7 << 4)
 
 /*
@@ -96,32 +96,32 @@
 /* &rmmap_seals.seals: the execute bits of the mode do not change, %F_SEAL_EXEC. */
 #define RMMAP_SEAL_EXEC 0x20
 
-/* Folio policy: no folio is larger than a page. Sequential touches add several at once. */
+/* Folio policy: no folio is larger than a page. Sequential accesses add several at once. */
 #define RMMAP_POLICY_NEVER 0
 
-/* Folio policy: as large as the way the memory is touched asks for, the default. */
+/* Folio policy, the default: the order of new folios follows the access pattern. */
 #define RMMAP_POLICY_ADAPTIVE 1
 
-/* Folio policy: as large as there is room for, at the first touch. */
+/* Folio policy: the first access adds the largest folio that fits. */
 #define RMMAP_POLICY_ALWAYS 2
 
-/* &rmmap_info.hook: mappings are made through file_operations.mmap. */
+/* &rmmap_info.hook: mmap(2) calls file_operations.mmap. */
 #define RMMAP_HOOK_MMAP 0
 
-/* &rmmap_info.hook: mappings are made through file_operations.mmap_prepare. */
+/* &rmmap_info.hook: mmap(2) calls file_operations.mmap_prepare. */
 #define RMMAP_HOOK_PREPARE 1
 
-/* &rmmap_info.kind: the descriptor is of the device's own region. */
+/* &rmmap_info.kind: the descriptor belongs to the device's own region. */
 #define RMMAP_KIND_DEVICE 0
 
-/* &rmmap_info.kind: the descriptor is of a region made with %RMMAP_IOC_CREATE. */
+/* &rmmap_info.kind: the descriptor belongs to a region created with %RMMAP_IOC_CREATE. */
 #define RMMAP_KIND_REGION 1
 
 /**
- * struct rmmap_info - Answer of %RMMAP_IOC_INFO.
+ * struct rmmap_info - Result of %RMMAP_IOC_INFO.
  * @abi_version: %RMMAP_ABI_VERSION of the loaded module.
- * @hook: Which hook answers mmap(2): %RMMAP_HOOK_MMAP or %RMMAP_HOOK_PREPARE.
- * @kind: What this descriptor is of: %RMMAP_KIND_DEVICE or %RMMAP_KIND_REGION.
+ * @hook: The hook that mmap(2) calls: %RMMAP_HOOK_MMAP or %RMMAP_HOOK_PREPARE.
+ * @kind: The kind of this descriptor's region: %RMMAP_KIND_DEVICE or %RMMAP_KIND_REGION.
  * @policy: The folio policy of this region, RMMAP_POLICY_*.
  * @size: Size of this region, bytes.
  * @resident: Memory that this region holds now, bytes.
@@ -146,7 +146,7 @@ struct rmmap_info {
 /**
  * struct rmmap_create - Argument of %RMMAP_IOC_CREATE. The ioctl returns the new descriptor.
  * @size: Size of the region, bytes; 0 is allowed, ftruncate(2) changes it later.
- * @flags: RMMAP_CREATE_*; an unknown flag is answered with %EINVAL.
+ * @flags: RMMAP_CREATE_*; an unknown flag fails with %EINVAL.
  * @pad: Must be zero.
  */
 struct rmmap_create {
@@ -168,7 +168,7 @@ struct rmmap_create_named {
 };
 
 /**
- * struct rmmap_seals - Argument of %RMMAP_IOC_ADD_SEALS, answer of %RMMAP_IOC_GET_SEALS.
+ * struct rmmap_seals - Argument of %RMMAP_IOC_ADD_SEALS, result of %RMMAP_IOC_GET_SEALS.
  * @seals: RMMAP_SEAL_*, the same numbers as F_SEAL_*.
  * @pad: Must be zero.
  */
@@ -189,9 +189,9 @@ struct rmmap_range {
 
 /**
  * struct rmmap_policy - Argument of %RMMAP_IOC_POLICY.
- * @policy: RMMAP_POLICY_*; on a descriptor of the device it is the policy of its own region, and of
- *     regions that are created later without a flag for another. Folios that exist stay as they
- *     are.
+ * @policy: RMMAP_POLICY_*; on a descriptor of the device it is the policy of the device's own
+ *     region, and of regions that are created later without a policy flag. Existing folios do not
+ *     change.
  * @pad: Must be zero.
  */
 struct rmmap_policy {
@@ -200,23 +200,24 @@ struct rmmap_policy {
 };
 
 /**
- * struct rmmap_counters - What happened to a region, or to all of them, since it was created.
- * @mmap: Calls of the hook for mmap(2), mmap or mmap_prepare.
+ * struct rmmap_counters - Counts of events in a region since it was created, or in all regions.
+ * @mmap: Calls of the mmap(2) hook, mmap or mmap_prepare.
  * @fault_read: Calls of the fault handler for a read.
  * @fault_write: Calls of the fault handler for a write through a shared mapping.
  * @fault_cow: Calls of the fault handler for a write through a private mapping (copy-on-write).
- * @fault_populate: Of the three above, those made for populate, mlock or another kernel access (no
- *     user touch).
- * @answer_cached: Faults answered with a folio that the region already held.
- * @answer_new: Faults answered with a newly allocated folio.
- * @answer_zero: Faults answered with the module's zero page (private write to a hole).
- * @answer_sigbus: Faults answered with %SIGBUS: beyond the end, or out of memory on a user's touch.
- * @answer_oom: Faults answered with %VM_FAULT_OOM.
- * @answer_retry: Faults that have to be repeated.
- * @map_pages: Calls of map_pages: resident neighbours were looked for before the handler was asked.
- * @folios: Folios that were added, whatever caused it (fault or write), by order.
- * @order_fallback: Times that a smaller folio than wanted was taken.
- * @discarded: Bytes given back by discard, hole punching and truncation.
+ * @fault_populate: Of the three above, those for populate, mlock or another get_user_pages() (no
+ *     user access).
+ * @answer_cached: Faults that mapped a folio which the region already held.
+ * @answer_new: Faults that allocated a folio.
+ * @answer_zero: Faults that copied the module's zero page (private write to a hole).
+ * @answer_sigbus: Faults that failed with %SIGBUS: past EOF, or a user access without memory.
+ * @answer_oom: Faults that failed with %VM_FAULT_OOM.
+ * @answer_retry: Faults that must be retried.
+ * @map_pages: Calls of map_pages, which maps resident neighbours before the fault handler is
+ *     called.
+ * @folios: Folios that were added, by faults or writes, by order.
+ * @order_fallback: Folios of a smaller order than wanted.
+ * @discarded: Bytes freed by discard, hole punching and truncation.
  */
 struct rmmap_counters {
 	__u64 mmap;
@@ -237,22 +238,22 @@ struct rmmap_counters {
 };
 
 /**
- * struct rmmap_stats - Answer of %RMMAP_IOC_STATS.
+ * struct rmmap_stats - Result of %RMMAP_IOC_STATS.
  * @region: The region of this descriptor.
- * @device: All regions together, those that are gone included.
+ * @device: All regions together, including freed ones.
  */
 struct rmmap_stats {
 	struct rmmap_counters region;
 	struct rmmap_counters device;
 };
 
-/* Tells what the device and the region of this descriptor are: &struct rmmap_info. */
+/* Describes the device and the region of this descriptor: &struct rmmap_info. */
 #define RMMAP_IOC_INFO _IOR(RMMAP_IOC_MAGIC, 0, struct rmmap_info)
 
 /* Creates a region and returns a descriptor of it: &struct rmmap_create. */
 #define RMMAP_IOC_CREATE _IOW(RMMAP_IOC_MAGIC, 1, struct rmmap_create)
 
-/* Gives the memory of a range back; the next access finds zeroes: &struct rmmap_range. */
+/* Frees the memory of a range; the next access finds zeroes: &struct rmmap_range. */
 #define RMMAP_IOC_DISCARD _IOW(RMMAP_IOC_MAGIC, 2, struct rmmap_range)
 
 /* Reads the counters of this region and of the whole device: &struct rmmap_stats. */
@@ -265,12 +266,12 @@ struct rmmap_stats {
 #define RMMAP_IOC_ALLOCATE _IOW(RMMAP_IOC_MAGIC, 5, struct rmmap_range)
 
 /*
- * Adds seals to the region behind this descriptor, as %F_ADD_SEALS does to a memfd: &struct
+ * Adds seals to the region of this descriptor, as %F_ADD_SEALS does to a memfd: &struct
  * rmmap_seals.
  */
 #define RMMAP_IOC_ADD_SEALS _IOW(RMMAP_IOC_MAGIC, 6, struct rmmap_seals)
 
-/* Tells the seals of the region behind this descriptor: &struct rmmap_seals. */
+/* Returns the seals of the region of this descriptor: &struct rmmap_seals. */
 #define RMMAP_IOC_GET_SEALS _IOR(RMMAP_IOC_MAGIC, 7, struct rmmap_seals)
 
 /* Creates a region with a name and returns a descriptor of it: &struct rmmap_create_named. */

@@ -23,13 +23,13 @@ pub const RMMAP_NR_ORDERS: usize = 10;
 /// The ioctl type byte. It is not listed in `Documentation/userspace-api/ioctl/ioctl-number.rst`.
 pub const RMMAP_IOC_MAGIC: u32 = 0xBE;
 
-/// Tells what the device and the region of this descriptor are: [`RmmapInfo`].
+/// Describes the device and the region of this descriptor: [`RmmapInfo`].
 pub const RMMAP_IOC_INFO: u32 = ioc::<RmmapInfo>(IOC_READ, 0);
 
 /// Creates a region and returns a descriptor of it: [`RmmapCreate`].
 pub const RMMAP_IOC_CREATE: u32 = ioc::<RmmapCreate>(IOC_WRITE, 1);
 
-/// Gives the memory of a range back; the next access finds zeroes: [`RmmapRange`].
+/// Frees the memory of a range; the next access finds zeroes: [`RmmapRange`].
 pub const RMMAP_IOC_DISCARD: u32 = ioc::<RmmapRange>(IOC_WRITE, 2);
 
 /// Reads the counters of this region and of the whole device: [`RmmapStats`].
@@ -41,11 +41,10 @@ pub const RMMAP_IOC_POLICY: u32 = ioc::<RmmapPolicy>(IOC_WRITE, 4);
 /// Allocates the memory that a range lacks, all of it or none: [`RmmapRange`].
 pub const RMMAP_IOC_ALLOCATE: u32 = ioc::<RmmapRange>(IOC_WRITE, 5);
 
-/// Adds seals to the region behind this descriptor, as `F_ADD_SEALS` does to a memfd:
-/// [`RmmapSeals`].
+/// Adds seals to the region of this descriptor, as `F_ADD_SEALS` does to a memfd: [`RmmapSeals`].
 pub const RMMAP_IOC_ADD_SEALS: u32 = ioc::<RmmapSeals>(IOC_WRITE, 6);
 
-/// Tells the seals of the region behind this descriptor: [`RmmapSeals`].
+/// Returns the seals of the region of this descriptor: [`RmmapSeals`].
 pub const RMMAP_IOC_GET_SEALS: u32 = ioc::<RmmapSeals>(IOC_READ, 7);
 
 /// Creates a region with a name and returns a descriptor of it: [`RmmapCreateNamed`].
@@ -54,8 +53,8 @@ pub const RMMAP_IOC_CREATE_NAMED: u32 = ioc::<RmmapCreateNamed>(IOC_WRITE, 8);
 /// [`RmmapCreate::flags`]: close the new descriptor on `execve(2)`.
 pub const RMMAP_CREATE_CLOEXEC: u32 = 1 << 0;
 
-/// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_NEVER`]; without a flag for a
-/// policy it has the device's, as that is now.
+/// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_NEVER`]; without a policy flag
+/// it inherits the device's current policy.
 pub const RMMAP_CREATE_NEVER: u32 = 1 << 1;
 
 /// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_ADAPTIVE`].
@@ -64,22 +63,22 @@ pub const RMMAP_CREATE_ADAPTIVE: u32 = 1 << 2;
 /// [`RmmapCreate::flags`]: the region has the policy [`RMMAP_POLICY_ALWAYS`].
 pub const RMMAP_CREATE_ALWAYS: u32 = 1 << 3;
 
-/// [`RmmapCreate::flags`]: the flags for a policy, of which one may be set.
+/// [`RmmapCreate::flags`]: the policy flags, of which at most one may be set.
 pub const RMMAP_CREATE_POLICY: u32 =
     RMMAP_CREATE_NEVER | RMMAP_CREATE_ADAPTIVE | RMMAP_CREATE_ALWAYS;
 
-/// [`RmmapCreate::flags`]: the region may be executed, as a memfd with `MFD_EXEC`, in mode 0777.
-/// Without a flag for execution `vm.memfd_noexec` chooses this or [`RMMAP_CREATE_NOEXEC_SEAL`].
+/// [`RmmapCreate::flags`]: the region may be executed, as a memfd with `MFD_EXEC`: its mode is
+/// 0777. Without an execution flag `vm.memfd_noexec` chooses this or [`RMMAP_CREATE_NOEXEC_SEAL`].
 pub const RMMAP_CREATE_EXEC: u32 = 1 << 4;
 
-/// [`RmmapCreate::flags`]: as a memfd with `MFD_NOEXEC_SEAL`: the mode is 0666, the region has
+/// [`RmmapCreate::flags`]: as a memfd with `MFD_NOEXEC_SEAL`: the mode is 0666, and the region has
 /// [`RMMAP_SEAL_EXEC`] and may get other seals.
 pub const RMMAP_CREATE_NOEXEC_SEAL: u32 = 1 << 5;
 
-/// [`RmmapCreate::flags`]: as [`RMMAP_CREATE_NOEXEC_SEAL`], and `PROT_EXEC` is forbidden, too.
+/// [`RmmapCreate::flags`]: as [`RMMAP_CREATE_NOEXEC_SEAL`], and `PROT_EXEC` is forbidden as well.
 pub const RMMAP_CREATE_NOEXEC: u32 = 1 << 6;
 
-/// [`RmmapCreate::flags`]: the flags for execution, of which one may be set.
+/// [`RmmapCreate::flags`]: the execution flags, of which at most one may be set.
 pub const RMMAP_CREATE_EXECUTION: u32 = 7 << 4;
 
 /// [`RmmapCreate::flags`]: the region may get seals, as a memfd with `MFD_ALLOW_SEALING`. Without
@@ -113,36 +112,36 @@ pub const RMMAP_SEAL_FUTURE_WRITE: u32 = 0x10;
 /// [`RmmapSeals::seals`]: the execute bits of the mode do not change, `F_SEAL_EXEC`.
 pub const RMMAP_SEAL_EXEC: u32 = 0x20;
 
-/// Folio policy: no folio is larger than a page. Sequential touches add several at once.
+/// Folio policy: no folio is larger than a page. Sequential accesses add several at once.
 pub const RMMAP_POLICY_NEVER: u32 = 0;
 
-/// Folio policy: as large as the way the memory is touched asks for, the default.
+/// Folio policy, the default: the order of new folios follows the access pattern.
 pub const RMMAP_POLICY_ADAPTIVE: u32 = 1;
 
-/// Folio policy: as large as there is room for, at the first touch.
+/// Folio policy: the first access adds the largest folio that fits.
 pub const RMMAP_POLICY_ALWAYS: u32 = 2;
 
-/// [`RmmapInfo::hook`]: mappings are made through `file_operations.mmap`.
+/// [`RmmapInfo::hook`]: mmap(2) calls `file_operations.mmap`.
 pub const RMMAP_HOOK_MMAP: u32 = 0;
 
-/// [`RmmapInfo::hook`]: mappings are made through `file_operations.mmap_prepare`.
+/// [`RmmapInfo::hook`]: mmap(2) calls `file_operations.mmap_prepare`.
 pub const RMMAP_HOOK_PREPARE: u32 = 1;
 
-/// [`RmmapInfo::kind`]: the descriptor is of the device's own region.
+/// [`RmmapInfo::kind`]: the descriptor belongs to the device's own region.
 pub const RMMAP_KIND_DEVICE: u32 = 0;
 
-/// [`RmmapInfo::kind`]: the descriptor is of a region made with [`RMMAP_IOC_CREATE`].
+/// [`RmmapInfo::kind`]: the descriptor belongs to a region created with [`RMMAP_IOC_CREATE`].
 pub const RMMAP_KIND_REGION: u32 = 1;
 
-/// Answer of [`RMMAP_IOC_INFO`].
+/// Result of [`RMMAP_IOC_INFO`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapInfo {
     /// [`RMMAP_ABI_VERSION`] of the loaded module.
     pub abi_version: u32,
-    /// Which hook answers mmap(2): [`RMMAP_HOOK_MMAP`] or [`RMMAP_HOOK_PREPARE`].
+    /// The hook that mmap(2) calls: [`RMMAP_HOOK_MMAP`] or [`RMMAP_HOOK_PREPARE`].
     pub hook: u32,
-    /// What this descriptor is of: [`RMMAP_KIND_DEVICE`] or [`RMMAP_KIND_REGION`].
+    /// The kind of this descriptor's region: [`RMMAP_KIND_DEVICE`] or [`RMMAP_KIND_REGION`].
     pub kind: u32,
     /// The folio policy of this region, `RMMAP_POLICY_*`.
     pub policy: u32,
@@ -166,7 +165,7 @@ pub struct RmmapInfo {
 pub struct RmmapCreate {
     /// Size of the region, bytes; 0 is allowed, `ftruncate(2)` changes it later.
     pub size: u64,
-    /// `RMMAP_CREATE_*`; an unknown flag is answered with `EINVAL`.
+    /// `RMMAP_CREATE_*`; an unknown flag fails with `EINVAL`.
     pub flags: u32,
     /// Must be zero.
     pub pad: u32,
@@ -183,7 +182,7 @@ pub struct RmmapCreateNamed {
     pub name: [u8; RMMAP_NAME_SIZE],
 }
 
-/// Argument of [`RMMAP_IOC_ADD_SEALS`], answer of [`RMMAP_IOC_GET_SEALS`].
+/// Argument of [`RMMAP_IOC_ADD_SEALS`], result of [`RMMAP_IOC_GET_SEALS`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapSeals {
@@ -207,19 +206,18 @@ pub struct RmmapRange {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapPolicy {
-    /// `RMMAP_POLICY_*`; on a descriptor of the device it is the policy of its own region, and of
-    /// regions that are created later without a flag for another. Folios that exist stay as they
-    /// are.
+    /// `RMMAP_POLICY_*`; on a descriptor of the device it is the policy of the device's own region,
+    /// and of regions that are created later without a policy flag. Existing folios do not change.
     pub policy: u32,
     /// Must be zero.
     pub pad: u32,
 }
 
-/// What happened to a region, or to all of them, since it was created.
+/// Counts of events in a region since it was created, or in all regions.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapCounters {
-    /// Calls of the hook for mmap(2), `mmap` or `mmap_prepare`.
+    /// Calls of the mmap(2) hook, `mmap` or `mmap_prepare`.
     pub mmap: u64,
     /// Calls of the fault handler for a read.
     pub fault_read: u64,
@@ -227,37 +225,38 @@ pub struct RmmapCounters {
     pub fault_write: u64,
     /// Calls of the fault handler for a write through a private mapping (copy-on-write).
     pub fault_cow: u64,
-    /// Of the three above, those made for populate, mlock or another kernel access (no user touch).
+    /// Of the three above, those for populate, mlock or another `get_user_pages()` (no user
+    /// access).
     pub fault_populate: u64,
-    /// Faults answered with a folio that the region already held.
+    /// Faults that mapped a folio which the region already held.
     pub answer_cached: u64,
-    /// Faults answered with a newly allocated folio.
+    /// Faults that allocated a folio.
     pub answer_new: u64,
-    /// Faults answered with the module's zero page (private write to a hole).
+    /// Faults that copied the module's zero page (private write to a hole).
     pub answer_zero: u64,
-    /// Faults answered with `SIGBUS`: beyond the end, or out of memory on a user's touch.
+    /// Faults that failed with `SIGBUS`: past EOF, or a user access without memory.
     pub answer_sigbus: u64,
-    /// Faults answered with `VM_FAULT_OOM`.
+    /// Faults that failed with `VM_FAULT_OOM`.
     pub answer_oom: u64,
-    /// Faults that have to be repeated.
+    /// Faults that must be retried.
     pub answer_retry: u64,
-    /// Calls of `map_pages`: resident neighbours were looked for before the handler was asked.
+    /// Calls of `map_pages`, which maps resident neighbours before the fault handler is called.
     pub map_pages: u64,
-    /// Folios that were added, whatever caused it (fault or write), by order.
+    /// Folios that were added, by faults or writes, by order.
     pub folios: [u64; RMMAP_NR_ORDERS],
-    /// Times that a smaller folio than wanted was taken.
+    /// Folios of a smaller order than wanted.
     pub order_fallback: u64,
-    /// Bytes given back by discard, hole punching and truncation.
+    /// Bytes freed by discard, hole punching and truncation.
     pub discarded: u64,
 }
 
-/// Answer of [`RMMAP_IOC_STATS`].
+/// Result of [`RMMAP_IOC_STATS`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 pub struct RmmapStats {
     /// The region of this descriptor.
     pub region: RmmapCounters,
-    /// All regions together, those that are gone included.
+    /// All regions together, including freed ones.
     pub device: RmmapCounters,
 }
 
@@ -274,7 +273,7 @@ const fn ioc<T>(dir: u32, nr: u32) -> u32 {
     (dir << 30) | (size << 16) | (RMMAP_IOC_MAGIC << 8) | nr
 }
 
-// The layout is the contract: a change of it must be a deliberate one.
+// The layout is ABI: it must not change by accident.
 const _: () = {
     use core::mem::size_of;
     assert!(size_of::<RmmapInfo>() == 64);

@@ -3,7 +3,7 @@
 //! The ABI of `/dev/rmmap` as a crate, for the driver and for userspace; see [`rmmap`] for the
 //! definitions.
 
-// The kernel's build system says so itself.
+// The kernel's build system passes `no_std` itself.
 #![cfg_attr(not(MODULE), no_std)]
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,7 @@ pub mod rmmap;
 
 pub use rmmap::*;
 
-// Here, since the C header is made of the other file, which has nothing but constants and structs.
+// Here, since rmmap.rs has nothing but constants and structs, as the C header.
 impl Default for RmmapCreateNamed {
     fn default() -> Self {
         Self {

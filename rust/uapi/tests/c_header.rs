@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What C programs read in `rmmap.h` is what Rust programs and the driver use: the C compiler is
-//! given each number, size and offset as Rust has it, and refuses when its own differs.
+//! Checks that C programs get from `rmmap.h` what Rust programs and the driver use: the C compiler
+//! compares each number, size and offset with Rust's, and fails when its own differs.
 
 #![forbid(unsafe_code)]
 
@@ -13,10 +13,10 @@ use std::process::{Command, Stdio};
 
 const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rmmap.h");
 
-/// Pairs of a C expression and the value it must have.
+/// Pairs of a C expression and its expected value.
 type Facts = Vec<(String, u64)>;
 
-/// Adds size and offsets of a struct. All its fields must be given, or this does not compile.
+/// Adds size and offsets of a struct. All its fields must be listed, or this does not compile.
 macro_rules! layout {
     ($facts:ident, $c:literal, $name:ident { $($field:ident),* $(,)? }) => {
         let $name { $($field: _),* } = $name::default();
@@ -28,7 +28,7 @@ macro_rules! layout {
     };
 }
 
-/// Constants with their names.
+/// Expands to constants with their names.
 macro_rules! numbers {
     ($($name:ident),* $(,)?) => {
         vec![$( (stringify!($name).to_owned(), $name as u64) ),*]
@@ -130,8 +130,7 @@ fn layouts() -> Facts {
     facts
 }
 
-/// Compiles a program for 64 or 32 bits, by the standard `std`. Returns what the compiler says
-/// against it.
+/// Compiles a program for 64 or 32 bits, by the standard `std`. Returns the compiler's errors.
 fn refusal(program: &str, bits: &str, std: &str) -> String {
     // The kernel's headers are the same for both kinds, but installed for one of them only.
     let mut cc = Command::new("cc")
@@ -153,7 +152,7 @@ fn refusal(program: &str, bits: &str, std: &str) -> String {
     errors
 }
 
-/// Compiles `facts`. Returns what the compiler says against them.
+/// Compiles assertions of `facts`. Returns the compiler's errors.
 fn refuted(facts: &Facts, bits: &str) -> String {
     let mut program = format!("#include <stddef.h>\n#include \"{HEADER}\"\n");
     for (expression, value) in facts {
