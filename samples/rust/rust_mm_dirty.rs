@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device that knows which of its pages were written through a mapping: `/dev/rust_mm_dirty`.
+//! A device that tracks which of its pages were written through a mapping: `/dev/rust_mm_dirty`.
 //!
-//! Pages are mapped read-only first; the first store to each is announced by `page_mkwrite`.
-//! read(2) returns one character per page, `D` for dirty and `-` for clean, and makes all of them
+//! Pages are mapped read-only at first; the core calls `page_mkwrite` for the first store to each.
+//! read(2) returns one character per page, `D` for dirty and `-` for clean, and makes all pages
 //! clean and read-only again.
 
 #![forbid(unsafe_code)]
@@ -66,12 +66,12 @@ module! {
     license: "GPL",
 }
 
-/// Pages of the device; one bit each in a word.
+/// The number of pages of the device; each has a flag.
 const PAGES: usize = 32;
 
 static FS: PseudoFs<Memory> = PseudoFs::unowned(c"rust_mm_dirty");
 
-/// The memory, and which of its pages were written.
+/// The data of the memory: a flag for each page that was written.
 struct Memory {
     dirty: [Atomic<bool>; PAGES],
 }
@@ -86,7 +86,7 @@ impl InodeData for Memory {
 
 type MemoryRef = ARef<Inode<Memory>>;
 
-/// Open files.
+/// An open file.
 struct DirtyFile;
 
 #[vtable]
@@ -108,8 +108,9 @@ impl FileOperations for DirtyFile {
             if !memory.dirty[page].load(Relaxed) {
                 continue;
             }
-            // Clean from now on, and unmapped, so that the next store is announced again. The
-            // folio lock keeps stores that were announced from being mapped in between.
+            // Clean from now on, and unmapped, so that `page_mkwrite` sees the next store. The
+            // folio lock excludes that a store which `page_mkwrite` has allowed is mapped in
+            // between.
             let locked = memory.mapping().lock_folio(page);
             memory.dirty[page].store(false, Relaxed);
             memory.mapping().unmap(page, 1);
@@ -128,7 +129,7 @@ impl OpenMisc for DirtyFile {
     }
 }
 
-/// Their mappings.
+/// Its mappings.
 struct DirtyVm;
 
 #[vtable]
@@ -157,7 +158,7 @@ impl VmOperations for DirtyVm {
             return vmf.refuse();
         };
         match vmf.lock() {
-            // The lock stays until the page is mapped for writing.
+            // The folio stays locked until it is mapped writable.
             Ok(locked) => {
                 dirty.store(true, Relaxed);
                 locked.allow()
@@ -167,7 +168,7 @@ impl VmOperations for DirtyVm {
     }
 }
 
-/// The module. The order of the fields is the order in which they go.
+/// The module. Its fields are dropped in order.
 #[pin_data]
 struct Tracker {
     #[pin]

@@ -2,11 +2,11 @@
 
 //! A device that fails on request: `/dev/rust_mm_fail`.
 //!
-//! What is written to an open file says where its mappings fail: `hook` (mmap(2) fails with `EIO`),
-//! `mapped` (with `ENOSPC`, after the VMA was made), `split` (with `EBUSY`), `mremap` (`EXDEV`),
-//! `mprotect` (`EPERM`), `fault` (`SIGBUS`), `mkwrite` (`SIGBUS` when a page that can be read is
-//! written), `access` (a debugger gets nothing), or `none`. Programs that map devices can be tested
-//! against all of it.
+//! A word written to an open file chooses where its mappings fail: `hook` (mmap(2) fails with
+//! `EIO`), `mapped` (with `ENOSPC`, after the VMA was made), `split` (with `EBUSY`), `mremap`
+//! (`EXDEV`), `mprotect` (`EPERM`), `fault` (`SIGBUS`), `mkwrite` (`SIGBUS` when a readable page is
+//! written), `access` (a debugger reads nothing), or `none`. It serves to test programs that map
+//! devices.
 
 #![forbid(unsafe_code)]
 
@@ -61,7 +61,7 @@ module! {
     license: "GPL",
 }
 
-/// Where a mapping can fail; the words that write(2) takes.
+/// The places where a mapping can fail: the words that write(2) accepts.
 const PLACES: [&[u8]; 9] = [
     b"none",
     b"hook",
@@ -74,14 +74,14 @@ const PLACES: [&[u8]; 9] = [
     b"access",
 ];
 
-/// An open file: one page, and the number of the place that fails.
+/// The data of an open file: one page, and the number of the place that fails.
 struct State {
     page: PageBlock,
     place: Atomic<usize>,
 }
 
 impl State {
-    /// Fails with `error` if `place` is the one that was asked for.
+    /// Fails with `error` if `place` was chosen.
     fn fail_at(&self, place: &[u8], error: Error) -> Result {
         if PLACES.get(self.place.load(Relaxed)) == Some(&place) {
             return Err(error);
@@ -90,7 +90,7 @@ impl State {
     }
 }
 
-/// Open files.
+/// An open file.
 struct FailFile;
 
 #[vtable]
@@ -123,7 +123,7 @@ impl OpenMisc for FailFile {
     }
 }
 
-/// Their mappings: every page of them shows the one page.
+/// Its mappings: every address maps the same page.
 struct FailVm;
 
 #[vtable]

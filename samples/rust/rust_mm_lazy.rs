@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The smallest device whose memory appears when it is touched: `/dev/rust_mm_lazy`, 16 MiB.
+//! The smallest device that allocates its memory on access: `/dev/rust_mm_lazy`, 16 MiB.
 //!
-//! Everybody who maps it shares its pages, which live in a page cache until the module goes.
+//! All mappings share its pages, which stay in a page cache until the module is unloaded.
 
 #![forbid(unsafe_code)]
 
@@ -61,7 +61,7 @@ const SIZE: u64 = 16 << 20;
 
 static FS: PseudoFs<Memory> = PseudoFs::unowned(c"rust_mm_lazy");
 
-/// The memory; there is nothing to know about it but its pages.
+/// The data of the memory: none but its pages.
 struct Memory;
 
 impl InodeData for Memory {
@@ -74,7 +74,7 @@ impl InodeData for Memory {
 
 type MemoryRef = ARef<Inode<Memory>>;
 
-/// Open files.
+/// An open file.
 struct LazyFile;
 
 #[vtable]
@@ -98,7 +98,7 @@ impl OpenMisc for LazyFile {
     }
 }
 
-/// Their mappings.
+/// Its mappings.
 struct LazyVm;
 
 #[vtable]
@@ -108,7 +108,7 @@ impl VmOperations for LazyVm {
     type Kind = Plain;
     type Atomic = Memory;
 
-    // Write protection by userfaultfd(2) asks no more of a driver than its consent.
+    // Write protection by userfaultfd(2) needs only a driver's consent.
     const USERFAULTFD: bool = true;
 
     fn atomic(memory: &MemoryRef) -> &Memory {
@@ -130,7 +130,7 @@ impl VmOperations for LazyVm {
     }
 }
 
-/// The module. The order of the fields is the order in which they go.
+/// The module. Its fields are dropped in order.
 #[pin_data]
 struct Lazy {
     #[pin]

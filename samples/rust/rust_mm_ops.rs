@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every operation on a mapping, counted: `/dev/rust_mm_ops`.
+//! A device that counts every operation on its mappings: `/dev/rust_mm_ops`.
 //!
-//! The device shows the operations of `kernel_mm` at work, with data kept per VMA, and is what
-//! tests use to see that the kernel calls them. read(2) returns a line `NAME COUNT` for each.
-//! `vmas` is the number of VMAs, `data` that of the data they share: one for each mmap(2), whatever
-//! became of its VMA since. Both are 0 when all is unmapped.
+//! The device shows the operations of `kernel_mm`, with data for each VMA, and tests use it to
+//! check that the kernel calls them. read(2) returns a line `NAME COUNT` for each. `vmas` is the
+//! number of VMAs, `data` the number of data objects that they share: one for each mmap(2),
+//! whatever has become of its VMA. Both are 0 when everything is unmapped.
 
 #![forbid(unsafe_code)]
 
@@ -93,7 +93,7 @@ const NAMES: [&str; 15] = [
     "data",
 ];
 
-/// What all open files share.
+/// The state that all open files share.
 struct Device {
     counts: [Atomic<i64>; NAMES.len()],
     page: PageBlock,
@@ -111,7 +111,7 @@ impl Device {
     }
 }
 
-/// The data of a VMA, shared by the VMAs that are made of it by fork, split and mremap.
+/// The data of a VMA, which fork, split and mremap share with the new VMA.
 struct Private(Arc<Device>);
 
 impl Private {
@@ -127,7 +127,7 @@ impl Drop for Private {
     }
 }
 
-/// Open files.
+/// An open file.
 struct OpsFile;
 
 #[vtable]
@@ -168,7 +168,7 @@ impl OpenMisc for OpsFile {
     }
 }
 
-/// Their mappings: every page of them shows the one page.
+/// Its mappings: every address maps the same page.
 struct OpsVm;
 
 #[vtable]
@@ -178,7 +178,7 @@ impl VmOperations for OpsVm {
     type Kind = Pfn;
     type Atomic = Device;
 
-    // `/proc/PID/smaps` says KernelPageSize: 16 kB.
+    // `/proc/PID/smaps` shows KernelPageSize: 16 kB.
     const PAGE_ORDER: u32 = 2;
 
     fn atomic(device: &Arc<Device>) -> &Device {
@@ -213,7 +213,7 @@ impl VmOperations for OpsVm {
 
     fn mprotect(vma: &DriverVma<Self>, range: Range<usize>, _flags: vm_flags_t) -> Result {
         vma.data().count("mprotect");
-        // Its pages are taken out, so that the next access is seen.
+        // Zap the pages, so that the next access faults.
         vma.zap(range.start, range.len())
     }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages that are mapped up front, in the hook: `/dev/rust_mm_pages`.
+//! A device that maps its pages up front, in the hook: `/dev/rust_mm_pages`.
 //!
-//! Each open file has 8 pages of its own, the first bytes of which say which page it is. All of
-//! them are mapped when mmap(2) returns, and no page fault ever asks the driver.
+//! Each open file has 8 pages of its own, which begin with their number. All of them are mapped
+//! when mmap(2) returns, and the driver gets no page fault.
 
 #![forbid(unsafe_code)]
 
@@ -44,10 +44,10 @@ module! {
     },
 }
 
-/// Pages of each open file.
+/// The number of pages of each open file.
 const PAGES: usize = 8;
 
-/// Open files.
+/// An open file.
 struct PagesFile;
 
 #[vtable]
@@ -55,7 +55,7 @@ impl FileOperations for PagesFile {
     type Data = PageList;
     type Vm = PagesVm;
 
-    // The whole or nothing: a mapping of 8 pages from offset 0.
+    // Only all 8 pages can be mapped, from offset 0.
     fn mmap(_file: &File, vma: NewVma<'_, PagesVm>) -> Result {
         if vma.pgoff() != 0 || vma.pages() != PAGES {
             return Err(EINVAL);
@@ -83,7 +83,7 @@ impl OpenMisc for PagesFile {
     }
 }
 
-/// Their mappings: they hold pages of the driver's own, and need no operation at all.
+/// Its mappings: they map the driver's own pages, and need no operation.
 struct PagesVm;
 
 #[vtable]

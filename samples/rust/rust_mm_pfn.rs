@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that is mapped by page frame, as registers of a device are: `/dev/rust_mm_pfn`.
+//! A device that maps page frames, like a device's registers: `/dev/rust_mm_pfn`.
 //!
-//! 16 KiB of contiguous memory stand for the device's. `get_user_pages()` cannot use such mappings,
-//! so that debuggers need `access`.
+//! 16 KiB of contiguous memory stand for the device's. `get_user_pages()` does not support such
+//! mappings, so debuggers need `access`.
 
 #![forbid(unsafe_code)]
 
@@ -59,7 +59,7 @@ module! {
 /// The device's memory is 2^ORDER pages.
 const ORDER: u32 = 2;
 
-/// Open files.
+/// An open file.
 struct PfnFile;
 
 #[vtable]
@@ -67,12 +67,12 @@ impl FileOperations for PfnFile {
     type Data = Arc<PageBlock>;
     type Vm = PfnVm;
 
-    // Nothing is mapped yet: `fault` will.
+    // Maps nothing yet: `fault` does.
     fn mmap(_file: &File, vma: NewVma<'_, PfnVm>) -> Result {
         check(vma.file_data(), vma.is_shared(), vma.pgoff(), vma.pages())
     }
 
-    // Everything is mapped when mmap(2) returns.
+    // Maps all frames before mmap(2) returns.
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, PfnVm>) -> Result {
         check(
             desc.file_data(),
@@ -85,7 +85,7 @@ impl FileOperations for PfnFile {
 }
 
 fn check(block: &PageBlock, shared: bool, pgoff: usize, pages: usize) -> Result {
-    // Frames of a device cannot be copied on write.
+    // Page frames of a device cannot be copied on write.
     if !shared {
         return Err(EINVAL);
     }
@@ -103,7 +103,7 @@ impl OpenMisc for PfnFile {
     }
 }
 
-/// Their mappings.
+/// Its mappings.
 struct PfnVm;
 
 #[vtable]

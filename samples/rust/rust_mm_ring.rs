@@ -3,10 +3,10 @@
 //! A ring buffer that the kernel writes and userspace reads through one mapping:
 //! `/dev/rust_mm_ring`.
 //!
-//! Page 0 holds two words: `head`, how many bytes the kernel has written, and `tail`, how many the
-//! reader has taken; both only grow, and wrap around at 2^32. Pages 1 to 4 hold the bytes, byte `n`
-//! at `n % 16384`. What is written to the device with write(2) stands for what a real device would
-//! produce; poll(2) waits for it.
+//! Page 0 holds two words: `head`, the number of bytes that the kernel has written, and `tail`, the
+//! number that the reader has consumed; both only grow, and wrap around at 2^32. Pages 1 to 4 hold
+//! the bytes, byte `n` at `n % 16384`. Data from write(2) stand for those of a real device; poll(2)
+//! waits for them.
 
 #![forbid(unsafe_code)]
 
@@ -58,18 +58,18 @@ module! {
     license: "GPL",
 }
 
-/// Bytes that the ring holds; a power of two.
+/// The number of bytes that the ring holds; a power of two.
 const SIZE: usize = 4 * PAGE_SIZE;
-/// Where `head` is, in bytes.
+/// The offset of `head`, in bytes.
 const HEAD: usize = 0;
-/// Where `tail` is; in a cache line of its own.
+/// The offset of `tail`, in a cache line of its own.
 const TAIL: usize = 64;
 
 /// The ring of one open file.
 #[pin_data]
 struct Ring {
     pages: PageList,
-    /// Where the kernel will write next: userspace can write to the page, but not to this.
+    /// The kernel's own copy of `head`: userspace can write to the page, but not to this.
     #[pin]
     head: Mutex<u32>,
     #[pin]
@@ -88,13 +88,14 @@ impl Ring {
         )
     }
 
-    /// How many bytes the reader has not taken; a `tail` that makes no sense counts as a full ring.
+    /// Returns the number of bytes that the reader has not consumed; an invalid `tail` counts as a
+    /// full ring.
     fn used(&self, head: u32) -> Result<usize> {
         let tail = self.pages.word(TAIL)?.load(Acquire);
         Ok((head.wrapping_sub(tail) as usize).min(SIZE))
     }
 
-    /// Appends as much of `bytes` as there is room for, and returns how much that was.
+    /// Appends as many of `bytes` as fit, and returns their number.
     fn push(&self, bytes: &[u8]) -> Result<usize> {
         let mut head = self.head.lock();
         let count = bytes.len().min(SIZE - self.used(*head)?);
@@ -103,7 +104,7 @@ impl Ring {
         self.pages.write(PAGE_SIZE + at, &bytes[..first])?;
         self.pages.write(PAGE_SIZE, &bytes[first..count])?;
         *head = head.wrapping_add(count as u32);
-        // The bytes are there before the reader sees the new head.
+        // Release: the reader that sees the new head sees the bytes.
         self.pages.word(HEAD)?.store(*head, Release);
         drop(head);
         self.wait.notify_all();
@@ -111,7 +112,7 @@ impl Ring {
     }
 }
 
-/// Open files.
+/// An open file.
 struct RingFile;
 
 #[vtable]
@@ -120,7 +121,7 @@ impl FileOperations for RingFile {
     type Vm = RingVm;
 
     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, RingVm>) -> Result {
-        // A private mapping would not show what is written later.
+        // A private mapping might hold copies, which later data do not change.
         if desc.pgoff() != 0 || !desc.is_shared() {
             return Err(EINVAL);
         }
@@ -160,7 +161,7 @@ impl OpenMisc for RingFile {
     }
 }
 
-/// Their mappings.
+/// Its mappings.
 struct RingVm;
 
 #[vtable]
