@@ -31,12 +31,12 @@ module! {
     license: "GPL",
 }
 
-/// Size of the device, bytes.
+/// The size of the device, bytes.
 const SIZE: u64 = 4 << 20;
 
 static FS: PseudoFs<Memory> = PseudoFs::unowned(c"rust_mm_tutorial");
 
-/// What the driver keeps with its region: nothing but the pages.
+/// The data of the region: none but its pages.
 struct Memory;
 
 impl InodeData for Memory {
@@ -49,7 +49,7 @@ impl InodeData for Memory {
 
 type Region = ARef<Inode<Memory>>;
 
-/// Finds page `index` of the region, or makes it; a new page is zeroed.
+/// Returns page `index` of the region, locked, and adds a zeroed one if it is missing.
 fn folio_at<'m, G: TruncateGuard<'m>>(held: &G, index: usize) -> Result<LockedFolio<'m>> {
     loop {
         if let Some(folio) = held.mapping().lock_folio(index) {
@@ -65,7 +65,7 @@ fn folio_at<'m, G: TruncateGuard<'m>>(held: &G, index: usize) -> Result<LockedFo
     }
 }
 
-/// Open files.
+/// An open file.
 struct TutorialFile;
 
 #[vtable]
@@ -96,7 +96,7 @@ impl FileOperations for TutorialFile {
     }
 }
 
-/// Each page that write(2) adds is a folio of its own, and as many are added as there is memory.
+/// Single pages for write(2), without a limit on their number.
 struct SinglePages;
 
 impl WriteFolios for SinglePages {
@@ -121,7 +121,7 @@ impl OpenMisc for TutorialFile {
     }
 }
 
-/// Their mappings.
+/// Its mappings.
 struct TutorialVm;
 
 #[vtable]
@@ -152,7 +152,7 @@ impl VmOperations for TutorialVm {
     }
 }
 
-/// The module. The order of the fields is the order in which they go.
+/// The module. Its fields are dropped in order.
 #[pin_data]
 struct Tutorial {
     #[pin]
