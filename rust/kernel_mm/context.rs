@@ -11,8 +11,9 @@
 //! - Locking an inode requires an [`Unlocked`]. Only file operations that the kernel calls without
 //!   any of these locks get one, and an [`InodeGuard`](crate::mm::cache::inode::InodeGuard) borrows
 //!   it, so that nobody locks a second inode, or the same one again.
-//! - Only a page fault takes the invalidate lock shared
+//! - Of a driver's code, only a page fault handler takes the invalidate lock shared
 //!   ([`VmFault::invalidate_lock_shared`](crate::mm::vm::fault::VmFault::invalidate_lock_shared)).
+//!   The library's read(2) takes it with no other lock held.
 
 use crate::types::NotThreadSafe;
 

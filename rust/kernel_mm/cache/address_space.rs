@@ -432,7 +432,7 @@ impl AddressSpace {
 /// # Invariants
 ///
 /// The lock is held shared by this thread.
-#[must_use = "the lock is given back at once when the guard is unused"]
+#[must_use = "the lock is released at once when the guard is unused"]
 pub struct InvalidateShared<'a> {
     mapping: &'a AddressSpace,
     faulted: Option<FaultedVma<'a>>,
@@ -448,7 +448,8 @@ impl<'a> InvalidateShared<'a> {
     }
 }
 
-// SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`, the only place).
+// SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`), as does a failed
+// fallocate(2) (`preallocate.rs`) but for the folios that it added past EOF: it never unlocked them.
 unsafe impl<'m> TruncateGuard<'m> for InvalidateShared<'m> {
     fn mapping(&self) -> &'m AddressSpace {
         self.mapping

@@ -7,8 +7,10 @@
 //! [`mm/shmem.c`](srctree/mm/shmem.c), which also looks for pages in the way before it allocates.
 
 mod preallocate;
+mod range;
 
 pub(crate) use self::preallocate::Preallocation;
+pub use self::range::FolioRange;
 
 use crate::{
     bindings,
@@ -36,6 +38,46 @@ use crate::{
 use core::ops::Range;
 
 /// A limit on the number of pages of a driver's files.
+///
+/// # Examples
+///
+/// A limit that all files of a driver share:
+///
+/// ```
+/// use kernel::{
+///     mm::cache::insert::Quota,
+///     sync::atomic::{
+///         Atomic,
+///         Relaxed, //
+///     }, //
+/// };
+///
+/// /// The number of pages left.
+/// struct Left(Atomic<usize>);
+///
+/// impl Quota for Left {
+///     fn charge(&self, pages: usize) -> bool {
+///         let mut left = self.0.load(Relaxed);
+///         while left >= pages {
+///             match self.0.cmpxchg(left, left - pages, Relaxed) {
+///                 Ok(_) => return true,
+///                 Err(now) => left = now,
+///             }
+///         }
+///         false
+///     }
+///
+///     fn uncharge(&self, pages: usize) {
+///         self.0.fetch_add(pages, Relaxed);
+///     }
+/// }
+///
+/// let left = Left(Atomic::new(2));
+/// assert!(left.charge(2));
+/// assert!(!left.charge(1));
+/// left.uncharge(2);
+/// assert!(left.charge(1));
+/// ```
 pub trait Quota {
     /// Charges `pages`, or returns `false` when fewer are left. The caller then tries a smaller
     /// folio; when not even one page is left, a fault or a write gets `ENOMEM` and fallocate(2)
@@ -61,77 +103,6 @@ impl Quota for Unlimited {
     }
 
     fn uncharge(&self, _pages: usize) {}
-}
-
-/// The pages that a new folio may cover, and the orders that it may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FolioRange {
-    pages: Range<usize>,
-    max_order: u32,
-    /// The order to try first, even if a larger folio would fit.
-    start_order: u32,
-}
-
-impl FolioRange {
-    /// Returns the range for folios of order 0 to `max_order` within `pages` of the file (indexes).
-    pub fn new(pages: Range<usize>, max_order: u32) -> Self {
-        Self {
-            pages,
-            max_order,
-            start_order: u32::MAX,
-        }
-    }
-
-    /// Returns the range of page `index` alone.
-    pub fn page(index: usize) -> Self {
-        Self::new(index..index.saturating_add(1), 0)
-    }
-
-    /// Returns the pages of the file (indexes).
-    pub fn pages(&self) -> Range<usize> {
-        self.pages.clone()
-    }
-
-    /// Returns the largest order.
-    pub fn max_order(&self) -> u32 {
-        self.max_order
-    }
-
-    /// Limits the range to pages that are in `pages` as well.
-    pub fn within(self, pages: Range<usize>) -> Self {
-        let start = self.pages.start.max(pages.start);
-        let end = self.pages.end.min(pages.end);
-        Self {
-            pages: start..end,
-            ..self
-        }
-    }
-
-    /// Limits the orders to at most `order`.
-    pub fn with_max_order(self, order: u32) -> Self {
-        Self {
-            max_order: self.max_order.min(order),
-            ..self
-        }
-    }
-
-    /// Begins with `order`, even if a larger folio would fit: larger ones were not available last
-    /// time.
-    pub fn with_start_order(self, order: u32) -> Self {
-        Self {
-            start_order: order,
-            ..self
-        }
-    }
-
-    /// Returns the first page of the folio of 2^`order` pages that holds page `index`, if that
-    /// folio lies within the range. Folios are naturally aligned.
-    fn first_of(&self, index: usize, order: u32) -> Option<usize> {
-        let pages = 1usize.checked_shl(order)?;
-        let first = index & !(pages - 1);
-        let end = first.checked_add(pages)?;
-        (self.pages.start <= first && end <= self.pages.end).then_some(first)
-    }
 }
 
 /// A folio of a page cache, with whether it was added just now.

@@ -52,6 +52,18 @@ pub const EXEC: u32 = 0x20;
 pub const ALL: u32 = SEAL | SHRINK | GROW | WRITE | FUTURE_WRITE | EXEC;
 
 /// The seals of a file. They change with its inode locked.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::mm::cache::seals::{
+///     self,
+///     Seals, //
+/// };
+///
+/// assert!(!Seals::new(seals::SHRINK).denies_store());
+/// assert!(Seals::new(seals::SHRINK | seals::FUTURE_WRITE).denies_store());
+/// ```
 pub struct Seals(Atomic<u32>);
 
 impl Seals {

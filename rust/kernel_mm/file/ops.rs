@@ -98,6 +98,61 @@ impl GenericOps {
 /// The operations of a driver's files.
 ///
 /// All methods may sleep. The kernel's table lacks methods that are not implemented.
+///
+/// # Examples
+///
+/// A file of 16 pages, which mmap(2) refuses to map past its end:
+///
+/// ```
+/// use kernel::{
+///     fs::File,
+///     mm::{
+///         file::ops::FileOperations,
+///         vm::vm_area_desc::VmAreaDesc, //
+///     }, //
+/// };
+/// # use kernel::mm::vm::{
+/// #     fault::{
+/// #         Answer,
+/// #         VmFault, //
+/// #     },
+/// #     ops::VmOperations,
+/// #     vma::Plain, //
+/// # };
+///
+/// # struct ExampleVm;
+/// #
+/// # #[vtable]
+/// # impl VmOperations for ExampleVm {
+/// #     type Data = ();
+/// #     type Private = ();
+/// #     type Kind = Plain;
+/// #     type Atomic = ();
+/// #
+/// #     fn atomic(data: &()) -> &() {
+/// #         data
+/// #     }
+/// #
+/// #     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+/// #         vmf.sigbus()
+/// #     }
+/// # }
+/// #
+/// struct ExampleFile;
+///
+/// #[vtable]
+/// impl FileOperations for ExampleFile {
+///     type Data = ();
+///     type Vm = ExampleVm;
+///
+///     fn mmap_prepare(_file: &File, desc: &mut VmAreaDesc<'_, ExampleVm>) -> Result {
+///         match desc.pgoff().checked_add(desc.pages()) {
+///             Some(end) if end <= 16 => Ok(()),
+///             _ => Err(ENXIO),
+///         }
+///     }
+/// }
+/// ```
 #[vtable]
 pub trait FileOperations: Sized + 'static {
     /// The data of an open file.

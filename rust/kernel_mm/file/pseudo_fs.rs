@@ -349,6 +349,42 @@ impl<D> Drop for Pin<D> {
 /// # Invariants
 ///
 /// `mount` is a live mount made by `kern_mount()`.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     mm::{
+///         cache::inode::InodeData,
+///         file::pseudo_fs::{
+///             InternalMount,
+///             PseudoFs, //
+///         }, //
+///     },
+///     page::PAGE_SIZE, //
+/// };
+///
+/// struct Memory;
+///
+/// impl InodeData for Memory {
+///     fn may_resize(&self, _size: u64) -> Result {
+///         Ok(())
+///     }
+///
+///     fn pages_removed(&self, _pages: usize) {}
+/// }
+///
+/// static FS: PseudoFs<Memory> = PseudoFs::unowned(c"example");
+///
+/// let mount = InternalMount::new(&FS)?;
+/// let inode = mount.create_inode(3 * PAGE_SIZE as u64, KBox::new(Memory, GFP_KERNEL)?)?;
+/// assert_eq!(inode.mapping().size_pages(), 3);
+/// assert!(inode.mapping().lock_folio(0).is_none());
+/// // The references to its inodes are dropped before the mount.
+/// drop(inode);
+/// drop(mount);
+/// # Ok::<(), Error>(())
+/// ```
 pub struct InternalMount<D> {
     mount: NonNull<bindings::vfsmount>,
     /// The operations for a superblock that must be leaked, allocated up front because nothing may

@@ -78,6 +78,61 @@ use core::ops::Range;
 /// Only the hooks of a [`FileOperations`](crate::mm::file::ops::FileOperations) whose `Vm` it is
 /// give a VMA the table made from an implementation. So every call is for a file that carries
 /// `Data`.
+///
+/// # Examples
+///
+/// Mappings of files whose pages are in the page cache already:
+///
+/// ```
+/// use kernel::{
+///     mm::{
+///         cache::inode::{
+///             Inode,
+///             InodeData, //
+///         },
+///         vm::{
+///             fault::{
+///                 Answer,
+///                 VmFault, //
+///             },
+///             ops::VmOperations,
+///             vma::Plain, //
+///         }, //
+///     },
+///     sync::aref::ARef, //
+/// };
+///
+/// # struct Memory;
+/// #
+/// # impl InodeData for Memory {
+/// #     fn may_resize(&self, _size: u64) -> Result {
+/// #         Ok(())
+/// #     }
+/// #
+/// #     fn pages_removed(&self, _pages: usize) {}
+/// # }
+/// #
+/// struct ResidentVm;
+///
+/// #[vtable]
+/// impl VmOperations for ResidentVm {
+///     type Data = ARef<Inode<Memory>>;
+///     type Private = ();
+///     type Kind = Plain;
+///     type Atomic = Memory;
+///
+///     fn atomic(inode: &Self::Data) -> &Memory {
+///         inode
+///     }
+///
+///     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
+///         match vmf.data().mapping().lock_folio(vmf.pgoff()) {
+///             Some(folio) => vmf.locked(folio),
+///             None => vmf.sigbus(),
+///         }
+///     }
+/// }
+/// ```
 #[vtable]
 pub trait VmOperations: Sized + 'static {
     /// The data of the mapped files.

@@ -63,6 +63,24 @@ impl Shared<'_> {
 
 /// Single pages, zeroed at allocation.
 ///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     mm::vm::pages::PageList,
+///     page::PAGE_SIZE, //
+/// };
+///
+/// let pages = PageList::new(2)?;
+/// // Two bytes, one in each page.
+/// pages.write(PAGE_SIZE - 1, &[1, 2])?;
+/// let mut bytes = [0; 3];
+/// pages.read(PAGE_SIZE - 1, &mut bytes)?;
+/// assert_eq!(bytes, [1, 2, 0]);
+/// assert!(pages.write(2 * PAGE_SIZE, &[0]).is_err());
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// `raw` points to `pages`, in the same order.
