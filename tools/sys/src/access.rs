@@ -2,14 +2,14 @@
 
 //! One load or store of memory that may fault, with the fault as an error.
 //!
-//! The kernel does the same for its accesses to userspace memory: the instruction that may fault
-//! lies at a known place, and the handler continues behind it (`arch/x86/mm/extable.c`). Here the
-//! place is a few functions in assembly, and the handler is one for `SIGBUS` and `SIGSEGV`, which
-//! looks at the instruction pointer that the kernel saved. Any other fault goes to the handler that
-//! was there before, as if this one did not exist.
+//! The kernel does the same for its accesses to userspace memory: the instruction that may fault is
+//! at a known place, and the handler continues after it (`arch/x86/mm/extable.c`). Here the place
+//! is a few functions in assembly, and the handler is one for `SIGBUS` and `SIGSEGV`, which checks
+//! the instruction pointer that the kernel saved. Any other fault goes to the previous handler, as
+//! if this one did not exist.
 //!
-//! The instruction is a plain `mov`: the kernel sees a user's touch (`FAULT_FLAG_USER`), just one
-//! per call.
+//! The instruction is a plain `mov`: the kernel sees a user's access (`FAULT_FLAG_USER`), exactly
+//! one per call.
 
 use core::arch::global_asm;
 use core::fmt;
@@ -17,7 +17,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
-/// Which signal a fault raised.
+/// The signal that a fault raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// The object has no page for this address, or cannot supply it.
@@ -38,7 +38,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// `si_code` of an address beyond the object's end.
+    /// `si_code` of an address past the object's end.
     pub const BUS_ADRERR: i32 = 2;
     /// `si_code` of an address where nothing is mapped.
     pub const SEGV_MAPERR: i32 = 1;
@@ -94,7 +94,7 @@ global_asm!(
     ".popsection",
 );
 
-/// What an access function returns: the value or the faulting address, and what happened.
+/// The result of an access function: the value or the faulting address, and the outcome.
 #[repr(C)]
 struct Answer {
     value: u64,
@@ -151,7 +151,7 @@ pub(crate) unsafe fn store64(address: usize, value: u64) -> Result<(), Fault> {
     result(unsafe { rmmap_sys_store64(address, value) }).map(drop)
 }
 
-/// Makes a result of what an access function returned.
+/// Turns the return value of an access function into a result.
 fn result(answer: Answer) -> Result<u64, Fault> {
     let signal = match (answer.fault & 0xff) as i32 {
         0 => return Ok(answer.value),
@@ -165,7 +165,7 @@ fn result(answer: Answer) -> Result<u64, Fault> {
     })
 }
 
-/// The handlers that were there before: for `SIGBUS` and for `SIGSEGV`.
+/// The previous handlers: for `SIGBUS` and for `SIGSEGV`.
 static PREVIOUS: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
 
 /// Installs the handler, once in a process; a forked child inherits it.
@@ -173,14 +173,14 @@ fn install() {
     PREVIOUS.get_or_init(|| [libc::SIGBUS, libc::SIGSEGV].map(install_one));
 }
 
-/// Installs the handler of one signal and returns what was there.
+/// Installs the handler of one signal and returns the previous one.
 fn install_one(signal: i32) -> libc::sigaction {
     let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = handle;
     let mut previous = MaybeUninit::zeroed();
     // SAFETY: `sigaction` is a plain C struct; all zeroes is a valid one.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = handler as usize;
-    // ONSTACK, because the handler before this one may be Rust's own for stack overflows.
+    // ONSTACK, because the previous handler may be Rust's own for stack overflows.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: Both pointers are valid, and `handle` calls only what is allowed in a handler.
     let ret = unsafe { libc::sigaction(signal, &action, previous.as_mut_ptr()) };
@@ -189,7 +189,8 @@ fn install_one(signal: i32) -> libc::sigaction {
     unsafe { previous.assume_init() }
 }
 
-/// Continues behind an access function that faulted; gives every other fault back.
+/// Continues after an access function that faulted; passes every other fault to the previous
+/// handler.
 extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let begin = &raw const rmmap_sys_access_begin as i64;
     let end = &raw const rmmap_sys_access_end as i64;
@@ -210,7 +211,7 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc
         return;
     };
     let previous = &previous[usize::from(signal == libc::SIGSEGV)];
-    // The instruction faults again when this returns, and then the former handler gets it.
-    // SAFETY: `previous` came from sigaction; sigaction may be called in a handler.
+    // The instruction faults again when this returns, and then the previous handler runs.
+    // SAFETY: sigaction returned `previous`, and a handler may call sigaction.
     unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Addresses in which any call of memory management may be tried with any arguments.
+//! Addresses on which any memory management call is safe, with any arguments.
 //!
 //! An [`Arena`] is a range of addresses that no other part of a program uses, whether something is
-//! mapped there or not. It lies far below the addresses that the kernel gives to those who name
-//! none: the kernel searches for those from the top down and takes the first gap that fits
-//! (`vm_unmapped_area()` in mm/vma.c), and the gap above the arenas is some 64 TiB wide.
+//! mapped there or not. It is far below the addresses that the kernel chooses for calls without an
+//! address: the kernel searches from the top down and takes the first gap that fits
+//! (`vm_unmapped_area()` in mm/vma.c), and the gap above the arenas is about 64 TiB wide.
 //!
-//! Offsets count in bytes from the arena's start. A call on a range that leaves the arena is
-//! `EFAULT`, and the kernel does not see it.
+//! Offsets are in bytes from the arena's start. A call on a range that leaves the arena fails with
+//! `EFAULT` and does not reach the kernel.
 
 use crate::access::{self, Fault};
 use crate::mapping::last_error;
@@ -26,17 +26,17 @@ pub const ARENAS: usize = 8;
 /// The distance between two arenas, and between the first and address 0.
 const DISTANCE: usize = 1 << 41;
 
-/// A bit for each arena that was given out.
+/// A bit for each arena in use.
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
-/// A range of addresses for one owner. A forked child has the same.
+/// A range of addresses for one owner. A forked child has the same one.
 #[derive(Debug)]
 pub struct Arena {
     start: usize,
     len: usize,
 }
 
-/// A part of an arena: where it begins and how long it is, bytes.
+/// A part of an arena: its start and its length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// First byte.
@@ -46,7 +46,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// `len` bytes from `at` on.
+    /// Makes a part of `len` bytes from `at` on.
     pub fn new(at: usize, len: usize) -> Self {
         Self { at, len }
     }
@@ -57,7 +57,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it was taken before; `EINVAL` for a number or a length that is too large.
+    /// `EBUSY` if it is taken; `EINVAL` for a number or a length that is too large.
     pub fn take(number: usize, len: usize) -> Result<Self> {
         if number >= ARENAS || len > DISTANCE / 2 {
             return Err(Errno::INVAL);
@@ -71,22 +71,22 @@ impl Arena {
         })
     }
 
-    /// The first address.
+    /// Returns the first address.
     pub fn address(&self) -> usize {
         self.start
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether its length is 0.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The addresses of a part.
+    /// Returns the addresses of a part.
     fn range(&self, part: Part) -> Result<Range<usize>> {
         let end = part.at.checked_add(part.len).ok_or(Errno::FAULT)?;
         // The kernel rounds up to pages; the length is a multiple of all sizes of pages.
@@ -104,8 +104,8 @@ impl Arena {
         ))
     }
 
-    /// `mmap(2)` with `MAP_FIXED` and any other flags but `MAP_GROWSDOWN`, which lets a mapping
-    /// leave the arena.
+    /// Calls `mmap(2)` with `MAP_FIXED` and any other flags but `MAP_GROWSDOWN`, which lets a
+    /// mapping leave the arena.
     pub fn map(&self, part: Part, prot: i32, flags: i32, fd: impl AsFd, offset: u64) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         let flags = (flags & !libc::MAP_GROWSDOWN) | libc::MAP_FIXED;
@@ -118,32 +118,32 @@ impl Arena {
         }
     }
 
-    /// `munmap(2)`.
+    /// Calls `munmap(2)`.
     pub fn unmap(&self, part: Part) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         // SAFETY: As in `map`.
         done(unsafe { libc::munmap(pointer, len) })
     }
 
-    /// `mprotect(2)`.
+    /// Calls `mprotect(2)`.
     pub fn protect(&self, part: Part, prot: i32) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         // SAFETY: As in `map`.
         done(unsafe { libc::mprotect(pointer, len, prot) })
     }
 
-    /// `madvise(2)` with any advice.
+    /// Calls `madvise(2)` with any advice.
     pub fn advise(&self, part: Part, advice: i32) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
-        // SAFETY: As in `map`: whatever the advice does to the contents, nobody relies on them.
+        // SAFETY: As in `map`. Nobody relies on the contents, so the advice may change them.
         done(unsafe { libc::madvise(pointer, len, advice) })
     }
 
-    /// `mremap(2)` within the arena: to `to`, or in place.
+    /// Calls `mremap(2)` within the arena: to `to`, or in place.
     ///
     /// # Errors
     ///
-    /// Those of the call, and `EINVAL` for flags that let the kernel choose the place.
+    /// Those of the call, and `EINVAL` for flags that let the kernel choose the address.
     pub fn remap(&self, part: Part, new: usize, flags: i32, to: Option<usize>) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         let free = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
@@ -159,28 +159,28 @@ impl Arena {
         }
     }
 
-    /// `mlock2(2)`.
+    /// Calls `mlock2(2)`.
     pub fn lock(&self, part: Part, flags: u32) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         // SAFETY: Locking does not change memory.
         done(unsafe { libc::mlock2(pointer, len, flags) })
     }
 
-    /// `munlock(2)`.
+    /// Calls `munlock(2)`.
     pub fn unlock(&self, part: Part) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         // SAFETY: As in `lock`.
         done(unsafe { libc::munlock(pointer, len) })
     }
 
-    /// `msync(2)`.
+    /// Calls `msync(2)`.
     pub fn sync(&self, part: Part, flags: i32) -> Result<()> {
         let (pointer, len) = self.pointer(part)?;
         // SAFETY: As in `map`.
         done(unsafe { libc::msync(pointer, len, flags) })
     }
 
-    /// `mincore(2)`: a byte for each page.
+    /// Calls `mincore(2)`, which returns a byte for each page.
     pub fn incore(&self, part: Part) -> Result<Vec<u8>> {
         let (pointer, len) = self.pointer(part)?;
         let mut pages = vec![0; len.div_ceil(crate::PAGE_SIZE)];
@@ -189,7 +189,7 @@ impl Arena {
         Ok(pages)
     }
 
-    /// Loads eight bytes. An address out of the arena is a fault like any other.
+    /// Loads eight bytes. An address outside the arena faults like any other.
     pub fn load(&self, at: usize) -> Result<u64, Fault> {
         access::load64(self.start.wrapping_add(at))
     }
@@ -206,7 +206,7 @@ impl Arena {
         unsafe { access::store64(address, value) }
     }
 
-    /// `preadv(2)` into parts of the arena, or `readv(2)` without an offset.
+    /// Calls `preadv(2)` into parts of the arena, or `readv(2)` without an offset.
     pub fn read(&self, fd: impl AsFd, parts: &[Part], offset: Option<u64>) -> Result<usize> {
         let vector = self.vector(parts)?;
         let (fd, n) = (fd.as_fd().as_raw_fd(), vector.len() as i32);
@@ -219,7 +219,7 @@ impl Arena {
         })
     }
 
-    /// `pwritev(2)` from parts of the arena, or `writev(2)` without an offset.
+    /// Calls `pwritev(2)` from parts of the arena, or `writev(2)` without an offset.
     pub fn write(&self, fd: impl AsFd, parts: &[Part], offset: Option<u64>) -> Result<usize> {
         let vector = self.vector(parts)?;
         let (fd, n) = (fd.as_fd().as_raw_fd(), vector.len() as i32);
@@ -232,7 +232,7 @@ impl Arena {
         })
     }
 
-    /// `vmsplice(2)` of parts of the arena into a pipe.
+    /// Calls `vmsplice(2)` for parts of the arena into a pipe.
     pub fn splice(&self, pipe: impl AsFd, parts: &[Part], flags: u32) -> Result<usize> {
         let vector = self.vector(parts)?;
         let fd = pipe.as_fd().as_raw_fd();
@@ -241,7 +241,7 @@ impl Arena {
         count(unsafe { libc::vmsplice(fd, vector.as_ptr(), vector.len(), flags) })
     }
 
-    /// `process_vm_readv(2)` from the arena of the same number in another process.
+    /// Calls `process_vm_readv(2)` on the arena with the same number in another process.
     pub fn peek(&self, pid: Pid, part: Part, to: &mut [u8]) -> Result<usize> {
         let (local, remote) = self.pair(to.as_mut_ptr(), to.len(), part)?;
         let pid = pid.as_raw_nonzero().get();
@@ -249,7 +249,7 @@ impl Arena {
         count(unsafe { libc::process_vm_readv(pid, &local, 1, &remote, 1, 0) })
     }
 
-    /// `process_vm_writev(2)` to the arena of the same number in another process.
+    /// Calls `process_vm_writev(2)` on the arena with the same number in another process.
     pub fn poke(&self, pid: Pid, part: Part, from: &[u8]) -> Result<usize> {
         let (local, remote) = self.pair(from.as_ptr().cast_mut(), from.len(), part)?;
         let pid = pid.as_raw_nonzero().get();
@@ -279,7 +279,7 @@ impl Arena {
     }
 }
 
-/// Makes a result of what a system call returned that returns nothing.
+/// Turns the return value of a system call that returns only success into a result.
 fn done(ret: i32) -> Result<()> {
     match ret {
         0 => Ok(()),
@@ -287,7 +287,7 @@ fn done(ret: i32) -> Result<()> {
     }
 }
 
-/// Makes a result of a number of bytes.
+/// Turns a returned number of bytes into a result.
 fn count(ret: isize) -> Result<usize> {
     usize::try_from(ret).map_err(|_| last_error())
 }

@@ -28,7 +28,7 @@ impl Channel {
         (&self.0).write_all(message)
     }
 
-    /// Waits for a message; an error (`UnexpectedEof`) when the other end is gone.
+    /// Waits for a message; fails with `UnexpectedEof` if the other end is closed.
     pub fn receive(&self) -> io::Result<Vec<u8>> {
         let mut len = [0; 4];
         (&self.0).read_exact(&mut len)?;

@@ -10,7 +10,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// With this exit status.
@@ -35,7 +35,7 @@ pub const PANICKED: i32 = 101;
 /// # Errors
 ///
 /// Those of `fork(2)` and `socketpair(2)`; `EBUSY` if this process has more than one thread, since
-/// only the calling thread would exist in the child, and the locks of all.
+/// the child would have only the calling thread, but the locks of all.
 pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
     if !is_single_threaded()? {
         return Err(Errno::BUSY.into());
@@ -46,11 +46,11 @@ pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
         -1 => Err(last_error().into()),
         0 => {
             drop(ours);
-            // The child ends when the parent is killed; where that does not work, do without.
+            // Ask the kernel to kill the child when the parent dies; a failure is harmless.
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             let code = catch_unwind(AssertUnwindSafe(|| f(&theirs))).unwrap_or(PANICKED);
-            // SAFETY: This ends the child without running what belongs to the parent: destructors
-            // and buffers that are flushed at exit.
+            // SAFETY: This ends the child without running the parent's destructors and without
+            // flushing its buffers.
             unsafe { libc::_exit(code) }
         }
         pid => {
@@ -65,7 +65,7 @@ pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
 }
 
 /// Runs `f` in a forked child and returns how it ended and the bytes that it returned (none if it
-/// did not come so far).
+/// did not get that far).
 pub fn run_in_child<F: FnOnce() -> Vec<u8>>(f: F) -> io::Result<(End, Vec<u8>)> {
     let mut child = fork(|channel| i32::from(channel.send(&f()).is_err()))?;
     let answer = match child.channel().receive() {
@@ -76,12 +76,12 @@ pub fn run_in_child<F: FnOnce() -> Vec<u8>>(f: F) -> io::Result<(End, Vec<u8>)> 
 }
 
 impl Child {
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// This end of the channel between parent and child.
+    /// Returns this end of the channel between parent and child.
     pub fn channel(&self) -> &Channel {
         &self.channel
     }
@@ -121,20 +121,21 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.end.is_none() {
-            // Without error handling: a process that is gone needs no killing.
+            // Ignores errors: a process that has ended needs no killing.
             let _ = self.signal(Signal::KILL);
             let _ = self.wait();
         }
     }
 }
 
-/// Returns whether this process has one thread; waits a moment for joined ones to disappear.
+/// Returns whether this process has one thread; waits briefly for joined ones to disappear.
 fn is_single_threaded() -> io::Result<bool> {
     for _ in 0..100 {
         if std::fs::read_dir("/proc/self/task")?.count() == 1 {
             return Ok(true);
         }
-        // pthread_join returns when the kernel cleared the thread's id, before it leaves /proc.
+        // pthread_join returns when the kernel has cleared the thread's id, before the thread
+        // leaves /proc.
         sleep(Duration::from_millis(1));
     }
     Ok(false)
@@ -142,6 +143,6 @@ fn is_single_threaded() -> io::Result<bool> {
 
 /// Returns whether this process has one thread now; a joined one may still count. Allocates nothing.
 pub(crate) fn has_one_thread() -> bool {
-    // A folder has two links, and this one another for each thread (fs/proc/base.c).
+    // A folder has two links, and this one has another for each thread (fs/proc/base.c).
     rustix::fs::stat("/proc/self/task").is_ok_and(|stat| stat.st_nlink == 3)
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! System calls through `int $0x80`: the entry of 32-bit programs, which 64-bit ones may use, too.
+//! System calls through `int $0x80`: the entry of 32-bit programs, which 64-bit ones may also use.
 //!
-//! The kernel takes its i386 table for such a call and puts mappings below 4 GiB, as it would for a
-//! 32-bit program (`arch/x86/entry/syscall_32.c`, `in_32bit_syscall()`). All arguments are 32 bits
-//! wide, so what they point to has to lie below 4 GiB as well.
+//! The kernel uses its i386 table for such a call and places mappings below 4 GiB, as for a 32-bit
+//! program (`arch/x86/entry/syscall_32.c`, `in_32bit_syscall()`). All arguments are 32 bits wide,
+//! so they can only point below 4 GiB as well.
 
 use crate::child::End;
 use crate::{fork, Errno, MapOptions, Mapping, Result, PAGE_SIZE};
@@ -12,8 +12,8 @@ use core::arch::global_asm;
 use rustix::mm::MapFlags;
 use std::io;
 
-// Six arguments take every register that the compiler would hold something in, `rbx` and `rbp` among
-// them; kernels before 4.15 zeroed r8 to r15.
+// Six arguments take every register that the compiler may use, `rbx` and `rbp` among them; kernels
+// before 4.15 zeroed r8 to r15.
 global_asm!(
     ".pushsection .text.rmmap_sys_int80,\"ax\",@progbits",
     "rmmap_sys_int80:",
@@ -43,7 +43,7 @@ global_asm!(
 
 // "sysv64" is what the assembly above implements.
 extern "sysv64" {
-    /// Calls the number `call[0]` with the arguments behind it.
+    /// Makes the call `call[0]` with the arguments after it.
     fn rmmap_sys_int80(call: *const [u32; 7]) -> i64;
 }
 
@@ -61,28 +61,28 @@ unsafe fn call(number: u32, arguments: [u32; 6]) -> Result<u32> {
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: The function restores what the C convention asks for; the call is the caller's part.
     let got = unsafe { rmmap_sys_int80(&[number, a, b, c, d, e, f]) };
-    // The kernel gives back a `long`: an address is positive, whatever its highest of 32 bits is.
+    // The kernel returns a `long`: an address is positive, even if its highest of 32 bits is set.
     u32::try_from(got).map_err(|_| Errno::from_raw_os_error(-got as i32))
 }
 
-/// Returns whether this kernel takes such calls; one that does not ends the caller with a signal, so
-/// that a child asks.
+/// Returns whether this kernel accepts such calls. Tries one in a child, because a kernel that does
+/// not kills the caller with a signal.
 ///
 /// # Errors
 ///
 /// Those of [`fork`].
 pub fn is_available() -> io::Result<bool> {
-    // SAFETY: The call only tells a number.
+    // SAFETY: The call only returns a number.
     let mut child = fork(|_| i32::from(unsafe { call(GETPID, [0; 6]) }.is_err()))?;
     Ok(child.wait()? == End::Exited(0))
 }
 
-/// The 32-bit `mmap2(2)`, number 192: the offset goes in as a number of pages. `fd` is any number.
+/// Calls the 32-bit `mmap2(2)`, number 192, whose offset is a number of pages. `fd` is any number.
 ///
 /// # Errors
 ///
 /// Those of the call, and `ENOTSUP` for `MAP_FIXED`, for an offset that is not a number of pages,
-/// and for whatever does not fit into 32 bits.
+/// and for arguments that do not fit into 32 bits.
 pub fn mmap2(options: &MapOptions, fd: i32) -> Result<Mapping> {
     let page = PAGE_SIZE as u64;
     if options.offset % page != 0 {
@@ -91,11 +91,11 @@ pub fn mmap2(options: &MapOptions, fd: i32) -> Result<Mapping> {
     let arguments = arguments(options, fd, options.offset / page)?;
     // SAFETY: Without MAP_FIXED the kernel picks addresses where nothing is mapped.
     let start = unsafe { call(MMAP2, arguments) }?;
-    // SAFETY: The kernel has just mapped this range for us and nobody else knows of it.
+    // SAFETY: The kernel has just mapped this range for us and nobody else knows it.
     Ok(unsafe { Mapping::own(start as usize, options.mapped_len()) })
 }
 
-/// The first `mmap` of i386, number 90: one pointer to all arguments, the offset in bytes.
+/// Calls the first `mmap` of i386, number 90: one pointer to all arguments, the offset in bytes.
 ///
 /// # Errors
 ///
@@ -118,17 +118,17 @@ pub fn old_mmap(options: &MapOptions, fd: i32) -> Result<Mapping> {
     Ok(unsafe { Mapping::own(start as usize, options.mapped_len()) })
 }
 
-/// [`old_mmap`] with a pointer to where no program has memory.
+/// Calls [`old_mmap`] with a pointer to addresses where no program has memory.
 ///
 /// # Errors
 ///
-/// Those of the call: a success would be a mistake of the kernel.
+/// Those of the call: a success would be a bug of the kernel.
 pub fn old_mmap_bad_pointer() -> Result<()> {
-    // SAFETY: Nothing is mapped at 0, so the kernel has no arguments to map anything by.
+    // SAFETY: Nothing is mapped at 0, so the kernel can read no arguments and maps nothing.
     unsafe { call(OLD_MMAP, [0; 6]) }.map(drop)
 }
 
-/// The six arguments of `mmap` in their order.
+/// Returns the six arguments of `mmap` in their order.
 fn arguments(options: &MapOptions, fd: i32, offset: u64) -> Result<[u32; 6]> {
     if options.flags.contains(MapFlags::FIXED) {
         return Err(Errno::NOTSUP);

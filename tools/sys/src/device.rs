@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/dev/rmmap` and the regions that it makes.
+//! `/dev/rmmap` and the regions that it creates.
 
 use crate::{Errno, Mapping, Result};
 use rmmap_uapi as uapi;
@@ -31,12 +31,12 @@ impl Device {
         rustix::fs::open(path.as_ref(), flags | OFlags::CLOEXEC, Mode::empty()).map(Self)
     }
 
-    /// Asks what the device and the region behind this descriptor are.
+    /// Returns the properties of the device and of the descriptor's region.
     pub fn info(&self) -> Result<uapi::RmmapInfo> {
         self.get::<{ uapi::RMMAP_IOC_INFO }, _>()
     }
 
-    /// Reads the counters of the region behind this descriptor and of all regions together.
+    /// Reads the counters of the descriptor's region and of all regions together.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl Device {
         unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
     }
 
-    /// Gives the memory of a range back; the next access finds zeroes.
+    /// Frees the memory of a range; the next access finds zeroes.
     pub fn discard(&self, offset: u64, len: u64) -> Result<()> {
         let mut argument = uapi::RmmapRange { offset, len };
         let number = uapi::RMMAP_IOC_DISCARD;
@@ -107,7 +107,7 @@ impl Device {
         unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
     }
 
-    /// Allocates the memory that a range lacks, all of it or none.
+    /// Allocates the missing memory of a range, all of it or none.
     pub fn allocate(&self, offset: u64, len: u64) -> Result<()> {
         let mut argument = uapi::RmmapRange { offset, len };
         let number = uapi::RMMAP_IOC_ALLOCATE;
@@ -115,10 +115,10 @@ impl Device {
         unsafe { self.call(number, (&raw mut argument).cast()) }.map(drop)
     }
 
-    /// An ioctl of any number with any bytes, for tests of bad input.
+    /// Calls an ioctl with any number and any bytes, for tests of bad input.
     ///
-    /// `data` is both the argument and, when the call succeeded, the answer. It is the caller's
-    /// part to make what the kernel returns mean something: a descriptor is not closed.
+    /// `data` is both the argument and, if the call succeeded, the answer. Its meaning is up to the
+    /// caller: a returned descriptor is not closed.
     ///
     /// # Errors
     ///
@@ -130,18 +130,18 @@ impl Device {
         if number == FS_IOC_FIEMAP {
             return Err(Errno::NOTSUP);
         }
-        // Words, so that the buffer is aligned for whatever the kernel takes it for.
+        // Words, so that the buffer is aligned for any struct of the kernel.
         let mut buffer = vec![0u64; ROOM / size_of::<u64>()];
         let bytes = zerocopy::IntoBytes::as_mut_bytes(buffer.as_mut_slice());
         bytes[..data.len()].copy_from_slice(data);
-        // SAFETY: The kernel writes at most what the number says, or a structure of fixed size
-        // where it says nothing (FIEMAP was refused): the buffer is larger than both.
+        // SAFETY: The kernel writes at most the size in the number, or a structure of fixed size
+        // where the number has none (FIEMAP was refused): the buffer is larger than both.
         let answer = unsafe { self.call(number, bytes.as_mut_ptr().cast()) }?;
         data.copy_from_slice(&bytes[..data.len()]);
         Ok(answer)
     }
 
-    /// One of rmmap's ioctls whose argument lies in a mapping, which may be protected.
+    /// Calls one of rmmap's ioctls with an argument in a mapping, which may be protected.
     pub fn raw_ioctl_at(&self, number: u32, mapping: &Mapping, offset: usize) -> Result<i32> {
         if (number >> 8) & 0xff != uapi::RMMAP_IOC_MAGIC {
             return Err(Errno::NOTSUP);
@@ -149,12 +149,12 @@ impl Device {
         let start = mapping
             .range(offset, (number as usize >> 16) & 0x3fff)
             .start;
-        // SAFETY: rmmap's ioctls touch only the bytes that the number tells, and all of them are
+        // SAFETY: rmmap's ioctls access only as many bytes as the number says, and all of them are
         // in the mapping, where the kernel may write.
         unsafe { self.call(number, ptr::with_exposed_provenance_mut(start)) }
     }
 
-    /// An ioctl whose argument is at an address that no program can have.
+    /// Calls an ioctl with an argument at an address that no program can have.
     pub fn raw_ioctl_bad_pointer(&self, number: u32, pointer: BadPointer) -> Result<i32> {
         let address = match pointer {
             BadPointer::Null => 0,
@@ -166,7 +166,7 @@ impl Device {
         unsafe { self.call(number, ptr::without_provenance_mut(address)) }
     }
 
-    /// Runs an ioctl that answers with a `T`.
+    /// Runs an ioctl that returns a `T`.
     fn get<const NUMBER: u32, T: zerocopy::FromBytes>(&self) -> Result<T> {
         // SAFETY: The number says that the kernel writes a `T`, whose every bit pattern is valid,
         // and on any other device it is unknown.
@@ -209,13 +209,13 @@ pub enum BadPointer {
     Null,
     /// An address of the kernel.
     Kernel,
-    /// An address that the processor does not have.
+    /// An address that is not canonical.
     NonCanonical,
-    /// So near the end of the address space that adding the size wraps around.
+    /// An address so near the end of the address space that adding the size wraps around.
     Last,
 }
 
-/// Any ioctl, returning the number that the kernel returned.
+/// Any ioctl, with the number that the kernel returns.
 struct Call {
     number: Opcode,
     argument: *mut c_void,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `fanotify(7)` as a storage manager uses it: asked before a file's contents are accessed.
+//! `fanotify(7)` as a storage manager uses it: permission events before accesses to a file's
+//! contents.
 
 use crate::mapping::last_error;
 use crate::{Errno, Result};
@@ -10,18 +11,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Who is asked before contents of files are accessed (`FAN_CLASS_PRE_CONTENT`).
+/// A listener that the kernel asks before accesses to contents of files (`FAN_CLASS_PRE_CONTENT`).
 #[derive(Debug)]
 pub struct PreContent(OwnedFd);
 
-/// A question: may this process access these bytes of this file? Who asks waits for the answer.
+/// A request of a process to access bytes of a file. The process waits for the answer.
 #[derive(Debug)]
 pub struct Question {
-    /// The file, opened for the process that answers.
+    /// The file, opened for the listener.
     file: OwnedFd,
-    /// The process that asks.
+    /// The requesting process.
     pub pid: i32,
-    /// Which bytes it wants; `None` when the kernel does not tell.
+    /// The requested bytes; `None` if the kernel does not say.
     pub range: Option<Range<u64>>,
 }
 
@@ -45,7 +46,7 @@ impl PreContent {
         // SAFETY: The call takes numbers only.
         match unsafe { libc::fanotify_init(flags, file_flags) } {
             -1 => Err(last_error()),
-            // SAFETY: The call made a descriptor that nobody else knows.
+            // SAFETY: The call returned a new descriptor that nobody else knows.
             fd => Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) })),
         }
     }
@@ -69,11 +70,11 @@ impl PreContent {
         }
     }
 
-    /// Waits for the next question.
+    /// Waits for the next request.
     pub fn next_question(&self) -> Result<Question> {
         let mut buffer = [0; 512];
         let len = rustix::io::read(&self.0, &mut buffer)?;
-        // One event, since who asks waits: its length, and where its further records begin.
+        // One event, since its process waits: its length, and the offset of its further records.
         let event_len = u32::from_ne_bytes(field(&buffer, 0)) as usize;
         let records = usize::from(u16::from_ne_bytes(field(&buffer, 6)));
         let fd = i32::from_ne_bytes(field(&buffer, 16));
@@ -81,14 +82,14 @@ impl PreContent {
             return Err(Errno::PROTO);
         }
         Ok(Question {
-            // SAFETY: The kernel has opened it for this event, and nobody else knows it.
+            // SAFETY: The kernel opened it for this event, and nobody else knows it.
             file: unsafe { OwnedFd::from_raw_fd(fd) },
             pid: i32::from_ne_bytes(field(&buffer, 20)),
             range: range(&buffer[records.min(event_len)..event_len]),
         })
     }
 
-    /// Allows the access, or forbids it: who asked gets `EPERM` then.
+    /// Allows the access, or forbids it: then the process gets `EPERM`.
     pub fn answer(&self, question: Question, allow: bool) -> Result<()> {
         let response = if allow {
             libc::FAN_ALLOW
@@ -108,13 +109,13 @@ impl AsFd for PreContent {
     }
 }
 
-/// `N` bytes of a message; zeroes beyond its end.
+/// Returns `N` bytes of a message, zeroes past its end.
 fn field<const N: usize>(message: &[u8], at: usize) -> [u8; N] {
     let bytes = message.get(at..at + N);
     bytes.and_then(|b| b.try_into().ok()).unwrap_or([0; N])
 }
 
-/// The range among the records behind an event.
+/// Returns the range among the records after an event.
 fn range(mut records: &[u8]) -> Option<Range<u64>> {
     while let [kind, _, ..] = records {
         let len = usize::from(u16::from_ne_bytes(field(records, 2)));

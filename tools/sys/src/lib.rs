@@ -3,17 +3,17 @@
 //! System calls that rmmap's tools need, with a safe interface.
 //!
 //! This is the only userspace crate of the project with `unsafe` in it; every other one forbids it.
-//! [rustix] is used for all that it offers; what it offers safely (`mlockall`, `setrlimit`,
-//! `splice`, ...) callers take from there, and it is exported again as [`rustix`](mod@rustix).
+//! It uses [rustix] wherever possible, and re-exports it as [`rustix`](mod@rustix): callers use its
+//! safe functions (`mlockall`, `setrlimit`, `splice`, ...) directly.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`device`] | `/dev/rmmap` and regions: the typed ioctls, and untyped ones for tests of bad input |
 //! | [`map`] | builds a mapping: address, length, protection, flags |
-//! | [`mapping`] | a mapping that is owned: bounds-checked access, advice, locking, residency |
+//! | [`mapping`] | an owned mapping: bounds-checked access, advice, locking, residency |
 //! | [`lost`] | a mapping that another thread removes while `mmap(2)` still fills it |
-//! | [`remap`] | changes of what is mapped where: `munmap` of a part, `mremap`, mapping over |
-//! | [`arena`] | addresses in which any call may be tried |
+//! | [`remap`] | changes of a mapping's addresses: `munmap` of a part, `mremap`, mapping over |
+//! | [`arena`] | addresses on which any call is safe |
 //! | [`access`] | one load or store that reports a `SIGBUS` or `SIGSEGV` as an error |
 //! | [`child`] | a closure in a forked child, with a channel that carries bytes and descriptors |
 //! | [`mounts`] | mounts of one's own, loop devices, swap files |
@@ -21,21 +21,21 @@
 //! | [`process`] | fault counts, capabilities, personality |
 //! | [`compat`] | the system calls of 32-bit programs, through `int $0x80` |
 //! | [`fanotify`] | permission before a file's contents are accessed |
-//! | [`procmap`] | `PROCMAP_QUERY`: one VMA, asked of the kernel |
+//! | [`procmap`] | `PROCMAP_QUERY`: the kernel's view of one VMA |
 //! | [`control`] | settings of a process's memory: `prctl(2)`, `pkey_alloc(2)` |
-//! | [`numa`] | the NUMA nodes that memory is to lie on, and does |
+//! | [`numa`] | NUMA policies, and the nodes of pages |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
-//! | [`ptrace`] | a look into a child, as a debugger has it |
-//! | [`walk`] | touches of many pages in few instructions, for benchmarks |
+//! | [`ptrace`] | a debugger's access to a child |
+//! | [`walk`] | touches many pages in few instructions, for benchmarks |
 //! | [`secret`] | `memfd_secret(2)` |
 //! | [`udmabuf`] | a memfd's pages as a dma-buf |
-//! | [`userfaultfd`] | accesses to protected pages, told to the program itself |
+//! | [`userfaultfd`] | reports of accesses to protected pages |
 //!
 //! # Soundness
 //!
-//! A [`Mapping`] owns the addresses that the kernel gave it and remembers which of them it gave
-//! back. Nobody else has references into them, and every access is one instruction outside of
-//! Rust's memory model (see [`access`]), so another thread or process may change the memory at any
+//! A [`Mapping`] owns the addresses that the kernel gave it and remembers which of them it has
+//! unmapped. Nobody else has references into them, and every access is one instruction outside
+//! Rust's memory model (see [`access`]). So another thread or process may change the memory at any
 //! time, and a page that the kernel cannot supply is an error, not undefined behaviour.
 //!
 //! [rustix]: https://docs.rs/rustix
@@ -82,7 +82,7 @@ pub use rustix::io::Errno;
 pub use userfaultfd::Userfaultfd;
 pub use walk::Walk;
 
-/// What a system call returns.
+/// The result of a system call.
 pub type Result<T, E = Errno> = core::result::Result<T, E>;
 
 /// Size of a page, bytes.

@@ -11,17 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-/// How long the other thread waits between two looks.
+/// How long the other thread waits between two checks.
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl MapOptions {
-    /// Maps a file, and has another thread unmap all of it as soon as it is there and `before` has
-    /// returned, no matter whether `mmap(2)` has. Returns the address where it was.
+    /// Maps a file, while another thread unmaps all of it as soon as the mapping exists and
+    /// `before` has returned, even if `mmap(2)` has not. Returns the mapping's address.
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)` and `munmap(2)`; `EBUSY` if there are other threads, which might map a file
-    /// of theirs where a mapping that failed left a hole; `ENOTTY` from a kernel without
+    /// Those of `mmap(2)` and `munmap(2)`; `EBUSY` if there are other threads, which might map a
+    /// file of their own where a failed mapping left a hole; `ENOTTY` from a kernel without
     /// `PROCMAP_QUERY`, `ENOTSUP` for huge pages.
     pub fn map_and_lose(&self, fd: impl AsFd, before: impl FnOnce() + Send) -> Result<usize> {
         if !has_one_thread() {
@@ -29,7 +29,7 @@ impl MapOptions {
         }
         let mut window = MapOptions::new(self.len).private().map_anonymous()?;
         let start = window.address();
-        // What the other thread will ask; an error is one now.
+        // Make the other thread's query once, so that an error occurs here.
         procmap::query(start)?;
         let failed = AtomicBool::new(false);
         let (mapped, unmapped) = scope(|scope| {
@@ -42,8 +42,9 @@ impl MapOptions {
                 }
                 before();
                 let pointer = ptr::with_exposed_provenance_mut(start);
-                // SAFETY: The range is `window`'s, which nobody accesses meanwhile. Its replacement is
-                // there, as nobody else maps files: the other thread maps nothing there any more.
+                // SAFETY: The range is `window`'s, which nobody accesses meanwhile. The new mapping
+                // exists, as nobody else maps files, so the mapping thread maps nothing there any
+                // more.
                 unsafe { rustix::mm::munmap(pointer, self.mapped_len()) }
             });
             let mapped = window.map_over(0, self, Some(fd));
@@ -60,13 +61,13 @@ impl MapOptions {
     }
 }
 
-/// Whether what is mapped at an address is a file.
+/// Returns whether a file is mapped at an address.
 fn has_file(address: usize) -> bool {
     procmap::query(address).is_ok_and(|vma| vma.inode != 0)
 }
 
 impl Mapping {
-    /// Gives all of it up: somebody has unmapped it.
+    /// Forgets the whole range: somebody has unmapped it.
     fn forget(&mut self) {
         self.owned
             .remove(self.address()..self.address() + self.len());

@@ -13,9 +13,8 @@ use std::ptr;
 
 /// The arguments of `mmap(2)`, all but the descriptor.
 ///
-/// Nothing is checked that the kernel checks: a length of 0 or an odd offset goes through. Only
-/// `MAP_FIXED` is refused here, since it may replace memory of somebody else; see
-/// [`Mapping::map_over`] for what it is good for.
+/// The kernel makes the checks: a length of 0 or an odd offset is passed on. Only `MAP_FIXED` is
+/// refused here, since it may replace other memory; [`Mapping::map_over`] offers it.
 #[derive(Clone, Copy, Debug)]
 pub struct MapOptions {
     pub(crate) hint: usize,
@@ -26,7 +25,8 @@ pub struct MapOptions {
 }
 
 impl MapOptions {
-    /// A shared, readable and writable mapping of the object's first `len` bytes.
+    /// Makes the arguments of a shared, readable and writable mapping of the object's first `len`
+    /// bytes.
     pub fn new(len: usize) -> Self {
         Self {
             hint: 0,
@@ -66,13 +66,13 @@ impl MapOptions {
         self
     }
 
-    /// Begins at this byte of the object.
+    /// Sets the first byte of the object to map.
     pub fn offset(mut self, offset: u64) -> Self {
         self.offset = offset;
         self
     }
 
-    /// Asks for an address; without `MAP_FIXED_NOREPLACE` the kernel may choose another.
+    /// Sets the address; without `MAP_FIXED_NOREPLACE` the kernel may choose another.
     pub fn hint(mut self, address: usize) -> Self {
         self.hint = address;
         self
@@ -111,8 +111,8 @@ impl MapOptions {
         Ok(unsafe { Mapping::own(start, len) })
     }
 
-    /// `mmap(2)` with whatever number for the descriptor, as no library passes it on: one that is
-    /// not open, or that `MAP_ANONYMOUS` has the kernel not look at.
+    /// Calls `mmap(2)` with any number as the descriptor, which no library passes on: one that is
+    /// not open, or one that the kernel ignores because of `MAP_ANONYMOUS`.
     ///
     /// # Errors
     ///
@@ -130,23 +130,23 @@ impl MapOptions {
         Ok(unsafe { Mapping::own(start, self.mapped_len()) })
     }
 
-    /// Maps at exactly the address of [`MapOptions::hint`] with `MAP_FIXED`, where nothing of this
-    /// program is; `None` is anonymous memory.
+    /// Maps at exactly the address of [`MapOptions::hint`] with `MAP_FIXED`, where this program has
+    /// no mapping; `None` is anonymous memory.
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)`, and `EEXIST` when something is there. While there are other threads, that
-    /// of the first of the two calls that it takes.
+    /// Those of `mmap(2)`, and `EEXIST` if something is mapped there. While there are other
+    /// threads, the error of the first of the two calls that it makes.
     ///
     /// # Panics
     ///
-    /// When the address is not that of a page.
+    /// If the address is not that of a page.
     pub fn map_fixed(&self, fd: Option<impl AsFd>) -> Result<Mapping> {
         assert!(
             self.hint % PAGE_SIZE == 0,
             "a fixed mapping begins at a page"
         );
-        // Reserved first, so that MAP_FIXED replaces what is ours.
+        // Reserve the range first, so that MAP_FIXED replaces only our own mapping.
         let reserved = Self::new(self.len)
             .prot(ProtFlags::empty())
             .only_flags(MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED_NOREPLACE)
@@ -160,7 +160,7 @@ impl MapOptions {
             Err(e) if e == Errno::EXIST || !self.is_out_of_reach() || !has_one_thread() => Err(e),
             Err(_) => {
                 // SAFETY: The kernel refuses such addresses to this process, as it has just done,
-                // and nobody else is here to change that.
+                // and there is no other thread that could change that.
                 let start = unsafe { self.mmap(self.hint, self.flags | MapFlags::FIXED, fd) }?;
                 // SAFETY: As in `map`.
                 Ok(unsafe { Mapping::own(start, self.mapped_len()) })
@@ -168,15 +168,15 @@ impl MapOptions {
         }
     }
 
-    /// Returns whether the range is below what `vm.mmap_min_addr` usually keeps free, or reaches
-    /// beyond the addresses that the kernel gives to those who name none.
+    /// Returns whether the range is in the part that `vm.mmap_min_addr` usually keeps free, or
+    /// reaches past the addresses that the kernel chooses for calls without an address.
     fn is_out_of_reach(&self) -> bool {
         let end = self.hint.checked_add(self.len);
         end.is_none_or(|end| end <= 1 << 16 || end >= 1 << 47)
     }
 
-    /// Size of the pages that the kernel maps: huge ones are a matter of the descriptor, or of
-    /// `MAP_HUGETLB` where there is none.
+    /// Returns the size of the pages that the kernel maps. The descriptor decides about huge ones,
+    /// or `MAP_HUGETLB` if there is none.
     fn page_size(&self, fd: Option<impl AsFd>) -> usize {
         match fd {
             Some(fd) => huge_page_size(fd).unwrap_or(PAGE_SIZE),
@@ -190,7 +190,7 @@ impl MapOptions {
         }
     }
 
-    /// The length that the kernel maps: whole pages (of the ordinary size).
+    /// Returns the length that the kernel maps: whole pages (of the ordinary size).
     pub(crate) fn mapped_len(&self) -> usize {
         self.len.next_multiple_of(PAGE_SIZE)
     }
@@ -207,7 +207,7 @@ impl MapOptions {
         fd: Option<impl AsFd>,
     ) -> Result<usize> {
         let hint = ptr::without_provenance_mut::<c_void>(address);
-        // SAFETY: By this function's contract nothing is replaced that is not the caller's.
+        // SAFETY: By this function's contract the call replaces only what belongs to the caller.
         let start = unsafe {
             match fd {
                 Some(fd) => rustix::mm::mmap(hint, self.len, self.prot, flags, fd, self.offset),
@@ -218,10 +218,10 @@ impl MapOptions {
     }
 }
 
-/// The huge page of who names no size, unless the kernel's command line has another.
+/// The default size of huge pages, unless the kernel's command line sets another.
 const DEFAULT_HUGE_PAGE: usize = 2 << 20;
 
-/// Size of the pages of a file of hugetlbfs; `None` for any other file.
+/// Returns the size of the pages of a file of hugetlbfs; `None` for any other file.
 fn huge_page_size(fd: impl AsFd) -> Option<usize> {
     /// `HUGETLBFS_MAGIC` of `linux/magic.h`.
     const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;

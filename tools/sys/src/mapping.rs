@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mapping that is owned.
+//! An owned mapping.
 
 use crate::access::{self, Fault};
 use crate::ranges::Ranges;
@@ -11,23 +11,23 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr;
 
-/// A range of addresses that belongs to its owner, and is unmapped when dropped.
+/// A range of addresses that belongs to its owner; dropping it unmaps it.
 ///
-/// Offsets count from the start in bytes, pages in [`PAGE_SIZE`]. A part may have been given back
-/// ([`Mapping::unmap`]) or moved away ([`Mapping::move_part`]); an access to it panics, as one
-/// beyond the length does. An access that the *kernel* refuses is a [`Fault`].
+/// Offsets count from the start in bytes, pages in [`PAGE_SIZE`]. A part may have been unmapped
+/// ([`Mapping::unmap`]) or moved away ([`Mapping::move_part`]); an access to it panics, as one past
+/// the length does. An access that the *kernel* refuses is a [`Fault`].
 #[derive(Debug)]
 pub struct Mapping {
     start: usize,
     len: usize,
-    /// What of it is ours: absolute addresses.
+    /// The parts that are ours: absolute addresses.
     pub(crate) owned: Ranges,
 }
 
-// Every owner of a `&Mapping` may load and store at any time: see the module `access`.
+// Any holder of a `&Mapping` may load and store at any time: see the module `access`.
 
 impl Mapping {
-    /// Takes a mapped range over.
+    /// Takes ownership of a mapped range.
     ///
     /// # Safety
     ///
@@ -40,27 +40,27 @@ impl Mapping {
         }
     }
 
-    /// The first address.
+    /// Returns the first address.
     pub fn address(&self) -> usize {
         self.start
     }
 
-    /// The length in bytes, parts that were given back included.
+    /// Returns the length in bytes, including unmapped parts.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns whether there is nothing in it.
+    /// Returns whether its length is 0.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The length in pages.
+    /// Returns the length in pages.
     pub fn pages(&self) -> usize {
         self.len / PAGE_SIZE
     }
 
-    /// The address of a byte.
+    /// Returns the address of a byte.
     pub fn address_of(&self, offset: usize) -> usize {
         self.start + offset
     }
@@ -70,11 +70,11 @@ impl Mapping {
         (self.start, self.len) = (start, len);
     }
 
-    /// The addresses of `len` bytes from `offset`, which are ours.
+    /// Returns the addresses of `len` bytes from `offset`, which are ours.
     ///
     /// # Panics
     ///
-    /// When not all of them are: that is a mistake of the caller.
+    /// If not all of them are ours: that is a bug of the caller.
     #[track_caller]
     pub(crate) fn range(&self, offset: usize, len: usize) -> Range<usize> {
         let range = self
@@ -90,7 +90,7 @@ impl Mapping {
         }
     }
 
-    /// The same as a pointer and a length, for system calls.
+    /// Returns the same addresses as a pointer and a length, for system calls.
     #[track_caller]
     pub(crate) fn pointer(&self, offset: usize, len: usize) -> (*mut c_void, usize) {
         (
@@ -123,7 +123,7 @@ impl Mapping {
         unsafe { access::store64(range.start, value) }
     }
 
-    /// Loads bytes, eight at a time where it is possible.
+    /// Loads bytes, eight at a time where possible.
     pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<(), Fault> {
         let mut at = self.range(offset, buffer.len()).start;
         let mut chunks = buffer.chunks_exact_mut(8);
@@ -138,7 +138,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Stores bytes, eight at a time where it is possible.
+    /// Stores bytes, eight at a time where possible.
     pub fn write(&self, offset: usize, data: &[u8]) -> Result<(), Fault> {
         let mut at = self.range(offset, data.len()).start;
         let mut words = data.chunks_exact(8);
@@ -157,7 +157,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// `pwrite(2)` of bytes that lie in this mapping: the kernel is the one that touches them.
+    /// Calls `pwrite(2)` on bytes of this mapping, so that the kernel accesses them.
     pub fn pwrite_from(&self, offset: usize, len: usize, fd: impl AsFd, at: u64) -> Result<usize> {
         let (start, len) = self.pointer(offset, len);
         let fd = fd.as_fd().as_raw_fd();
@@ -166,7 +166,7 @@ impl Mapping {
         usize::try_from(n).map_err(|_| last_error())
     }
 
-    /// `pread(2)` into this mapping.
+    /// Calls `pread(2)` into this mapping.
     pub fn pread_into(&self, offset: usize, len: usize, fd: impl AsFd, at: u64) -> Result<usize> {
         let (start, len) = self.pointer(offset, len);
         let fd = fd.as_fd().as_raw_fd();
@@ -175,8 +175,8 @@ impl Mapping {
         usize::try_from(n).map_err(|_| last_error())
     }
 
-    /// `vmsplice(2)` of a page of this mapping into a new pipe, which holds the page until it is
-    /// dropped.
+    /// Calls `vmsplice(2)` on a page of this mapping and a new pipe, which holds the page until it
+    /// is dropped.
     pub fn hold_page(&self, page: usize) -> Result<(OwnedFd, OwnedFd)> {
         let (start, len) = self.pointer(page * PAGE_SIZE, PAGE_SIZE);
         let pipe = rustix::pipe::pipe()?;
@@ -191,17 +191,18 @@ impl Mapping {
         }
     }
 
-    /// `madvise(2)` with `MADV_COLLAPSE`, which [rustix](mod@rustix) lacks.
+    /// Calls `madvise(2)` with `MADV_COLLAPSE`, which [rustix](mod@rustix) lacks.
     pub fn collapse(&self, offset: usize, len: usize) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
-        // SAFETY: The contents stay as they are.
+        // SAFETY: The call does not change the contents.
         match unsafe { libc::madvise(start, len, libc::MADV_COLLAPSE) } {
             0 => Ok(()),
             _ => Err(last_error()),
         }
     }
 
-    /// `mincore(2)`: which pages the object (or, for anonymous memory, this mapping) holds.
+    /// Calls `mincore(2)`, which returns the pages that the object (or, for anonymous memory, this
+    /// mapping) holds.
     pub fn mincore(&self, offset: usize, len: usize) -> Result<Vec<bool>> {
         let (start, len) = self.pointer(offset, len);
         let mut answer = vec![0u8; len.div_ceil(PAGE_SIZE)];
@@ -212,51 +213,51 @@ impl Mapping {
         }
     }
 
-    /// `mlock(2)`.
+    /// Calls `mlock(2)`.
     pub fn lock(&self, offset: usize, len: usize) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
         // SAFETY: Locking changes no contents.
         unsafe { rustix::mm::mlock(start, len) }
     }
 
-    /// `mlock2(2)` with `MLOCK_ONFAULT`.
+    /// Calls `mlock2(2)` with `MLOCK_ONFAULT`.
     pub fn lock_on_fault(&self, offset: usize, len: usize) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
         // SAFETY: Locking changes no contents.
         unsafe { rustix::mm::mlock_with(start, len, MlockFlags::ONFAULT) }
     }
 
-    /// `munlock(2)`.
+    /// Calls `munlock(2)`.
     pub fn unlock(&self, offset: usize, len: usize) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
         // SAFETY: Unlocking changes no contents.
         unsafe { rustix::mm::munlock(start, len) }
     }
 
-    /// `madvise(2)`.
+    /// Calls `madvise(2)`.
     ///
     /// # Errors
     ///
-    /// Those of the call, and `ENOTSUP` for `MADV_DONTFORK`: a child would believe to own
-    /// addresses where nothing is mapped, and where its allocator may map something.
+    /// Those of the call, and `ENOTSUP` for `MADV_DONTFORK`: a child's copy would own addresses
+    /// where nothing is mapped, and where its allocator may map something.
     pub fn advise(&self, offset: usize, len: usize, advice: Advice) -> Result<()> {
         if advice == Advice::LinuxDontFork {
             return Err(Errno::NOTSUP);
         }
         let (start, len) = self.pointer(offset, len);
-        // SAFETY: The range is this mapping's; whatever happens to its contents, no Rust object
-        // lies in it.
+        // SAFETY: The range is this mapping's; no Rust object lies in it, so its contents may
+        // change.
         unsafe { rustix::mm::madvise(start, len, advice) }
     }
 
-    /// `mprotect(2)`.
+    /// Calls `mprotect(2)`.
     pub fn protect(&self, offset: usize, len: usize, prot: MprotectFlags) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
         // SAFETY: The range is this mapping's; a forbidden access is a `Fault`.
         unsafe { rustix::mm::mprotect(start, len, prot) }
     }
 
-    /// `msync(2)`.
+    /// Calls `msync(2)`.
     pub fn sync(&self, offset: usize, len: usize, flags: MsyncFlags) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
         // SAFETY: The range is this mapping's.
@@ -275,7 +276,7 @@ impl Drop for Mapping {
     }
 }
 
-/// The error of the last call into the C library.
+/// Returns the error of the last call into the C library.
 pub(crate) fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags};
 use std::ffi::CString;
 use std::path::Path;
 
-/// `finit_module(2)`: loads the module of a file with parameters like `capacity=4096 prepare=1`.
+/// Loads the module in a file by `finit_module(2)`, with parameters like `capacity=4096 prepare=1`.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub fn load(path: impl AsRef<Path>, parameters: &str) -> Result<()> {
     rustix::system::finit_module(file, &parameters, 0)
 }
 
-/// `init_module(2)`: loads a module that was read before.
+/// Loads a module image from memory by `init_module(2)`.
 ///
 /// # Errors
 ///
@@ -32,17 +32,17 @@ pub fn load_image(image: &[u8], parameters: &str) -> Result<()> {
     rustix::system::init_module(image, &parameters)
 }
 
-/// `delete_module(2)` as rmmod does it: does not wait, does not force.
+/// Calls `delete_module(2)` as rmmod does: without waiting or forcing.
 ///
 /// # Errors
 ///
-/// Those of the call; `EWOULDBLOCK` while the module is used.
+/// Those of the call; `EWOULDBLOCK` while the module is in use.
 pub fn unload(name: &str) -> Result<()> {
     let name = CString::new(name).map_err(|_| Errno::INVAL)?;
     rustix::system::delete_module(&name, OFlags::NONBLOCK.bits() as i32)
 }
 
-/// Returns what to do about an error of [`load`], [`load_image`] or [`unload`], to be appended to it.
+/// Returns the remedy for an error of [`load`], [`load_image`] or [`unload`], to be appended to it.
 pub fn remedy(errno: Errno) -> &'static str {
     match errno {
         Errno::PERM => "; run this as root",
@@ -54,7 +54,7 @@ pub fn remedy(errno: Errno) -> &'static str {
 
 /// Returns whether a module is loaded.
 pub fn is_loaded(name: &str) -> bool {
-    // Modules that are built in have a folder as well, but no state.
+    // Built-in modules also have a folder, but no state.
     Path::new("/sys/module")
         .join(name)
         .join("initstate")

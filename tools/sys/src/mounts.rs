@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mounts that nobody else sees, and disks made of files.
+//! Private mounts, and disks made of files.
 
 use crate::mapping::last_error;
 use crate::{Errno, Result};
@@ -12,14 +12,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Gives the calling process mounts of its own. What it mounts from now on is unmounted when it and
-/// its children have ended, however they end.
+/// Gives the calling process a mount namespace of its own. The kernel unmounts everything in it
+/// when the process and its children have ended, however they end.
 ///
 /// # Errors
 ///
 /// Those of `unshare(2)` and `mount(2)`: `EPERM` without `CAP_SYS_ADMIN`.
 pub fn unshare_mounts() -> Result<()> {
-    // SAFETY: Only what is unshared with FILES can take descriptors from under other threads.
+    // SAFETY: Only unsharing FILES can take descriptors away from other threads.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
     mount_change(
         "/",
@@ -27,14 +27,15 @@ pub fn unshare_mounts() -> Result<()> {
     )
 }
 
-/// A loop device: a block device that is a file. It goes when nobody has it open or mounted.
+/// A loop device: a block device backed by a file. It is removed when nobody has it open or
+/// mounted.
 #[derive(Debug)]
 pub struct Loop {
     _fd: OwnedFd,
     path: PathBuf,
 }
 
-/// `struct loop_config` of `linux/loop.h`; what is 0 here has its usual value then.
+/// `struct loop_config` of `linux/loop.h`; a field with 0 has its default value.
 #[repr(C)]
 struct LoopConfig {
     fd: u32,
@@ -52,11 +53,11 @@ struct LoopConfig {
 const _: () = assert!(size_of::<LoopConfig>() == 304);
 
 impl Loop {
-    /// Makes one of a file that is open for reading and writing. The module `loop` is there.
+    /// Makes one of a file that is open for reading and writing. Needs the module `loop`.
     ///
     /// # Errors
     ///
-    /// Those of the calls: `ENOENT` without the module, `EACCES` or `EPERM` for who is not root.
+    /// Those of the calls: `ENOENT` without the module, `EACCES` or `EPERM` without root.
     pub fn new(file: impl AsFd) -> Result<Self> {
         const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
         const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
@@ -84,20 +85,20 @@ impl Loop {
             // SAFETY: The ioctl reads a `LoopConfig`.
             match unsafe { libc::ioctl(fd.as_raw_fd(), LOOP_CONFIGURE, &raw const config) } {
                 0 => return Ok(Self { _fd: fd, path }),
-                // Somebody else was quicker.
+                // Another process took this device first.
                 _ if last_error() == Errno::BUSY => {}
                 _ => return Err(last_error()),
             }
         }
     }
 
-    /// The block device's file.
+    /// Returns the block device's file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// `swapon(2)` of a file that `mkswap` has prepared.
+/// Calls `swapon(2)` on a file that `mkswap` has prepared.
 pub fn swapon(path: &Path) -> Result<()> {
     let path = c_path(path)?;
     // SAFETY: The string ends with 0.
@@ -107,7 +108,7 @@ pub fn swapon(path: &Path) -> Result<()> {
     }
 }
 
-/// `swapoff(2)`.
+/// Calls `swapoff(2)`.
 pub fn swapoff(path: &Path) -> Result<()> {
     let path = c_path(path)?;
     // SAFETY: The string ends with 0.

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NUMA nodes: where memory is to lie (`mbind(2)`, `set_mempolicy(2)`), and where it does
+//! NUMA nodes: policies for memory (`mbind(2)`, `set_mempolicy(2)`), and the nodes of pages
 //! (`move_pages(2)`).
 
 use crate::mapping::last_error;
 use crate::{Errno, Mapping, Result, PAGE_SIZE};
 use std::ptr;
 
-/// Where new pages lie: `MPOL_*` of `include/uapi/linux/mempolicy.h`.
+/// The policy for new pages: `MPOL_*` of `include/uapi/linux/mempolicy.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Policy {
-    /// What the task says, or else the node of the processor that asks (`MPOL_DEFAULT`).
+    /// The task's policy, or else the node of the allocating processor (`MPOL_DEFAULT`).
     Default = 0,
     /// On these nodes only (`MPOL_BIND`).
     Bind = 2,
@@ -19,16 +19,16 @@ pub enum Policy {
     Interleave = 3,
 }
 
-/// The kernel takes one off the number of bits that it gets.
+/// The kernel subtracts one from the number of bits that it gets.
 const MASK_BITS: usize = u64::BITS as usize + 1;
 
-/// A mask of nodes, whose numbers are below 64.
+/// Returns a mask of nodes, whose numbers are below 64.
 fn mask(nodes: &[u32]) -> u64 {
     nodes.iter().fold(0, |mask, node| mask | (1 << node))
 }
 
 impl Mapping {
-    /// `mbind(2)` of some bytes. Pages that are there stay where they are.
+    /// Calls `mbind(2)` on a range. Existing pages do not move.
     pub fn bind(&self, offset: usize, len: usize, policy: Policy, nodes: &[u32]) -> Result<()> {
         let (start, len) = self.pointer(offset, len);
         let mask = mask(nodes);
@@ -39,8 +39,8 @@ impl Mapping {
         })
     }
 
-    /// `move_pages(2)` without nodes: the node that each page of some bytes lies on, or why it is
-    /// on none: `ENOENT` where the page table has no page.
+    /// Returns the node of each page of a range, or the reason why it has none: `ENOENT` where the
+    /// page table has no page. Calls `move_pages(2)` without nodes.
     pub fn nodes(&self, offset: usize, len: usize) -> Result<Vec<Result<u32>>> {
         let (start, len) = self.pointer(offset, len);
         let pages: Vec<_> = (0..len)
@@ -70,7 +70,8 @@ impl Mapping {
     }
 }
 
-/// `set_mempolicy(2)`: where new pages of this thread lie that no mapping's policy is about.
+/// Calls `set_mempolicy(2)`: sets the policy of this thread's new pages for which no mapping has a
+/// policy.
 pub fn set_policy(policy: Policy, nodes: &[u32]) -> Result<()> {
     let mask = mask(nodes);
     let mode = policy as usize;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `perf_event_open(2)`: who wants to know what a process maps.
+//! `perf_event_open(2)`: records of the mappings that a process makes.
 
 use crate::mapping::last_error;
 use crate::Result;
@@ -25,12 +25,13 @@ struct Attributes {
 
 const _: () = assert!(size_of::<Attributes>() == 72);
 
-/// Opens an event that records each mapping which the calling thread makes, data and code, as
-/// `PERF_RECORD_MMAP2`. Its ring buffer is a page of header and 2^n of data, mapped from it.
+/// Opens an event that records each mapping of the calling thread, data and code, as
+/// `PERF_RECORD_MMAP2`. Its ring buffer, mapped from it, has a header page and 2^n data pages.
 ///
 /// # Errors
 ///
-/// Those of the call: `EACCES` for who may not measure, `ENOSYS` from a kernel without perf.
+/// Those of the call: `EACCES` without the permission to measure, `ENOSYS` from a kernel without
+/// perf.
 pub fn open_mmap_events() -> Result<OwnedFd> {
     const PERF_TYPE_SOFTWARE: u32 = 1;
     const PERF_COUNT_SW_DUMMY: u64 = 9;
@@ -46,7 +47,7 @@ pub fn open_mmap_events() -> Result<OwnedFd> {
         ..Attributes::default()
     };
     let (thread, any_cpu, no_group) = (0, -1, -1);
-    // SAFETY: The kernel reads as many bytes as the structure says it has.
+    // SAFETY: The kernel reads as many bytes as the structure's size field says, which is its size.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,

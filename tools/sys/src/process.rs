@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel knows about this process.
+//! The kernel's information about this process.
 
 use crate::mapping::last_error;
 use crate::{Errno, Result};
@@ -17,7 +17,7 @@ pub struct Faults {
     pub major: u64,
 }
 
-/// `getrusage(2)` of the calling thread.
+/// Returns the page faults of the calling thread, by `getrusage(2)`.
 pub fn faults() -> Faults {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: The pointer is to a `rusage`, which the kernel fills.
@@ -31,7 +31,7 @@ pub fn faults() -> Faults {
     }
 }
 
-/// Takes capabilities away from the calling thread, for good (`CAP_IPC_LOCK` to test limits).
+/// Permanently drops capabilities of the calling thread (`CAP_IPC_LOCK` to test limits).
 pub fn drop_capabilities(gone: CapabilitySet) -> Result<()> {
     let have = rustix::thread::capabilities(None)?;
     let less = CapabilitySets {
@@ -47,11 +47,11 @@ pub fn has_capability(capability: CapabilitySet) -> bool {
     rustix::thread::capabilities(None).is_ok_and(|have| have.effective.contains(capability))
 }
 
-/// `personality(2)`: `PROT_READ` means `PROT_EXEC`, too, from now on, as it does for programs that
-/// do not say whether their stack is executable; inherited by children.
+/// Calls `personality(2)`: from now on `PROT_READ` implies `PROT_EXEC`, as it does for programs
+/// that do not say whether their stack is executable. Children inherit this.
 pub fn read_implies_exec() -> Result<()> {
     const ASK: libc::c_ulong = 0xffff_ffff;
-    // SAFETY: The flag is about mappings to come only.
+    // SAFETY: The flag affects only future mappings.
     let ret = unsafe {
         let now = libc::personality(ASK);
         libc::personality(now as libc::c_ulong | libc::READ_IMPLIES_EXEC as libc::c_ulong)
@@ -62,7 +62,7 @@ pub fn read_implies_exec() -> Result<()> {
     }
 }
 
-/// Ignores a signal from now on, so that the call that causes it fails with an error alone.
+/// Ignores a signal from now on, so that the call that causes it only fails with an error.
 pub fn ignore(signal: rustix::process::Signal) -> Result<()> {
     // SAFETY: No handler is installed.
     match unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) } {
@@ -72,18 +72,18 @@ pub fn ignore(signal: rustix::process::Signal) -> Result<()> {
 }
 
 extern "C" {
-    /// The name of an error number, or null; glibc has it since 2.32.
+    /// Returns the name of an error number, or null; glibc has it since 2.32.
     fn strerrorname_np(number: i32) -> *const c_char;
 }
 
-/// The name of an error number as the manual pages write it, `EINVAL`.
+/// Returns the name of an error number as the manual pages write it, `EINVAL`.
 pub fn errno_name(errno: Errno) -> String {
-    // SAFETY: The function takes any number, and returns a string that lives for ever or null.
+    // SAFETY: The function takes any number, and returns a string that lives forever or null.
     let name = unsafe { strerrorname_np(errno.raw_os_error()) };
     if name.is_null() {
         return format!("errno {}", errno.raw_os_error());
     }
-    // SAFETY: It is not null, so it is a string that lives for ever.
+    // SAFETY: It is not null, so it is a string that lives forever.
     unsafe { CStr::from_ptr(name) }
         .to_string_lossy()
         .into_owned()

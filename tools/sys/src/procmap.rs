@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `PROCMAP_QUERY`: asks the kernel for one VMA, with what `maps` does not tell.
+//! `PROCMAP_QUERY`: asks the kernel for one VMA, with details that `maps` lacks.
 
 use crate::{Errno, Result};
 use rustix::ioctl::{self, opcode, Updater};
 use std::fs::File;
 use std::ops::Range;
 
-/// What the kernel says of a VMA.
+/// The kernel's description of a VMA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vma {
     /// Its addresses.
     pub range: Range<usize>,
     /// `PROCMAP_QUERY_VMA_*`: readable 1, writable 2, executable 4, shared 8.
     pub flags: u64,
-    /// Size of the pages of what is mapped, bytes.
+    /// Size of the mapped object's pages, bytes.
     pub page_size: usize,
     /// Offset in the file, bytes.
     pub offset: u64,
@@ -47,13 +47,13 @@ struct Query {
 
 const _: () = assert!(size_of::<Query>() == 104);
 
-/// Asks for the VMA of this process that covers an address.
+/// Returns the VMA of this process that covers an address.
 ///
 /// # Errors
 ///
 /// Those of the calls: `ENOENT` when nothing is mapped there, `ENOTTY` from a kernel before 6.11.
 pub fn query(address: usize) -> Result<Vma> {
-    /// The longest name that there is, a path.
+    /// The longest possible name, a path.
     const NAME: usize = 4096;
     let maps = File::open("/proc/self/maps");
     let maps = maps.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;

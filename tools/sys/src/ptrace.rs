@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ptrace(2)`: a look into a child, as a debugger has it.
+//! `ptrace(2)`: a debugger's access to a child.
 
 use crate::mapping::last_error;
 use crate::{Child, Errno, Result};
@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr;
 
-/// A child that is stopped for us to look at. It goes on when this is dropped.
+/// A stopped child that this process may inspect. It continues when this is dropped.
 #[derive(Debug)]
 pub struct Tracee<'a> {
     pid: Pid,
@@ -21,7 +21,7 @@ impl<'a> Tracee<'a> {
     ///
     /// # Errors
     ///
-    /// Those of the calls; `ESRCH` when the child ended meanwhile.
+    /// Those of the calls; `ESRCH` if the child ended meanwhile.
     pub fn attach(child: &'a Child) -> Result<Self> {
         let pid = child.pid();
         call(libc::PTRACE_SEIZE, pid, 0, 0)?;
@@ -40,11 +40,11 @@ impl<'a> Tracee<'a> {
     ///
     /// # Errors
     ///
-    /// `EIO` when nothing can be read there.
+    /// `EIO` if nothing can be read there.
     pub fn peek(&self, address: usize) -> Result<u64> {
         let mut word = 0u64;
-        // The kernel's call stores the word; the C library's function would return it, and is not
-        // called with this number of arguments.
+        // The kernel's call stores the word. The C library's function would return it, and takes
+        // another number of arguments.
         // SAFETY: The kernel writes a word to `word`.
         let ret = unsafe {
             libc::syscall(
@@ -61,12 +61,12 @@ impl<'a> Tracee<'a> {
         }
     }
 
-    /// Writes eight bytes of its memory (`PTRACE_POKEDATA`), at the place of a mapping that it
-    /// shares with this process: no Rust object lies there.
+    /// Writes eight bytes of its memory (`PTRACE_POKEDATA`), within a mapping that it shares with
+    /// this process: no Rust object lies there.
     ///
     /// # Errors
     ///
-    /// `EIO` when nothing can be written there.
+    /// `EIO` if nothing can be written there.
     pub fn poke(&self, part: (&crate::Mapping, usize), value: u64) -> Result<()> {
         let (mapping, offset) = part;
         let address = mapping.range(offset, 8).start;
@@ -76,14 +76,14 @@ impl<'a> Tracee<'a> {
 
 impl Drop for Tracee<'_> {
     fn drop(&mut self) {
-        // It fails when the child has ended, which needs no more than that.
+        // It fails if the child has ended, which needs no detaching.
         let _ = call(libc::PTRACE_DETACH, self.pid, 0, 0);
     }
 }
 
-/// A request that takes two numbers and changes no memory of this process.
+/// Makes a request that takes two numbers and changes no memory of this process.
 fn call(request: libc::c_uint, pid: Pid, address: usize, data: usize) -> Result<()> {
-    // SAFETY: None of the requests above has the kernel write to this process.
+    // SAFETY: The kernel writes to this process for none of the requests above.
     let ret = unsafe {
         libc::ptrace(
             request,

@@ -4,19 +4,19 @@
 
 use std::ops::Range;
 
-/// A set of `usize`, as few ranges as possible.
+/// A set of `usize`, in as few ranges as possible.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Ranges(Vec<Range<usize>>);
 
 impl Ranges {
-    /// A set of one range.
+    /// Returns a set of one range.
     pub(crate) fn of(range: Range<usize>) -> Self {
         let mut set = Self::default();
         set.insert(range);
         set
     }
 
-    /// Adds a range; parts that are already there stay.
+    /// Adds a range; parts that are already in the set stay.
     pub(crate) fn insert(&mut self, range: Range<usize>) {
         if range.is_empty() {
             return;
@@ -33,7 +33,7 @@ impl Ranges {
         self.0.insert(at, new);
     }
 
-    /// Removes a range; parts that are not there do not matter.
+    /// Removes a range; parts that are not in the set do not matter.
     pub(crate) fn remove(&mut self, range: Range<usize>) {
         if range.is_empty() {
             return;
@@ -56,7 +56,7 @@ impl Ranges {
                 .any(|r| r.start <= range.start && range.end <= r.end)
     }
 
-    /// The ranges in order.
+    /// Returns the ranges in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.0.iter().cloned()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What changes which addresses a [`Mapping`] has.
+//! Calls that change the addresses of a [`Mapping`].
 //!
 //! All of it takes `&mut Mapping`, so nobody can be in the middle of an access.
 
@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::ptr;
 
 impl Mapping {
-    /// `munmap(2)` of a part; what was given back before may be in it.
+    /// Calls `munmap(2)` on a part, which may include unmapped ranges.
     pub fn unmap(&mut self, offset: usize, len: usize) -> Result<()> {
         let whole = self.address()..self.address() + self.len();
         let part = whole.start + offset..whole.start + offset + len;
@@ -47,13 +47,13 @@ impl Mapping {
         Ok(())
     }
 
-    /// `mmap(2)` with `MAP_FIXED` over a part of this mapping; `None` is anonymous memory.
+    /// Calls `mmap(2)` with `MAP_FIXED` over a part of this mapping; `None` is anonymous memory.
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)`. The kernel may already have unmapped the old part when it fails. If it
-    /// has, or if other threads may have taken the addresses since, this mapping gives the part up:
-    /// it is not accessible any more, and what of it does still exist stays until the process ends.
+    /// Those of `mmap(2)`. The kernel may already have unmapped the old part when the call fails.
+    /// If it has, or if other threads may have taken the addresses since, this mapping forgets the
+    /// part: it is no longer accessible, and any remains of it stay mapped until the process ends.
     pub fn map_over(
         &mut self,
         offset: usize,
@@ -61,7 +61,7 @@ impl Mapping {
         fd: Option<impl AsFd>,
     ) -> Result<()> {
         if options.flags.contains(MapFlags::HUGETLB) || fd.as_ref().is_some_and(is_hugetlb) {
-            // The kernel would round the length up, beyond what is ours.
+            // The kernel would round the length up, past our part.
             return Err(Errno::NOTSUP);
         }
         let range = self.range(offset, options.mapped_len());
@@ -74,13 +74,13 @@ impl Mapping {
         result.map(drop)
     }
 
-    /// The same after a part of it was unmapped, so that the kernel maps over a hole.
+    /// Maps over a part of which `hole` was unmapped first, so that the kernel maps over a hole.
     ///
     /// # Errors
     ///
-    /// Those of `mmap(2)` and `munmap(2)`; the hole stays one, and of the rest this mapping keeps what
-    /// is still mapped. `EBUSY` if there are other threads, which might map something of theirs
-    /// into the hole between the two calls; `ENOTSUP` for huge pages.
+    /// Those of `mmap(2)` and `munmap(2)`; the hole stays, and this mapping keeps the rest as far
+    /// as it is still mapped. `EBUSY` if there are other threads, which might map something of
+    /// their own into the hole between the two calls; `ENOTSUP` for huge pages.
     pub fn map_over_hole(
         &mut self,
         hole: Range<usize>,
@@ -101,10 +101,10 @@ impl Mapping {
         let whole = self.range(offset, options.mapped_len());
         let hole = self.range(hole.start, hole.len());
         let start = ptr::with_exposed_provenance_mut(hole.start);
-        // SAFETY: The range is this mapping's, which gives it up at once if nothing is mapped there
-        // below. Until then nobody else runs who could map something of his there.
+        // SAFETY: The range is this mapping's, which forgets it below if nothing is mapped there.
+        // Until then no other thread runs that could map something there.
         unsafe { rustix::mm::munmap(start, hole.len()) }?;
-        // SAFETY: What is replaced is this mapping's, and the hole, where still nothing is.
+        // SAFETY: The call replaces this mapping's range and the hole, which is still empty.
         let result = unsafe { options.mmap(whole.start, options.flags | MapFlags::FIXED, fd) };
         if result.is_err() {
             for part in [whole.start..hole.start, hole.clone(), hole.end..whole.end] {
@@ -116,22 +116,22 @@ impl Mapping {
         result.map(drop)
     }
 
-    /// `mseal(2)`: from now on the part can be neither unmapped nor mapped over, nor changed
+    /// Calls `mseal(2)`: from now on the part can be neither unmapped, mapped over nor changed
     /// otherwise, until the process ends.
     pub fn seal(&self, offset: usize, len: usize) -> Result<()> {
         let range = self.range(offset, len);
-        // SAFETY: The range is this mapping's; that it cannot be unmapped any more is a leak.
+        // SAFETY: The range is this mapping's. It can no longer be unmapped, which is only a leak.
         match unsafe { libc::syscall(libc::SYS_mseal, range.start, range.len(), 0) } {
             0 => Ok(()),
             _ => Err(last_error()),
         }
     }
 
-    /// `remap_file_pages(2)`: a part shows the object's pages from another one on.
+    /// Calls `remap_file_pages(2)`: a part shows the object's pages from another one on.
     ///
     /// # Errors
     ///
-    /// Those of the call; the part is given up then, as in [`Mapping::map_over`].
+    /// Those of the call; this mapping then forgets the part, as in [`Mapping::map_over`].
     pub fn remap_file_pages(&mut self, part: Range<usize>, page: usize) -> Result<()> {
         let range = self.range(part.start, part.len());
         let start = ptr::with_exposed_provenance_mut::<c_void>(range.start);
@@ -158,7 +158,7 @@ impl Mapping {
         Err(error)
     }
 
-    /// `mmap(2)` into a part that was given back; `EEXIST` if somebody else got it meanwhile.
+    /// Calls `mmap(2)` on an unmapped part; fails with `EEXIST` if somebody else got it meanwhile.
     ///
     /// The part may also begin at the end: then the mapping grows.
     pub fn fill(
@@ -184,7 +184,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// `mremap(2)` of the whole: shrinks, grows in place, or with `MREMAP_MAYMOVE` grows elsewhere.
+    /// Calls `mremap(2)` on the whole: shrinks, grows in place, or with `MREMAP_MAYMOVE` grows
+    /// elsewhere.
     pub fn resize(&mut self, len: usize, flags: MremapFlags) -> Result<()> {
         if flags.difference(MremapFlags::MAYMOVE) != MremapFlags::empty() {
             return Err(Errno::NOTSUP);
@@ -200,7 +201,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// `mremap(2)` of a part to where the kernel likes, `MREMAP_DONTUNMAP` keeping the old range.
+    /// Calls `mremap(2)` to move a part to addresses that the kernel chooses; `MREMAP_DONTUNMAP`
+    /// keeps the old range.
     ///
     /// An empty part makes a second mapping of the pages from there on, as the kernel offers for
     /// shared mappings.
@@ -225,7 +227,7 @@ impl Mapping {
             )
         };
         let new = usize::try_from(new).map_err(|_| last_error())?;
-        // It may also have shrunk or stayed in place: the new owner has it all the same.
+        // It may also have shrunk or stayed in place: the new owner has it in any case.
         if new == old.start || !keep {
             self.owned.remove(old);
         }
@@ -233,11 +235,11 @@ impl Mapping {
         Ok(unsafe { Mapping::own(new, len.next_multiple_of(PAGE_SIZE)) })
     }
 
-    /// `mremap(2)` with `MREMAP_FIXED` of a part over a part of another mapping.
+    /// Calls `mremap(2)` with `MREMAP_FIXED` to move a part over a part of another mapping.
     ///
     /// # Errors
     ///
-    /// Those of the call; the target's part may be gone then, and is given up as in
+    /// Those of the call; the target's part may be unmapped then, and the target forgets it as in
     /// [`Mapping::map_over`].
     pub fn move_over(
         &mut self,
@@ -269,7 +271,7 @@ impl Mapping {
     }
 }
 
-/// Returns whether a descriptor's pages are huge ones; if the kernel does not say, yes.
+/// Returns whether a descriptor's pages are huge; true if the kernel does not say.
 fn is_hugetlb(fd: &impl AsFd) -> bool {
     /// `HUGETLBFS_MAGIC` of `linux/magic.h`.
     const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Accesses to a mapping through the kernel's door for strangers: `process_vm_writev(2)`.
+//! Accesses to a mapping as another process makes them: `process_vm_writev(2)`.
 
 use crate::mapping::last_error;
 use crate::{Mapping, Result};
 
 impl Mapping {
-    /// `process_vm_writev(2)` of `data` to this mapping: the kernel gets the pages as a debugger's
-    /// (`FOLL_REMOTE`). Returns the number of bytes written.
+    /// Writes `data` to this mapping by `process_vm_writev(2)`: the kernel gets the pages as for a
+    /// debugger (`FOLL_REMOTE`). Returns the number of bytes written.
     pub fn write_remotely(&self, offset: usize, data: &[u8]) -> Result<usize> {
         let (start, len) = self.pointer(offset, data.len());
         let local = libc::iovec {

@@ -6,7 +6,7 @@ use crate::mapping::last_error;
 use crate::Result;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-/// A file of secret memory, without any yet. It is closed on exec.
+/// Creates an empty file of secret memory, which is closed on exec.
 ///
 /// # Errors
 ///

@@ -21,11 +21,11 @@ struct Create {
 const CLOEXEC: u32 = 1;
 
 /// Makes a dma-buf of the first `size` bytes of a memfd, which must be sealed against shrinking.
-/// Pages that the memfd does not have yet are allocated.
+/// Allocates the missing pages of the memfd.
 ///
 /// # Errors
 ///
-/// `ENOENT` without the device; `EINVAL` also for a size beyond the module's parameter
+/// `ENOENT` without the device; `EINVAL` also for a size above the module's parameter
 /// `size_limit_mb`.
 pub fn create(memfd: impl AsFd, size: u64) -> Result<OwnedFd> {
     const NUMBER: u32 = opcode::write::<Create>(b'u', 0x42);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `userfaultfd(2)`: accesses to protected pages, told to the program itself.
+//! `userfaultfd(2)`: reports of accesses to protected pages, to the program itself.
 //!
-//! Protection is here, that of stores and that of all accesses (Linux 7.3), the filling of holes in
-//! the page tables, and word of what is unmapped. What is protected belongs to a [`Mapping`], and an access that waits is one of another
-//! thread's.
+//! This module has protection against stores and against all accesses (Linux 7.3), filling of holes
+//! in the page tables, and events of unmapping. Protected pages belong to a [`Mapping`], and a
+//! waiting access is one of another thread.
 
 use crate::{Mapping, Result};
 use linux_raw_sys::general::{
@@ -37,23 +37,23 @@ const UFFDIO_MOVE: Opcode = read_write::<uffdio_move>(UFFDIO as u8, _UFFDIO_MOVE
 const UFFDIO_POISON: Opcode = read_write::<uffdio_poison>(UFFDIO as u8, _UFFDIO_POISON as u8);
 /// `UFFD_PAGEFAULT_FLAG_RWP`.
 const PAGEFAULT_FLAG_RWP: u64 = 1 << 3;
-/// `UFFDIO_WRITEPROTECT_MODE_WP`, `UFFDIO_RWPROTECT_MODE_RWP`: protect, do not release.
+/// `UFFDIO_WRITEPROTECT_MODE_WP`, `UFFDIO_RWPROTECT_MODE_RWP`: protect instead of releasing.
 const MODE_PROTECT: u64 = 1;
 
-/// The events that the program asks for.
+/// The events that the program requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Accesses to pages that are not there.
+    /// Accesses to pages that are not resident.
     Missing,
-    /// Accesses to pages that are there and not mapped.
+    /// Accesses to pages that are resident and not mapped.
     Minor,
-    /// Stores to pages that were protected.
+    /// Stores to protected pages.
     Stores,
-    /// All accesses to pages that were protected.
+    /// All accesses to protected pages.
     Accesses,
 }
 
-/// What [`Userfaultfd::fill`] puts into the page tables.
+/// The contents that [`Userfaultfd::fill`] puts into the page tables.
 #[derive(Clone, Copy, Debug)]
 pub enum Fill<'a> {
     /// A copy of these bytes (`UFFDIO_COPY`).
@@ -64,16 +64,16 @@ pub enum Fill<'a> {
     Cached,
     /// Marks that each access finds a memory error (`UFFDIO_POISON`).
     Poison,
-    /// The first pages of another mapping, which lack them afterwards (`UFFDIO_MOVE`).
+    /// The first pages of another mapping, which loses them (`UFFDIO_MOVE`).
     Move(&'a Mapping),
 }
 
-/// An access that waits.
+/// A waiting access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Where; the first byte of the page.
+    /// The first byte of the page.
     pub address: usize,
-    /// Is it a store?
+    /// Whether it is a store.
     pub is_write: bool,
     /// The [`Mode`] that reports it.
     pub mode: Mode,
@@ -91,7 +91,7 @@ impl Userfaultfd {
     ///
     /// # Errors
     ///
-    /// Those of the call, `EPERM` without the right to it, `ENOSYS` where the kernel lacks it.
+    /// Those of the call; `EPERM` without permission, `ENOSYS` if the kernel lacks it.
     pub fn new() -> Result<Self> {
         let offered = Self::with(0)?.features;
         let wanted = FEATURE_RWP | u64::from(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
@@ -108,8 +108,8 @@ impl Userfaultfd {
         Self::with(UFFD_FEATURE_EVENT_UNMAP.into())
     }
 
-    /// Makes one whose protected pages are released by the first store, which waits for nobody. It
-    /// takes mappings of any file.
+    /// Makes one whose protected pages are released by the first store, without waiting. It accepts
+    /// mappings of any file.
     ///
     /// # Errors
     ///
@@ -119,11 +119,12 @@ impl Userfaultfd {
         Self::with(wanted.into())
     }
 
-    /// Makes one with some features. None: to ask for what there is, which each does but once.
+    /// Makes one with some features. Without any, it can query the available ones, which each
+    /// descriptor does only once.
     fn with(features: u64) -> Result<Self> {
-        // A blocking one cannot be asked by poll(2).
+        // poll(2) does not work on a blocking one.
         let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
-        // SAFETY: What it can do to memory takes the calls below, which get a `Mapping`.
+        // SAFETY: It changes memory only by the calls below, which take a `Mapping`.
         let fd = unsafe { rustix::mm::userfaultfd(flags) }?;
         let mut api = uffdio_api {
             api: UFFD_API.into(),
@@ -136,7 +137,7 @@ impl Userfaultfd {
         Ok(Self { fd, features })
     }
 
-    /// Returns whether the kernel can tell this of pages of files.
+    /// Returns whether the kernel can report this for pages of files.
     pub fn offers(&self, mode: Mode) -> bool {
         match mode {
             Mode::Missing | Mode::Minor => true,
@@ -145,11 +146,11 @@ impl Userfaultfd {
         }
     }
 
-    /// Asks for the events of a mapping.
+    /// Registers a mapping for events.
     ///
     /// # Errors
     ///
-    /// Those of `UFFDIO_REGISTER`; `EINVAL` when the object does not consent.
+    /// Those of `UFFDIO_REGISTER`; `EINVAL` if the object does not support it.
     pub fn register(&self, mapping: &Mapping, mode: Mode) -> Result<()> {
         let mut argument = uffdio_register {
             range: range(mapping, 0, mapping.len()),
@@ -191,12 +192,12 @@ impl Userfaultfd {
     ///
     /// # Errors
     ///
-    /// Those of the ioctl: `EINVAL` and `ENOMEM` where the object does not offer it, `EFAULT`
-    /// beyond the end of the file, `EEXIST` where a page is mapped.
+    /// Those of the ioctl: `EINVAL` and `ENOMEM` if the object does not support it, `EFAULT` past
+    /// EOF, `EEXIST` where a page is mapped.
     ///
     /// # Panics
     ///
-    /// When [`Fill::Copy`] has other than as many bytes as the part.
+    /// If the length of [`Fill::Copy`] is not that of the part.
     pub fn fill(&self, part: (&Mapping, usize, usize), fill: Fill<'_>) -> Result<()> {
         let (mapping, offset, len) = part;
         let range = range(mapping, offset, len);
@@ -210,7 +211,7 @@ impl Userfaultfd {
                     mode: 0,
                     copy: 0,
                 };
-                // SAFETY: The ioctl reads `len` bytes from `src`, which are there, and changes
+                // SAFETY: The ioctl reads `len` bytes from `src`, which has as many, and changes
                 // memory of a mapping, to which no references are ever made.
                 unsafe { update::<{ UFFDIO_COPY }, _>(&self.fd, &mut argument) }
             }
@@ -255,11 +256,11 @@ impl Userfaultfd {
         }
     }
 
-    /// Reads of an access that waits; `None` for an event of another kind.
+    /// Reads the event of a waiting access; returns `None` for an event of another kind.
     ///
     /// # Errors
     ///
-    /// Those of the call; `EAGAIN` while nothing waits, which poll(2) tells.
+    /// Those of the call; `EAGAIN` while no access waits, which poll(2) shows.
     pub fn event(&self) -> Result<Option<Event>> {
         let (kind, word) = self.message()?;
         if kind != UFFD_EVENT_PAGEFAULT {
@@ -278,7 +279,7 @@ impl Userfaultfd {
         }))
     }
 
-    /// Reads which addresses are unmapped; `None` for an event of another kind.
+    /// Reads the range of an unmap event; returns `None` for an event of another kind.
     ///
     /// # Errors
     ///
@@ -303,7 +304,7 @@ impl AsFd for Userfaultfd {
     }
 }
 
-/// A part of a mapping, which is the mapping's own.
+/// Makes the range of a part of a mapping, which is checked to be the mapping's own.
 fn range(mapping: &Mapping, offset: usize, len: usize) -> uffdio_range {
     let range = mapping.range(offset, len);
     uffdio_range {

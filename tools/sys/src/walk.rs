@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Touching many pages in few instructions, for measuring what a touch costs the kernel.
+//! Touches of many pages in few instructions, to measure the cost of a touch in the kernel.
 //!
-//! [`Mapping::touch_write`] answers a fault with an error and looks its page up; that is some
-//! dozens of instructions, as many as the kernel needs for a page of a huge folio. Here it is five,
-//! and a fault that the kernel cannot resolve is a fatal signal.
+//! [`Mapping::touch_write`] returns a fault as an error and looks up its page, which takes dozens
+//! of instructions, as many as the kernel needs for a page of a huge folio. A walk takes five, and
+//! a fault that the kernel cannot resolve is a fatal signal.
 
 use crate::{Mapping, PAGE_SIZE};
 use core::arch::asm;
 
-/// Pages in the order in which they are to be touched.
+/// Pages in the order of their touches.
 #[derive(Clone, Debug)]
 pub struct Walk {
     pages: Vec<u32>,
@@ -18,18 +18,18 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Over pages by number; a page may appear more than once.
+    /// Makes a walk over pages by number; a page may appear more than once.
     pub fn new(pages: Vec<u32>) -> Self {
         let end = pages.iter().max().map_or(0, |&page| page as usize + 1);
         Self { pages, end }
     }
 
-    /// Number of touches.
+    /// Returns the number of touches.
     pub fn len(&self) -> usize {
         self.pages.len()
     }
 
-    /// Whether there is no touch.
+    /// Returns whether there is no touch.
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
@@ -45,8 +45,8 @@ impl Mapping {
         let start = self.range(0, walk.end * PAGE_SIZE).start;
         for &page in &walk.pages {
             let at = start + page as usize * PAGE_SIZE;
-            // SAFETY: The page is this mapping's, since all up to the walk's end are. What is read
-            // is dropped, so no value is invented; where there is no memory, the process ends.
+            // SAFETY: The page is this mapping's, since all up to the walk's end are. The value is
+            // dropped, so its type does not matter; where there is no memory, the process ends.
             unsafe {
                 asm!("mov {value}, byte ptr [{at}]", at = in(reg) at, value = out(reg_byte) _,
                     options(nostack, preserves_flags, readonly));
