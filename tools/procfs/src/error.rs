@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can go wrong when a file of `/proc` is read.
+//! Errors of reading a file of `/proc`.
 
 use std::{io, path::PathBuf};
 
@@ -15,7 +15,7 @@ pub enum Error {
         /// What the kernel answered.
         errno: io::Error,
     },
-    /// A line is not as the kernel writes it.
+    /// A line does not have the kernel's format.
     #[error("{}: line {line}: cannot understand {text:?}", path.display())]
     Parse {
         /// Which file.
@@ -25,7 +25,7 @@ pub enum Error {
         /// The line.
         text: String,
     },
-    /// No mapping lies at this address.
+    /// No mapping covers this address.
     #[error("{}: no mapping at {addr:#x}", path.display())]
     NoMapping {
         /// Which file.
@@ -35,7 +35,7 @@ pub enum Error {
     },
 }
 
-/// The remedy for a failed read, where there is a usual one.
+/// Returns the usual remedy for a failed read, if there is one.
 fn hint(errno: &io::Error) -> &'static str {
     match errno.kind() {
         io::ErrorKind::PermissionDenied => " (run it as root or as the owner of the process)",
@@ -54,7 +54,7 @@ pub struct BadLine {
 }
 
 impl BadLine {
-    /// Names the file in which the line stands.
+    /// Adds the file that contains the line.
     pub fn in_file(self, path: impl Into<PathBuf>) -> Error {
         Error::Parse {
             path: path.into(),

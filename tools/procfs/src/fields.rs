@@ -5,9 +5,9 @@
 
 /// Names and numbers in the order of the file.
 ///
-/// A number has the unit that the file gives it: kB in `status`, `meminfo` and `smaps`, pages or
-/// events in `vmstat`. Lines whose value is no decimal number (`Name`, `SigBlk`) are left out, so
-/// that a kernel that adds such a line does not break a reader.
+/// A number has the unit of the file: kB in `status`, `meminfo` and `smaps`, pages or events in
+/// `vmstat`. The parser skips lines whose value is no decimal number (`Name`, `SigBlk`), so a
+/// kernel that adds such a line does not break a reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, u64)>);
 
@@ -17,7 +17,7 @@ impl Fields {
         text.lines().filter_map(parse_line).collect()
     }
 
-    /// Returns the number of that name, if the kernel gave one.
+    /// Returns the number with that name, if the file has one.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.0
             .iter()
@@ -29,7 +29,7 @@ impl Fields {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
-    /// Adds one more; used while a file is read line by line.
+    /// Adds one; used while a file is read line by line.
     pub(crate) fn push(&mut self, name: String, value: u64) {
         self.0.push((name, value));
     }
@@ -41,7 +41,7 @@ impl FromIterator<(String, u64)> for Fields {
     }
 }
 
-/// Parses one line; `None` when its value is no number.
+/// Parses one line; returns `None` if its value is no number.
 pub(crate) fn parse_line(line: &str) -> Option<(String, u64)> {
     let (name, rest) = line
         .split_once(':')

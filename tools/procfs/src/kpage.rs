@@ -13,27 +13,28 @@ use std::{
 
 use crate::{process::read_error, Error};
 
-/// What the kernel says of one page frame.
+/// The flags of one page frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameFlags(u64);
 
 impl FrameFlags {
-    /// Its contents are newer than what is behind it (`KPF_DIRTY`).
+    /// Returns whether its contents are newer than the backing storage (`KPF_DIRTY`).
     pub fn is_dirty(self) -> bool {
         self.bit(4)
     }
 
-    /// It belongs to hugetlbfs or to a folio as large as a huge page (`KPF_HUGE`, `KPF_THP`).
+    /// Returns whether it belongs to hugetlbfs or to a folio as large as a huge page (`KPF_HUGE`,
+    /// `KPF_THP`).
     pub fn is_huge(self) -> bool {
         self.bit(17) || self.bit(22)
     }
 
-    /// It is locked into memory (`KPF_MLOCKED`).
+    /// Returns whether it is locked into memory (`KPF_MLOCKED`).
     pub fn is_mlocked(self) -> bool {
         self.bit(33)
     }
 
-    /// Tells whether the bit is set.
+    /// Returns whether the bit is set.
     fn bit(self, nr: u32) -> bool {
         (self.0 >> nr) & 1 == 1
     }
@@ -68,8 +69,7 @@ impl Frames {
         }
     }
 
-    /// Returns the flags of page frames, in their order; frames that follow each other are read
-    /// together.
+    /// Returns the flags of page frames, in their order. Reads consecutive frames together.
     pub fn flags(&self, frames: &[u64]) -> Result<Vec<FrameFlags>, Error> {
         let mut flags = Vec::with_capacity(frames.len());
         for run in frames.chunk_by(|one, next| one.checked_add(1) == Some(*next)) {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Readers of what `/proc` tells about memory.
+//! Readers of the files of `/proc` about memory.
 //!
 //! Each file of `/proc` has a module here: [`maps`], [`smaps`], [`pagemap`], [`kpage`], and [`fields`] for the
-//! files that are lists of names and numbers (`status`, `meminfo`, `vmstat`). Parsing is apart from
-//! reading, so that every parser is tested on canned text.
+//! files that are lists of names and numbers (`status`, `meminfo`, `vmstat`). Parsing is separate
+//! from reading, so that tests run every parser on canned text.
 //!
-//! Why not the crate `procfs`: its `VmFlags` (0.18) forgets every flag that it does not know, among
-//! them `lf` (mlock on fault), `sl` (sealed) and `dp` (droppable), and these are just what the
-//! tests of a mapping device assert. Names are therefore kept here as the kernel prints them.
+//! The crate `procfs` does not suffice: its `VmFlags` (0.18) drops unknown flags, among them `lf`
+//! (mlock on fault), `sl` (sealed) and `dp` (droppable), and the tests of a mapping device assert
+//! these. So this crate keeps names as the kernel prints them.
 //!
-//! `mincore(2)` is a system call on a mapping and lies in `rmmap-sys`.
+//! `mincore(2)` is a system call on a mapping; `rmmap-sys` has it.
 
 #![forbid(unsafe_code)]
 

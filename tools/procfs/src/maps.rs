@@ -9,7 +9,7 @@ use crate::error::BadLine;
 /// One line of `maps`, which is also the first line of an entry of `smaps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
-    /// First address and first address behind the mapping.
+    /// First address of the mapping, and first address past it.
     pub range: Range<usize>,
     /// Permissions as the kernel prints them, for example `rw-s`.
     pub perms: String,
@@ -24,17 +24,17 @@ pub struct Map {
 }
 
 impl Map {
-    /// Length in bytes.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.range.len()
     }
 
-    /// Tells whether the mapping has no length, which the kernel never shows.
+    /// Returns whether the mapping has no length, which the kernel never shows.
     pub fn is_empty(&self) -> bool {
         self.range.is_empty()
     }
 
-    /// Tells whether stores are shared (`s`), not copied on write (`p`).
+    /// Returns whether stores are shared (`s`), not copied on write (`p`).
     pub fn is_shared(&self) -> bool {
         self.perms.ends_with('s')
     }
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<Vec<Map>, BadLine> {
         .collect()
 }
 
-/// Parses one line; `None` when it is not of this form.
+/// Parses one line; returns `None` if it has another form.
 pub(crate) fn parse_line(line: &str) -> Option<Map> {
     let mut rest = line;
     let mut word = || {

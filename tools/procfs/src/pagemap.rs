@@ -23,37 +23,38 @@ pub struct PageMap {
     path: PathBuf,
 }
 
-/// What the kernel says of one page.
+/// The entry of one page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page(u64);
 
 impl Page {
-    /// The page is in memory and mapped here (bit 63).
+    /// Returns whether the page is in memory and mapped here (bit 63).
     pub fn is_present(self) -> bool {
         self.bit(63)
     }
 
-    /// The page is swapped out (bit 62).
+    /// Returns whether the page is swapped out (bit 62).
     pub fn is_swapped(self) -> bool {
         self.bit(62)
     }
 
-    /// The page belongs to a file or to shared anonymous memory (bit 61).
+    /// Returns whether the page belongs to a file or to shared anonymous memory (bit 61).
     pub fn is_file(self) -> bool {
         self.bit(61)
     }
 
-    /// No other process maps the page (bit 56).
+    /// Returns whether no other process maps the page (bit 56).
     pub fn is_exclusive(self) -> bool {
         self.bit(56)
     }
 
-    /// The page was written since the soft-dirty bits were cleared (bit 55).
+    /// Returns whether the page was written since the soft-dirty bits were cleared (bit 55).
     pub fn is_soft_dirty(self) -> bool {
         self.bit(55)
     }
 
-    /// Number of the page frame; 0 without `CAP_SYS_ADMIN` or when the page is not present.
+    /// Returns the number of the page frame; 0 without `CAP_SYS_ADMIN` or if the page is not
+    /// present.
     pub fn pfn(self) -> u64 {
         if self.is_present() {
             self.0 & ((1 << 55) - 1)
@@ -62,7 +63,7 @@ impl Page {
         }
     }
 
-    /// Tells whether the bit is set.
+    /// Returns whether the bit is set.
     fn bit(self, nr: u32) -> bool {
         (self.0 >> nr) & 1 == 1
     }
@@ -83,7 +84,7 @@ impl PageMap {
         }
     }
 
-    /// Returns what the kernel says of `count` pages, the first of which contains `addr`.
+    /// Returns the entries of `count` pages, the first of which contains `addr`.
     pub fn pages(&self, addr: usize, count: usize) -> Result<Vec<Page>, Error> {
         read_words(&self.file, addr / PAGE_SIZE, count)
             .map_err(|source| read_error(Path::new(&self.path), source))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whose files are read.
+//! The process whose files are read.
 
 use std::{
     fs, io,
@@ -19,7 +19,7 @@ pub enum Process {
 }
 
 impl Process {
-    /// Path of the file `name` of this process.
+    /// Returns the path of the file `name` of this process.
     pub fn path(self, name: &str) -> PathBuf {
         match self {
             Process::Myself => Path::new("/proc/self").join(name),
@@ -39,7 +39,7 @@ impl Process {
         maps::parse(&read(&path)?).map_err(|bad| bad.in_file(path))
     }
 
-    /// Reads `smaps`: the mappings with what each of them holds.
+    /// Reads `smaps`: the mappings with the memory of each.
     pub fn smaps(self) -> Result<Vec<Smap>, Error> {
         let path = self.path("smaps");
         smaps::parse(&read(&path)?).map_err(|bad| bad.in_file(path))
@@ -72,12 +72,12 @@ pub fn vmstat() -> Result<Fields, Error> {
     Ok(Fields::parse(&read(Path::new("/proc/vmstat"))?))
 }
 
-/// Reads a whole file and names it when that fails.
+/// Reads a whole file; an error names it.
 fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| read_error(path, source))
 }
 
-/// Names the file that could not be read.
+/// Makes an error that names the file that could not be read.
 pub(crate) fn read_error(path: &Path, errno: io::Error) -> Error {
     Error::Read {
         path: path.to_owned(),

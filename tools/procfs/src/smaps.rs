@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/proc/PID/smaps`: the mappings of a process and what each of them holds.
+//! `/proc/PID/smaps`: the mappings of a process and the memory of each.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Smap {
 }
 
 impl Smap {
-    /// Returns the size of that name in kB; 0 when this kernel does not tell it.
+    /// Returns the size with that name in kB; 0 if this kernel does not print it.
     pub fn kb(&self, name: &str) -> u64 {
         self.sizes.get(name).unwrap_or(0)
     }
@@ -31,12 +31,12 @@ impl Smap {
 pub struct VmFlags(Vec<String>);
 
 impl VmFlags {
-    /// Parses flags that are separated by blanks.
+    /// Parses flags separated by blanks.
     pub fn parse(text: &str) -> Self {
         Self(text.split_whitespace().map(str::to_owned).collect())
     }
 
-    /// Tells whether the flag is set, for example `lo`.
+    /// Returns whether the flag is set, for example `lo`.
     pub fn has(&self, flag: &str) -> bool {
         self.0.iter().any(|have| have == flag)
     }
@@ -57,7 +57,7 @@ impl fmt::Display for VmFlags {
 pub fn parse(text: &str) -> Result<Vec<Smap>, BadLine> {
     let mut smaps: Vec<Smap> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        // An address is tried first: `7f00:` is no mapping, but `Size:` is no address either.
+        // Try an address first: `7f00:` is no mapping, but `Size:` is no address either.
         if let Some(map) = maps::parse_line(line) {
             smaps.push(Smap {
                 map,
