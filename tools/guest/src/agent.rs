@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The guest's side of the lab: does what the host's [`Request`] says and reports by files.
+//! The guest's side of the lab: carries out the host's [`Request`] and reports through files.
 
 use crate::protocol::{
     Request, DMESG, GUEST_DIR, MODULE_FAILED, NOT_STARTED, REQUEST, STARTED, STATUS, STDERR, STDOUT,
@@ -61,7 +61,7 @@ fn run(dir: &Path, request: &Request, messages: &mut File) -> Result<i32> {
         status = run_command(dir, request, messages);
     }
     for file in loaded.iter().rev() {
-        // The command may have unloaded the module itself.
+        // The command may have unloaded the module already.
         let is_present = Path::new("/sys/module").join(insmod::name(file)).exists();
         if let (true, Err(why)) = (is_present, insmod::unload(file)) {
             writeln!(messages, "lab: {why}")?;
@@ -71,7 +71,7 @@ fn run(dir: &Path, request: &Request, messages: &mut File) -> Result<i32> {
     Ok(status)
 }
 
-/// Runs the request's command; its output goes to files, or to the console for a person.
+/// Runs the request's command, with its output in files, or on the console for a person.
 fn run_command(dir: &Path, request: &Request, messages: &mut File) -> i32 {
     let shell = vec!["bash".to_owned(), "-i".to_owned()];
     let argv = if request.command.is_empty() {
@@ -93,11 +93,11 @@ fn run_command(dir: &Path, request: &Request, messages: &mut File) -> i32 {
         command.stdin(Stdio::null()).stdout(out).stderr(err);
     }
     match command.status() {
-        // What a person's last command came to is no verdict on anything.
+        // The status of a person's last command is no test result.
         Ok(_) if request.interactive => 0,
         Ok(status) => exit_status(status),
         Err(error) => {
-            // Nobody is left to tell if this fails too; the status says it.
+            // If this fails too, nobody is left to report to; the status shows it.
             let _ = writeln!(
                 messages,
                 "lab: cannot run `{}` in the guest: {error}",
@@ -108,7 +108,8 @@ fn run_command(dir: &Path, request: &Request, messages: &mut File) -> i32 {
     }
 }
 
-/// The exit status of a shell: 128 and the signal's number when one ended the command.
+/// Returns the exit status as a shell does: 128 plus the signal's number if a signal killed the
+/// command.
 fn exit_status(status: ExitStatus) -> i32 {
     status
         .code()
@@ -119,7 +120,7 @@ fn append(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Writes the status in one piece: the host takes the file's existence for its completeness.
+/// Writes the status atomically: for the host a file that exists is complete.
 fn report(dir: &Path, status: i32) -> Result<()> {
     let part = dir.join("status.part");
     let mut file = File::create(&part)?;

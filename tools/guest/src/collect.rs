@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes records of a guest's events, whatever becomes of the guest.
+//! Makes records of a guest's events, even if the guest dies.
 //!
-//! Every test that was promised has a record in the end: its own, or a failure that says what the
-//! guest was doing when it died.
+//! Every announced test gets a record: its own, or a failure that says what the guest was doing
+//! when it died.
 
 use crate::plan::{Event, Part, Plan};
 use crate::record::{Outcome, Record, Test};
 
-/// What happened in one boot so far.
+/// The events of one boot so far.
 pub struct Collector {
     kernel: String,
-    /// Parts that did not end yet, in their order.
+    /// Parts that have not ended yet, in order.
     remaining: Vec<Part>,
     running: Option<(Part, Vec<String>)>,
     records: Vec<Record>,
@@ -36,13 +36,14 @@ impl Collector {
             Event::Begin(part, tests) => self.running = Some((part, tests)),
             Event::Record(record) => {
                 if let Some((_, tests)) = &mut self.running {
-                    // A KUnit suite is promised, and its tests are reported.
+                    // The guest announces a KUnit suite, and reports the suite's tests.
                     tests.retain(|id| *id != record.id && !is_within(&record.id, id));
                 }
                 self.records.push(record);
             }
             Event::End(part) => {
-                // What the part promised and never reported is lost, guest alive or not.
+                // Tests that the part announced and never reported are lost, even if the guest is
+                // alive.
                 let lost = self
                     .running
                     .take()
@@ -56,17 +57,17 @@ impl Collector {
         }
     }
 
-    /// The records so far.
+    /// Returns the records so far.
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// Whether the guest said that it is through with everything.
+    /// Returns whether the guest reported that it has finished.
     pub fn complete(&self) -> bool {
         self.done && self.remaining.is_empty()
     }
 
-    /// What the guest is doing, for people.
+    /// Describes what the guest is doing, for people.
     pub fn doing(&self) -> String {
         match (&self.running, self.remaining.first()) {
             (Some((part, tests)), _) => match tests.first() {
@@ -78,8 +79,8 @@ impl Collector {
         }
     }
 
-    /// The guest ended without having finished: all that is open becomes a failure. `end` says how
-    /// it ended ("the guest died"), `log` where to read more.
+    /// Turns all open tests into failures, because the guest ended before it finished. `end` says
+    /// how it ended ("the guest died"), `log` where to read more.
     pub fn give_up(&mut self, end: &str, log: &str) {
         let during = self.doing();
         let why = format!("{end} during {during}; see {log}");
@@ -98,7 +99,7 @@ impl Collector {
         }
     }
 
-    /// The kernel's name in the records.
+    /// Returns the kernel's name in the records.
     pub fn kernel(&self) -> &str {
         &self.kernel
     }
@@ -110,7 +111,7 @@ impl Collector {
     }
 }
 
-/// Whether the test `id` belongs to the suite `suite`.
+/// Returns whether the test `id` belongs to the suite `suite`.
 fn is_within(id: &str, suite: &str) -> bool {
     id.strip_prefix(suite)
         .is_some_and(|rest| rest.starts_with('/'))

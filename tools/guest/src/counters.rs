@@ -2,8 +2,8 @@
 
 //! Copies the counters of the coverage kernel and of its modules out of the guest.
 //!
-//! The kernel's files are C, whose counters gcov gives out in debugfs. The module is Rust, whose
-//! counters lie in a section of it: they are read from the kernel's memory.
+//! The kernel's files are C; gcov exports their counters in debugfs. The module is Rust; its
+//! counters are in a section of the module, which the guest reads from the kernel's memory.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -23,17 +23,17 @@ use crate::protocol::GUEST_DIR;
 const GCOV: &str = "/sys/kernel/debug/gcov";
 const KCORE: &str = "/proc/kcore";
 
-/// What is counted.
+/// The code whose execution is counted.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Counted {
-    /// The folder in which the kernel was built; gcov gives its counters out below this path.
+    /// The folder in which the kernel was built; gcov exports its counters below this path.
     pub kdir: PathBuf,
     /// The kernel's files, as `mm/mmap.c`.
     pub files: Vec<String>,
 }
 
 impl Counted {
-    /// Sets the kernel's counters to 0: what ran at boot is nobody's test.
+    /// Sets the kernel's counters to 0, because code that ran at boot belongs to no test.
     pub fn reset(&self) -> Result<()> {
         let reset = Path::new(GCOV).join("reset");
         fs::write(&reset, "0").with_context(|| format!("cannot write {}", reset.display()))
@@ -47,7 +47,7 @@ impl Counted {
             let from = Path::new(GCOV).join(inside).join(&file);
             let to = folder.join("gcov").join(&file);
             fs::create_dir_all(to.parent().unwrap_or(folder))?;
-            // These files have no size before they are read, so nothing may go by it.
+            // These files report no size before they are read, so the code must not rely on it.
             let bytes =
                 fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
             fs::write(&to, bytes)?;
@@ -60,14 +60,14 @@ impl Counted {
 pub struct ModuleCounters {
     name: String,
     sizes: [usize; 3],
-    /// What former loads had counted when they were last seen.
+    /// The counts of former loads when they were last read.
     former: Option<Profile>,
-    /// What the present load had counted when it was last seen.
+    /// The counts of the present load when they were last read.
     last: Option<Profile>,
 }
 
 impl ModuleCounters {
-    /// Of the module in `file`, which was compiled to count.
+    /// Makes the counters of the module in `file`, which was compiled to count.
     pub fn new(file: &Path) -> Result<Self> {
         let bytes = fs::read(file)?;
         let elf = object::File::parse(&*bytes)
@@ -85,8 +85,8 @@ impl ModuleCounters {
         })
     }
 
-    /// Looks at the counters. A test may unload the module at any time, and with it the counters go:
-    /// so this is called after each, and a look that failed is no error.
+    /// Reads the counters. A test may unload the module at any time, which loses them. So the guest
+    /// calls this after each test, and a read that fails is no error.
     pub fn look(&mut self) {
         let Some(now) = self.read() else { return };
         let is_another_load = self.last.as_ref().is_some_and(|last| now.began_after(last));
@@ -96,7 +96,7 @@ impl ModuleCounters {
         self.last = Some(now);
     }
 
-    /// Writes all that was counted to `folder`, as `module-mmap-never.profraw`.
+    /// Writes all counts to `folder`, as `module-mmap-never.profraw`.
     pub fn save(mut self, folder: &Path, setting: Setting) -> Result<()> {
         self.keep_last();
         let Some(profile) = self.former else {
@@ -122,7 +122,7 @@ impl ModuleCounters {
         for (part, (address, size)) in parts.iter_mut().zip(addresses.iter().zip(self.sizes)) {
             *part = read_kernel(*address, size).ok()?;
         }
-        // Unloaded meanwhile: what was read is anything.
+        // The module was unloaded meanwhile: the data may be anything.
         if self.addresses()? != addresses {
             return None;
         }
@@ -130,7 +130,7 @@ impl ModuleCounters {
         Profile::new(addresses, data, &counters, names)
     }
 
-    /// Where the sections lie, while the module is loaded.
+    /// Returns the addresses of the sections, while the module is loaded.
     fn addresses(&self) -> Option<[u64; 3]> {
         let mut addresses = [0; 3];
         for (address, section) in addresses.iter_mut().zip([DATA, COUNTERS, NAMES]) {
@@ -142,7 +142,7 @@ impl ModuleCounters {
     }
 }
 
-/// Writes what a module that is about to be unloaded has counted, as `module-PID.profraw`.
+/// Writes the counts of a module that is about to be unloaded, as `module-PID.profraw`.
 pub fn save_present(module: &Path) -> Result<()> {
     if let Some(profile) = ModuleCounters::new(module)?.read() {
         let file = format!("{GUEST_DIR}/module-{}.profraw", std::process::id());

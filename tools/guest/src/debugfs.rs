@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the debug kernel knows about leaks: kmemleak, the owners of pages, and whether lockdep was
-//! still watching at the end.
+//! The debug kernel's reports of leaks: kmemleak, the owners of pages, and whether lockdep was
+//! still active at the end.
 
 use std::fs;
 use std::path::Path;
@@ -14,19 +14,19 @@ use rmmap_procfs::process::meminfo;
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 const PAGE_OWNER: &str = "/sys/kernel/debug/page_owner_stacks/show_stacks";
 
-/// kmemleak says nothing about younger objects (`MSECS_MIN_AGE` of mm/kmemleak.c is 5000).
+/// kmemleak does not report younger objects (`MSECS_MIN_AGE` of mm/kmemleak.c is 5000).
 const MIN_AGE: Duration = Duration::from_millis(5500);
 
-/// Lines of a report that are passed on.
+/// The lines of a report that are passed on.
 const KEPT: usize = 40;
 
-/// Forgets what kmemleak found so far: leaks of the boot are not the module's.
+/// Clears kmemleak's findings so far: leaks at boot are not the module's.
 pub fn forget_leaks() -> Result<()> {
     scan()?;
     fs::write(KMEMLEAK, "clear").context("cannot clear kmemleak")
 }
 
-/// Scans twice, since a pointer may be on the move during one, and returns what nobody points to.
+/// Scans twice, since a pointer may move during a scan, and returns the unreferenced objects.
 pub fn leaks() -> Result<Option<String>> {
     sleep(MIN_AGE);
     scan()?;
@@ -39,11 +39,11 @@ fn scan() -> Result<()> {
     if !Path::new(KMEMLEAK).exists() {
         bail!("{KMEMLEAK} is missing: is debugfs mounted and CONFIG_DEBUG_KMEMLEAK set?");
     }
-    // EPERM: it switched itself off, because its pool of early objects was too small.
+    // EPERM: kmemleak disabled itself, because its pool of early objects was too small.
     fs::write(KMEMLEAK, "scan").context("kmemleak does not scan: it is switched off")
 }
 
-/// Returns the stacks through a module that is gone whose pages are still allocated.
+/// Returns the stacks with frames of an unloaded module whose pages are still allocated.
 pub fn orphaned_pages() -> Result<Option<String>> {
     let stacks = fs::read_to_string(PAGE_OWNER)
         .with_context(|| format!("{PAGE_OWNER}: is page_owner=on on the command line?"))?;
@@ -55,27 +55,27 @@ pub fn orphaned_pages() -> Result<Option<String>> {
     Ok((pages > poisoned_pages()?).then(|| first_lines(&orphans.join("\n\n"))))
 }
 
-/// The pages that tests of memory failure poisoned: the kernel holds them for ever, so that nobody
-/// else gets them (`memory_failure()` in mm/memory-failure.c).
+/// Returns the number of pages that tests of memory failure poisoned: the kernel holds them
+/// forever, so that nobody else gets them (`memory_failure()` in mm/memory-failure.c).
 fn poisoned_pages() -> Result<u64> {
     let kb = meminfo()?.get("HardwareCorrupted").unwrap_or(0);
     Ok(kb / 4)
 }
 
-/// The pages that were allocated by a stack, and are allocated still.
+/// Returns the number of pages that a stack allocated and that are still allocated.
 fn pages_of(stack: &str) -> Option<u64> {
     let line = stack.lines().last()?;
     line.strip_prefix("nr_base_pages: ")?.parse().ok()
 }
 
-/// Picks the stacks with a frame in a module. Nothing else is loaded on the debug kernel, so such a
-/// frame is one of ours: with its name while the module is there, as a bare address once it is
-/// gone.
+/// Picks the stacks with a frame in a module. No other modules are loaded on the debug kernel, so
+/// such a frame is one of ours: with its name while the module is loaded, as a bare address
+/// afterwards.
 ///
 /// Pages of a slab are not counted: the allocator keeps them for others after the objects, which
-/// kmemleak watches, have been freed. Nor is the store of the stacks themselves, which never
+/// kmemleak watches, have been freed. Neither is the store of the stacks themselves, which never
 /// shrinks, nor the page table of an address space that KUnit made for a test: `kthread_use_mm()`
-/// takes a reference on it that nobody drops when the test's thread exits with it.
+/// takes a reference to it that nobody drops when the test's thread exits with it.
 fn orphans_in(stacks: &str) -> Vec<&str> {
     let in_module = |frame: &str| frame.starts_with("0x") || frame.ends_with(']');
     let keepers = [
@@ -91,8 +91,8 @@ fn orphans_in(stacks: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether lockdep was on to the end. Its first report switches it off, and so does running out of
-/// one of its tables, about which nobody would hear otherwise.
+/// Returns whether lockdep was active to the end. Its first report disables it, and so does a full
+/// table, which nothing else would reveal.
 pub fn lockdep_is_on() -> Result<bool> {
     let stats = fs::read_to_string("/proc/lockdep_stats").context("lockdep is not compiled in")?;
     debug_locks(&stats).context("/proc/lockdep_stats has no debug_locks line")

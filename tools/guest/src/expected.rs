@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The one report in the kernel log that a test asks for.
+//! The only report in the kernel log that a test causes on purpose.
 //!
 //! A driver that offers both hooks of mmap(2) makes the kernel warn, and one of the device tests is
-//! such a driver. Its warning is known by file, function, process and module, and accepted once for
-//! each time that this test passed, which it does only if it found the warning itself. Nothing else
-//! may ever be added here in the place of a repair.
+//! such a driver. The warning is identified by file, function, process and module, and accepted
+//! once for each time that this test passed; the test passes only if it found the warning itself.
+//! Never add another report here instead of fixing its cause.
 
 use crate::klog::Splat;
 use crate::record::{Outcome, Record};
@@ -13,12 +13,13 @@ use crate::record::{Outcome, Record};
 /// The test.
 const TEST: &str = "selftest/ctl_both_hooks_warn";
 
-/// Whether a record tells that the test passed.
+/// Returns whether a record says that the test passed.
 pub fn is_pass(record: &Record) -> bool {
     record.id == TEST && record.outcome == Outcome::Pass
 }
 
-/// The reports in a stretch of the log during which the test passed so often, without its own.
+/// Removes the test's own reports from those of a section of the log, one for each of its `passes`
+/// in that section.
 pub fn without(splats: Vec<Splat>, passes: usize) -> Vec<Splat> {
     let mut left = passes;
     let is_other = |splat: &Splat| {
@@ -29,8 +30,8 @@ pub fn without(splats: Vec<Splat>, passes: usize) -> Vec<Splat> {
     splats.into_iter().filter(is_other).collect()
 }
 
-/// `WARN_ON_ONCE()` of `can_mmap_file()`, which is inlined into `do_mmap()`, in a process of
-/// `rmmap-selftest` while the control devices are loaded.
+/// Returns whether this is the `WARN_ON_ONCE()` of `can_mmap_file()`, which is inlined into
+/// `do_mmap()`, in a process of `rmmap-selftest` while the control devices are loaded.
 fn is_both_hooks(splat: &Splat) -> bool {
     let text = &splat.text;
     let is_place = text.starts_with("WARNING: include/linux/fs.h:")

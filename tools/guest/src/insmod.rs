@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loads and unloads the module, with the reason in words when that fails.
+//! Loads and unloads the module, and explains failures in words.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use rmmap_sys::{module, run_in_child, Errno};
 
-/// How long rmmod may be refused: the last `fput` of a process that just exited is still to come.
+/// How long rmmod may fail: the last `fput()` of a process that just exited may be pending.
 const UNLOAD: Duration = Duration::from_secs(30);
 
-/// What the child answers when the module is loaded.
+/// The child's answer when the module is loaded.
 const LOADED: &[u8] = b"loaded";
 
 /// Loads the module of a file with parameters, in a process of its own.
 ///
-/// What the module's initialization leaves on the kernel stack of the process that loads it stays
-/// there for as long as that process lives, and hides leaks from kmemleak, which looks for pointers
-/// on all stacks. So this process does not load it itself; insmod(8) would do, but to start it with
-/// all its libraries takes the debug kernel eight seconds.
+/// The module's initialization leaves pointers on the kernel stack of the process that loads it.
+/// They stay while that process lives, and hide leaks from kmemleak, which scans all stacks. So
+/// this process does not load the module itself. insmod(8) would do, but starting it with all its
+/// libraries takes eight seconds on the debug kernel.
 pub fn load(file: &Path, parameters: &[&str]) -> Result<(), String> {
     let outcome = run_in_child(|| match load_here(file, parameters) {
         Ok(()) => LOADED.to_vec(),
@@ -42,13 +42,13 @@ fn load_here(file: &Path, parameters: &[&str]) -> Result<(), String> {
         .map_err(|error| format!("insmod {} {parameters}: {error}", file.display()))
 }
 
-/// The name in the kernel of the module in a file.
+/// Returns the kernel's name of the module in a file.
 pub fn name(file: &Path) -> String {
     let file = file.file_name().unwrap_or_default().to_string_lossy();
     file.split('.').next().unwrap_or_default().replace('-', "_")
 }
 
-/// Unloads the module of a file, which nothing uses any more.
+/// Unloads the module of a file, which is no longer in use.
 pub fn unload(file: &Path) -> Result<(), String> {
     let name = name(file);
     let begun = Instant::now();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Finds what a healthy kernel never says: warnings, oopses, lock reports, sanitizer reports,
-//! leaks.
+//! Finds messages that a healthy kernel never prints: warnings, oopses, lock reports, sanitizer
+//! reports, leaks.
 
 use crate::kmsg;
 use std::fmt;
 
 /// Phrases that begin or name a report. Each is specific enough that plain driver messages, and the
-/// KTAP that KUnit prints, do not hold it.
+/// KTAP that KUnit prints, do not contain it.
 const SIGNS: &[&str] = &[
     "BUG: ",
     "BUG at ",
@@ -64,7 +64,7 @@ const SIGNS: &[&str] = &[
 /// One report in the kernel log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splat {
-    /// The line that gave it away, without priority and time.
+    /// The line that identified it, without priority and time.
     pub text: String,
     /// The following lines, for people.
     pub context: Vec<String>,
@@ -76,7 +76,7 @@ impl fmt::Display for Splat {
     }
 }
 
-/// How many lines after its first are kept of a report.
+/// The number of lines that are kept of a report after its first.
 const CONTEXT: usize = 12;
 
 /// Lists the reports in `log`: the guest's `dmesg` (with priorities) or its console (without).
@@ -84,19 +84,19 @@ pub fn scan(log: &str) -> Vec<Splat> {
     let mut lines = texts(log).into_iter();
     let mut splats = Vec::new();
     while let Some(text) = lines.find(|line| is_report(line)) {
-        // The lines of one report hold several signs: count it once.
+        // The lines of one report contain several phrases: count it once.
         let context = lines.by_ref().take(CONTEXT).collect();
         splats.push(Splat { text, context });
     }
     splats
 }
 
-/// Lists the reports in the guest's own log and those that only the console has: what came after
-/// the guest read its log (power off), and all that a dead guest said.
+/// Lists the reports in the guest's own log and those that only the console has: later ones (power
+/// off), and all those of a dead guest.
 pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
     let mut splats = scan(dmesg);
-    // The console does not tell the kernel's lines from a program's, the log does: what it holds,
-    // it has judged.
+    // Only the log distinguishes the kernel's lines from a program's, so its lines are judged there
+    // and not on the console.
     splats.extend(
         scan(console)
             .into_iter()
@@ -105,7 +105,8 @@ pub fn scan_both(dmesg: &str, console: &str) -> Vec<Splat> {
     splats
 }
 
-/// What the kernel says of its death, if it does: the panic, and before it the oops that led there.
+/// Returns the kernel's report of its death, if there is one: the panic, and the oops that led to
+/// it.
 pub fn death(console: &str) -> Option<String> {
     let lines = texts(console);
     let is_panic = |line: &String| line.contains("Kernel panic - not syncing");
@@ -128,7 +129,7 @@ pub fn death(console: &str) -> Option<String> {
     })
 }
 
-/// The texts of the kernel's own lines.
+/// Returns the texts of the kernel's own lines.
 fn texts(log: &str) -> Vec<String> {
     let lines = log.lines().filter_map(kmsg::line);
     lines.map(|line| line.text).collect()

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel log: read record by record as it grows, and its lines as files and consoles have them.
+//! The kernel log: read record by record as it grows, and parsed from copies in files and consoles.
 //!
 //! `/dev/kmsg` numbers its records, so that new records can be distinguished from old ones: KUnit
-//! prints its report again at each load of the module, and an old report must not be taken for a
-//! new one.
+//! prints its report again at each load of the module, and the reader must not mistake an old
+//! report for a new one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// No record is longer: `PRINTK_MESSAGE_MAX` is 2048, and escapes make at most four bytes of one.
+/// The largest size of a record: `PRINTK_MESSAGE_MAX` is 2048, and escaping turns a byte into at
+/// most four.
 const RECORD_MAX: usize = 8192;
 
 /// One line of the log.
@@ -22,7 +23,7 @@ pub struct Line {
     pub text: String,
 }
 
-/// The log from where it was read last.
+/// The log, at the position of the last read.
 #[derive(Debug)]
 pub struct KernelLog {
     device: File,
@@ -41,7 +42,7 @@ impl KernelLog {
         Ok(Self { device, lost: 0 })
     }
 
-    /// Returns the kernel's own lines since the last call; what programs wrote is left out.
+    /// Returns the kernel's own lines since the last call, without those of programs.
     pub fn read_new(&mut self) -> io::Result<Vec<Line>> {
         let lines = self.read_all()?.into_iter();
         // The facility, from bit 3 on, is 0 for the kernel alone.
@@ -64,13 +65,13 @@ impl KernelLog {
         }
     }
 
-    /// How often records were overwritten before they were read: 0 in a log one can rely on.
+    /// Returns how often records were overwritten before they were read: 0 for a complete log.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 }
 
-/// Takes `priority,sequence,microseconds,flags;text` apart; one record may hold several lines.
+/// Parses `priority,sequence,microseconds,flags;text`; one record may hold several lines.
 fn parse(record: &str) -> Vec<(u32, Line)> {
     let Some((head, text)) = record.split_once(';') else {
         return Vec::new();
@@ -89,8 +90,8 @@ fn parse(record: &str) -> Vec<(u32, Line)> {
         .collect()
 }
 
-/// Copies all of the log as `<priority>[seconds] text`. Each write of a guest to a file of the host
-/// takes milliseconds on a kernel that checks itself, so this makes large ones.
+/// Copies the whole log as `<priority>[seconds] text`. Each write of a guest to a file of the host
+/// takes milliseconds on a debug kernel, so the writes are large.
 pub fn copy(out: impl Write) -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(1 << 16, out);
     for (priority, line) in KernelLog::open()?.read_all()? {
@@ -100,8 +101,8 @@ pub fn copy(out: impl Write) -> io::Result<()> {
     out.flush()
 }
 
-/// A line of such a copy, or of a console, where it has no priority; nothing for what a program wrote
-/// to /dev/kmsg. A line without a time has 0 for it.
+/// Parses a line of such a copy, or of a console, which has no priorities. Returns `None` for lines
+/// that a program wrote to /dev/kmsg. A line without a time gets 0.
 pub fn line(text: &str) -> Option<Line> {
     let mut text = text.trim_end();
     if let Some(rest) = text.strip_prefix('<') {

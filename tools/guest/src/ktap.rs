@@ -2,18 +2,18 @@
 
 //! Reads KTAP, the kernel's test report, line by line.
 //!
-//! Anything may stand between the lines of a report (console messages, a program's own output), and
-//! none of it changes a result. What is promised and does not come does: a plan that is not kept, a
-//! number out of order, a suite whose own result says otherwise than its tests are failures here.
+//! Other lines between those of a report (console messages, a program's own output) do not change a
+//! result. Broken promises do: an incomplete plan, a number out of order, and a suite whose own
+//! result contradicts its tests are failures here.
 //!
-//! The format: `Documentation/dev-tools/ktap.rst`. KUnit indents a level by four columns where that
-//! page says two, so the column of a level's version line identifies the level.
+//! The format: `Documentation/dev-tools/ktap.rst`. KUnit indents a level by four columns, while
+//! that page says two, so the column of a level's version line identifies the level.
 
 use crate::ktap_line::{parse_plan, without_timestamp, ResultLine};
 use crate::record::Outcome;
 pub use crate::record::Test;
 
-/// Tests that follow one version line.
+/// The tests that follow one version line.
 #[derive(Debug, Default)]
 struct Level {
     column: usize,
@@ -25,7 +25,7 @@ struct Level {
     done: Vec<Test>,
 }
 
-/// A reader that is fed with lines and gives tests as they finish.
+/// A reader that takes lines and returns tests as they finish.
 #[derive(Debug, Default)]
 pub struct Parser {
     levels: Vec<Level>,
@@ -36,7 +36,7 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Makes a reader that has seen nothing.
+    /// Makes a reader that has read nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -75,7 +75,7 @@ impl Parser {
         Vec::new()
     }
 
-    /// Ends the report: what was promised and did not come is returned as failures.
+    /// Ends the report. Returns announced tests without a result as failures.
     pub fn finish(mut self) -> Vec<Test> {
         let mut finished = self.abandon(0);
         if self.reports == 0 {
@@ -109,7 +109,7 @@ impl Parser {
         }
     }
 
-    /// Takes a result line: of a test, or of a suite when a deeper level is open.
+    /// Handles a result line: of a test, or of a suite if a deeper level is open.
     fn result(&mut self, column: usize, line: ResultLine) -> Vec<Test> {
         let mut children = Vec::new();
         let mut had_children = false;
@@ -175,8 +175,8 @@ impl Parser {
         self.levels.pop()
     }
 
-    /// Closes the levels at `column` and right of it, whose suites have no result. What they hold
-    /// goes to the level around them, or to the caller when there is none.
+    /// Closes the levels at `column` and to the right of it, whose suites have no result. Their
+    /// tests move to the enclosing level, or to the caller if there is none.
     fn abandon(&mut self, column: usize) -> Vec<Test> {
         let mut orphans = Vec::new();
         while let Some(mut level) = self.pop_from(column) {
@@ -193,14 +193,14 @@ impl Parser {
     }
 }
 
-/// Takes out what a diagnostic line said of a test.
+/// Removes and returns the diagnostics of a test.
 fn take<T>(said: &mut Vec<(String, T)>, name: &str) -> Option<T> {
     let position = said.iter().position(|(of, _)| of == name)?;
     Some(said.swap_remove(position).1)
 }
 
-/// The tests of a level that ends, with a failure for each planned test without result, and one
-/// for the suite itself when it is `abandoned`, that is, ends without a result.
+/// Returns the tests of a level that ends, with a failure for each planned test without result, and
+/// one for the suite itself when it is `abandoned`, that is, ends without a result.
 fn close(level: Level, abandoned: bool) -> Vec<Test> {
     let mut tests = level.done;
     match level.plan {
@@ -228,7 +228,7 @@ fn close(level: Level, abandoned: bool) -> Vec<Test> {
     tests
 }
 
-/// A failure that the reader found, not the test.
+/// Makes a failure that the reader found, not the test.
 pub fn failure(name: &str, message: &str) -> Test {
     Test::new(name, Outcome::Fail, message)
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lines that a KTAP report is made of.
+//! The kinds of lines in a KTAP report.
 
 use crate::record::Outcome;
 
-/// How many lines before a failed test's result are kept as its message.
+/// The number of lines before a failed test's result that are kept as its message.
 const CONTEXT_LINES: usize = 40;
 
-/// `ok 3 name # SKIP why`, taken apart.
+/// A parsed line `ok 3 name # SKIP why`.
 #[derive(Debug)]
 pub struct ResultLine {
     /// Its number, from 1.
@@ -20,7 +20,7 @@ pub struct ResultLine {
 }
 
 impl ResultLine {
-    /// Takes a line without its indentation apart, if it is a result.
+    /// Parses a line without its indentation, if it is a result.
     pub fn parse(text: &str) -> Option<Self> {
         let (ok, rest) = match text.strip_prefix("not ok ") {
             Some(rest) => (false, rest),
@@ -49,7 +49,7 @@ impl ResultLine {
         })
     }
 
-    /// Why the test failed or was skipped; `context` are the lines before the result.
+    /// Returns why the test failed or was skipped; `context` are the lines before the result.
     pub fn message(&self, context: &[String]) -> String {
         if self.outcome != Outcome::Fail {
             return self.remark.clone();
@@ -70,24 +70,25 @@ impl ResultLine {
     }
 }
 
-/// The name on a result line, if `line` is one.
+/// Returns the name on a result line, if `line` is one.
 pub fn result_name(line: &str) -> Option<String> {
     ResultLine::parse(line.trim()).map(|line| line.name)
 }
 
-/// Whether `line` is part of a report: a version, a plan or a result.
+/// Returns whether `line` is part of a report: a version, a plan or a result.
 pub fn is_report_line(line: &str) -> bool {
     let text = line.trim();
     text.starts_with("KTAP version ") || parse_plan(text).is_some() || result_name(text).is_some()
 }
 
-/// The number of tests in a plan line, `1..N`.
+/// Returns the number of tests in a plan line, `1..N`.
 pub fn parse_plan(text: &str) -> Option<usize> {
     let number = text.strip_prefix("1..")?;
     number.split('#').next()?.trim().parse().ok()
 }
 
-/// `[   12.345678] text` as consoles print it; the log device gives the text alone.
+/// Strips the time from `[ 12.345678] text`, the form on consoles; the log device has the text
+/// alone.
 pub fn without_timestamp(line: &str) -> &str {
     line.strip_prefix('[')
         .and_then(|rest| rest.split_once("] "))

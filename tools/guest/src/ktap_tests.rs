@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the KTAP reader makes of good reports, of bad ones, and of noise.
+//! Tests of the KTAP reader with good reports, bad ones, and noise.
 
 use super::*;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit: which suites the module's source has, and what the kernel log reports of them.
+//! KUnit: the suites in the module's source, and their reports in the kernel log.
 //!
-//! The suites are compiled into modules and run when these are loaded. A module that says nothing, or
-//! a suite that does not appear, has not passed: the source is asked what there should be.
+//! The suites are compiled into modules and run when these are loaded. A module without output, or
+//! a suite that does not appear, has not passed, so the expected suites come from the source.
 
 use std::io;
 use std::path::Path;
@@ -30,8 +30,8 @@ pub fn suites_in(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The suites of one file. Attributes stand alone on their line (rustfmt sees to it), which leaves
-/// out those that a comment talks about.
+/// Returns the suites of one file. rustfmt puts an attribute on a line of its own, so mentions in
+/// comments do not match.
 fn suites_of(source: &str) -> impl Iterator<Item = String> + '_ {
     source.lines().filter_map(|line| {
         let attribute = line.trim_start().strip_prefix("#[")?;
@@ -40,13 +40,13 @@ fn suites_of(source: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// Reads the report in `log`, which holds nothing from before the module was loaded.
+/// Reads the report in `log`, which contains no lines from before the module was loaded.
 pub fn read(log: &[Line]) -> Vec<Test> {
     let mut parser = Parser::new();
     let mut tests = Vec::new();
     let mut previous = log.first().map_or(0, |line| line.micros);
     for line in log {
-        // KUnit does not say how long a test took; the log's clock does.
+        // KUnit does not report the duration of a test; the log's timestamps show it.
         if let Some(name) = ktap_line::result_name(&line.text) {
             let ms = line.micros.saturating_sub(previous) / 1000;
             tests.extend(parser.line(&format!("# time {name} {ms}")));
@@ -60,7 +60,7 @@ pub fn read(log: &[Line]) -> Vec<Test> {
     tests
 }
 
-/// A failure for each suite of the source that did not report.
+/// Returns a failure for each suite of the source that did not report.
 pub fn missing(tests: &[Test], suites: &[String]) -> Vec<Test> {
     let reported = |suite: &str| {
         tests
@@ -73,7 +73,7 @@ pub fn missing(tests: &[Test], suites: &[String]) -> Vec<Test> {
         .collect()
 }
 
-/// What failed in the reports of later loads; they are in the same log, one after the other.
+/// Returns the failures in the reports of later loads, which follow each other in the same log.
 pub fn failures_in_reloads(log: &[Line]) -> Vec<String> {
     if !log.iter().any(|line| ktap_line::is_report_line(&line.text)) {
         return Vec::new();

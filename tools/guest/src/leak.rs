@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the memory that the module took has come back: three counters of the page cache, before
-//! the first load and after each unload.
+//! Checks that the module freed its memory, by three counters of the page cache before the first
+//! load and after each unload.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -11,17 +11,17 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rmmap_procfs::{Fields, Process};
 
-/// By how many pages `Cached` and `nr_file_pages` may differ.
+/// The number of pages by which `Cached` and `nr_file_pages` may differ.
 ///
-/// They also count the text of programs. Clean pages are dropped before each look, but not those
-/// that a running program has mapped, and the guest's few programs map some more of theirs while
-/// the tests run. A leak hides behind this for fewer than this many pages in a whole boot only, and
-/// not at all from `Unevictable`: the module's pages are in it from their first moment, programs'
-/// are not.
+/// They also count the text of programs. The kernel drops clean pages before each sample, but not
+/// those that a running program maps, and the guest's few programs map more of theirs while the
+/// tests run. So these counters miss a leak of fewer than this many pages in a whole boot.
+/// `Unevictable` misses none: it counts the module's pages from the start, and no pages of
+/// programs.
 const TEXT_PAGES: u64 = 128;
 
-/// Maps all of this program, so that pages of its text that it maps while the tests run are not
-/// taken for a leak.
+/// Maps all of this program, so that pages of its text that it maps during the tests do not look
+/// like a leak.
 pub fn map_program() -> Result<()> {
     let program = std::env::current_exe()?;
     let memory = File::open("/proc/self/mem")?;
@@ -40,7 +40,7 @@ pub fn map_program() -> Result<()> {
     Ok(())
 }
 
-/// How often to look again: pages on their way through RCU or a deferred `fput` come back late.
+/// The number of retries: pages that wait for RCU or a deferred `fput()` are freed late.
 const TRIES: u32 = 10;
 const BETWEEN: Duration = Duration::from_millis(300);
 
@@ -55,10 +55,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Drops what can be dropped, makes the counters exact, and reads them.
+    /// Drops the caches, makes the counters exact, and reads them.
     pub fn take() -> Result<Self> {
         rustix::fs::sync();
-        // It also drains the per-CPU lists of pages on their way to an LRU list.
+        // It also drains the per-CPU batches of folios for the LRU lists.
         fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop the caches")?;
         // The counters lag by up to 125 pages per CPU; reading this file folds the rest in.
         fs::read("/proc/sys/vm/stat_refresh").context("cannot refresh the counters")?;
@@ -76,7 +76,7 @@ impl Snapshot {
         })
     }
 
-    /// What has not come back since `self`, in words; `None` when everything has.
+    /// Returns the memory that was not freed since `self`, in words; `None` if all was.
     pub fn missing(&self, now: &Self) -> Option<String> {
         let counters = [
             ("Cached", self.cached, now.cached, TEXT_PAGES),
@@ -96,7 +96,7 @@ impl Snapshot {
         (!grown.is_empty()).then(|| grown.join("; "))
     }
 
-    /// Looks until everything has come back, or for three seconds.
+    /// Samples until everything is freed, for three seconds at most.
     pub fn wait_until_back(&self) -> Result<Option<String>> {
         let mut missing = self.missing(&Self::take()?);
         for _ in 1..TRIES {

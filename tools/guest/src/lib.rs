@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What runs in the lab's guests, and what host and guest say to each other.
+//! The lab's program in its guests, and the protocol between host and guest.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`protocol`], [`agent`] | the folder that both sides see; a command between loading and unloading |
-//! | [`plan`], [`record`] | what a test run asks for and tells |
-//! | [`collect`] | what the host makes of that, also when the guest dies |
-//! | [`tests`], [`suite`] | carries it out; runs the programs that test |
+//! | [`plan`], [`record`] | the orders and the results of a test run |
+//! | [`collect`] | makes records on the host, also when the guest dies |
+//! | [`tests`], [`suite`] | carries out the plan; runs the test programs |
 //! | [`ktap`], [`kunit`] | reads reports |
 //! | [`insmod`] | loads and unloads modules |
-//! | [`kmsg`], [`klog`], [`expected`] | the kernel log, and what a healthy kernel never says |
-//! | `taint`, `leak`, `debugfs` | what is looked at besides the log |
-//! | [`counters`], `profraw` | what a kernel and a module counted of themselves, for `make coverage` |
+//! | [`kmsg`], [`klog`], [`expected`] | the kernel log, and messages of an unhealthy kernel |
+//! | `taint`, `leak`, `debugfs` | checks besides the log |
+//! | [`counters`], `profraw` | coverage counters of a kernel and a module, for `make coverage` |
 #![forbid(unsafe_code)]
 
 pub mod agent;
@@ -34,7 +34,7 @@ pub mod suite;
 mod taint;
 pub mod tests;
 
-/// A command whose program and first arguments are these words, which have no spaces in them.
+/// Makes a command from a line of words, none of which contains a space.
 pub fn command(words: &str) -> std::process::Command {
     let mut words = words.split_whitespace();
     let mut command = std::process::Command::new(words.next().unwrap_or_default());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a guest is asked to test. The host hands it over as JSON, and both derive the same list of
-//! parts from it: so the host knows what a guest that died did not come to.
+//! The orders for a guest's tests. The host passes them as JSON, and both derive the same list of
+//! parts from them, so the host knows which parts a dead guest did not reach.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,13 +29,13 @@ impl fmt::Display for Hook {
     }
 }
 
-/// The folio policy, of the device's region and of those that do not ask for one.
+/// The folio policy of the device's region and of regions that choose none.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// Single pages.
     Never = uapi::RMMAP_POLICY_NEVER as isize,
-    /// What the touches so far make likely, the default.
+    /// Folios as the touches so far suggest, the default.
     Adaptive = uapi::RMMAP_POLICY_ADAPTIVE as isize,
     /// The largest folios that fit.
     Always = uapi::RMMAP_POLICY_ALWAYS as isize,
@@ -47,7 +47,7 @@ impl fmt::Display for Policy {
     }
 }
 
-/// How the module is loaded for the device tests.
+/// The parameters of the module for the device tests.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The hook that answers mmap(2).
@@ -57,12 +57,12 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A hook and a policy.
+    /// Makes a setting of a hook and a policy.
     pub const fn new(hook: Hook, policy: Policy) -> Self {
         Self { hook, policy }
     }
 
-    /// The module parameters that select them.
+    /// Returns the module parameters that select them.
     pub fn params(self) -> [String; 2] {
         let hook = self.hook as u32;
         [
@@ -71,7 +71,7 @@ impl Setting {
         ]
     }
 
-    /// The name in a file's name, `mmap-adaptive`.
+    /// Returns the setting as a part of a file name, `mmap-adaptive`.
     pub fn file_name(self) -> String {
         format!("{}-{}", self.hook, self.policy)
     }
@@ -83,11 +83,11 @@ impl fmt::Display for Setting {
     }
 }
 
-/// A stretch of a boot that is reported as a whole.
+/// A part of a boot that is reported as a whole.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// Modules that no device test is about are loaded and unloaded; KUnit suites report.
+    /// Loads and unloads modules without device tests; KUnit suites report.
     Modules,
     /// The module is loaded.
     Load,
@@ -95,11 +95,11 @@ pub enum Stage {
     Selftest,
     /// `rmmap trace`.
     Trace,
-    /// The counters of kernel and module are copied out.
+    /// The counters of kernel and module are copied.
     Counters,
-    /// The module is unloaded; counters and kernel log are looked at.
+    /// The module is unloaded; counters and kernel log are checked.
     Check,
-    /// What is looked at once, at the end of a boot: kmemleak, owners of pages, lockdep.
+    /// The checks at the end of a boot: kmemleak, owners of pages, lockdep.
     Final,
 }
 
@@ -112,9 +112,9 @@ impl fmt::Display for Stage {
 /// One stage with one setting.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Part {
-    /// What is done.
+    /// What the part does.
     pub stage: Stage,
-    /// How the module is loaded, where it matters.
+    /// The module's parameters, where they matter.
     pub setting: Option<Setting>,
 }
 
@@ -127,9 +127,9 @@ impl fmt::Display for Part {
     }
 }
 
-/// What the guest tells the host while it tests: a line of JSON each on the standard output, which the
-/// lab carries in a file on the shared folder. That file survives the guest, and its last complete line
-/// says how far the guest came.
+/// An event that a testing guest reports to the host: a line of JSON on standard output, which the
+/// lab keeps in a file of the shared folder. That file survives the guest, and its last complete
+/// line shows how far the guest got.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
@@ -137,9 +137,9 @@ pub enum Event {
     Begin(Part, Vec<String>),
     /// A test ended.
     Record(Record),
-    /// The part that had begun has reported all of its tests.
+    /// The current part has reported all of its tests.
     End(Part),
-    /// The guest has nothing more to say.
+    /// The guest has finished.
     Done,
 }
 
@@ -150,29 +150,29 @@ pub struct Plan {
     pub kernel: String,
     /// The module, built for this kernel.
     pub module: PathBuf,
-    /// The project's other modules for this kernel, samples and KUnit suites of the library, to be
-    /// loaded for their own sake; empty in all boots of a kernel but one.
+    /// The project's other modules for this kernel, samples and KUnit suites of the library, which
+    /// the guest only loads and unloads; empty in all boots of a kernel but one.
     pub others: Vec<PathBuf>,
     /// The program `rmmap`.
     pub rmmap: PathBuf,
-    /// With what to run `rmmap selftest`, in this order; empty when it is not to run.
+    /// The settings under which to run `rmmap selftest`, in this order; empty to skip it.
     pub settings: Vec<Setting>,
-    /// Names of the KUnit suites in the modules' source; empty when KUnit is not to be tested.
+    /// Names of the KUnit suites in the modules' source; empty to skip KUnit.
     pub kunit: Vec<String>,
-    /// Tests to pick, as `rmmap selftest -t` takes them; empty for all.
+    /// Tests to select, as `rmmap selftest -t` takes them; empty for all.
     pub patterns: Vec<String>,
     /// Load/map/unload cycles.
     pub cycles: u64,
-    /// By how much the tests' time limits grow.
+    /// The factor by which the tests' time limits grow.
     pub time_scale: f64,
-    /// Whether the kernel has kmemleak, page_owner and lockdep to ask.
+    /// Whether the kernel has kmemleak, page_owner and lockdep.
     pub debug_checks: bool,
-    /// What is counted of the code that runs, on the coverage kernel.
+    /// The code whose execution is counted, on the coverage kernel.
     pub counted: Option<Counted>,
 }
 
 impl Plan {
-    /// One without tests.
+    /// Returns a plan without tests.
     pub fn new(kernel: &str, module: &Path, rmmap: &Path) -> Self {
         Self {
             kernel: kernel.to_owned(),
@@ -189,12 +189,12 @@ impl Plan {
         }
     }
 
-    /// Whether a test outside of `rmmap selftest`, which picks for itself, is wanted.
+    /// Returns whether the plan includes a test outside `rmmap selftest`, which selects its own.
     pub fn picks(&self, name: &str) -> bool {
         self.patterns.is_empty() || self.patterns.iter().any(|pattern| name.contains(pattern))
     }
 
-    /// The modules to load and unload for their own sake, each with whether it has KUnit suites: the
+    /// Returns the modules to only load and unload, each with whether it has KUnit suites: the
     /// driver has its own, those of the library are modules named `NAME_kunit`.
     pub fn modules(&self) -> Vec<(&Path, bool)> {
         let others = self.others.iter().map(PathBuf::as_path);
@@ -210,7 +210,7 @@ impl Plan {
             .collect()
     }
 
-    /// The only setting of the boot, if it is one.
+    /// Returns the setting of the boot, if there is exactly one.
     pub fn only(&self) -> Option<Setting> {
         match self.settings.as_slice() {
             [only] => Some(*only),
@@ -218,7 +218,7 @@ impl Plan {
         }
     }
 
-    /// The name of the boot, `stock-mmap-adaptive`.
+    /// Returns the name of the boot, `stock-mmap-adaptive`.
     pub fn name(&self) -> String {
         match self.only() {
             Some(only) => format!("{}-{}", self.kernel, only.file_name()),
@@ -226,7 +226,7 @@ impl Plan {
         }
     }
 
-    /// The parts in the order in which they run.
+    /// Returns the parts in the order in which they run.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         let mut push = |stage, setting| parts.push(Part { stage, setting });

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! LLVM's raw profile: what `llvm-profdata` reads, made from the sections of a loaded module.
+//! LLVM's raw profile, which `llvm-profdata` reads, made from the sections of a loaded module.
 //!
 //! LLVM source: `INSTR_PROF_RAW_HEADER` and `INSTR_PROF_DATA` of
 //! `llvm/include/llvm/ProfileData/InstrProfData.inc`, version 10 (LLVM 19, which rustc 1.85 has).
-//! `llvm-profdata` refuses any other version than its own, so a change of compilers is noticed.
+//! `llvm-profdata` refuses any other version than its own, so a change of compilers fails visibly.
 
 /// The section of a module with a record for each function.
 pub const DATA: &str = "__llvm_prf_data";
@@ -18,10 +18,10 @@ const RECORD: usize = 64;
 /// `"\xfflprofr\x81"`, written as a number of this machine.
 const MAGIC: u64 = u64::from_be_bytes(*b"\xfflprofr\x81");
 const VERSION: u64 = 10;
-/// `IPVK_Last`: kinds of values that are profiled, too. rustc profiles none.
+/// `IPVK_Last`: kinds of values that are also profiled. rustc profiles none.
 const VALUE_KIND_LAST: u64 = 2;
 
-/// What a module counted.
+/// The counters of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     addresses: [u64; 3],
@@ -31,8 +31,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Of sections as they lie in memory at these addresses: data, counters, names. `None` when
-    /// their sizes cannot be.
+    /// Makes a profile from sections as they are in memory at these addresses: data, counters,
+    /// names. Returns `None` if their sizes are impossible.
     pub fn new(
         addresses: [u64; 3],
         data: Vec<u8>,
@@ -52,20 +52,21 @@ impl Profile {
         })
     }
 
-    /// Whether this is of a later load than `other`: counters never shrink while a module is loaded.
+    /// Returns whether this profile comes from a later load than `other`: counters never shrink
+    /// while a module is loaded.
     pub fn began_after(&self, other: &Self) -> bool {
         let pairs = self.counters.iter().zip(&other.counters);
         self.addresses != other.addresses || pairs.clone().any(|(now, before)| now < before)
     }
 
-    /// Adds what another load of the same module counted.
+    /// Adds the counters of another load of the same module.
     pub fn add(&mut self, other: &Self) {
         for (counter, more) in self.counters.iter_mut().zip(&other.counters) {
             *counter = counter.saturating_add(*more);
         }
     }
 
-    /// The contents of a `.profraw` file.
+    /// Returns the contents of a `.profraw` file.
     pub fn to_raw(&self) -> Vec<u8> {
         let [data, counters, names] = self.addresses;
         let header = [

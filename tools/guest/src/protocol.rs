@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What host and guest say to each other: files in one folder that both see.
+//! The protocol between host and guest: files in one folder that both see.
 //!
-//! The console is no channel for results: a panicking kernel writes on it, and so does everyone
+//! The console is no channel for results: a panicking kernel writes to it, and so does everyone
 //! else.
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Where the guest mounts the folder.
 pub const GUEST_DIR: &str = "/run/lab";
 
-/// Files that the guest's command leaves for the host, below [`GUEST_DIR`] and below the run's folder.
+/// The folder for the command's files for the host, below [`GUEST_DIR`] and below the run's folder.
 pub const OUT: &str = "out";
 
 /// The name under which the agent is the guest's login shell.
@@ -27,7 +27,7 @@ pub const STDERR: &str = "stderr";
 pub const DMESG: &str = "dmesg";
 /// Guest to host: the exit status in decimal. Written last, in one piece.
 pub const STATUS: &str = "status";
-/// Host only: what the kernel wrote on the serial console.
+/// Host only: the kernel's output on the serial console.
 pub const CONSOLE: &str = "console.log";
 
 /// A status of the agent's own, when a module did not load or unload.
@@ -35,16 +35,16 @@ pub const MODULE_FAILED: i32 = 125;
 /// The command could not be started, as shells report it.
 pub const NOT_STARTED: i32 = 127;
 
-/// What the guest shall do.
+/// The host's orders for the guest.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Modules to load first, each the arguments of one `insmod`; removed in reverse order
+    /// Modules to load first, each as the arguments of one `insmod`, and to remove in reverse order
     /// afterwards.
     pub insmod: Vec<Vec<String>>,
     /// The command and its arguments; a shell when empty.
     pub command: Vec<String>,
     /// Variables for the command.
     pub env: Vec<(String, String)>,
-    /// Whether a person sits at the console: the command gets it as its terminal.
+    /// Whether a person uses the console: it becomes the command's terminal.
     pub interactive: bool,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is kept of a test: one record, whatever ran it.
+//! The record of a test, the same for all that run tests.
 
 use std::fmt;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::plan::Setting;
 pub enum Outcome {
     /// It ran and its property held.
     Pass,
-    /// It ran and its property did not hold, or it never gave a result.
+    /// It ran and its property did not hold, or it never returned a result.
     Fail,
     /// It could not run here; the message says why.
     Skip,
@@ -27,23 +27,23 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What a reader of reports knows of a test.
+/// A test as reports describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {
     /// The suites it is in, joined by `/`, then its own name.
     pub name: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// How many milliseconds it took, when that was said.
+    /// Its duration in milliseconds, if known.
     pub ms: Option<u64>,
-    /// The rows of the mmap path that it is of.
+    /// The rows of the mmap path that it covers.
     pub rows: Vec<String>,
     /// Why it failed or was skipped; empty when it passed.
     pub message: String,
 }
 
 impl Test {
-    /// One that ended so.
+    /// Makes a test with this outcome.
     pub fn new(name: &str, outcome: Outcome, message: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -54,7 +54,7 @@ impl Test {
         }
     }
 
-    /// One that began then and ends now: it passed, when there is no reason why not.
+    /// Makes a test that began then and ends now: it passed unless there is a reason for a failure.
     pub fn judged(name: &str, begun: Instant, why_not: Option<&str>) -> Self {
         let outcome = match why_not {
             None => Outcome::Pass,
@@ -71,12 +71,13 @@ impl Test {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// `selftest/NAME`, `trace/NAME`, `kunit/SUITE/CASE`, `host/CRATE/PATH`, `compile-fail/CASE`,
-    /// `vm/NAME`, `tutorial/STEP` or `check/WHAT`. Together with `kernel`, `hook` and `policy` it is
-    /// unique in a run, but for what is looked at in each boot of a kernel.
+    /// `vm/NAME`, `tutorial/STEP` or `check/WHAT`. Together with `kernel`, `hook` and `policy` it
+    /// is unique in a run, except for checks in each boot of a kernel.
     pub id: String,
     /// `host`, `stock` or `debug`.
     pub kernel: String,
-    /// `mmap` or `prepare`: the hook that the module was loaded with; none where that is no matter.
+    /// `mmap` or `prepare`: the hook that the module was loaded with; none where it does not
+    /// matter.
     pub hook: Option<String>,
     /// `never`, `adaptive` or `always`: the folio policy that it was loaded with; none as above.
     #[serde(default)]
@@ -85,7 +86,7 @@ pub struct Record {
     pub outcome: Outcome,
     /// How long it took.
     pub ms: u64,
-    /// The rows of the mmap path that it is a test of, `MK-05`.
+    /// The rows of the mmap path that it covers, such as `MK-05`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
     /// Why it failed or was skipped; empty when it passed.
@@ -93,7 +94,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// That of a test of `group` on `kernel`, where the module was loaded with `setting`.
+    /// Makes the record of a test of `group` on `kernel`, where the module was loaded with
+    /// `setting`.
     pub fn new(group: &str, kernel: &str, setting: Option<Setting>, test: Test) -> Self {
         Self {
             id: format!("{group}/{}", test.name),
@@ -107,19 +109,19 @@ impl Record {
         }
     }
 
-    /// `stock/prepare/never`: the kernel, and how the module was loaded.
+    /// Returns the kernel and the module's parameters, as `stock/prepare/never`.
     pub fn run(&self) -> String {
         let setting = self.hook.iter().chain(&self.policy);
         setting.fold(self.kernel.clone(), |run, word| run + "/" + word)
     }
 
-    /// `stock/prepare/never selftest/fork`: how a person names the record.
+    /// Returns the record's name for people, `stock/prepare/never selftest/fork`.
     pub fn title(&self) -> String {
         format!("{} {}", self.run(), self.id)
     }
 }
 
-/// How many tests ended which way.
+/// The numbers of tests by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Number of passed tests.
@@ -140,7 +142,7 @@ impl Tally {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of tests.
     pub fn sum(&self) -> usize {
         self.passed + self.failed + self.skipped
     }

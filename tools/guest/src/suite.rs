@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs the programs that test in the guest and makes records of their reports as they come.
+//! Runs the test programs in the guest and makes records of their reports as they arrive.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use crate::ktap::{failure, Parser, Test};
 use crate::plan::{Hook, Plan, Setting};
 use crate::record::Outcome;
 
-/// Lines of its standard error that are kept when it does not run to its end.
+/// The lines of standard error that are kept of a program that did not run to its end.
 const LAST_WORDS: usize = 10;
 
 /// A program that lists its tests with `--list`, and reports on those that it runs in KTAP.
@@ -26,12 +26,12 @@ pub struct Suite {
     words: Vec<String>,
     patterns: Vec<String>,
     before_unload: Option<String>,
-    /// The beginning of the names of the files that it leaves.
+    /// The beginning of the names of its files.
     files: String,
 }
 
 impl Suite {
-    /// `rmmap selftest`, with the module loaded as `setting` says.
+    /// Makes the suite of `rmmap selftest`, with the module loaded with `setting`.
     pub fn selftest(plan: &Plan, setting: Setting) -> Result<Self> {
         let before_unload = match plan.counted {
             Some(_) => Some(save_counters(plan)?),
@@ -54,8 +54,8 @@ impl Suite {
         })
     }
 
-    /// The tests of `rmmap trace`. On the debug kernel, which takes ten times as long for everything,
-    /// only what the module itself does is tested.
+    /// Makes the suite of `rmmap trace`. On the debug kernel, which is ten times as slow, it tests
+    /// only the module's own part.
     pub fn trace(plan: &Plan, setting: Setting, folder: &Path) -> Self {
         let hook = match setting.hook {
             Hook::Mmap => "mmap",
@@ -100,7 +100,7 @@ impl Suite {
         command
     }
 
-    /// Lists the tests that a run would have.
+    /// Lists the tests of a run.
     pub fn list(&self) -> Result<Vec<String>> {
         let output = self.command().arg("--list").output();
         let output = output.with_context(|| format!("cannot run {}", self.program.display()))?;
@@ -111,7 +111,7 @@ impl Suite {
         Ok(names(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// Runs the tests. Each finished one is handed to `sink` with its time; the report is kept in
+    /// Runs the tests. Passes each finished one to `sink` with its time, and keeps the report in
     /// `folder`.
     pub fn run(&self, folder: &Path, sink: &mut dyn FnMut(Test) -> Result<()>) -> Result<()> {
         let errors = folder.join(format!("{}.stderr", self.files));
@@ -140,7 +140,7 @@ impl Suite {
         for line in BufReader::new(output).split(b'\n') {
             let line = line?;
             let line = String::from_utf8_lossy(&line);
-            // In one write, which takes milliseconds on a kernel that checks itself.
+            // In one write, which takes milliseconds on a debug kernel.
             report.write_all(format!("{line}\n").as_bytes())?;
             pass_on(parser.line(&line))?;
         }
@@ -153,7 +153,7 @@ impl Suite {
     }
 }
 
-/// The names in a list: the first word of each line that is not indented.
+/// Returns the names in a list: the first word of each line that is not indented.
 fn names(list: &str) -> Vec<String> {
     list.lines()
         .filter(|line| line.starts_with(|first: char| first.is_ascii_alphanumeric()))
@@ -161,14 +161,14 @@ fn names(list: &str) -> Vec<String> {
         .collect()
 }
 
-/// The command that saves the module's counters, for a shell.
+/// Returns the command that saves the module's counters, for a shell.
 fn save_counters(plan: &Plan) -> Result<String> {
     let agent = std::env::current_exe()?.display().to_string();
     let module = plan.module.display().to_string();
     Ok(shlex::try_join([agent.as_str(), "counters", &module])?)
 }
 
-/// What is wrong with an exit status after this report; `None` when they agree.
+/// Returns how an exit status contradicts the report; `None` if they agree.
 fn disagreement(status: ExitStatus, failed: bool) -> Option<String> {
     match (status.code(), failed) {
         (Some(0), false) | (Some(1), true) => None,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's taint mask: what a report in the log that nobody knows by its words still leaves.
+//! The kernel's taint mask, which shows even reports whose words `klog` does not know.
 
 use std::fs;
 
@@ -15,8 +15,8 @@ const LOADED: &str = "OE";
 const WARNED: &str = "W";
 /// A KUnit suite ran.
 const TESTED: &str = "N";
-/// Debian's kernel sets it for a listener that may refuse accesses (`fanotify_user.c`), which the
-/// test of row VM-02 is.
+/// Debian's kernel sets it for a listener that may refuse accesses (`fanotify_user.c`), as in the
+/// test of row VM-02.
 const LISTENED: &str = "X";
 
 /// The mask at one moment.
@@ -31,9 +31,9 @@ impl Mask {
         Ok(Self(text.trim().parse().context("the mask is no number")?))
     }
 
-    /// The letters of the bits that are new since `before` and are not allowed: those of a loaded
-    /// module and of a fanotify listener always are, that of a warning if one was asked for, that of
-    /// KUnit where suites run.
+    /// Returns the letters of the bits that are new since `before` and not allowed. Always allowed
+    /// are those of a loaded module and of a fanotify listener; that of a warning if a test causes
+    /// one, and that of KUnit where suites run.
     pub fn new_since(self, before: Self, is_warned: bool, has_kunit: bool) -> Option<String> {
         let new = self.0 & !before.0;
         let letter = |bit: u32| match LETTERS.as_bytes().get(bit as usize) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guest's side of a test run: carries a [`Plan`] out and tells the host of each step.
+//! The guest's side of a test run: carries out a [`Plan`] and reports each step to the host.
 //!
-//! Whatever the kernel does wrong is a failed test and the next one goes on. An error is returned
-//! only where the lab itself does not work.
+//! A fault of the kernel is a failed test, and the run continues with the next one. Functions
+//! return an error only where the lab itself fails.
 
 use std::path::Path;
 use std::time::Instant;
@@ -25,13 +25,13 @@ use crate::{debugfs, expected, kunit, taint};
 /// Why a test failed; `Ok` when it passed.
 type Verdict = std::result::Result<(), String>;
 
-/// Carries out the plan that the host sent. Failed tests are no error, since the host knows which.
+/// Carries out the plan that the host sent. Failed tests are no error, since the host knows them.
 pub fn run(plan: &str) -> Result<()> {
     let plan = serde_json::from_str(plan).context("cannot parse the plan")?;
     carry_out(&plan, Path::new(GUEST_DIR))
 }
 
-/// Carries out `plan`; reports of programs go to `folder`, which the host sees too.
+/// Carries out `plan`. The reports of programs go to `folder`, which the host also sees.
 fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
     let mut log = KernelLog::open().context("cannot open /dev/kmsg")?;
     log.read_new()?;
@@ -65,15 +65,15 @@ fn carry_out(plan: &Plan, folder: &Path) -> Result<()> {
 struct Guest<'a> {
     plan: &'a Plan,
     folder: &'a Path,
-    /// What the module counted with the current setting.
+    /// The module's counters under the current setting.
     counters: Option<ModuleCounters>,
     before: Snapshot,
     log: KernelLog,
     /// The kernel log since the module was loaded with the current setting.
     lines: Vec<Line>,
-    /// How often a test passed meanwhile that asks for a report there.
+    /// The number of times that the test that causes a report passed meanwhile.
     expected: usize,
-    /// The taint mask when it was last looked at.
+    /// The taint mask when it was last read.
     taint: taint::Mask,
     part: Part,
 }
@@ -105,7 +105,7 @@ impl Guest<'_> {
     fn modules(&mut self) -> Result<()> {
         let plan = self.plan;
         let modules = plan.modules();
-        // A suite stands for its tests, whose names only the report tells.
+        // A suite stands for its tests, whose names only the report contains.
         let suites = plan.kunit.iter().filter(|_| plan.patterns.is_empty());
         let mut promised: Vec<String> = suites.map(|suite| format!("kunit/{suite}")).collect();
         promised.extend(modules.iter().map(|(file, _)| module_id(file)));
@@ -161,7 +161,8 @@ impl Guest<'_> {
         })
     }
 
-    /// Saves after each setting: what was counted by then is not lost when the guest dies with the next.
+    /// Saves after each setting, so that the counts so far survive if the guest dies under the
+    /// next.
     fn save_counters(&mut self, setting: Setting) -> Result<()> {
         self.begin(Vec::new())?;
         if let Some(mut counters) = self.counters.take() {
@@ -222,8 +223,8 @@ impl Guest<'_> {
         })
     }
 
-    /// Looks through the part of the kernel log that belongs to the current stage or setting, and at
-    /// the taint mask beside it.
+    /// Checks the taint mask, and the part of the kernel log that belongs to the current stage or
+    /// setting.
     fn check_kernel_log(&mut self, id: &str) -> Result<()> {
         self.read_log()?;
         self.check(id, |guest| {
@@ -254,7 +255,7 @@ impl Guest<'_> {
         Ok(())
     }
 
-    /// Runs one check and reports it. An error of the check itself is the lab's.
+    /// Runs one check and reports it. Fails if the check itself cannot be made.
     fn check(&mut self, id: &str, run: impl FnOnce(&mut Self) -> Result<Verdict>) -> Result<()> {
         let begun = Instant::now();
         let verdict = run(self).with_context(|| id.to_owned())?;
@@ -270,18 +271,19 @@ impl Guest<'_> {
     }
 }
 
-/// Tells the host, at once: a guest may die at any moment.
+/// Reports to the host immediately, since a guest may die at any moment.
 fn tell(event: &Event) -> Result<()> {
     println!("{}", serde_json::to_string(event)?);
     Ok(())
 }
 
-/// The check that a module can be loaded and unloaded.
+/// Returns the id of the check that a module can be loaded and unloaded.
 fn module_id(file: &Path) -> String {
     check_id(&format!("load-{}", insmod::name(file)))
 }
 
-/// What it says in the kernel log, the reports of its KUnit suites among it, is read afterwards.
+/// Loads and unloads a module. Its messages in the kernel log, among them the reports of its KUnit
+/// suites, are read afterwards.
 fn load_and_unload(file: &Path) -> Verdict {
     insmod::load(file, &[])?;
     insmod::unload(file)
@@ -298,8 +300,9 @@ fn none(problems: Vec<String>) -> Verdict {
     }
 }
 
-/// The module's own counters at the end of the tests: no region but the device's own, and no memory
-/// but what that holds (it lives as long as the module, and so does what was written to it).
+/// Checks the module's own counters at the end of the tests: no region may be left but the device's
+/// own, and no memory but the memory of that (it lives as long as the module, and so does its
+/// data).
 fn counters_are_back() -> Verdict {
     let device = Device::open().map_err(|error| format!("cannot open /dev/rmmap: {error}"))?;
     let info = device
