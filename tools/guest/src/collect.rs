@@ -74,7 +74,7 @@ impl Collector {
                 Some(test) => format!("{}/{part}, {test}", self.kernel),
                 None => format!("{}/{part}", self.kernel),
             },
-            (None, Some(next)) => format!("{}, on the way to {next}", self.kernel),
+            (None, Some(next)) => format!("{}, before {next}", self.kernel),
             (None, None) => format!("{}, after the last part", self.kernel),
         }
     }

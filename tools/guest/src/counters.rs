@@ -71,7 +71,7 @@ impl ModuleCounters {
     pub fn new(file: &Path) -> Result<Self> {
         let bytes = fs::read(file)?;
         let elf = object::File::parse(&*bytes)
-            .with_context(|| format!("{} is no module", file.display()))?;
+            .with_context(|| format!("{} is not a kernel module", file.display()))?;
         let size = |name| elf.section_by_name(name).map(|section| section.size());
         let sizes = [DATA, COUNTERS, NAMES].map(|name| size(name).unwrap_or(0) as usize);
         if sizes.contains(&0) {
@@ -100,7 +100,7 @@ impl ModuleCounters {
     pub fn save(mut self, folder: &Path, setting: Setting) -> Result<()> {
         self.keep_last();
         let Some(profile) = self.former else {
-            bail!("the counters of {} were never seen", self.name);
+            bail!("the counters of {} were never read", self.name);
         };
         let file = folder.join(format!("module-{}.profraw", setting.file_name()));
         Ok(fs::write(file, profile.to_raw())?)

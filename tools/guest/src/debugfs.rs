@@ -40,7 +40,7 @@ fn scan() -> Result<()> {
         bail!("{KMEMLEAK} is missing: is debugfs mounted and CONFIG_DEBUG_KMEMLEAK set?");
     }
     // EPERM: kmemleak disabled itself, because its pool of early objects was too small.
-    fs::write(KMEMLEAK, "scan").context("kmemleak does not scan: it is switched off")
+    fs::write(KMEMLEAK, "scan").context("kmemleak does not scan: it is disabled")
 }
 
 /// Returns the stacks with frames of an unloaded module whose pages are still allocated.
@@ -48,7 +48,7 @@ pub fn orphaned_pages() -> Result<Option<String>> {
     let stacks = fs::read_to_string(PAGE_OWNER)
         .with_context(|| format!("{PAGE_OWNER}: is page_owner=on on the command line?"))?;
     if stacks.trim().is_empty() {
-        bail!("page_owner knows no page at all: it is switched off");
+        bail!("page_owner lists no pages: it is disabled");
     }
     let orphans = orphans_in(&stacks);
     let pages: u64 = orphans.iter().filter_map(|stack| pages_of(stack)).sum();

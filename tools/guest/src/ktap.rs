@@ -206,12 +206,12 @@ fn close(level: Level, abandoned: bool) -> Vec<Test> {
     match level.plan {
         Some(plan) if level.seen < plan => {
             for number in level.seen + 1..=plan {
-                let message = format!("{} of {plan} results came, this one did not", level.seen);
+                let message = format!("not among the {} results of {plan}", level.seen);
                 tests.push(failure(&format!("({number} of {plan})"), &message));
             }
         }
         Some(plan) if level.seen > plan => {
-            let message = format!("{} results came where the plan says {plan}", level.seen);
+            let message = format!("{} results, but the plan says {plan}", level.seen);
             tests.push(failure("(plan)", &message));
         }
         Some(_) => {}

@@ -28,7 +28,7 @@ impl Mask {
     pub fn read() -> Result<Self> {
         let path = "/proc/sys/kernel/tainted";
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-        Ok(Self(text.trim().parse().context("the mask is no number")?))
+        Ok(Self(text.trim().parse().context("unreadable mask")?))
     }
 
     /// Returns the letters of the bits that are new since `before` and not allowed. Always allowed
