@@ -116,7 +116,7 @@ fn try_patch(
     let is_built = why.is_none();
     let mut records = vec![record(&format!("{prefix}kernel/builds"), begun, why)];
     if is_built {
-        // Its own suites are those of the tree, and at least those of the `kernel` crate.
+        // The suites of the `kernel` crate, those of the series, and the examples of both.
         let mut suites = kunit::suites_in(&repository.tree().join("rust/kernel/alloc"))?;
         let ours = repository.tree().join(place::KUNIT);
         if ours.exists() {
@@ -125,6 +125,7 @@ fn try_patch(
         if suites.is_empty() {
             bail!("there is not one #[kunit_tests(...)] in the kernel's tree");
         }
+        suites.push("rust_doctests_kernel".to_owned());
         let tests = guest::boot(project, target.kernel(), &suites, &target.modules())?;
         records.extend(tests.into_iter().map(|test| Record {
             id: format!("{prefix}{}", test.name),
