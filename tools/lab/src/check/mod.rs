@@ -59,7 +59,7 @@ const ALL: &[Check] = &[
     ("spdx", "each file names its licence", false, texts::spdx),
     ("hosts", "no file names a registry, a mirror or an unknown host", false, texts::hosts),
     ("size", "source files stay small, shell scripts tiny", false, texts::size),
-    ("links", "README.md and CONTRIBUTING.rst name files that exist", false, texts::links),
+    ("links", "the pages at the top name files that exist", false, texts::links),
     ("words", "pages, messages and comments avoid phrases that make readers stop", false, texts::words),
     ("unsafe", "only the allowed folders contain unsafe code", false, safety::check),
     ("layers", "no circle among the library's folders, nor among the driver's files", false, layers::check),

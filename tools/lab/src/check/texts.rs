@@ -95,7 +95,7 @@ pub fn size(lab: &Lab<'_>) -> Result<Found> {
 }
 
 /// The pages at the top of the checkout. (Sphinx sees `Documentation/` only.)
-const PAGES: &[&str] = &["README.md", "CONTRIBUTING.rst"];
+const PAGES: &[&str] = &["README.md", "CONTRIBUTING.rst", "SECURITY.md"];
 
 /// Files that the pages at the top point to exist.
 pub fn links(lab: &Lab<'_>) -> Result<Found> {
