@@ -194,6 +194,12 @@ impl Episode {
                 return Ok(Step::Ends);
             }
         }
+        if effects.ends {
+            return Ok(Step::Ends);
+        }
+        if let Some(file) = effects.emptied {
+            self.files.empty_tail(file)?;
+        }
         if let Some(text) = effects.wrong {
             return self.failed(op, "model", text);
         }
@@ -352,7 +358,7 @@ impl Episode {
         let Call::Seek { fd, whence, off } = op.call else {
             return Ok(None);
         };
-        let expected = self.files.seek(fd.file, whence, off)?;
+        let expected = self.files.seek(&self.model, fd.file, whence, off)?;
         let Some((outcome, _)) = self.act(op, None)? else {
             return self
                 .failed(op, "hang", "lseek does not end".to_owned())

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use rmmap_sys::rustix::fs::{self, MemfdFlags, OFlags};
 use rmmap_sys::rustix::io::{pread, pwrite};
 use rmmap_sys::uapi::{RmmapCounters, RMMAP_CREATE_ALLOW_SEALING};
-use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
+use rmmap_sys::{Device, MapOptions, PAGE_SIZE};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -33,9 +33,8 @@ pub enum Checked {
 pub struct Files {
     /// The files, of both worlds.
     files: [Vec<Device>; WORLDS],
-    /// A private mapping of each file, to see what is resident. Actors inherit them, so that
-    /// mlockall(2) fills them: it has to be the same in both worlds.
-    views: [Vec<Mapping>; WORLDS],
+    /// Pages of an arena.
+    pages: usize,
     /// The pipes that keep pages.
     held: [(OwnedFd, OwnedFd); WORLDS],
     /// The device; `None` where both worlds have memfds.
@@ -81,20 +80,9 @@ impl Files {
             files[RMMAP].push(own);
             files[MEMFD].push(memfd(number, size)?);
         }
-        let mut views = [Vec::new(), Vec::new()];
-        for (number, given) in setting.files.iter().enumerate() {
-            let len = match given.device && device.is_some() {
-                true => capacity as usize,
-                false => setting.pages * PAGE_SIZE,
-            };
-            let options = MapOptions::new(len).private().read_only();
-            for world in [RMMAP, MEMFD] {
-                views[world].push(options.map(&files[world][number])?);
-            }
-        }
         Ok(Self {
             files,
-            views,
+            pages: setting.pages,
             held: [crate::actor::pipe()?, crate::actor::pipe()?],
             device,
             before,
@@ -125,13 +113,13 @@ impl Files {
     pub fn end(self) -> Result<Option<String>> {
         let Self {
             files,
-            views,
             held,
             device,
             before,
             capacity,
+            ..
         } = self;
-        drop((files, views, held));
+        drop((files, held));
         let Some(device) = device else {
             return Ok(None);
         };
@@ -170,8 +158,16 @@ impl Files {
         Ok(true)
     }
 
+    /// Zeroes in a memfd what mappings had stored past EOF, as a write to rmmap did that failed
+    /// before the file grew.
+    pub fn empty_tail(&self, file: usize) -> Result<()> {
+        let fd = &self.files[MEMFD][file];
+        // It truncates to the size that the file has (shmem_setattr() in mm/shmem.c).
+        Ok(fs::ftruncate(fd, fs::fstat(fd)?.st_size as u64)?)
+    }
+
     /// What `SEEK_DATA` or `SEEK_HOLE` has to say of a file of rmmap.
-    pub fn seek(&self, file: usize, whence: u32, off: i64) -> Result<i64> {
+    pub fn seek(&self, model: &Model, file: usize, whence: u32, off: i64) -> Result<i64> {
         const ENXIO: i64 = -6;
         const DATA: u32 = 3;
         let fd = &self.files[RMMAP][file];
@@ -185,7 +181,7 @@ impl Files {
         if from >= size {
             return Ok(ENXIO);
         }
-        let resident = self.resident(file)?;
+        let resident = self.resident(model, file)?;
         let pages = size.div_ceil(PAGE_SIZE as u64) as usize;
         let first = (from / PAGE_SIZE as u64) as usize;
         let wanted = whence == DATA;
@@ -198,9 +194,16 @@ impl Files {
         })
     }
 
-    /// Which pages of a file of rmmap are in memory.
-    fn resident(&self, file: usize) -> Result<Vec<bool>> {
-        let view = &self.views[RMMAP][file];
+    /// Which pages of a file of rmmap are in memory, up to the last that any operation can have
+    /// added.
+    fn resident(&self, model: &Model, file: usize) -> Result<Vec<bool>> {
+        let of = &model.files[file];
+        let pages = match of.kind {
+            Kind::Device => of.size_pages(),
+            Kind::Region => of.touched.len().max(of.size_pages()).max(self.pages) + 1,
+        };
+        let options = MapOptions::new(pages * PAGE_SIZE).private().read_only();
+        let view = options.map(&self.files[RMMAP][file])?;
         Ok(view.mincore(0, view.len())?)
     }
 
@@ -359,11 +362,10 @@ impl Files {
         bytes: u64,
     ) -> Result<Option<String>> {
         let file = &model.files[number];
-        let resident = self.resident(number)?;
+        let resident = self.resident(model, number)?;
         let is = |page: usize| resident.get(page).copied();
         let count = resident.iter().filter(|is| **is).count() as u64 * PAGE_SIZE as u64;
-        let seen = file.touched.len().max(file.size_pages()) <= resident.len();
-        if count > bytes || (count < bytes && seen) {
+        if count != bytes {
             return Ok(Some(format!(
                 "mincore finds {count} bytes, the device counts {bytes}"
             )));

@@ -115,7 +115,7 @@ impl File {
         if size <= self.size {
             return;
         }
-        self.zero(self.size, self.size.next_multiple_of(SIZE));
+        self.empty_tail();
         self.size = size;
     }
 
@@ -128,15 +128,21 @@ impl File {
         }
     }
 
-    /// What ftruncate(2) does.
+    /// Zeroes what mappings stored past EOF in the last page. Returns whether it changes anything.
+    pub fn empty_tail(&mut self) -> bool {
+        let end = self.size.next_multiple_of(SIZE);
+        let tail = self.bytes(self.size, (end - self.size) as usize);
+        self.zero(self.size, end);
+        tail.iter().any(|byte| *byte != 0)
+    }
+
+    /// What ftruncate(2) does. Pages past EOF stay when the file grows.
     pub fn resize(&mut self, size: u64) {
-        if size >= self.size {
-            self.grow(size);
+        if size > self.size {
+            return self.grow(size);
         }
         let first = size.div_ceil(SIZE) as usize;
-        if size < self.size {
-            self.zero(size, first as u64 * SIZE);
-        }
+        self.zero(size, first as u64 * SIZE);
         self.size = size;
         if first < self.pages.len() {
             self.pages.truncate(first);
@@ -389,6 +395,19 @@ mod tests {
         file.resize(9);
         file.write(11, &[1]);
         assert_eq!((file.size, file.bytes(8, 4)), (12, vec![7, 0, 0, 1]));
+    }
+
+    #[test]
+    fn a_truncation_frees_pages_past_the_end_unless_the_file_grows() {
+        let mut file = File::new(Kind::Region, 10);
+        file.allocate(0, 4 * SIZE);
+        file.resize(11);
+        assert_eq!(file.touched, [true; 4]);
+        file.store(12, &[7]);
+        assert!(file.empty_tail() && !file.empty_tail());
+        file.store(12, &[7]);
+        file.resize(11);
+        assert_eq!((file.touched.len(), file.bytes(12, 1)), (1, vec![0]));
     }
 
     #[test]

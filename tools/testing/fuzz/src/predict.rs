@@ -6,7 +6,7 @@ mod mapping;
 
 use crate::model::{pieces, whole_pages, zeroes, Access, Kind, Model, Slot};
 use crate::op::{self, Call, Fd, Op, Outcome, OTHER};
-use rmmap_sys::PAGE_SIZE;
+use rmmap_sys::{Errno, PAGE_SIZE};
 use std::ops::Range;
 
 const SIZE: u64 = PAGE_SIZE as u64;
@@ -23,6 +23,10 @@ pub struct Effects {
     pub check: Vec<(usize, u64, usize)>,
     /// Pages of files that must not be in memory.
     pub absent: Vec<(usize, Range<usize>)>,
+    /// A write that did not grow this file has zeroed what mappings stored past its end.
+    pub emptied: Option<usize>,
+    /// The model does not know what a region has past EOF.
+    pub ends: bool,
     /// The model does not know what these files hold: it learns it.
     pub learn: Vec<usize>,
     /// How the outcome contradicts the model.
@@ -144,22 +148,27 @@ impl Model {
             Call::WriteFrom { fd, .. } if self.only_memfds && !outcome.is_ok() => {
                 effects.learn.push(fd.file);
             }
-            Call::WriteFrom { fd, off, at, .. } => match self.gathered(op.actor, *at, done) {
-                Some(data) if !self.maps(op.actor, *at, done, fd.file) => {
-                    self.written(*fd, *off, &data, &mut effects);
+            Call::WriteFrom { fd, off, at, .. } => {
+                let data = self.gathered(op.actor, *at, done);
+                let before = self.files[fd.file].size;
+                match data {
+                    Some(data) if !self.maps(op.actor, *at, done, fd.file) => {
+                        self.written(*fd, *off, &data, &mut effects);
+                    }
+                    _ => effects.learn.push(fd.file),
                 }
-                _ => {
-                    effects.learn.push(fd.file);
-                }
-            },
+                self.ended_early(op, before, outcome, &mut effects);
+            }
             Call::Truncate { fd, size } if outcome.is_ok() => {
                 let before = self.files[fd.file].size;
                 self.files[fd.file].resize(*size);
-                if *size < before {
-                    self.drop_copies(fd.file, size.div_ceil(SIZE) as usize);
-                }
                 let first = size.div_ceil(SIZE) as usize;
-                effects.absent.push((fd.file, first..usize::MAX));
+                if *size < before {
+                    self.drop_copies(fd.file, first);
+                }
+                if *size <= before {
+                    effects.absent.push((fd.file, first..usize::MAX));
+                }
                 effects.check(fd.file, (*size).min(before), PAGE_SIZE);
             }
             Call::Fallocate { fd, mode, off, len } if outcome.is_ok() => {
@@ -277,6 +286,27 @@ impl Model {
         if pos > before {
             effects.check(fd.file, before, PAGE_SIZE);
         }
+    }
+
+    /// A write from an arena that may have ended before the file grew, where the source faulted: a
+    /// region has zeroed by then what mappings stored past EOF (write_iter() in file/rw.rs).
+    fn ended_early(&mut self, op: &Op, before: u64, outcome: &Outcome, effects: &mut Effects) {
+        /// `F_SEAL_GROW`, with which the write ends before EOF, and those that forbid it.
+        const SEALS: u32 = 0x04 | 0x08 | 0x10;
+        let Call::WriteFrom { fd, off, len, .. } = op.call else {
+            return;
+        };
+        let fault = outcome.ret == -i64::from(Errno::FAULT.raw_os_error());
+        let begun = fault || (outcome.ret > 0 && outcome.ret < len as i64);
+        let appends = op.may_append(self);
+        let file = &mut self.files[fd.file];
+        let fixed = file.kind == Kind::Device || self.only_memfds || file.seals & SEALS != 0;
+        let reaches = appends || off + len as u64 > before;
+        if fixed || !begun || !reaches || file.size > before || !file.empty_tail() {
+            return;
+        }
+        effects.emptied = Some(fd.file);
+        effects.ends = appends || effects.learn.contains(&fd.file);
     }
 
     /// A copy from file to file.
