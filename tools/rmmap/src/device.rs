@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Opens the device or a region, and says what to do when that fails.
+//! Opens the device or a region, and names the remedy if that fails.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,13 @@ use rmmap_sys::{rustix, Device, Errno};
 use rmmap_uapi::{RmmapInfo, RmmapStats, RMMAP_ABI_VERSION, RMMAP_DEVICE};
 use rustix::fs::OFlags;
 
-/// First kernel that rmmap is written for.
+/// The first kernel that rmmap supports.
 const OLDEST_KERNEL: (u32, u32) = (7, 3);
 
 /// Why the device cannot be used: cause and remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The node is not there.
+    /// The node does not exist.
     #[error(
         "{} does not exist: the module is not loaded; load it with `insmod \
          build/modules/stock/rmmap.ko` (as root), or use `make run`, which boots a VM",
@@ -25,7 +25,7 @@ pub enum OpenError {
         /// The node.
         path: PathBuf,
     },
-    /// The node is not there and cannot be on this kernel.
+    /// The node does not exist, and this kernel is too old for the module.
     #[error(
         "{} does not exist, and this kernel ({release}) is too old for the module: it needs Linux \
          {}.{} or newer with CONFIG_RUST=y, as in Debian's trixie-backports; or use `make run`, \
@@ -38,7 +38,7 @@ pub enum OpenError {
         /// Version of the running kernel.
         release: String,
     },
-    /// The node exists and may not be opened.
+    /// The node exists, and this user may not open it.
     #[error(
         "no permission to open {}: the node belongs to root (mode 0600); run this as root, or let \
          the administrator open it wider",
@@ -48,7 +48,7 @@ pub enum OpenError {
         /// The node.
         path: PathBuf,
     },
-    /// A number was given that is no open descriptor.
+    /// The number is not an open descriptor.
     #[error(
         "descriptor {fd} is not open here; give it to rmmap, as in `rmmap stat {fd} {fd}<FILE`"
     )]
@@ -66,7 +66,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The module speaks another version.
+    /// The module has another version of the ABI.
     #[error(
         "the loaded module has version {module} of the ABI, this program version \
          {RMMAP_ABI_VERSION}: use the program and the module of one checkout"
@@ -75,12 +75,12 @@ pub enum OpenError {
         /// Version of the module.
         module: u32,
     },
-    /// Any other answer.
+    /// Any other error.
     #[error("cannot open {}: {errno}", path.display())]
     Other {
         /// The file.
         path: PathBuf,
-        /// What the kernel answered.
+        /// The kernel's error.
         errno: Errno,
     },
 }
@@ -122,7 +122,7 @@ fn explain(path: &Path, errno: Errno, release: &str) -> OpenError {
                 release: release.to_owned(),
             }
         }
-        // ENODEV and ENXIO: a node that was left behind, or made with mknod.
+        // ENODEV and ENXIO: a stale node, or one made with mknod.
         Errno::NOENT | Errno::NODEV | Errno::NXIO if path == Path::new(RMMAP_DEVICE) => {
             OpenError::NotLoaded { path }
         }
@@ -142,7 +142,7 @@ pub fn stats(device: &Device) -> anyhow::Result<RmmapStats> {
     })
 }
 
-/// Tells whether the module of this program and the loaded one belong together.
+/// Returns whether the module of this program and the loaded one belong together.
 fn check_version(info: &RmmapInfo) -> Result<(), OpenError> {
     match info.abi_version {
         RMMAP_ABI_VERSION => Ok(()),
@@ -150,7 +150,7 @@ fn check_version(info: &RmmapInfo) -> Result<(), OpenError> {
     }
 }
 
-/// Version of the running kernel.
+/// Returns the version of the running kernel.
 pub fn release() -> String {
     rustix::system::uname()
         .release()
@@ -158,7 +158,7 @@ pub fn release() -> String {
         .into_owned()
 }
 
-/// Tells whether a version such as `6.12.57+deb13-amd64` is older than rmmap can use.
+/// Returns whether a version such as `6.12.57+deb13-amd64` is older than rmmap can use.
 fn is_too_old(release: &str) -> bool {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())

@@ -7,13 +7,13 @@
 //! | `cli` | the command line |
 //! | `demo` | maps in every way and shows what the kernel did |
 //! | `map` | mmap(2) as a command |
-//! | `watch` | pages of a mapping or an object as they come and go |
+//! | `watch` | resident pages of a mapping or an object, live |
 //! | `stat` | the counters of a region and of the device |
 //! | `trace` | the path of a mapping through the kernel's functions |
 //! | `programs` | starts the device tests and the benchmark |
-//! | `device` | opens the device, and says what to do when that fails |
+//! | `device` | opens the device, and names the remedy if that fails |
 //! | `target` | untouched memory of the device, or of a new region |
-//! | `observe` | what the kernel says of a mapping of this process |
+//! | `observe` | the kernel's information about a mapping of this process |
 //! | `output` | standard output |
 //! | `size`, `vmflags` | sizes as people write them, flags of mappings in words |
 //! | `style`, `status` | colours, exit statuses |
@@ -43,12 +43,13 @@ use clap::Parser;
 use cli::{Cli, Command};
 use status::CANNOT_RUN;
 
-/// A place in the program where something is to be put back, and no input makes it fail.
+/// A place in the program where state is still to be restored, and where no input makes the program
+/// fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// `rmmap trace` has recorded, and tracing is still set up.
     Recorded,
-    /// `rmmap watch` has drawn on the terminal that it took over.
+    /// `rmmap watch` has drawn on the terminal, which it still controls.
     Drawn,
 }
 
@@ -66,7 +67,7 @@ fn run(cli: Cli, at: fn(Moment)) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The program: reads the command line, runs the command, tells errors.
+/// Runs the program: reads the command line, runs the command, prints errors.
 pub fn main(at: fn(Moment)) -> ExitCode {
     match run(Cli::parse(), at) {
         Ok(status) => status,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel says of a mapping of this process, before and after something happens to it.
+//! The kernel's information about a mapping of this process, before and after an event.
 
 use anyhow::{anyhow, Context};
 use rmmap_procfs::Process;
@@ -13,29 +13,29 @@ use rmmap_uapi::RmmapCounters;
 
 use crate::{device, target::Target};
 
-/// Pages of the mappings that are observed.
+/// The number of pages of the observed mappings.
 pub const PAGES: usize = 16;
 
-/// Where the mapping shall lie: far from anything that it could merge with.
+/// The address of the mapping: far from any mapping that it could merge with.
 pub const ADDRESS: usize = 0x1000_0000_0000;
 
-/// What is counted at one moment.
+/// The counters at one moment.
 pub struct Counts {
     /// Page faults of this process.
     pub faults: Faults,
-    /// What the region that is mapped has counted.
+    /// The counters of the mapped region.
     pub device: RmmapCounters,
 }
 
 impl Counts {
-    /// Before something happens: the faults are read last, so that reading costs none of them.
+    /// Reads the counters before an event: the faults last, so that they exclude those of reading.
     pub fn before(target: Option<&Target>) -> anyhow::Result<Self> {
         let device = counters(target)?;
         let faults = faults();
         Ok(Self { faults, device })
     }
 
-    /// After something happened: the faults are read first.
+    /// Reads the counters after an event: the faults first.
     pub fn after(target: Option<&Target>) -> anyhow::Result<Self> {
         let faults = faults();
         let device = counters(target)?;
@@ -43,7 +43,7 @@ impl Counts {
     }
 }
 
-/// The counters of the region that is mapped; zeroes for memory that is not the device's.
+/// Returns the counters of the mapped region; zeroes for memory that is not the device's.
 fn counters(target: Option<&Target>) -> anyhow::Result<RmmapCounters> {
     match target {
         Some(target) => Ok(device::stats(&target.device)?.region),
@@ -60,10 +60,10 @@ pub fn map(options: &MapOptions, device: Option<&Device>) -> anyhow::Result<Mapp
     mapping.map_err(|errno| anyhow!("mmap failed: {errno}{}", limit(errno)))
 }
 
-/// Takes the page faults that fork(2) left to be taken at the first access.
+/// Takes the page faults that would occur at first accesses after fork(2).
 ///
-/// A rehearsal on memory of the same size takes those of the code and of the heap. Where the limit
-/// on locked memory allows it, mlockall(2) takes all the others.
+/// A rehearsal on memory of the same size takes those of the code and of the heap. If the limit on
+/// locked memory allows it, mlockall(2) takes all the others.
 pub fn rehearse() -> anyhow::Result<()> {
     let rehearsal = map(&MapOptions::new(PAGES * PAGE_SIZE).hint(ADDRESS), None)?;
     Counts::after(None)?;
@@ -76,7 +76,7 @@ pub fn rehearse() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The usual remedy where memory may not be locked.
+/// Returns the usual remedy if memory may not be locked.
 pub fn limit(errno: Errno) -> &'static str {
     match errno {
         Errno::PERM | Errno::NOMEM | Errno::AGAIN => {
@@ -97,7 +97,7 @@ pub fn touch_all(mapping: &Mapping) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Name and usual cause of the signal that an access raised.
+/// Returns the name and the usual cause of the signal that an access raised.
 pub fn signal(fault: &Fault) -> &'static str {
     match fault.signal {
         Signal::Bus => {
@@ -108,13 +108,13 @@ pub fn signal(fault: &Fault) -> &'static str {
     }
 }
 
-/// Pages of the mapping that this process has in its page table.
+/// Returns the number of the mapping's pages in this process's page table.
 pub fn resident(mapping: &Mapping) -> anyhow::Result<u64> {
     let pagemap = Process::Myself.pagemap()?;
     Ok(pagemap.resident(mapping.address(), mapping.pages())? as u64)
 }
 
-/// Unmaps, and returns how much locked memory (VmLck, kB) went with it.
+/// Unmaps, and returns how much locked memory (VmLck, kB) that released.
 pub fn given_back(mapping: Mapping) -> anyhow::Result<u64> {
     let locked = || -> anyhow::Result<u64> {
         let status = Process::Myself.status()?;

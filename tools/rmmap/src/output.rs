@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writing to standard output, where the reader may go away (`rmmap stat --watch 1 | head`).
+//! Writing to standard output, whose reader may exit (`rmmap stat --watch 1 | head`).
 
 use std::{
     fmt::Display,
     io::{self, Write},
 };
 
-/// Writes a line; colours are taken out where nobody can see them.
+/// Writes a line, without colours if the output does not show them.
 pub fn line(text: impl Display) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     writeln!(stdout, "{text}")?;
@@ -18,13 +18,13 @@ pub fn line(text: impl Display) -> io::Result<()> {
 pub fn clear() -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     if io::IsTerminal::is_terminal(&stdout) {
-        // Home, then erase: a table is drawn over the last one without flicker.
+        // Home, then erase: the next table replaces the last one without flicker.
         stdout.write_all(b"\x1b[H\x1b[2J")?;
     }
     Ok(())
 }
 
-/// Tells whether a command failed only because its reader went away, which is no error.
+/// Returns whether a command failed only because its reader exited, which is no error.
 pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()

@@ -9,10 +9,10 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{anyhow, Context};
 
-/// Where distributions put programs that other programs start, from where those are.
+/// The folder of distributions for programs that other programs start, relative to theirs.
 const LIBEXEC: &str = "../libexec/rmmap";
 
-/// Arguments that another program understands.
+/// Arguments of another program.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Arguments of that program; `--help` lists them
@@ -24,9 +24,9 @@ pub struct Args {
     arguments: Vec<OsString>,
 }
 
-/// Becomes the program `name`; returns only if it cannot.
+/// Executes the program `name` in place of this one; returns only on failure.
 pub fn run(name: &str, args: &Args) -> anyhow::Result<ExitCode> {
-    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let own = std::env::current_exe().context("cannot find the path of this program")?;
     let folder = own.parent().unwrap_or(Path::new("/"));
     let program = find(folder, name)?;
     let error = Command::new(&program).args(&args.arguments).exec();

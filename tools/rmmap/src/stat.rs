@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap stat`: what a region and the device are, and what happened to them.
+//! `rmmap stat`: the properties and the counters of a region and the device.
 
 mod counters;
 mod render;
@@ -21,26 +21,26 @@ pub struct Args {
     #[arg(value_name = "FD-OR-PATH", default_value = RMMAP_DEVICE)]
     target: String,
 
-    /// Print JSON; with --watch one line for each look
+    /// Print JSON; with --watch one line for each sample
     #[arg(long)]
     json: bool,
 
-    /// Look again every SECS seconds, and show the increase since the last look
+    /// Take a sample every SECS seconds, and show the increase since the last one
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     watch: Option<Duration>,
 }
 
-/// One look at the region and the device.
+/// One sample of the region and the device.
 #[derive(Clone, Copy)]
 pub struct Look {
-    /// What they are.
+    /// Their properties.
     pub info: RmmapInfo,
-    /// What happened to them.
+    /// Their counters.
     pub stats: RmmapStats,
 }
 
 impl Look {
-    /// Takes a look.
+    /// Takes a sample.
     fn take(device: &Device) -> anyhow::Result<Self> {
         Ok(Self {
             info: device

@@ -2,7 +2,7 @@
 
 //! Exit statuses, apart from 0.
 
-/// What the kernel did differs from what is expected.
+/// The kernel's behaviour differs from the expectation.
 pub const DIFFERS: u8 = 1;
 
 /// The command could not run. Clap uses the same for a wrong command line.

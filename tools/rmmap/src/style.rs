@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Colours. They are written always; `anstream` takes them out where nobody can see them.
+//! Colours. The program always writes them; `anstream` removes them if the output does not show
+//! them.
 //!
 //! `{style}` begins a colour and `{style:#}` ends it.
 
@@ -9,10 +10,10 @@ use anstyle::{AnsiColor, Style};
 /// Headings.
 pub const HEAD: Style = Style::new().bold();
 
-/// What is as it should be.
+/// Expected results.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 
-/// What differs from expectation, and errors.
+/// Unexpected results, and errors.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// The module's own part.

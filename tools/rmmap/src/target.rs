@@ -10,21 +10,21 @@ use rmmap_uapi::{RMMAP_CREATE_CLOEXEC, RMMAP_CREATE_NEVER, RMMAP_POLICY_NEVER};
 
 use crate::device;
 
-/// How many places of the device's region are looked at for one that is free.
+/// The number of ranges of the device's region that are checked for a free one.
 const TRIES: u64 = 64;
 
-/// Which object of the device is mapped.
+/// The object of the device to map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Object {
-    /// The device's own region: what everyone gets who maps `/dev/rmmap`.
+    /// The device's own region, which every mapping of `/dev/rmmap` shares.
     Device,
-    /// A fresh region made with `RMMAP_IOC_CREATE`.
+    /// A new region made with `RMMAP_IOC_CREATE`.
     Region,
 }
 
 /// A range of the device or of a region in which no page is resident.
 ///
-/// What was put there is given back when this is dropped.
+/// Dropping it frees the pages that were added there.
 #[derive(Debug)]
 pub struct Target {
     /// The descriptor to map.
@@ -33,19 +33,19 @@ pub struct Target {
     pub offset: u64,
     /// The name that its mappings have in maps.
     pub name: String,
-    /// How much is given back when this is dropped, bytes.
+    /// The number of bytes to free when this is dropped.
     length: u64,
-    /// The folio policy that the device had, to be set again.
+    /// The previous folio policy of the device, to be restored.
     policy: Option<u32>,
 }
 
 impl Target {
     /// Finds or makes such a range of `length` bytes.
     pub fn new(object: Object, length: u64) -> anyhow::Result<Self> {
-        // A mapping of nothing is refused, and of half a page gets a whole one.
+        // The kernel refuses an empty mapping, and rounds half a page up to a whole one.
         let whole = length.max(1).next_multiple_of(PAGE_SIZE as u64);
         let (device, info) = device::open()?;
-        // What is shown is what one page costs: so a fault is to add one page.
+        // The program shows the cost of one page, so a fault must add one page.
         let mut policy = None;
         let (device, offset) = match object {
             Object::Device => {
@@ -63,7 +63,8 @@ impl Target {
         Ok(target)
     }
 
-    /// A range that was chosen; it may hold something, so nothing is given back of the device.
+    /// Returns a range that the user chose. It may contain data, so dropping it frees nothing of
+    /// the device.
     pub fn at(object: Object, length: u64, offset: u64) -> anyhow::Result<Self> {
         let (device, _) = device::open()?;
         let device = match object {
@@ -90,7 +91,8 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // What cannot be given back stays until the region goes; the next run finds another range.
+        // Memory that cannot be freed stays until the region is freed; the next run finds another
+        // range.
         if self.length != 0 {
             let _ = self.device.discard(self.offset, self.length);
         }
@@ -106,9 +108,9 @@ fn create(device: &Device, length: u64) -> anyhow::Result<Device> {
     region.context("cannot create a region (RMMAP_IOC_CREATE)")
 }
 
-/// Finds a range of the device's own region that holds nothing, from its end backwards.
+/// Finds a range without pages in the device's own region, from its end backwards.
 ///
-/// Somebody else's data lies there perhaps, so nothing is discarded to make room.
+/// Other ranges may contain somebody's data, so it discards nothing to make room.
 fn free_offset(device: &Device, capacity: u64, length: u64) -> anyhow::Result<u64> {
     let places = capacity / length;
     for place in (0..places).rev().take(TRIES as usize) {
@@ -118,7 +120,7 @@ fn free_offset(device: &Device, capacity: u64, length: u64) -> anyhow::Result<u6
             .offset(offset)
             .map(device)
             .context("cannot map the device to look for a free range")?;
-        // mincore(2) says what the device holds, for a mapping without any page.
+        // mincore(2) shows the device's pages, through a mapping without any page.
         let held = mapping
             .mincore(0, mapping.len())
             .context("mincore failed")?;

@@ -47,7 +47,7 @@ const WORDS: [(&str, &str); 38] = [
     ("??", "unknown"),
 ];
 
-/// What a flag means, or itself when nobody knows.
+/// Returns the meaning of a flag, or an unknown flag itself.
 pub fn word(flag: &str) -> &str {
     WORDS
         .iter()
@@ -55,7 +55,7 @@ pub fn word(flag: &str) -> &str {
         .unwrap_or(flag)
 }
 
-/// All flags, each with its meaning: `rd readable, lo locked`.
+/// Returns all flags, each with its meaning: `rd readable, lo locked`.
 pub fn words(flags: &VmFlags) -> String {
     let words: Vec<_> = flags
         .iter()

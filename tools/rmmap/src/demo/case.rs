@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped and how: the four kinds of the seed, and the ways of allocating.
+//! The cases of the demo: the four kinds of the seed, and the ways of allocating.
 
 use rmmap_sys::rustix::mm::MapFlags;
 use serde::Serialize;
@@ -31,17 +31,17 @@ impl Kind {
         Kind::SharedAnonymous,
     ];
 
-    /// Tells whether the device is mapped.
+    /// Returns whether the device is mapped.
     pub fn is_file(self) -> bool {
         matches!(self, Kind::PrivateFile | Kind::SharedFile)
     }
 
-    /// Tells whether stores are shared.
+    /// Returns whether stores are shared.
     pub fn is_shared(self) -> bool {
         matches!(self, Kind::SharedFile | Kind::SharedAnonymous)
     }
 
-    /// Its heading, and in the seed's words.
+    /// Returns its heading, with the seed's words.
     pub fn title(self) -> &'static str {
         match self {
             Kind::PrivateFile => "Private file mapping (私有文件映射)",
@@ -51,7 +51,7 @@ impl Kind {
         }
     }
 
-    /// What is special about it, in a line.
+    /// Returns its distinguishing property, in a line.
     pub fn explanation(self) -> &'static str {
         match self {
             Kind::PrivateFile => {
@@ -97,7 +97,7 @@ impl Way {
         Way::LockallFuture,
     ];
 
-    /// Its name in the table.
+    /// Returns its name in the table.
     pub fn label(self) -> &'static str {
         match self {
             Way::Lazy => "lazy",
@@ -109,7 +109,7 @@ impl Way {
         }
     }
 
-    /// What it adds to the flags of mmap(2).
+    /// Returns the flags that it adds to mmap(2).
     pub fn flags(self) -> MapFlags {
         match self {
             Way::Populate => MapFlags::POPULATE,
@@ -130,7 +130,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// All rows, by kind.
+    /// Returns all rows, by kind.
     pub fn all() -> impl Iterator<Item = Case> {
         Kind::ALL
             .into_iter()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each row must show: the rules, in one place.
+//! The expectation for each row: the rules, in one place.
 //!
 //! The ids are those of the mmap path's table (MK, kinds of mapping; PO, `__mm_populate`).
 
@@ -11,26 +11,26 @@ use super::{
     facts::Facts,
 };
 
-/// Tells whether the memory is allocated before mmap(2), or mlockall(2), returns.
+/// Returns whether the memory is allocated before mmap(2), or mlockall(2), returns.
 fn is_populated(way: Way) -> bool {
     match way {
         // MK-05: mmap only builds the mapping.
         Way::Lazy => false,
         // MK-07.
         Way::Populate => true,
-        // MK-08: MAP_NONBLOCK takes MAP_POPULATE back.
+        // MK-08: MAP_NONBLOCK cancels MAP_POPULATE.
         Way::PopulateNonblock => false,
         // MK-09, MK-11, MK-12: VM_LOCKED populates.
         Way::Locked | Way::LockallCurrent | Way::LockallFuture => true,
     }
 }
 
-/// Tells whether the mapping is locked: `lo`, and counted in VmLck (MK-09, MK-11, MK-12).
+/// Returns whether the mapping is locked: `lo`, and counted in VmLck (MK-09, MK-11, MK-12).
 fn is_locked(way: Way) -> bool {
     matches!(way, Way::Locked | Way::LockallCurrent | Way::LockallFuture)
 }
 
-/// Ids of the rows of the mmap path's table that a case rests on.
+/// Ids of the rows of the mmap path's table that determine a case.
 pub fn rules(case: Case) -> Vec<&'static str> {
     let kind = match case.kind {
         Kind::PrivateFile => "MK-01",
@@ -60,12 +60,12 @@ pub fn rules(case: Case) -> Vec<&'static str> {
     rules
 }
 
-/// What the case must show; `target` is the name that the device's mapping has in maps.
+/// Returns the facts that the case must show; `target` is the name of the device's mapping in maps.
 pub fn expected(case: Case, target: &str) -> Facts {
     let pages = PAGES as u64;
     let Case { kind, way } = case;
     // Every page costs one fault, either now or later. A page that a populating read fault of a
-    // shared mapping installed is writable at once, so the store takes none (PO-08).
+    // shared mapping installed is writable at once, so the store does not fault (PO-08).
     let (faults_mmap, faults_touch) = if is_populated(way) {
         (pages, 0)
     } else {
@@ -81,8 +81,8 @@ pub fn expected(case: Case, target: &str) -> Facts {
         ..Facts::default()
     };
     match kind {
-        // PO-07, PO-14: write faults, each answered with the zero page, of which the core makes
-        // a copy. The device holds nothing.
+        // PO-07, PO-14: write faults. The device answers each with the zero page, which the core
+        // copies. The device holds nothing.
         Kind::PrivateFile => {
             facts.answer_zero = pages;
             facts.anonymous = pages;
@@ -90,8 +90,8 @@ pub fn expected(case: Case, target: &str) -> Facts {
         Kind::SharedFile => {
             facts.answer_new = pages;
             facts.held = pages;
-            // PO-08: a populate of a shared mapping reads, and a read first looks for resident
-            // neighbours, of which there are none.
+            // PO-08: a populate of a shared mapping takes read faults, and a read fault first looks
+            // for resident neighbours, of which there are none.
             facts.map_pages = if is_populated(way) { pages } else { 0 };
         }
         Kind::PrivateAnonymous => facts.anonymous = pages,
@@ -104,7 +104,7 @@ pub fn expected(case: Case, target: &str) -> Facts {
     facts
 }
 
-/// Which flags the mapping must have.
+/// Returns the flags that the mapping must have.
 fn flags(case: Case) -> std::collections::BTreeSet<String> {
     let mut flags = vec!["rd", "wr", "mw"];
     if case.kind.is_shared() {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of a mapping after it was made and touched; expected and observed alike.
+//! The facts about a mapping after it was made and touched, expected and observed alike.
 
 use std::{collections::BTreeSet, fmt};
 
 use rmmap_procfs::VmFlags;
 use serde::{Deserialize, Serialize};
 
-/// `VmFlags` that the way of mapping decides. The others depend on the machine: `me` on whether
-/// `/dev` is mounted noexec, `sd` on soft-dirty support.
+/// The `VmFlags` that the way of mapping determines. The others depend on the machine: `me` on
+/// whether `/dev` is mounted noexec, `sd` on soft-dirty support.
 pub const DECIDED_FLAGS: [&str; 9] = ["rd", "wr", "ex", "sh", "ms", "mw", "lo", "lf", "ac"];
 
-/// What is compared.
+/// The facts that are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Pages resident (bit 63 of pagemap) when the mapping was made.
@@ -26,11 +26,11 @@ pub struct Facts {
     pub faults_major: u64,
     /// Faults that the device's handler answered with a new folio.
     pub answer_new: u64,
-    /// Faults that the device's handler answered with a folio that it had.
+    /// Faults that the device's handler answered with a folio of the page cache.
     pub answer_cached: u64,
     /// Faults that the device's handler answered with its zero page.
     pub answer_zero: u64,
-    /// Faults that the device's handler refused or wants to have repeated.
+    /// Faults that the device's handler refused, or told the core to retry.
     pub answer_other: u64,
     /// Calls of the device's `map_pages`.
     pub map_pages: u64,
@@ -40,7 +40,7 @@ pub struct Facts {
     pub held: u64,
     /// Calls of the device's hook for mmap(2).
     pub hook: u64,
-    /// Locked memory that munmap(2) gave back (status: `VmLck`), kB.
+    /// Locked memory that munmap(2) released (status: `VmLck`), kB.
     pub locked_kb: u64,
     /// Name of the mapping in maps.
     pub name: Option<String>,
@@ -56,7 +56,7 @@ pub enum Column {
     Resident,
     /// Page faults.
     Faults,
-    /// By whom they were answered.
+    /// The sources of the answers.
     Answers,
     /// Calls of map_pages.
     Around,
@@ -70,16 +70,16 @@ pub enum Column {
     Flags,
 }
 
-/// One fact that differs from what was expected.
+/// One fact that differs from the expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where it stands in the table.
+    /// Its column in the table.
     pub column: Column,
     /// Its name.
     pub fact: &'static str,
-    /// What was expected.
+    /// The expected value.
     pub expected: String,
-    /// What the kernel did.
+    /// The observed value.
     pub observed: String,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Difference {
 }
 
 impl Facts {
-    /// Keeps the flags that the way of mapping decides.
+    /// Keeps the flags that the way of mapping determines.
     pub fn decided(flags: &VmFlags) -> BTreeSet<String> {
         DECIDED_FLAGS
             .into_iter()
@@ -105,7 +105,7 @@ impl Facts {
             .collect()
     }
 
-    /// Compares what was observed with what was expected.
+    /// Compares the observed facts with the expected ones.
     pub fn differences(expected: &Facts, observed: &Facts) -> Vec<Difference> {
         let pairs = expected.entries().into_iter().zip(observed.entries());
         pairs
@@ -119,7 +119,7 @@ impl Facts {
             .collect()
     }
 
-    /// Every fact with its column, its name and its value.
+    /// Returns every fact with its column, its name and its value.
     fn entries(&self) -> [(Column, &'static str, String); 16] {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
         let name = self.name.as_deref().unwrap_or("none");

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap demo`: maps memory of each kind in each way of allocating it, and shows what the kernel
-//! did, beside what it should have done.
+//! `rmmap demo`: maps memory of each kind in each way of allocating it, and compares what the
+//! kernel did with what it should do.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`case`] | the kinds and the ways |
-//! | [`facts`] | what is known of a mapping, and how two sets of facts differ |
-//! | [`expect`] | the rules: what each case must show |
-//! | [`mod@run`] | runs a case in a child and records what happened |
+//! | [`facts`] | facts about a mapping, and the differences between two sets |
+//! | [`expect`] | the rules: the expectation for each case |
+//! | [`mod@run`] | runs a case in a child and records the facts |
 //! | [`render`] | the table |
 //!
 //! Below the table it shows the path of one mapping, which [`trace`] records.
@@ -51,21 +51,21 @@ pub struct Args {
 
 /// A row of the table.
 pub struct Row {
-    /// What was mapped and how.
+    /// The mapping and the way of allocating.
     case: Case,
-    /// What came of it.
+    /// Its outcome.
     outcome: Outcome,
-    /// What differs from expectation.
+    /// The differences from the expectation.
     differences: Vec<Difference>,
-    /// The rules on which the expectation rests.
+    /// The rules that determine the expectation.
     rules: Vec<&'static str>,
 }
 
-/// What came of a case.
+/// The outcome of a case.
 enum Outcome {
     /// It ran.
     Observed(Box<Observation>),
-    /// It could not run, and why.
+    /// It could not run, for this reason.
     Failed(String),
 }
 
@@ -93,17 +93,17 @@ impl Row {
         }
     }
 
-    /// Tells whether the kernel did what the rules say.
+    /// Returns whether the kernel did what the rules say.
     fn is_as_expected(&self) -> bool {
         !self.has_failed() && self.differences.is_empty()
     }
 
-    /// Tells whether the case could not run.
+    /// Returns whether the case could not run.
     fn has_failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
 
-    /// The row for machines.
+    /// Returns the row for JSON.
     fn json(&self) -> Value {
         let (observed, error) = match &self.outcome {
             Outcome::Observed(observation) => (json!(observation), Value::Null),
@@ -166,7 +166,7 @@ fn run_cases(object: Object, show: bool) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What is shown, where, and on which kernel.
+/// Returns the title: the object, its place, and the kernel.
 fn title(info: &RmmapInfo, object: Object) -> String {
     let object = match object {
         Object::Device => "/dev/rmmap itself",
@@ -179,7 +179,7 @@ fn title(info: &RmmapInfo, object: Object) -> String {
     )
 }
 
-/// The way of one mapping through the kernel, or why it is not shown.
+/// Returns the path of one mapping through the kernel, or why it is not shown.
 fn call_path(trace: &anyhow::Result<Trace>) -> String {
     let what = match trace {
         Ok(trace) => format!(" of one mapping\n{}", trace.text()),
@@ -188,7 +188,7 @@ fn call_path(trace: &anyhow::Result<Trace>) -> String {
     format!("{HEAD}Call path{HEAD:#}{what}")
 }
 
-/// Everything for machines.
+/// Returns everything for JSON.
 fn json_of(
     info: &RmmapInfo,
     object: Object,

@@ -37,7 +37,7 @@ pub fn legend() -> String {
     text
 }
 
-/// Heading of a kind and of its columns.
+/// Returns the headings of a kind and of its columns.
 pub fn heading(kind: Kind) -> String {
     let mut text = format!("{HEAD}{}{HEAD:#}\n", kind.title());
     let _ = writeln!(text, "  {DIM}{}{DIM:#}", kind.explanation());
@@ -49,7 +49,7 @@ pub fn heading(kind: Kind) -> String {
     text
 }
 
-/// A row, and a line for each fact that differs from expectation.
+/// Returns a row, and a line for each fact that differs from the expectation.
 pub fn row(row: &Row) -> String {
     let label = row.case.way.label();
     let observation = match &row.outcome {
@@ -58,7 +58,7 @@ pub fn row(row: &Row) -> String {
     };
     let facts = &observation.facts;
     let is_file = row.case.kind.is_file();
-    // A control has no device that could count.
+    // The anonymous kinds have no device that could count.
     let device = |value: u64| match is_file {
         true => value.to_string(),
         false => "-".to_owned(),
@@ -97,7 +97,7 @@ pub fn row(row: &Row) -> String {
     text
 }
 
-/// By whom the faults were answered.
+/// Returns the sources of the answers to the faults.
 fn answers(facts: &Facts) -> String {
     let mut parts = Vec::new();
     let mut part = |name: &str, count: u64| {
@@ -122,7 +122,7 @@ fn answers(facts: &Facts) -> String {
     }
 }
 
-/// The last line: how many rows are as expected.
+/// Returns the last line: how many rows are as expected.
 pub fn summary(rows: &[Row]) -> String {
     let all = rows.len();
     let failed = rows.iter().filter(|row| row.has_failed()).count();

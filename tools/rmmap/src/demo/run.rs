@@ -2,8 +2,8 @@
 
 //! Runs one case, in a process of its own, and records what the kernel did.
 //!
-//! The process is forked for the case: mlockall(2) concerns a whole process, and what the case
-//! locks or leaves behind is gone with it.
+//! The process is forked for the case: mlockall(2) applies to a whole process, and its end releases
+//! all that the case locked or left mapped.
 
 use anyhow::{anyhow, Context};
 use rmmap_procfs::{Process, Smap, VmFlags};
@@ -28,14 +28,14 @@ use super::{
     facts::Facts,
 };
 
-/// What the kernel did.
+/// The observation of a case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Observation {
-    /// What is compared with the expectation.
+    /// The facts that are compared with the expectation.
     pub facts: Facts,
     /// All flags of the mapping, as smaps prints them.
     pub vm_flags: VmFlags,
-    /// What the device's mapping is called in maps.
+    /// The name of the device's mapping in maps.
     pub target: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub fn observe(case: Case, object: Object) -> anyhow::Result<Observation> {
     }
 }
 
-/// Bytes that the region holds.
+/// Returns the bytes that the region holds.
 fn held(target: Option<&Target>) -> anyhow::Result<u64> {
     match target {
         Some(target) => Ok(target
@@ -110,7 +110,7 @@ fn in_child(case: Case, object: Object) -> anyhow::Result<Observation> {
     Ok(observation(facts, smap, target))
 }
 
-/// Completes the facts with what smaps says.
+/// Adds the facts from smaps.
 fn observation(facts: Facts, smap: Smap, target: Option<&Target>) -> Observation {
     Observation {
         facts: Facts {
@@ -124,7 +124,7 @@ fn observation(facts: Facts, smap: Smap, target: Option<&Target>) -> Observation
     }
 }
 
-/// What the device's counters say happened in between.
+/// Returns the facts from the device's counters before and after.
 fn device_facts(before: &RmmapCounters, after: &RmmapCounters) -> Facts {
     let new = |get: fn(&RmmapCounters) -> u64| get(after).wrapping_sub(get(before));
     Facts {
@@ -138,7 +138,7 @@ fn device_facts(before: &RmmapCounters, after: &RmmapCounters) -> Facts {
     }
 }
 
-/// The arguments of mmap(2).
+/// Returns the arguments of mmap(2).
 fn options(case: Case, target: Option<&Target>) -> MapOptions {
     let options = MapOptions::new(PAGES * PAGE_SIZE).hint(ADDRESS);
     let options = match case.kind.is_shared() {
@@ -150,10 +150,11 @@ fn options(case: Case, target: Option<&Target>) -> MapOptions {
         .offset(target.map_or(0, |target| target.offset))
 }
 
-/// Brings this process to a state in which only the case itself takes page faults.
+/// Puts this process into a state in which only the case itself takes page faults.
 fn settle(case: Case) -> anyhow::Result<()> {
     if !case.kind.is_file() {
-        // Otherwise the core may answer one fault with several pages, as the machine is set up.
+        // Otherwise the core may answer one fault with several pages, depending on the machine's
+        // settings.
         disable_transparent_huge_pages(true).context("prctl(PR_SET_THP_DISABLE) failed")?;
     }
     rehearse()

@@ -5,7 +5,7 @@
 //! C source: `include/uapi/asm-generic/mman-common.h`, `mman.h` and
 //! `arch/x86/include/uapi/asm/mman.h`.
 
-/// Names of protections: as typed, as in C, the bits.
+/// Names of protections: on the command line, in C, and the bits.
 pub const PROT: [(&str, &str, u32); 7] = [
     ("none", "PROT_NONE", 0),
     ("read", "PROT_READ", 0x1),
@@ -39,7 +39,7 @@ pub const MAP_SYNC: u32 = 0x8_0000;
 /// `MAP_FIXED_NOREPLACE`.
 pub const MAP_FIXED_NOREPLACE: u32 = 0x10_0000;
 
-/// Names of flags: as typed, as in C, the bits. The types come first.
+/// Names of flags: on the command line, in C, and the bits. The types come first.
 pub const FLAGS: [(&str, &str, u32); 22] = [
     (
         "shared-validate",
@@ -82,7 +82,7 @@ pub const FLAGS: [(&str, &str, u32); 22] = [
 pub struct Word {
     /// The bits.
     pub bits: u32,
-    /// Written as a number: the list is meant literally.
+    /// Whether it was written as a number: then the list is literal.
     pub raw: bool,
 }
 
@@ -125,12 +125,13 @@ fn parse(text: &str, table: &[(&str, &str, u32)], what: &str) -> Result<Word, St
     }
 }
 
-/// The bits of a list of protections.
+/// Returns the bits of a list of protections.
 pub fn prot_bits(words: &[Word]) -> u32 {
     words.iter().fold(0, |bits, word| bits | word.bits)
 }
 
-/// The bits of a list of flags. A list that names no type gets `default`, unless a number is in it.
+/// Returns the bits of a list of flags. A list that names no type gets `default`, unless a number
+/// is in it.
 pub fn flag_bits(words: &[Word], default: u32) -> u32 {
     let bits = prot_bits(words);
     let is_literal = words.iter().any(|word| word.raw);
@@ -140,7 +141,7 @@ pub fn flag_bits(words: &[Word], default: u32) -> u32 {
     }
 }
 
-/// Protections as C writes them.
+/// Writes protections as in C.
 pub fn show_prot(bits: u32) -> String {
     match bits {
         0 => "PROT_NONE".to_owned(),
@@ -148,7 +149,7 @@ pub fn show_prot(bits: u32) -> String {
     }
 }
 
-/// Flags as C writes them.
+/// Writes flags as in C.
 pub fn show_flags(bits: u32) -> String {
     let kind = bits & MAP_TYPE;
     let types = FLAGS[..4].iter();

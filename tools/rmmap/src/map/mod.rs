@@ -5,11 +5,11 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`flags`] | protections and flags by name |
-//! | [`object`] | what is mapped |
+//! | [`object`] | the mapped object |
 //! | [`request`] | the call |
-//! | [`why`] | why it failed |
+//! | [`why`] | the cause of a failure |
 //! | [`touch`], [`verify`] | touches of the pages, and their contents |
-//! | [`state`] | what the kernel says of the mapping |
+//! | [`state`] | the kernel's information about the mapping |
 //! | [`report`] | all of it as text and JSON |
 
 mod flags;
@@ -111,7 +111,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Parses seconds; `inf` is for ever.
+/// Parses seconds; `inf` means forever.
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds >= 0.0 => Ok(seconds),
@@ -142,7 +142,7 @@ impl Args {
     }
 }
 
-/// Maps, touches, tells.
+/// Maps, touches and reports.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let choice = args.choice();
     let request = args.request(&choice)?;
@@ -189,7 +189,7 @@ fn touch_it(
         .verify
         .then(|| Before::read(object, request.offset, &pages));
     let touched = touch.run(mapping);
-    // Looked at before the contents are: that touches pages, too.
+    // Sampled before the contents are compared, since that also touches pages.
     let after = State::of(mapping)?;
     let is_shared = request.flags & flags::MAP_SHARED != 0;
     let differences =
@@ -197,7 +197,7 @@ fn touch_it(
     Ok(TouchReport::new(touch, &touched, after, differences))
 }
 
-/// Locked memory of this process, kB.
+/// Returns the locked memory of this process, kB.
 fn locked_kb() -> anyhow::Result<u64> {
     let status = Process::Myself.status()?;
     status
@@ -205,7 +205,7 @@ fn locked_kb() -> anyhow::Result<u64> {
         .context("/proc/self/status has no VmLck")
 }
 
-/// Waits; the kernel unmaps what a killed process had.
+/// Waits; the kernel unmaps the mappings of a killed process.
 fn hold(seconds: f64, mapping: &Mapping) -> std::io::Result<()> {
     output::line(format_args!(
         "held: look at it with `rmmap watch --pid {} --address {:x}`",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped.
+//! The mapped object.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,14 +36,14 @@ impl Access {
     }
 }
 
-/// Which object.
+/// The kind of object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// `/dev/rmmap`.
     Device,
-    /// A fresh region of so many bytes.
+    /// A new region of this size, bytes.
     Region(u64),
-    /// A fresh memfd of so many bytes.
+    /// A new memfd of this size, bytes.
     Memfd(u64),
     /// A file.
     File(PathBuf),
@@ -94,7 +94,7 @@ impl Choice {
         })
     }
 
-    /// The type of a mapping that names none.
+    /// Returns the default type of a mapping.
     pub fn default_type(&self) -> u32 {
         match self {
             Self::Anonymous => MAP_PRIVATE,
@@ -111,13 +111,13 @@ fn open(path: &Path, access: Access) -> std::io::Result<File> {
 }
 
 impl Object {
-    /// Its descriptor.
+    /// Returns its descriptor.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file.as_ref().map(File::as_fd)
     }
 
-    /// Reads it past the mapping, as read(2) does; zeroes where there is no object or no more of it.
-    /// `None` when it cannot be read.
+    /// Reads it by read(2) instead of the mapping. Returns zeroes where there is no object or past
+    /// its end, and `None` if it cannot be read.
     pub fn read(&self, offset: u64, length: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];
         let Some(file) = &self.file else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What came of a call, as text and as JSON.
+//! The result of a call, as text and as JSON.
 
 use std::fmt::Write;
 
@@ -15,12 +15,12 @@ use super::touch::{Touch, Touched};
 use crate::style::{BAD, DIM, GOOD, HEAD};
 use crate::{output, vmflags};
 
-/// All of it.
+/// The whole report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The call, as C has it.
+    /// The call, in C.
     pub call: String,
-    /// What was mapped.
+    /// The mapped object.
     pub object: String,
     /// Why there is no mapping.
     pub error: Option<Refused>,
@@ -28,7 +28,7 @@ pub struct Report {
     pub address: Option<usize>,
     /// Page faults while the mapping was made.
     pub faults: Option<FaultCount>,
-    /// By how much VmLck grew, kB.
+    /// The growth of VmLck, kB.
     pub vm_lck_kb: Option<i64>,
     /// The mapping before it was touched.
     pub after_mmap: Option<State>,
@@ -54,7 +54,7 @@ pub struct FaultCount {
     pub major: u64,
 }
 
-/// What came of touches.
+/// The result of touches.
 #[derive(Clone, Debug, Serialize)]
 pub struct TouchReport {
     /// In words.
@@ -63,11 +63,11 @@ pub struct TouchReport {
     pub pages: usize,
     /// Page faults meanwhile.
     pub faults: FaultCount,
-    /// The page that the kernel answered with a signal, and how.
+    /// The page whose touch raised a signal, and the signal.
     pub failed: Option<String>,
     /// The mapping afterwards.
     pub after: State,
-    /// What is not as it must be; `None` when nobody looked.
+    /// Differences from the expected contents; `None` if they were not compared.
     pub differences: Option<Vec<String>>,
 }
 
@@ -81,7 +81,7 @@ impl From<Faults> for FaultCount {
 }
 
 impl TouchReport {
-    /// Of a touch.
+    /// Makes the report of touches.
     pub fn new(
         touch: &Touch,
         touched: &Touched,
@@ -101,7 +101,7 @@ impl TouchReport {
 }
 
 impl Report {
-    /// Before the call.
+    /// Makes the report before the call.
     pub fn new(request: &Request, object: &Object) -> Self {
         Self {
             call: request.to_string(),
@@ -115,20 +115,20 @@ impl Report {
         }
     }
 
-    /// The call failed.
+    /// Notes that the call failed.
     pub fn refused(&mut self, errno: String, why: &str) {
         let why = why.to_owned();
         self.error = Some(Refused { errno, why });
     }
 
-    /// The call succeeded.
+    /// Notes that the call succeeded.
     pub fn mapped(&mut self, mapping: &Mapping, faults: Faults, vm_lck_kb: i64) {
         self.address = Some(mapping.address());
         self.faults = Some(faults.into());
         self.vm_lck_kb = Some(vm_lck_kb);
     }
 
-    /// Whether the kernel did all that was asked for, and the contents are right.
+    /// Returns whether the kernel did everything as requested, and the contents are right.
     pub fn is_good(&self) -> bool {
         let touch = self.touch.as_ref();
         let is_touched = touch.is_none_or(|touch| {

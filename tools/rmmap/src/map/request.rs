@@ -33,13 +33,13 @@ pub enum Refusal {
     /// The kernel refused.
     #[error("mmap failed")]
     Kernel(Errno),
-    /// It was not even tried.
+    /// The call was not made.
     #[error(
-        "MAP_FIXED would replace memory of this program: take an address where nothing is, as \
+        "MAP_FIXED would replace memory of this program: choose an unused address, such as \
          0x100000000000"
     )]
     Occupied,
-    /// It was not even tried.
+    /// The call was not made.
     #[error("MAP_FIXED of huge pages is not offered: use noreplace, or an address without fixed")]
     FixedHuge,
 }
@@ -47,9 +47,9 @@ pub enum Refusal {
 impl Request {
     /// Makes the call.
     ///
-    /// `MAP_FIXED` replaces whatever is there, and there must be nothing of this program's own: the
-    /// range is reserved first, without replacing anything. What the kernel says about an address
-    /// that cannot be, it says then.
+    /// `MAP_FIXED` replaces existing mappings, which must not be this program's own: it reserves
+    /// the range first, without replacing anything. That call already reports an impossible
+    /// address.
     pub fn map(&self, object: &Object) -> Result<Mapping, Refusal> {
         let is_fixed = self.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) == MAP_FIXED;
         if !is_fixed {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel says of a mapping of this process.
+//! The kernel's information about a mapping of this process.
 
 use rmmap_procfs::{Map, Process, Smap};
 use rmmap_sys::{Mapping, PAGE_SIZE};
@@ -9,10 +9,10 @@ use serde::Serialize;
 /// kB of a page.
 const PAGE_KB: u64 = PAGE_SIZE as u64 / 1024;
 
-/// A look at it.
+/// A sample of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct State {
-    /// Its line of `/proc/self/maps`. Where it was merged with a neighbour, the line is of both.
+    /// Its line of `/proc/self/maps`. If it merged with a neighbour, the line covers both.
     pub maps: String,
     /// `VmFlags` of smaps.
     pub vm_flags: rmmap_procfs::VmFlags,
@@ -31,7 +31,7 @@ pub struct State {
 }
 
 impl State {
-    /// Looks at `mapping`.
+    /// Samples `mapping`.
     pub fn of(mapping: &Mapping) -> Result<Self, rmmap_procfs::Error> {
         let me = Process::Myself;
         let (address, pages) = (mapping.address(), mapping.pages());
@@ -54,7 +54,7 @@ impl State {
     }
 }
 
-/// What smaps counts of huge pages.
+/// The counters of smaps for huge pages.
 pub const HUGE: &[&str] = &[
     "AnonHugePages",
     "ShmemPmdMapped",
@@ -63,12 +63,12 @@ pub const HUGE: &[&str] = &[
     "Private_Hugetlb",
 ];
 
-/// Sizes of smaps together, in pages.
+/// The sum of sizes of smaps, in pages.
 pub fn pages_of(smap: &Smap, names: &[&str]) -> u64 {
     names.iter().map(|name| smap.kb(name)).sum::<u64>() / PAGE_KB
 }
 
-/// A mapping as `/proc/PID/maps` shows it.
+/// Returns a mapping as `/proc/PID/maps` shows it.
 pub fn maps_line(map: &Map) -> String {
     let Map {
         range,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Touches of a mapping: which pages, in which order, and what it cost.
+//! Touches of a mapping: the pages, their order, and the cost.
 
 use std::fmt;
 
@@ -30,25 +30,25 @@ pub enum Pattern {
     Stride(usize),
 }
 
-/// What to touch: `write`, `read:random`, `write:stride=8:100`.
+/// The pages to touch: `write`, `read:random`, `write:stride=8:100`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touch {
     /// Loads or stores.
     pub kind: Kind,
     /// The order.
     pub pattern: Pattern,
-    /// How many pages at most.
+    /// The largest number of pages.
     pub pages: Option<usize>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// The pages that were touched, in order.
     pub pages: Vec<usize>,
     /// Page faults meanwhile.
     pub faults: Faults,
-    /// The page that could not be touched, and why: it was the last one tried.
+    /// The page that could not be touched, and why; no page was tried after it.
     pub failed: Option<(usize, Fault)>,
 }
 
@@ -87,7 +87,7 @@ impl Touch {
         Ok(touch)
     }
 
-    /// The pages of a mapping of `total` that are touched, in order.
+    /// Returns the pages of a mapping of `total` that are touched, in order.
     pub fn order(&self, total: usize) -> Vec<usize> {
         let mut pages: Vec<usize> = match self.pattern {
             Pattern::Stride(stride) => (0..total).step_by(stride).collect(),
@@ -100,7 +100,7 @@ impl Touch {
         pages
     }
 
-    /// Touches. A fault that the kernel answers with a signal ends it.
+    /// Touches the pages, until the kernel raises a signal.
     pub fn run(&self, mapping: &Mapping) -> Touched {
         let order = self.order(mapping.pages());
         let mut touched = Touched {
@@ -125,12 +125,13 @@ impl Touch {
     }
 }
 
-/// What a store leaves at the beginning of a page: no other page has it, and no zero byte is in it.
+/// Returns the value that is stored at the beginning of a page: it is unique and contains no zero
+/// byte.
 pub fn mark(page: usize) -> u64 {
     (page as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 0x0101_0101_0101_0101
 }
 
-/// Page faults of this thread since then.
+/// Returns the page faults of this thread since `before`.
 pub fn since(before: Faults) -> Faults {
     let now = faults();
     Faults {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the pages of a mapping hold what they must.
+//! Checks the contents of a mapping's pages.
 //!
-//! A page holds what the object held before (zeroes, where there is no object); after a store, its
-//! mark at the beginning and the same as before behind it. The object, asked with read(2), has the
-//! mark of a shared mapping and not that of a private one.
+//! A page has the object's earlier contents (zeroes, if there is no object); after a store it
+//! begins with its mark, and the rest is unchanged. The object, read by read(2), has the marks of a
+//! shared mapping and not those of a private one.
 
 use rmmap_sys::{Mapping, PAGE_SIZE};
 
 use super::object::Object;
 use super::touch::{mark, Kind, Touched};
 
-/// Contents of an object before a mapping of it was touched.
+/// The contents of an object before a mapping of it was touched.
 pub struct Before {
     offset: u64,
     pages: Vec<(usize, Option<Vec<u8>>)>,
@@ -27,8 +27,8 @@ impl Before {
         }
     }
 
-    /// Compares after the touch. Returns what differs, a line each; `is_shared` says what kind of
-    /// mapping it is.
+    /// Compares after the touch. Returns the differences, a line each; `is_shared` is the kind of
+    /// mapping.
     pub fn differences(
         &self,
         object: &Object,
@@ -71,7 +71,7 @@ fn at(offset: u64, page: usize) -> u64 {
     offset.saturating_add((page * PAGE_SIZE) as u64)
 }
 
-/// The first difference of a page.
+/// Returns the first difference of a page.
 fn differ(what: &str, page: usize, expected: &[u8], have: &[u8]) -> Option<String> {
     let index = (0..expected.len()).find(|index| expected[*index] != have[*index])?;
     Some(format!(
@@ -87,8 +87,8 @@ mod tests {
     use super::*;
     use rmmap_sys::MapOptions;
 
-    /// Touches two pages of a memfd through a mapping, and says what differs for a mapping of the
-    /// kind `is_shared`.
+    /// Touches two pages of a memfd through a mapping, and returns the differences for a mapping of
+    /// the kind `is_shared`.
     fn verify(options: MapOptions, is_shared: bool) -> Vec<String> {
         let object = Choice::Memfd(4 * PAGE_SIZE as u64)
             .open(Access::Rdwr)
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_store_that_went_elsewhere_is_found() {
-        // A private mapping, judged as a shared one: its stores are not in the object.
+        // A private mapping, checked as a shared one: its stores are not in the object.
         let found = verify(MapOptions::new(4 * PAGE_SIZE).private(), true);
         assert_eq!(found.len(), 2);
         assert!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why mmap(2) failed, in a sentence: what of the request makes the kernel answer so.
+//! The cause of a failed mmap(2), in a sentence: the part of the request that the kernel refuses.
 
 use rmmap_sys::{Errno, PAGE_SIZE};
 
@@ -10,7 +10,7 @@ use super::flags::{
 };
 use super::request::Request;
 
-/// The cause, as far as the request tells.
+/// Returns the cause, as far as the request shows it.
 pub fn why(request: &Request, errno: Errno) -> &'static str {
     match errno {
         Errno::INVAL => invalid(request),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The counters by name, once: text and JSON are made from this list.
+//! The counters by name. Text and JSON are made from this list.
 
 use rmmap_uapi::RmmapCounters;
 
@@ -10,7 +10,7 @@ pub struct Counter {
     pub name: &'static str,
     /// What it counts, for people.
     pub label: &'static str,
-    /// Begins a group of counters in the text.
+    /// Whether it begins a group of counters in the text.
     pub heading: Option<&'static str>,
     /// Reads it.
     pub get: fn(&RmmapCounters) -> u64,
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn no_counter_is_forgotten_or_read_twice() {
-        // Each word of the struct is set apart, and each must be read by exactly one counter.
+        // Each word of the struct is set in turn, and exactly one counter must read it.
         let words = size_of::<RmmapCounters>() / size_of::<u64>();
         assert_eq!(COUNTERS.len() + RMMAP_NR_ORDERS, words);
         let counters = RmmapCounters {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A look at the counters as text and as JSON.
+//! A sample of the counters as text and as JSON.
 
 use rmmap_uapi::{
     RmmapCounters, RmmapInfo, RMMAP_HOOK_PREPARE, RMMAP_KIND_DEVICE, RMMAP_POLICY_ADAPTIVE,
@@ -11,7 +11,7 @@ use serde_json::{json, Map, Value};
 use super::{counters::COUNTERS, Look};
 use crate::style::HEAD;
 
-/// Name of the hook that answers mmap(2).
+/// Returns the name of the hook for mmap(2).
 pub fn hook_name(info: &RmmapInfo) -> &'static str {
     if info.hook == RMMAP_HOOK_PREPARE {
         "mmap_prepare"
@@ -20,7 +20,7 @@ pub fn hook_name(info: &RmmapInfo) -> &'static str {
     }
 }
 
-/// The look as a table; with the look before, what has changed since then.
+/// Returns the sample as a table; with the previous sample, the changes since then.
 pub fn text(target: &str, look: &Look, before: Option<&Look>) -> String {
     let mut lines = facts(target, &look.info);
     lines.push(String::new());
@@ -44,7 +44,7 @@ pub fn text(target: &str, look: &Look, before: Option<&Look>) -> String {
     lines.join("\n")
 }
 
-/// The region's folio policy, by name.
+/// Returns the region's folio policy, by name.
 pub fn policy_name(info: &RmmapInfo) -> &'static str {
     match info.policy {
         RMMAP_POLICY_NEVER => "never",
@@ -54,7 +54,7 @@ pub fn policy_name(info: &RmmapInfo) -> &'static str {
     }
 }
 
-/// What the region and the device are.
+/// Returns the properties of the region and the device.
 fn facts(target: &str, info: &RmmapInfo) -> Vec<String> {
     let kind = if info.kind == RMMAP_KIND_DEVICE {
         "the device's own region"
@@ -80,7 +80,7 @@ fn facts(target: &str, info: &RmmapInfo) -> Vec<String> {
     ]
 }
 
-/// One line of the table.
+/// Returns one line of the table.
 fn line(
     label: &str,
     look: &Look,
@@ -99,7 +99,7 @@ fn line(
         .to_owned()
 }
 
-/// A number of bytes with the largest unit that keeps it exact, at most GiB.
+/// Returns a number of bytes with the largest unit that keeps it exact, at most GiB.
 pub fn bytes(value: u64) -> String {
     let exact = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
         .into_iter()
@@ -110,7 +110,7 @@ pub fn bytes(value: u64) -> String {
     }
 }
 
-/// The look as JSON, on one line unless it is `pretty`.
+/// Returns the sample as JSON, on one line unless `pretty` is set.
 pub fn json(target: &str, look: &Look, pretty: bool) -> serde_json::Result<String> {
     let info = &look.info;
     let value = json!({
@@ -135,7 +135,7 @@ pub fn json(target: &str, look: &Look, pretty: bool) -> serde_json::Result<Strin
     }
 }
 
-/// The counters by name.
+/// Returns the counters by name.
 fn counters(counters: &RmmapCounters) -> Value {
     let mut map: Map<String, Value> = COUNTERS
         .iter()

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who answered each page fault.
+//! Finds the code that answered each page fault.
 
 use super::{
     path,
     tree::{Call, Kind},
 };
 
-/// A store to a page that others see, too, or may not be written.
+/// A store to a page that is shared or write-protected.
 const COPY: &str = "the core: a copy of its own";
 
-/// Functions that supply a page, and in whose name; the first that is found below a fault counts.
+/// Functions that supply a page, and the names to show; the first one below a fault counts.
 #[rustfmt::skip] // A table.
 const SUPPLIERS: &[(&str, &str)] = &[
     ("do_swap_page", "swap"),
@@ -24,7 +24,7 @@ const SUPPLIERS: &[(&str, &str)] = &[
     ("__do_fault", "the file's fault handler"),
 ];
 
-/// Notes it at every call of `handle_mm_fault`, and at the exception around it.
+/// Notes the answer at every call of `handle_mm_fault`, and at the exception around it.
 pub fn note(calls: &mut [Call]) {
     for call in calls {
         note(&mut call.calls);
@@ -36,12 +36,12 @@ pub fn note(calls: &mut [Call]) {
     }
 }
 
-/// Who answered this fault.
+/// Returns who answered this fault.
 fn of(fault: &Call) -> String {
     if let Some(handler) = fault.find(&is_handler) {
         return by_module(handler);
     }
-    // wp_page_copy() is mostly a part of do_wp_page(): then a new folio tells it.
+    // The compiler usually inlines wp_page_copy() into do_wp_page(); then a new folio shows it.
     let copies = |call: &Call| call.named("vma_alloc_folio_noprof").is_some();
     if fault.named("do_wp_page").is_some_and(copies) {
         return COPY.to_owned();
@@ -62,7 +62,7 @@ fn is_handler(call: &Call) -> bool {
     call.kind == Kind::Module && ["rmmap:fault", "rmmap:populate"].contains(&call.name.as_str())
 }
 
-/// What the module's handler answered with.
+/// Returns the answer of the module's handler.
 fn by_module(handler: &Call) -> String {
     let arg = |name| handler.arg(name).map_or("?", |value| value.raw.as_str());
     let order = match arg("order") {

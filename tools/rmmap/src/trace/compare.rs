@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two runs side by side, and where they part.
+//! Two runs side by side, and their first difference.
 
 use serde::Serialize;
 
@@ -9,14 +9,15 @@ use super::{
     Trace,
 };
 
-/// One run's side of a row: a call, or several that follow one another and went the same way.
+/// One run's side of a row: a call, or several consecutive ones with the same path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// How deep the call is.
+    /// The depth of the call.
     pub depth: usize,
     /// Its name.
     pub name: String,
-    /// What is compared: flags, errors, who answered, how often. Addresses are not.
+    /// The facts to compare: flags, errors, the answering code, counts. Addresses are not among
+    /// them.
     pub facts: Vec<(String, String)>,
 }
 
@@ -27,7 +28,7 @@ pub struct Row {
     pub a: Option<Side>,
     /// The second run.
     pub b: Option<Side>,
-    /// They differ here.
+    /// Whether they differ here.
     pub differs: bool,
 }
 
@@ -40,7 +41,7 @@ pub struct Comparison {
     pub first_difference: Option<usize>,
 }
 
-/// Arguments that say what is wanted; the others are places, which differ from run to run.
+/// Arguments that describe the request; the others are addresses, which differ from run to run.
 const COMPARED: [&str; 10] = [
     "len",
     "prot",
@@ -63,7 +64,7 @@ pub fn compare(a: &Trace, b: &Trace) -> Comparison {
     }
 }
 
-/// The calls of a run as a list.
+/// Returns the calls of a run as a list.
 fn sides(calls: &[Call]) -> Vec<Side> {
     let mut list = Vec::new();
     add(&mut list, calls, None, 0);
@@ -81,7 +82,7 @@ fn add(list: &mut Vec<Side>, calls: &[Call], parent: Option<&Call>, depth: usize
     }
 }
 
-/// What is compared of a call; what it only got from its caller is compared there.
+/// Returns the facts to compare of a call, except those that it only got from its caller.
 fn facts(call: &Call, parent: Option<&Call>, count: usize) -> Vec<(String, String)> {
     let mut facts: Vec<(String, String)> = Vec::new();
     if count > 1 {
@@ -104,7 +105,7 @@ fn facts(call: &Call, parent: Option<&Call>, count: usize) -> Vec<(String, Strin
     facts
 }
 
-/// Puts the same calls side by side: the longest common subsequence of names and depths.
+/// Aligns the same calls: finds the longest common subsequence of names and depths.
 fn align(a: &[Side], b: &[Side]) -> Vec<Row> {
     let is_same = |i: usize, j: usize| a[i].depth == b[j].depth && a[i].name == b[j].name;
     // longest[i][j]: how many calls a[i..] and b[j..] have in common.
@@ -148,7 +149,7 @@ fn align(a: &[Side], b: &[Side]) -> Vec<Row> {
 }
 
 impl Row {
-    /// What is to be said about a side: only what the other says differently.
+    /// Returns the facts to show of a side: only those that differ from the other's.
     pub fn said(&self, side: &Side, other: Option<&Side>) -> String {
         let facts = side.facts.iter().filter(|fact| match other {
             Some(other) => !other.facts.contains(fact),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers of the kernel as people read them: flags and errors by name, sizes with units.
+//! The kernel's numbers in readable form: flags and errors by name, sizes with units.
 //!
-//! The names are those of the kernel's headers; what has none is shown as the number that is left.
+//! The names are those of the kernel's headers; bits without a name remain as a number.
 
 use rmmap_sys::{process::errno_name, Errno};
 
@@ -116,7 +116,7 @@ const ERROR_CODE: Names = &[
     (0x20, "key"),
 ];
 
-/// What a function returns.
+/// The kind of a function's return value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returns {
     /// An address, or an error in its place.
@@ -165,7 +165,7 @@ fn map_flags(value: u64) -> String {
     }
 }
 
-/// Decodes an argument by its name: the names in the table of probes and those of the tracepoints.
+/// Decodes an argument by its name in the table of probes or in the tracepoints.
 pub fn argument(name: &str, value: u64) -> String {
     match name {
         "prot" => flags(PROT, value, "PROT_NONE"),
@@ -182,7 +182,7 @@ pub fn argument(name: &str, value: u64) -> String {
     }
 }
 
-/// A number of bytes with its unit, where it is a whole number of them.
+/// Returns a number of bytes with the largest unit of which it is a whole number.
 pub fn size(bytes: u64) -> String {
     const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = |(shift, _): &&(u32, &str)| bytes != 0 && bytes % (1 << shift) == 0;
@@ -192,7 +192,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Decodes what a function returned, and tells whether it is an error.
+/// Decodes a function's return value, and returns whether it is an error.
 pub fn returned(kind: Returns, value: u64) -> (String, bool) {
     let error = |value: i64| {
         let number = i32::try_from(-value)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One page with everything in it, to be sent to somebody: the flame graph, the trees to be opened
-//! and closed, and the comparison. It loads nothing and runs nothing.
+//! One self-contained page to send to somebody: the flame graph, collapsible trees, and the
+//! comparison. It loads nothing and runs nothing.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ details{margin-left:1.3em}summary{cursor:pointer}\
 .dim{color:#888}.first td{border-top:3px solid #c0392b}.differs{background:#fdecea}\
 td{white-space:pre;padding:0 1em 0 .3em;vertical-align:top}svg{max-width:100%;height:auto}";
 
-/// The page of one run, or of two and their comparison.
+/// Returns the page of one run, or of two and their comparison.
 pub fn page(traces: &[&Trace], comparison: Option<&Comparison>) -> String {
     let title = match traces {
         [trace] => trace.subject.clone(),
@@ -50,7 +50,7 @@ pub fn page(traces: &[&Trace], comparison: Option<&Comparison>) -> String {
     )
 }
 
-/// A run: what it was, and its trees.
+/// Writes a run: its description and its trees.
 fn run(body: &mut String, trace: &Trace) {
     let _ = writeln!(
         body,
@@ -67,7 +67,7 @@ fn run(body: &mut String, trace: &Trace) {
     }
 }
 
-/// A call and what it called.
+/// Writes a call and its callees.
 fn tree(body: &mut String, call: &Call, count: usize, whole: Option<f64>) {
     let line = line(call, count, whole);
     if call.calls.is_empty() {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap trace`: the way of one mapping, or of a program's mappings, through the kernel.
+//! `rmmap trace`: the path of one mapping, or of a program's mappings, through the kernel.
 //!
-//! The kernel's own tracing is used: the function graph for the calls and their times, dynamic
-//! events for arguments and return values, the module's tracepoints for its hook and its handlers,
-//! which are Rust and which the function tracer therefore cannot see. Everything is recorded in an
-//! instance of tracing of its own, so no setting of the machine's tracing is touched; instance and
-//! events are removed again whatever happens, and by the next run if this one is killed.
+//! It uses the kernel's own tracing: the function graph for the calls and their times, dynamic
+//! events for arguments and return values, and the module's tracepoints for its hook and its
+//! handlers, which the function tracer cannot see because they are Rust. It records everything in a
+//! tracing instance of its own, so it changes no setting of the machine's tracing. It always
+//! removes instance and events at its end; if it is killed, the next run does.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`spec`] | what is mapped, in words |
+//! | [`spec`] | the mapping to trace, in words |
 //! | [`subject`] | maps it, or runs the program, in a child |
 //! | [`record`] | records the child |
 //! | [`tracefs`], [`names`] | tracefs, instances, and their removal |
-//! | [`probes`], [`path`] | the functions of interest, their arguments, what they do |
+//! | [`probes`], [`path`] | the functions of interest, their arguments, their purposes |
 //! | [`parse`], [`tree`] | the recording as trees |
-//! | [`decode`], [`answer`] | what numbers mean, who answered page faults |
+//! | [`decode`], [`answer`] | the meanings of numbers, the answers to page faults |
 //! | [`compare`] | two runs side by side |
-//! | [`text`], [`html`], [`svg`] | for people |
+//! | [`text`], [`html`], [`svg`] | the output for people |
 //! | [`unavailable`] | why nothing can be traced |
 
 mod answer;
@@ -90,7 +90,7 @@ pub struct Args {
     command: Vec<OsString>,
 }
 
-/// What is traced.
+/// The subject of a trace.
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// A mapping.
@@ -102,23 +102,23 @@ pub enum Subject {
 /// A run.
 #[derive(Debug, Serialize)]
 pub struct Trace {
-    /// What was traced.
+    /// The traced subject.
     pub subject: String,
     /// The mapping in detail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping: Option<Spec>,
     /// Version of the kernel.
     pub kernel: String,
-    /// What came of it.
+    /// Its result.
     pub outcome: Outcome,
-    /// What is missing.
+    /// The missing parts.
     pub notes: Vec<String>,
     /// System calls and page faults, in their order.
     pub calls: Vec<Call>,
 }
 
 impl Trace {
-    /// Keeps what belongs to the subject of what was recorded.
+    /// Keeps the part of a recording that belongs to the subject.
     fn new(subject: &Subject, outcome: Outcome, calls: Vec<Call>, notes: Vec<String>) -> Self {
         let (name, mapping) = match subject {
             Subject::Mapping(spec) => (spec.to_string(), Some(spec.clone())),
@@ -141,12 +141,12 @@ impl Trace {
         }
     }
 
-    /// The whole run for people.
+    /// Returns the whole run for people.
     pub fn text(&self) -> String {
         text::trace(self)
     }
 
-    /// What came of it, in a line.
+    /// Returns the result in a line.
     pub fn summary(&self) -> String {
         let Outcome {
             result,
@@ -170,7 +170,8 @@ impl Trace {
     }
 }
 
-/// Tells whether a call concerns the mapping: the system call, or a fault at one of its addresses.
+/// Returns whether a call concerns the mapping: the system call, or a fault at one of its
+/// addresses.
 fn concerns(call: &Call, outcome: &Outcome) -> bool {
     match call.name.as_str() {
         path::SYSCALL => true,
@@ -198,7 +199,7 @@ pub fn run(args: &Args, at: fn(Moment)) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|subject| recorder.record(subject))
         .collect::<anyhow::Result<_>>()?;
-    // From here on nothing is traced, and Ctrl-C does what it always does.
+    // From here on nothing is traced, and Ctrl-C has its usual effect.
     drop(recorder);
     let all: Vec<&Trace> = traces.iter().collect();
     let comparison = match traces.as_slice() {
@@ -238,7 +239,7 @@ pub fn of_lazy(object: target::Object) -> anyhow::Result<Trace> {
     Recorder::new(&[], |_| ())?.record(&subject)
 }
 
-/// What the command line asks for.
+/// Returns the subjects that the command line names.
 fn subjects(args: &Args) -> anyhow::Result<Vec<Subject>> {
     if !args.command.is_empty() {
         return Ok(vec![Subject::Command(args.command.clone())]);
@@ -295,7 +296,7 @@ mod tests {
         assert!(trace
             .summary()
             .starts_with("mmap(64 KiB, PROT_READ|PROT_WRITE, MAP_SHARED) = "));
-        // Of a program, everything is.
+        // Everything of a program is kept.
         let program = Subject::Command(vec!["a".into(), "b".into()]);
         let all = Trace::new(&program, Outcome::default(), calls, Vec::new());
         assert_eq!((all.calls.len(), all.subject.as_str()), (6, "a b"));

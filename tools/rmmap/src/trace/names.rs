@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The names of what this process makes in tracefs, and the removal of what a killed one left.
+//! The names of this process's objects in tracefs, and the removal of those of killed ones.
 //!
-//! Instances of tracing and dynamic events bear the process's id and its time of birth, so that a
-//! process with the same id later is not taken for it.
+//! The names of tracing instances and dynamic events contain the process's id and its start time,
+//! to distinguish it from a later process with the same id.
 
 use std::{
     fs::{self, OpenOptions},
@@ -16,52 +16,54 @@ use std::{
 /// Where tracefs is mounted.
 pub const ROOT: &str = "/sys/kernel/tracing";
 
-/// How all names begin. Groups of events may have letters, digits and `_` only.
+/// The prefix of all names. Names of event groups may contain only letters, digits and `_`.
 const PREFIX: &str = "rmmap_";
 
-/// The name of this process's group of dynamic events; its instances have a word behind it.
+/// Returns the name of this process's group of dynamic events; its instances append a word to it.
 pub fn own() -> String {
     let pid = std::process::id();
     format!("{PREFIX}{pid}_{}", birth(pid).unwrap_or_default())
 }
 
-/// When a process was born, in ticks since the boot; nothing if it does not exist.
+/// Returns the start time of a process, in ticks since boot; `None` if it does not exist.
 fn birth(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     birth_of(&stat)
 }
 
-/// Field 22 of `/proc/PID/stat`; the name of the program, which may hold anything, is field 2.
+/// Returns field 22 of `/proc/PID/stat`. Field 2 is the name of the program, which may contain any
+/// character.
 fn birth_of(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// The process that a name was made by: its id and its birth.
+/// Returns the process in a name: its id and its start time.
 fn maker(name: &str) -> Option<(u32, u64)> {
     let mut parts = name.strip_prefix(PREFIX)?.split('_');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Tells whether a name is that of a process that does not exist any more.
+/// Returns whether a name is that of a process that no longer exists.
 fn is_left_over(name: &str) -> bool {
     maker(name).is_some_and(|(pid, born)| birth(pid) != Some(born))
 }
 
-/// Removes what killed runs left behind.
+/// Removes the objects of killed runs.
 pub fn clear_left_over() {
     clear(is_left_over);
 }
 
-/// Removes what this process made.
+/// Removes the objects of this process.
 pub fn clear_own() {
     let own = own();
     clear(|name| maker(name).is_some() && maker(name) == maker(&own));
 }
 
-/// Removes instances, then dynamic events, for an event that is recorded somewhere stays.
+/// Removes instances, then dynamic events, because the kernel does not remove an event that an
+/// instance records.
 ///
-/// Errors have no remedy here; the next run tries again.
+/// Ignores errors, which have no remedy here; the next run tries again.
 fn clear(is_meant: impl Fn(&str) -> bool) {
     let root = Path::new(ROOT);
     if let Ok(entries) = fs::read_dir(root.join("instances")) {
@@ -75,7 +77,7 @@ fn clear(is_meant: impl Fn(&str) -> bool) {
     let Ok(list) = fs::read_to_string(&events) else {
         return;
     };
-    // Appending: opening it without would remove everybody's.
+    // Append: opening it without O_APPEND would remove everybody's events.
     if let Ok(mut file) = OpenOptions::new().append(true).open(&events) {
         for event in list.lines().filter_map(event_name) {
             if event.split('/').next().is_some_and(&is_meant) {
@@ -85,7 +87,8 @@ fn clear(is_meant: impl Fn(&str) -> bool) {
     }
 }
 
-/// `group/event` of a line of `dynamic_events`, as `p:group/event function name=$arg1`.
+/// Returns `group/event` of a line of `dynamic_events`, such as
+/// `p:group/event function name=$arg1`.
 fn event_name(line: &str) -> Option<&str> {
     line.split_whitespace()
         .next()?
@@ -93,7 +96,7 @@ fn event_name(line: &str) -> Option<&str> {
         .map(|(_, name)| name)
 }
 
-/// Removes an instance, which takes all its settings down; what is in use is stopped first.
+/// Removes an instance and with it all its settings; first stops its tracing.
 pub fn remove_instance(path: &Path) {
     for (file, value) in [
         ("tracing_on", "0"),
@@ -110,7 +113,7 @@ pub fn remove_instance(path: &Path) {
         if fs::remove_dir(path).is_ok() || !path.exists() {
             return;
         }
-        // Busy for as long as somebody reads it.
+        // Busy while somebody reads it.
         sleep(Duration::from_millis(20));
     }
 }
@@ -132,7 +135,7 @@ mod tests {
     fn only_what_nobody_owns_any_more_is_left_over() {
         assert!(!is_left_over(&own()));
         let (pid, born) = maker(&own()).unwrap();
-        // The same id, another birth: the process that made it is gone.
+        // The same id, another start time: the process that made it has ended.
         assert!(is_left_over(&format!("rmmap_{pid}_{}_graph", born + 1)));
         assert!(is_left_over("rmmap_4194305_1"));
         assert!(!is_left_over("somebody_elses"));

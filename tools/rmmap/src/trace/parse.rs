@@ -2,8 +2,8 @@
 
 //! Reads the text of the `function_graph` tracer, with the events between its lines, into trees.
 //!
-//! The tracer is set to name the thread of each line and the function that a line ends; events look
-//! like comments:
+//! The tracer's options make it name the thread of each line and the function that a line ends;
+//! events look like comments:
 //!
 //! ```text
 //!    true-231   |               |  handle_mm_fault() {
@@ -21,26 +21,26 @@ use super::{
     tree::{Arg, Call, Kind},
 };
 
-/// The event with which the processor's exception begins.
+/// The event at the beginning of the processor's exception.
 const EXCEPTION: &str = "page_fault_user";
 
 /// The node that stands for the exception.
 pub const PAGE_FAULT: &str = "page fault";
 
-/// What a line says.
+/// The meaning of a line.
 #[derive(Debug, PartialEq)]
 enum Line<'a> {
     /// `name() {`
     Enter(&'a str),
     /// `name();` and its time, µs.
     Leaf(&'a str, Option<f64>),
-    /// `}` and its time; `/* name */` behind it.
+    /// `}` and its time, followed by `/* name */`.
     Exit(Option<&'a str>, Option<f64>),
     /// `/* name: text */`
     Event(&'a str, &'a str),
 }
 
-/// What is known of a thread.
+/// The state of a thread.
 #[derive(Default)]
 struct Thread {
     id: u32,
@@ -93,7 +93,7 @@ impl Thread {
     }
 
     fn exit(&mut self, name: Option<&str>, us: Option<f64>) {
-        // What began before the recording ends here, too.
+        // Calls that began before the recording also end here.
         let is_meant = |call: &Call| name.is_none_or(|name| call.name == name);
         let Some(at) = self.open.iter().rposition(is_meant) else {
             return;
@@ -117,7 +117,7 @@ impl Thread {
         }
     }
 
-    /// The calls that the innermost open one has made.
+    /// Returns the calls that the innermost open one has made.
     fn siblings(&mut self) -> &mut Vec<Call> {
         match self.open.last_mut() {
             Some(call) => &mut call.calls,
@@ -142,7 +142,8 @@ impl Thread {
         }
     }
 
-    /// The probe at a function's entry: before the function's own line or behind it.
+    /// Handles the probe at a function's entry, which comes before or after the function's own
+    /// line.
     fn arguments(&mut self, function: &str, args: Vec<Arg>) {
         match self.open.last_mut() {
             Some(call) if call.name == function && call.args.is_empty() => call.args = args,
@@ -150,7 +151,7 @@ impl Thread {
         }
     }
 
-    /// The probe at a function's return: before the line that ends it or behind it.
+    /// Handles the probe at a function's return, which comes before or after the line that ends it.
     fn returned(&mut self, function: &str, text: &str) {
         let Some(kind) = probes::returns(function) else {
             return;
@@ -171,8 +172,8 @@ impl Thread {
         }
     }
 
-    /// A tracepoint. The module's stand for its Rust functions, which the tracer cannot see: what
-    /// those called is put below them.
+    /// Handles a tracepoint. The module's stand for its Rust functions, which the tracer cannot
+    /// see: their calls become children of the tracepoint.
     fn happened(&mut self, name: &str, args: Vec<Arg>) {
         let mut call = self.new_call(name);
         call.args = args;
@@ -191,14 +192,14 @@ impl Thread {
             call.calls = siblings.split_off(from);
         } else {
             call.kind = Kind::Event;
-            // The others are the search's inner limits, by names that elsewhere mean something.
+            // The others are the search's inner limits, whose names mean something else elsewhere.
             call.args
                 .retain(|arg| ["addr", "err", "len"].contains(&arg.name.as_str()));
         }
         self.siblings().push(call);
     }
 
-    /// What did not return before the end of the recording is taken as it is.
+    /// Ends the trees. Calls that did not return before the end of the recording stay as they are.
     fn finish(mut self) -> Vec<Call> {
         while !self.open.is_empty() {
             self.close();
@@ -207,7 +208,7 @@ impl Thread {
     }
 }
 
-/// The arguments that an event printed: `name=value`, whatever stands in between.
+/// Returns the arguments that an event printed: `name=value`, with any text in between.
 fn arguments(text: &str) -> Vec<Arg> {
     let words = text.split_whitespace();
     words
@@ -216,7 +217,7 @@ fn arguments(text: &str) -> Vec<Arg> {
         .collect()
 }
 
-/// Parses a line: the thread, and what it says.
+/// Parses a line: the thread and the meaning.
 fn parse_line(line: &str) -> Option<(u32, Line<'_>)> {
     if line.starts_with('#') {
         return None;
@@ -245,12 +246,12 @@ fn parse_line(line: &str) -> Option<(u32, Line<'_>)> {
     Some((thread, line))
 }
 
-/// `fault` of ` fault [rmmap] `.
+/// Returns `fault` of ` fault [rmmap] `.
 fn function(name: &str) -> &str {
     name.split_whitespace().next().unwrap_or(name)
 }
 
-/// Reads `! 164.294 us`; the sign tells only how long it is.
+/// Reads `! 164.294 us`; the sign only classifies the duration.
 fn duration(column: &str) -> Option<f64> {
     let number = column.trim().strip_suffix("us")?.trim();
     number

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the parser, on what a 7.3.4 kernel printed.
+//! Tests of the parser, on output of a 7.3.4 kernel.
 
 use super::*;
 
@@ -38,7 +38,7 @@ const FAULT: &str = "\
     rmmap-7      |   3.000 us    |  do_mmap();
 ";
 
-/// The tree as nested brackets.
+/// Returns the tree as nested brackets.
 fn brackets(call: &Call) -> String {
     let calls: Vec<_> = call.calls.iter().map(brackets).collect();
     format!("{}({})", call.name, calls.join(" "))
@@ -66,7 +66,7 @@ fn arguments_and_return_values_find_their_function() {
     let syscall = &roots[1];
     assert_eq!(syscall.arg("prot").unwrap().text, "PROT_READ|PROT_WRITE");
     assert_eq!(syscall.arg("fd").unwrap().text, "5");
-    // The probe may print before the function's own line, and behind the one that ends it.
+    // The probe may print before the function's own line, and after the one that ends it.
     let do_mmap = syscall.named("do_mmap").unwrap();
     assert_eq!(do_mmap.arg("flags").unwrap().text, "MAP_SHARED");
     assert_eq!(do_mmap.ret.as_ref().unwrap().text, "0x7f8eda8a3000");

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The functions of interest on the way from mmap(2) to the page, and what they do.
+//! The functions of interest on the path from mmap(2) to the page, and their purposes.
 //!
-//! Those that the compiler put into their callers (`mmap_file`, `call_mmap_prepare`,
-//! `do_shared_fault`) cannot be seen by name.
+//! Those that the compiler inlines (`mmap_file`, `call_mmap_prepare`, `do_shared_fault`) do not
+//! appear.
 
 use super::tree::{Call, Kind};
 
-/// Where the way into the kernel begins.
+/// The function at which the path into the kernel begins.
 pub const SYSCALL: &str = "__x64_sys_mmap";
 
-/// Where a page fault enters the memory management.
+/// The function at which a page fault enters memory management.
 pub const FAULT: &str = "handle_mm_fault";
 
-/// The functions to record, where the kernel can; those without a text are shown without one.
+/// The functions to record, if the kernel can; the text explains them, if there is one.
 #[rustfmt::skip] // A table.
 pub const FUNCTIONS: &[(&str, &str)] = &[
     ("entry_SYSCALL_64_after_hwframe", "the processor enters the kernel"),
@@ -75,14 +75,14 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("file_update_time", ""),
 ];
 
-/// How the nodes that stand for the module's parts begin.
+/// The prefix of the nodes that stand for the module's parts.
 pub const MODULE_PREFIX: &str = "rmmap:";
 
 /// Tells whether a call that was made just before an event belongs to it.
 pub type Adopts = fn(&Call) -> bool;
 
-/// The module's tracepoints, and which of the calls before them were made by the function that
-/// they stand for: they are emitted when it has its answer.
+/// The module's tracepoints, and which of the calls before them belong to the function that they
+/// stand for: the function emits them when it has its answer.
 pub const MODULE_EVENTS: &[(&str, Adopts)] = &[
     ("mmap", |_| false),
     // __do_fault() calls nothing but the handler before it.
@@ -98,7 +98,7 @@ fn is_function(call: &Call) -> bool {
     call.kind == Kind::Function
 }
 
-/// What the module's tracepoints stand for.
+/// The functions that the module's tracepoints stand for.
 #[rustfmt::skip] // A table.
 const EVENTS: &[(&str, &str)] = &[
     ("rmmap:mmap", "seed: THE HOOK, the file's own mmap"),
@@ -112,7 +112,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("page fault", "the processor found no page"),
 ];
 
-/// What the function does, in a line; nothing if that is not worth a line.
+/// Returns the function's purpose, in a line; empty if that needs no line.
 pub fn explanation(name: &str) -> &'static str {
     let mut known = FUNCTIONS.iter().chain(EVENTS);
     known

@@ -3,7 +3,7 @@
 //! Arguments and return values: dynamic events (kprobes) at the functions that matter.
 //!
 //! The function graph of Debian's kernel has neither (`CONFIG_FUNCTION_GRAPH_RETVAL` is off). The
-//! events go into the same buffer as the graph, where they stand beside the function's own lines.
+//! events go into the same buffer as the graph, next to the function's own lines.
 
 use std::{fs::OpenOptions, io::Write};
 
@@ -13,19 +13,19 @@ use super::{
     tracefs::{Instance, Tracefs},
 };
 
-/// How the event at a function's entry is called, before the function's name.
+/// The prefix of the event at a function's entry, before the function's name.
 pub const ENTER: &str = "enter_";
 
-/// How the event at a function's return is called, before the function's name.
+/// The prefix of the event at a function's return, before the function's name.
 pub const EXIT: &str = "exit_";
 
-/// A function, and what is wanted of it.
+/// A function, and the values to record of it.
 pub struct Probe {
     /// Its name.
     pub function: &'static str,
-    /// Names of its arguments and where they are; [`super::decode::argument`] knows the names.
+    /// Names of its arguments and their places; [`super::decode::argument`] knows the names.
     fetch: &'static str,
-    /// What it returns.
+    /// The kind of its return value.
     pub returns: Returns,
 }
 
@@ -70,13 +70,13 @@ pub const PROBES: &[Probe] = &[
     probe("filemap_add_folio", "index=$arg3:x64", Returns::Errno),
 ];
 
-/// What a function returns, if a probe is at it.
+/// Returns the kind of a function's return value, if it has a probe.
 pub fn returns(function: &str) -> Option<Returns> {
     let probe = PROBES.iter().find(|probe| probe.function == function);
     probe.map(|probe| probe.returns)
 }
 
-/// The lines that make the events of a probe.
+/// Returns the lines that make the events of a probe.
 fn definitions(group: &str, probe: &Probe) -> [String; 2] {
     let Probe {
         function, fetch, ..
@@ -90,7 +90,7 @@ fn definitions(group: &str, probe: &Probe) -> [String; 2] {
 /// The events, until they are dropped.
 #[derive(Debug)]
 pub struct Probes {
-    /// Why there are none, or not all.
+    /// Why events are missing.
     pub missing: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl Probes {
     pub fn new(tracefs: &Tracefs) -> Self {
         let group = names::own();
         let path = tracefs.path("dynamic_events");
-        // Appending: opening it without would remove everybody's.
+        // Append: opening it without O_APPEND would remove everybody's events.
         let file = OpenOptions::new().append(true).open(&path);
         let Ok(mut file) = file else {
             let why = "no arguments and return values: this kernel lacks CONFIG_KPROBE_EVENTS=y";
@@ -122,7 +122,7 @@ impl Probes {
         Self { missing }
     }
 
-    /// Has an instance record them.
+    /// Enables them in an instance.
     pub fn enable(&mut self, instance: &Instance) {
         let file = format!("events/{}/enable", names::own());
         if let Err(error) = instance.set(&file, "1") {

@@ -23,10 +23,10 @@ use super::{
 };
 use crate::Moment;
 
-/// Tracepoints that are recorded besides the module's, where the kernel has them.
+/// Tracepoints to record besides the module's, if the kernel has them.
 const EVENTS: [&str; 2] = ["exceptions/page_fault_user", "mmap/vm_unmapped_area"];
 
-/// How the tracer writes its lines; see [`parse`].
+/// The options for the tracer's lines; see [`parse`].
 const OPTIONS: [(&str, &str); 4] = [
     ("funcgraph-proc", "1"),
     ("funcgraph-cpu", "0"),
@@ -39,7 +39,7 @@ const BUFFER_KB: &str = "8192";
 
 /// Records one subject after the other with the same settings.
 pub struct Recorder {
-    // In the order in which they must go.
+    // In the order in which they must be dropped.
     probes: Probes,
     functions: String,
     tracefs: Tracefs,
@@ -100,7 +100,7 @@ impl Recorder {
         Ok(Trace::new(subject, outcome, roots, notes))
     }
 
-    /// An instance that will record what is wanted.
+    /// Makes an instance with everything to record enabled.
     fn instance(&mut self, notes: &mut Vec<String>) -> Result<Instance, Unavailable> {
         let instance = self.tracefs.instance("graph")?;
         instance.set("buffer_size_kb", BUFFER_KB)?;
@@ -119,13 +119,13 @@ impl Recorder {
                 notes.push(format!("this kernel has no tracepoint {event}"));
             }
         }
-        // Without the module there is nothing of it to be recorded.
+        // Without the module it has no tracepoints to record.
         let _ = instance.set("events/rmmap/enable", "1");
         self.probes.enable(&instance);
         Ok(instance)
     }
 
-    /// Waits for the end of the child, or for a signal that ends this program.
+    /// Waits until the child ends, or until a signal ends this program.
     fn wait(&self, child: &mut Child) -> anyhow::Result<End> {
         loop {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -142,8 +142,8 @@ impl Recorder {
     }
 }
 
-/// The numbers of the functions in the kernel's list: by name, the kernel compares each with all of
-/// some 50,000, which takes seconds in an emulated guest.
+/// Returns the numbers of the functions in the kernel's list. By name the kernel would compare each
+/// with all of about 50,000, which takes seconds in an emulated guest.
 fn select(list: &str, also: &[String]) -> anyhow::Result<String> {
     let mut wanted: BTreeSet<&str> = also.iter().map(String::as_str).collect();
     let mut numbers = String::new();
@@ -163,7 +163,7 @@ fn select(list: &str, also: &[String]) -> anyhow::Result<String> {
     }
 }
 
-/// What the child says, or how the program ended.
+/// Returns the child's report, or how the program ended.
 fn outcome(subject: &Subject, child: &Child, end: End) -> anyhow::Result<Outcome> {
     let answer = child.channel().receive();
     match (answer, subject, end) {
@@ -183,7 +183,7 @@ fn outcome(subject: &Subject, child: &Child, end: End) -> anyhow::Result<Outcome
     }
 }
 
-/// How many entries were overwritten.
+/// Returns how many entries were overwritten.
 fn lost(instance: &Instance) -> u64 {
     let Ok(cpus) = std::fs::read_dir(instance.path("per_cpu")) else {
         return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped, said in words: `anon,private,populate,length=1M`.
+//! The mapping to trace, in words: `anon,private,populate,length=1M`.
 
 use std::{fmt, str::FromStr};
 
@@ -60,7 +60,7 @@ pub enum Touch {
 pub struct Spec {
     /// What is mapped.
     pub object: Object,
-    /// Stores are shared.
+    /// Whether stores are shared.
     pub shared: bool,
     /// When the memory is allocated.
     pub way: Way,
@@ -70,7 +70,7 @@ pub struct Spec {
     pub touch: Touch,
     /// Bytes.
     pub length: u64,
-    /// First byte; without it, fresh memory of the object.
+    /// First byte; `None` for new memory of the object.
     pub offset: Option<u64>,
 }
 
@@ -136,7 +136,7 @@ impl Spec {
         Ok(spec)
     }
 
-    /// The flags of mmap(2).
+    /// Returns the flags of mmap(2).
     pub fn flags(&self) -> MapFlags {
         let kind = match self.shared {
             true => MapFlags::SHARED,
@@ -152,7 +152,7 @@ impl Spec {
         }
     }
 
-    /// The protection.
+    /// Returns the protection.
     pub fn prot(&self) -> ProtFlags {
         ProtFlags::from_bits_retain(self.prot)
     }
@@ -191,7 +191,7 @@ impl fmt::Display for Spec {
     }
 }
 
-/// `rw` of its bits.
+/// Returns the letters of protection bits, such as `rw`.
 fn letters(prot: u32) -> String {
     let all = [(1, 'r'), (2, 'w'), (4, 'x')];
     let text: String = all
@@ -205,7 +205,7 @@ fn letters(prot: u32) -> String {
     }
 }
 
-/// The bits of `rw`.
+/// Returns the bits of letters such as `rw`.
 fn protection(word: &str) -> Option<u32> {
     if word == "none" {
         return Some(0);
@@ -226,7 +226,7 @@ fn protection(word: &str) -> Option<u32> {
     Some(prot)
 }
 
-/// Reads a number of bytes: decimal or `0x…`, with a unit perhaps.
+/// Reads a number of bytes: decimal or `0x…`, with an optional unit.
 fn bytes(text: &str) -> Result<u64, String> {
     let wrong =
         || format!("`{text}` is not a number of bytes: give for example 65536, 64K or 0x10000");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is traced: one mapping, or a program. It runs in a child, which switches the recording on
+//! The traced subject: one mapping, or a program. It runs in a child, which enables the recording
 //! at the last moment.
 
 use std::{
@@ -31,12 +31,12 @@ use crate::{
     target::{self, Target},
 };
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What mmap(2) returned, or the name of its error; how a program ended.
+    /// The return value of mmap(2), or the name of its error; how a program ended.
     pub result: String,
-    /// Where the mapping is.
+    /// The address of the mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<u64>,
     /// Its length, bytes.
@@ -49,8 +49,8 @@ pub struct Outcome {
     pub signal: Option<String>,
 }
 
-/// Runs the subject in this process, which is a child for the purpose. A program takes its place,
-/// so that this returns only if it cannot.
+/// Runs the subject in this process, a child made for it. A program replaces the process, so this
+/// returns only if it cannot run.
 pub fn run(subject: &Subject, instance: &Instance, held: SigSet) -> anyhow::Result<Outcome> {
     let pid = std::process::id().to_string();
     for file in ["set_ftrace_pid", "set_event_pid"] {
@@ -72,7 +72,7 @@ pub fn run(subject: &Subject, instance: &Instance, held: SigSet) -> anyhow::Resu
     }
 }
 
-/// Switches the recording.
+/// Enables or disables the recording.
 struct Switch(File);
 
 impl Switch {
@@ -84,7 +84,7 @@ impl Switch {
     }
 }
 
-/// Becomes the program; returns why it cannot.
+/// Executes the program; returns the reason if that fails.
 fn exec(argv: &[OsString]) -> anyhow::Error {
     let Some((program, args)) = argv.split_first() else {
         return anyhow!("no program was given");
@@ -93,7 +93,7 @@ fn exec(argv: &[OsString]) -> anyhow::Error {
     anyhow!("cannot run {}: {error}", program.to_string_lossy())
 }
 
-/// What is mapped; it lives as long as the mapping.
+/// The mapped object; it lives as long as the mapping.
 enum Held {
     Target(Target),
     Memfd(std::os::fd::OwnedFd),
@@ -134,7 +134,7 @@ fn map(spec: &Spec, switch: &mut Switch) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Opens or makes what is mapped.
+/// Opens or makes the object.
 fn object(spec: &Spec) -> anyhow::Result<Held> {
     let target = |object| match spec.offset {
         None => Target::new(object, spec.length),
@@ -153,7 +153,8 @@ fn object(spec: &Spec) -> anyhow::Result<Held> {
     })
 }
 
-/// Touches every page, until one raises a signal; returns how many it were, and the signal.
+/// Touches every page, until one raises a signal; returns the number of touched pages, and the
+/// signal.
 fn touch_all(mapping: &Mapping, touch: Touch) -> (u64, Option<String>) {
     for page in 0..mapping.pages() {
         let touched = match touch {
@@ -168,7 +169,7 @@ fn touch_all(mapping: &Mapping, touch: Touch) -> (u64, Option<String>) {
     (mapping.pages() as u64, None)
 }
 
-/// Tells whether the subject needs the device, and why it cannot be opened.
+/// Returns whether the subject needs the device, and why it cannot be opened.
 pub fn check(subject: &Subject) -> anyhow::Result<()> {
     match subject {
         Subject::Mapping(spec) if matches!(spec.object, Object::Rmmap | Object::Region) => {

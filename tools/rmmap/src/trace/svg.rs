@@ -16,13 +16,13 @@ const WIDTH: f64 = 1180.0;
 /// Height of a row, pixels.
 const ROW: f64 = 19.0;
 
-/// Width of a letter, pixels, a little more than it is.
+/// Width of a letter, pixels, rounded up a little.
 const LETTER: f64 = 6.7;
 
-/// Width of what took no time that could be measured: it is to be seen.
+/// Width of a call without measurable time, which must still be visible.
 const LEAST: f64 = 3.0;
 
-/// The picture of one or more runs, as a file of its own.
+/// Returns the picture of one or more runs, as a separate file.
 pub fn file(traces: &[&Trace]) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n",
@@ -30,7 +30,7 @@ pub fn file(traces: &[&Trace]) -> String {
     )
 }
 
-/// The picture, to be put into a page.
+/// Returns the picture for embedding into a page.
 pub fn picture(traces: &[&Trace]) -> String {
     let mut body = String::new();
     let mut top = ROW;
@@ -65,14 +65,14 @@ fn run(body: &mut String, trace: &Trace, top: f64) -> f64 {
     top + ROW * (deepest as f64 + 3.0)
 }
 
-/// Where a call is drawn.
+/// The place of a call in the picture.
 struct Place {
     left: f64,
     width: f64,
     top: f64,
 }
 
-/// Draws a call and what it called; returns the depth of the deepest.
+/// Draws a call and its callees; returns the depth of the deepest.
 fn draw(body: &mut String, call: &Call, count: usize, place: &Place, depth: usize) -> usize {
     let top = place.top + ROW * depth as f64;
     let times = match count {
@@ -114,13 +114,13 @@ fn draw(body: &mut String, call: &Call, count: usize, place: &Place, depth: usiz
     deepest
 }
 
-/// The time of a call: its own measure, or that of what it called.
+/// Returns the time of a call: its own if measured, or the sum of its callees'.
 fn time(call: &Call) -> f64 {
     let below = || call.calls.iter().map(time).sum();
     call.us.unwrap_or_else(below)
 }
 
-/// The part of `width` that is `part` of `whole`.
+/// Returns the part of `width` that is `part` of `whole`.
 fn share(part: f64, whole: f64, width: f64) -> f64 {
     match whole > 0.0 {
         true => (part / whole).clamp(0.0, 1.0) * width,
@@ -139,7 +139,7 @@ fn colour(call: &Call) -> &'static str {
     }
 }
 
-/// All that is known of a call, for when somebody points at it.
+/// Returns everything about a call, for its tooltip.
 pub fn hint(call: &Call, count: usize) -> String {
     let mut lines = vec![call.name.clone()];
     lines.extend(
@@ -174,7 +174,7 @@ fn text(body: &mut String, x: f64, y: f64, text: &str, weight: &str) {
     );
 }
 
-/// Makes text harmless in XML: markup by its names; what XML cannot have is replaced.
+/// Escapes text for XML: names for markup, and a replacement for characters that XML forbids.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -18,7 +18,7 @@ const WIDTH: usize = 100;
 /// Width of one side of a comparison.
 const SIDE: usize = 48;
 
-/// A run.
+/// Returns a run.
 pub fn trace(trace: &Trace) -> String {
     let mut text = format!("{HEAD}{}{HEAD:#}\n", trace.subject);
     let _ = writeln!(text, "  {DIM}{}{DIM:#}", trace.summary());
@@ -41,7 +41,7 @@ pub fn trace(trace: &Trace) -> String {
     text
 }
 
-/// What begins here.
+/// Returns the heading of a group.
 fn heading(group: &Group<'_>) -> String {
     let times = match group.count {
         1 => String::new(),
@@ -58,7 +58,7 @@ fn heading(group: &Group<'_>) -> String {
     format!("{HEAD}{what}{HEAD:#}\n")
 }
 
-/// A call, and below it what it called.
+/// Writes a call, and below it its callees.
 fn tree(text: &mut String, call: &Call, parent: Option<&Call>, whole: Option<f64>, depth: usize) {
     let share = match (call.us, whole) {
         (Some(us), Some(whole)) if whole > 0.0 => format!("{:3.0}%", us / whole * 100.0),
@@ -101,7 +101,7 @@ fn tree(text: &mut String, call: &Call, parent: Option<&Call>, whole: Option<f64
     }
 }
 
-/// The arguments, without those that the caller has got, too.
+/// Returns the arguments, without those that the caller also has.
 fn arguments(call: &Call, parent: Option<&Call>) -> String {
     let is_new = |arg: &&Arg| {
         let known = parent.and_then(|parent| parent.arg(&arg.name));
@@ -119,7 +119,7 @@ fn arguments(call: &Call, parent: Option<&Call>) -> String {
     }
 }
 
-/// What it returned, unless the caller passes the same on without a change.
+/// Returns the return value, unless the caller returns the same.
 fn returned(call: &Call, parent: Option<&Call>) -> String {
     let Some(ret) = &call.ret else {
         return String::new();
@@ -131,7 +131,7 @@ fn returned(call: &Call, parent: Option<&Call>) -> String {
     }
 }
 
-/// Two runs side by side.
+/// Returns two runs side by side.
 pub fn comparison(a: &Trace, b: &Trace, comparison: &Comparison) -> String {
     let mut text = format!(
         "{HEAD}A: {}{HEAD:#}\n  {DIM}{}{DIM:#}\n{HEAD}B: {}{HEAD:#}\n  {DIM}{}{DIM:#}\n",
@@ -166,7 +166,7 @@ pub fn comparison(a: &Trace, b: &Trace, comparison: &Comparison) -> String {
     text
 }
 
-/// A side of a row, in the width that it has.
+/// Returns a side of a row, in the width of the column.
 fn half(row: &Row, side: Option<&Side>, other: Option<&Side>) -> String {
     let Some(side) = side else {
         return String::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! tracefs, and instances of tracing that are removed again whatever happens.
+//! tracefs, and tracing instances that are always removed.
 
 use std::{
     cell::Cell,
@@ -23,7 +23,7 @@ use rustix::{
 
 use super::{names, Unavailable};
 
-/// Signals that would end the program; they wait until everything is restored.
+/// Signals that would end the program; they stay blocked until everything is restored.
 const ENDING: [Signal; 4] = [
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -31,26 +31,27 @@ const ENDING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
-/// The process that mounted tracefs, and unmounts it; 0 if none did. A forked child does not.
+/// The process that mounted tracefs and unmounts it; 0 if none did. A forked child does not unmount
+/// it.
 static MOUNTED_BY: AtomicU32 = AtomicU32::new(0);
 
-/// tracefs, mounted for the time being if it was not.
+/// tracefs, mounted temporarily if it was not.
 #[derive(Debug)]
 pub struct Tracefs {
     /// The signals that were not blocked before.
     held: SigSet,
-    /// A signal that came, and that ends the program when everything is restored.
+    /// A pending signal, which ends the program when everything is restored.
     ending: Cell<Option<Signal>>,
 }
 
 impl Tracefs {
-    /// Finds or mounts it, and clears away what a killed run left behind.
+    /// Finds or mounts it, and removes the objects of killed runs.
     pub fn new() -> Result<Self, Unavailable> {
         clear_at_panic();
         let root = Path::new(names::ROOT);
         let mounted = || root.join("instances").is_dir();
         let mut held = ending_signals();
-        // For `wait()`: the signal is dropped where nobody blocks it.
+        // For `wait()`: the kernel drops the signal if nobody blocks it.
         held.add(Signal::SIGCHLD);
         if let Ok(before) = SigSet::thread_get_mask() {
             held = held
@@ -58,7 +59,7 @@ impl Tracefs {
                 .filter(|signal| !before.contains(*signal))
                 .collect();
         }
-        // Only this thread exists; a failure leaves the signals as they are, which is no harm.
+        // Only this thread exists; a failure leaves the signals as they are, which is harmless.
         let _ = held.thread_block();
         let tracefs = Self {
             held,
@@ -95,12 +96,13 @@ impl Tracefs {
         Ok(instance)
     }
 
-    /// The signals that a program which is run should not find blocked.
+    /// Returns the signals to unblock before a program is executed.
     pub fn held(&self) -> SigSet {
         self.held
     }
 
-    /// Waits for a child to change, or for a signal to end the program. `false`: it shall end.
+    /// Waits until a child changes state, or a signal arrives. Returns `false` if the program must
+    /// end.
     pub fn wait(&self) -> Result<bool, Unavailable> {
         let mut awaited = ending_signals();
         awaited.add(Signal::SIGCHLD);
@@ -120,7 +122,7 @@ impl Drop for Tracefs {
         unmount_ours();
         let _ = self.held.thread_unblock();
         if let Some(signal) = self.ending.take() {
-            // As if it had come only now.
+            // Deliver it as if it arrived now.
             let _ = raise(signal);
         }
     }
@@ -129,7 +131,7 @@ impl Drop for Tracefs {
 /// Unmounts what this process mounted.
 fn unmount_ours() {
     if MOUNTED_BY.load(Ordering::Relaxed) == process::id() {
-        // Somebody else may have begun to use it: then it stays.
+        // If somebody else has begun to use it, it stays mounted.
         let _ = unmount(names::ROOT, UnmountFlags::empty());
     }
 }
@@ -138,7 +140,8 @@ fn ending_signals() -> SigSet {
     ENDING.into_iter().collect()
 }
 
-/// Has a panic remove what this process made: the release build aborts without dropping anything.
+/// Makes a panic remove the objects of this process: the release build aborts without dropping
+/// anything.
 fn clear_at_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -151,7 +154,7 @@ fn clear_at_panic() {
     });
 }
 
-/// A buffer and a tracer of its own, apart from the machine's.
+/// An instance with its own buffer and tracer, separate from the machine's.
 #[derive(Debug)]
 pub struct Instance {
     path: PathBuf,
@@ -183,7 +186,7 @@ impl Drop for Instance {
 /// Reads a file of tracefs.
 pub fn read(path: &Path) -> Result<String, Unavailable> {
     let bytes = fs::read(path).map_err(Unavailable::file("read", path))?;
-    // Names of programs are any bytes.
+    // Names of programs may contain any bytes.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

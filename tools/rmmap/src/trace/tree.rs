@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The trees: calls with their arguments, what they returned and what they called.
+//! The trees: calls with their arguments, return values and callees.
 
 use serde::Serialize;
 
 use super::decode::{self, Returns};
 
-/// What a node stands for.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A function of the kernel.
     #[default]
     Function,
-    /// A part of the module, seen by its tracepoint.
+    /// A part of the module, recorded by its tracepoint.
     Module,
-    /// Something that happened, seen by a tracepoint of the kernel.
+    /// An event, recorded by a tracepoint of the kernel.
     Event,
 }
 
-/// A value: the number, if it is one, and what it means.
+/// A value: the number, if it is one, and its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Value {
     /// The number as the kernel printed it.
     pub raw: String,
-    /// For people.
+    /// Its meaning, for people.
     pub text: String,
-    /// It is an error.
+    /// Whether it is an error.
     #[serde(skip_serializing_if = "is_false")]
     pub error: bool,
 }
@@ -47,7 +47,7 @@ pub struct Arg {
 }
 
 impl Arg {
-    /// Makes one of what an event printed; a number is decoded.
+    /// Makes one from an event's output, and decodes a number.
     pub fn new(name: &str, raw: &str) -> Self {
         let text = match number(raw) {
             Some(value) => decode::argument(name, value),
@@ -64,34 +64,34 @@ impl Arg {
     }
 }
 
-/// A call, or something that happened in one.
+/// A call, or an event in one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Call {
     /// Name of the function or of the tracepoint.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// The thread that made it.
     pub thread: u32,
     /// Its arguments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Arg>,
-    /// What it returned.
+    /// Its return value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ret: Option<Value>,
-    /// How long it took with all that it called, µs.
+    /// Its duration including its callees, µs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub us: Option<f64>,
-    /// Who answered the page fault, if it is one.
+    /// The code that answered the page fault, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<String>,
-    /// What it called, in order.
+    /// Its callees, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Call>,
 }
 
 impl Call {
-    /// A call of a function.
+    /// Makes a call of a function.
     pub fn function(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -99,7 +99,7 @@ impl Call {
         }
     }
 
-    /// The call or one below it that satisfies `test`, in the order of the recording.
+    /// Returns the call or one below it that satisfies `test`, in the order of the recording.
     pub fn find(&self, test: &dyn Fn(&Call) -> bool) -> Option<&Call> {
         match test(self) {
             true => Some(self),
@@ -107,23 +107,23 @@ impl Call {
         }
     }
 
-    /// The call of that name, or one below it.
+    /// Returns the call of that name, or one below it.
     pub fn named(&self, name: &str) -> Option<&Call> {
         self.find(&|call| call.name == name)
     }
 
-    /// The argument of that name.
+    /// Returns the argument of that name.
     pub fn arg(&self, name: &str) -> Option<&Value> {
         let arg = self.args.iter().find(|arg| arg.name == name);
         arg.map(|arg| &arg.value)
     }
 
-    /// The argument of that name, if it is a number.
+    /// Returns the argument of that name, if it is a number.
     pub fn arg_number(&self, name: &str) -> Option<u64> {
         number(&self.arg(name)?.raw)
     }
 
-    /// Notes what it returned.
+    /// Notes its return value.
     pub fn returned(&mut self, kind: Returns, raw: &str) {
         let (text, error) = match number(raw) {
             Some(value) => decode::returned(kind, value),
@@ -136,14 +136,14 @@ impl Call {
         });
     }
 
-    /// Time that it spent itself, µs.
+    /// Returns the time that it spent itself, µs.
     pub fn own_us(&self) -> Option<f64> {
         let below: f64 = self.calls.iter().filter_map(|call| call.us).sum();
         self.us.map(|us| (us - below).max(0.0))
     }
 }
 
-/// Reads a number as the kernel prints it: decimal, perhaps negative, or hexadecimal with `0x`.
+/// Reads a number as the kernel prints it: decimal, possibly negative, or hexadecimal with `0x`.
 pub fn number(raw: &str) -> Option<u64> {
     match raw.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
@@ -154,18 +154,18 @@ pub fn number(raw: &str) -> Option<u64> {
     }
 }
 
-/// A call, and how many like it follow one another.
+/// A call, and the number of consecutive ones like it.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
     /// The first of them.
     pub first: &'a Call,
-    /// How many there are.
+    /// Their number.
     pub count: usize,
-    /// How long they took together, µs.
+    /// Their total duration, µs.
     pub us: f64,
 }
 
-/// Puts calls together that follow one another and went the same way.
+/// Groups consecutive calls with the same path.
 pub fn groups(calls: &[Call]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for call in calls {
@@ -185,7 +185,7 @@ pub fn groups(calls: &[Call]) -> Vec<Group<'_>> {
     groups
 }
 
-/// Tells whether two calls went the same way with the same outcome; addresses may differ.
+/// Returns whether two calls have the same path and outcome; addresses may differ.
 fn is_alike(a: &Call, b: &Call) -> bool {
     let outcome = |call: &Call| {
         call.ret

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why nothing can be traced: cause and remedy, in one line each.
+//! The reasons why nothing can be traced: cause and remedy, in one line each.
 
 use std::{fs, io, path::PathBuf};
 
-/// Why there is no trace.
+/// The reason for a missing trace.
 #[derive(Debug, thiserror::Error)]
 pub enum Unavailable {
-    /// The user does not want it.
+    /// The user disabled it.
     #[error("left out because of --no-trace")]
     NotWanted,
     /// Only root may trace.
     #[error("tracing needs root: run this as root to see the call path")]
     NotRoot,
-    /// The kernel forbids it to root, too.
+    /// The kernel forbids it even to root.
     #[error(
         "the kernel does not let root trace: {0}; boot without lockdown (Secure Boot off), or trace \
          in a VM, with `make shell`"
@@ -22,17 +22,17 @@ pub enum Unavailable {
     /// The kernel was built without it.
     #[error("this kernel has no {0}: build it with {1}, as Debian does")]
     NotBuilt(&'static str, &'static str),
-    /// A file of tracefs refused.
+    /// An operation on a file of tracefs failed.
     #[error("cannot {what} {}: {errno}", path.display())]
     File {
-        /// What was tried: read, write to, …
+        /// The operation: read, write to, …
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel answered.
+        /// The kernel's error.
         errno: io::Error,
     },
-    /// What is traced did not come to its end.
+    /// The traced subject failed.
     #[error("the traced mapping or program failed: {0:#}")]
     Subject(anyhow::Error),
     /// Somebody pressed Ctrl-C.
@@ -41,7 +41,7 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    /// The kernel has no function tracer, or not the one that is needed.
+    /// Makes the error for a kernel without this tracer.
     pub fn no_tracer(tracer: &'static str) -> Self {
         match tracer {
             "function_graph" => {
@@ -51,7 +51,7 @@ impl Unavailable {
         }
     }
 
-    /// For `map_err`: names what was tried on which file.
+    /// Makes a function for `map_err` that names the operation and the file.
     pub fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |errno| match errno.kind() {
@@ -60,7 +60,7 @@ impl Unavailable {
         }
     }
 
-    /// Tracing is forbidden: to everybody, or to this user.
+    /// Makes the error for forbidden tracing: to everybody, or to this user.
     pub fn forbidden() -> Self {
         match rustix::process::geteuid().is_root() {
             true => Self::Locked(lockdown()),
@@ -69,7 +69,7 @@ impl Unavailable {
     }
 }
 
-/// What the kernel says of its lockdown.
+/// Returns the kernel's report of its lockdown.
 fn lockdown() -> String {
     match fs::read_to_string("/sys/kernel/security/lockdown") {
         Ok(text) => format!("lockdown is {}", text.trim()),

@@ -4,8 +4,8 @@
 
 use super::snapshot::Page;
 
-/// The letters and what they say, most telling first: a cell shows the first that is true of one of
-/// its pages.
+/// The letters and their meanings, most specific first: a cell shows the first that is true of one
+/// of its pages.
 pub const LETTERS: [(char, Page, &str); 7] = [
     ('h', Page::HUGE, "huge"),
     ('l', Page::LOCKED, "locked"),
@@ -16,10 +16,10 @@ pub const LETTERS: [(char, Page, &str); 7] = [
     ('o', Page::HELD, "held by the object"),
 ];
 
-/// Nothing is known of a page.
+/// No property of the page is known.
 pub const NOTHING: char = '.';
 
-/// The letter of a cell: a capital when it is true of all of its pages.
+/// Returns the letter of a cell: a capital if it is true of all of its pages.
 pub fn letter(pages: &[Page]) -> char {
     for (letter, bit, _) in LETTERS {
         let true_of = pages.iter().filter(|page| page.has(bit)).count();
@@ -33,12 +33,12 @@ pub fn letter(pages: &[Page]) -> char {
     NOTHING
 }
 
-/// How many pages a cell has when `pages` are shown in `cells`: a power of two.
+/// Returns the number of pages per cell if `pages` are shown in `cells`: a power of two.
 pub fn scale(pages: usize, cells: usize) -> usize {
     pages.div_ceil(cells.max(1)).max(1).next_power_of_two()
 }
 
-/// The letters in one line.
+/// Returns the letters in one line.
 pub fn legend() -> String {
     let words: Vec<_> = LETTERS
         .iter()

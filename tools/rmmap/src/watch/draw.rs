@@ -13,15 +13,15 @@ use super::once::counts;
 use super::snapshot::Snapshot;
 use crate::vmflags;
 
-/// Columns of the address and the blank behind it.
+/// Columns of the address and the blank after it.
 const GUTTER: usize = 13;
 
-/// What is shown of it, and how.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// The last look.
+    /// The last sample.
     pub now: Snapshot,
-    /// The letters of the look before, and of how many pages each: what changed stands out.
+    /// The letters of the previous sample, and the pages of each: changes are highlighted.
     before: Option<(usize, Vec<char>)>,
     /// Pages per cell; `None` for as many as needed to see all.
     pub zoom: Option<usize>,
@@ -32,14 +32,14 @@ pub struct View {
 }
 
 impl View {
-    /// Takes a look in.
+    /// Takes in a sample.
     pub fn take(&mut self, now: Snapshot) {
         let (per_cell, _) = self.layout();
         self.before = Some((per_cell, letters(&self.now, per_cell)));
         self.now = now;
     }
 
-    /// Pages per cell, and the number of rows, for the size of the last drawing.
+    /// Returns the pages per cell, and the number of rows, for the size of the last drawing.
     pub fn layout(&self) -> (usize, usize) {
         let (rows, columns) = self.size;
         let pages = self.now.pages.len();
@@ -47,14 +47,14 @@ impl View {
         (per_cell, pages.div_ceil((per_cell * columns).max(1)))
     }
 
-    /// Scrolls by so many rows, as far as there are some.
+    /// Scrolls by a number of rows, within the existing ones.
     pub fn scroll(&mut self, by: isize) {
         let (_, rows) = self.layout();
         let last = rows.saturating_sub(self.size.0);
         self.row = self.row.saturating_add_signed(by).min(last);
     }
 
-    /// Rows of a page of the screen.
+    /// Returns the rows of a page of the screen.
     pub fn page(&self) -> isize {
         self.size.0.max(1) as isize
     }
@@ -136,7 +136,7 @@ fn letters(snapshot: &Snapshot, per_cell: usize) -> Vec<char> {
     snapshot.pages.chunks(per_cell.max(1)).map(letter).collect()
 }
 
-/// Colours only help: the letters say all, on a terminal without colours, too.
+/// Colours only help: the letters show everything, also on a terminal without colours.
 fn style(letter: char, changed: bool) -> Style {
     let color = match letter.to_ascii_lowercase() {
         'h' => Color::Magenta,
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// What stands on a screen of 45 by 10: 32 columns and 5 rows of cells.
+    /// Draws on a screen of 45 by 10: 32 columns and 5 rows of cells. Returns its text.
     fn screen(view: &mut View) -> (Vec<String>, Terminal<TestBackend>) {
         let mut terminal = Terminal::new(TestBackend::new(45, 10)).unwrap();
         terminal.draw(|frame| view.draw(frame)).unwrap();

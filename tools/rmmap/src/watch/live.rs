@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The live view: looks again and again until somebody quits.
+//! The live view: takes samples until somebody quits.
 //!
-//! However it ends, the terminal is put back: at the end by [`Screen`], in a panic by the hooks of
-//! ratatui and [`Screen::open`], and signals only raise a flag.
+//! However it ends, it restores the terminal: [`Screen`] at the end, the hooks of ratatui and
+//! [`Screen::open`] in a panic; signals only set a flag.
 
 use std::io::{stdout, IsTerminal, Stdout};
 use std::panic;
@@ -25,7 +25,7 @@ use super::draw::View;
 use super::source::Source;
 use crate::Moment;
 
-/// How long a signal may wait to be seen.
+/// The longest delay before a signal is noticed.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Size of a terminal that does not know its own, as a serial console.
@@ -36,11 +36,11 @@ const DEFAULT: Rect = Rect::new(0, 0, 80, 24);
 pub enum End {
     /// Somebody quit.
     Quit,
-    /// What was watched is gone.
+    /// The watched mapping or object no longer exists.
     Gone,
 }
 
-/// The terminal, as long as it is ours.
+/// The terminal, while it is ours.
 struct Screen(Terminal<CrosstermBackend<Stdout>>);
 
 impl Screen {
@@ -57,7 +57,7 @@ impl Screen {
         let mut terminal = ratatui::try_init_with_options(options)
             .context("cannot set up the terminal")
             .inspect_err(|_| ratatui::restore())?;
-        // `try_init_with_options` leaves that to those who want it.
+        // `try_init_with_options` does not do that.
         execute!(stdout(), EnterAlternateScreen)?;
         terminal.clear()?;
         Ok(Self(terminal))
@@ -66,25 +66,27 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // ratatui prints an error, and there is nothing left to do about it.
+        // ratatui prints an error; nothing more can be done.
         ratatui::restore();
     }
 }
 
-/// ratatui's hook leaves that to its terminal's drop, which a release build that aborts never gets to.
+/// Shows the cursor again in a panic. ratatui's hook leaves that to its terminal's drop, which a
+/// release build, which aborts, never reaches.
 fn show_cursor_at_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // There is nothing left to do about an error.
+            // Nothing can be done about an error.
             let _ = execute!(stdout(), Show);
             before(info);
         }));
     });
 }
 
-/// Shows `source` every `interval` until somebody quits, or it is gone; calls `at` after each look.
+/// Shows `source` every `interval` until somebody quits or it no longer exists; calls `at` after
+/// each sample.
 pub fn run(source: &Source, interval: Duration, at: fn(Moment)) -> anyhow::Result<End> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGQUIT] {
@@ -109,7 +111,7 @@ pub fn run(source: &Source, interval: Duration, at: fn(Moment)) -> anyhow::Resul
     }
 }
 
-/// Waits for the next look and does what keys say. Returns whether to quit.
+/// Waits for the next sample and handles keys. Returns whether to quit.
 fn wait(
     screen: &mut Screen,
     view: &mut View,
@@ -141,7 +143,7 @@ fn wait(
     }
 }
 
-/// Does what a key says. Returns whether it says to quit.
+/// Handles a key. Returns whether to quit.
 fn does(key: KeyEvent, view: &mut View) -> bool {
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return true,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap watch`: which pages of a mapping or an object are in memory, as they come and go.
+//! `rmmap watch`: the pages of a mapping or an object that are in memory, live.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`source`] | looks at a mapping or an object |
-//! | [`snapshot`] | what one look saw |
+//! | [`source`] | samples a mapping or an object |
+//! | [`snapshot`] | the result of a sample |
 //! | [`cells`] | pages as letters |
-//! | [`once`] | one look as text or JSON |
+//! | [`once`] | one sample as text or JSON |
 //! | [`draw`], [`live`] | the screen, and keeping it up to date |
 
 mod cells;
@@ -43,20 +43,20 @@ pub struct Args {
     #[arg(long, value_name = "HEX", requires = "pid", conflicts_with = "path", value_parser = size::address)]
     address: Option<usize>,
 
-    /// Seconds between two looks
+    /// Seconds between two samples
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = interval)]
     interval: Duration,
 
-    /// Look once and print plain text
+    /// Take one sample and print plain text
     #[arg(long)]
     once: bool,
 
-    /// Look once and print JSON
+    /// Take one sample and print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Parses the time between two looks.
+/// Parses the time between two samples.
 fn interval(text: &str) -> Result<Duration, String> {
     match text.parse().map(Duration::try_from_secs_f64) {
         Ok(Ok(time)) if !time.is_zero() => Ok(time),
@@ -64,7 +64,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Shows; calls `at` whenever it has drawn.
+/// Runs the command; calls `at` whenever it has drawn.
 pub fn run(args: &Args, at: fn(Moment)) -> anyhow::Result<ExitCode> {
     let source = match (&args.path, args.pid) {
         (Some(path), _) => Source::object(path)?,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One look, as plain text or JSON.
+//! One sample, as plain text or JSON.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const WIDTH: usize = 64;
 /// Lines, unless more are needed to show each page on its own.
 const LINES: usize = 32;
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Debug, Serialize)]
 struct Look<'a> {
     title: &'a str,
@@ -52,7 +52,7 @@ pub fn counts(totals: &Totals) -> String {
     }
 }
 
-/// As text: what it is, totals, a line for each row of cells.
+/// Returns the text: the title, totals, a line for each row of cells.
 pub fn text(snapshot: &Snapshot) -> String {
     let pages = &snapshot.pages;
     let per_cell = scale(pages.len(), WIDTH * LINES);
@@ -73,7 +73,7 @@ pub fn text(snapshot: &Snapshot) -> String {
     text
 }
 
-/// As JSON.
+/// Returns the JSON.
 pub fn json(snapshot: &Snapshot) -> serde_json::Result<String> {
     let one = |page: &Page| letter(std::slice::from_ref(page));
     serde_json::to_string(&Look {

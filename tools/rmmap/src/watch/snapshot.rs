@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is seen at one moment.
+//! The state at one moment.
 
 use rmmap_procfs::VmFlags;
 use serde::Serialize;
 
-/// What is known of one page: a set of the bits below.
+/// The properties of one page: a set of the bits below.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page(pub u8);
 
 impl Page {
     /// In memory, and in the page table of the mapping.
     pub const RESIDENT: Page = Page(1);
-    /// Changed.
+    /// Dirty.
     pub const DIRTY: Page = Page(2);
     /// Locked into memory.
     pub const LOCKED: Page = Page(4);
@@ -22,10 +22,10 @@ impl Page {
     pub const SHARED: Page = Page(16);
     /// Swapped out.
     pub const SWAPPED: Page = Page(32);
-    /// The object has it, regardless of mappings.
+    /// The object holds it, regardless of mappings.
     pub const HELD: Page = Page(64);
 
-    /// Tells whether all bits of `other` are set.
+    /// Returns whether all bits of `other` are set.
     pub fn has(self, other: Page) -> bool {
         self.0 & other.0 == other.0
     }
@@ -39,10 +39,10 @@ impl Page {
     }
 }
 
-/// What can be said of all pages together.
+/// The totals of all pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Pages that are looked at.
+    /// Sampled pages.
     pub pages: usize,
     /// Resident ones.
     pub resident: usize,
@@ -56,14 +56,14 @@ pub struct Totals {
     pub shared: usize,
     /// Swapped ones.
     pub swapped: usize,
-    /// Those that the object has.
+    /// Those that the object holds.
     pub held: usize,
 }
 
-/// A look at a mapping or an object.
+/// A sample of a mapping or an object.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// What is looked at.
+    /// The name of the mapping or object.
     pub title: String,
     /// First address of the mapping, or first byte of the object.
     pub start: usize,
@@ -71,14 +71,14 @@ pub struct Snapshot {
     pub pages: Vec<Page>,
     /// Its flags, if it is a mapping.
     pub vm_flags: Option<VmFlags>,
-    /// What smaps says of dirty pages, if it is a mapping.
+    /// The dirty pages according to smaps, if it is a mapping.
     pub dirty: Option<usize>,
-    /// What could not be seen, and why.
+    /// The unavailable information, and why.
     pub note: Option<String>,
 }
 
 impl Snapshot {
-    /// Counts.
+    /// Counts the totals.
     pub fn totals(&self) -> Totals {
         let count = |bit: Page| self.pages.iter().filter(|page| page.has(bit)).count();
         Totals {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a look comes from: the mapping of a process, or an object.
+//! The source of samples: the mapping of a process, or an object.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,25 +13,25 @@ use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
 use super::snapshot::{Page, Snapshot};
 use crate::map::state::{maps_line, pages_of, HUGE};
 
-/// Frames whose flags are read in one look. More would make a look slow.
+/// The number of frames whose flags are read for one sample. More would make a sample slow.
 const FRAMES: usize = 1 << 16;
 
-/// The longest part of an object that is looked at: 16 GiB.
+/// The longest part of an object that is sampled: 16 GiB.
 const LONGEST: u64 = 16 << 30;
 
-/// What is watched.
+/// The watched mapping or object.
 #[derive(Debug)]
 pub enum Source {
     /// The mapping of a process that contains this address.
     Mapping {
-        /// Whose.
+        /// The process.
         process: Process,
-        /// Which.
+        /// The address.
         address: usize,
-        /// Flags of page frames, where they may be read.
+        /// Flags of page frames, if this user may read them.
         frames: Option<Frames>,
     },
-    /// What an object holds.
+    /// The pages that an object holds.
     Object {
         /// Its name.
         name: String,
@@ -41,7 +41,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// A mapping of the process `pid`: the one with `address`, or the only one of rmmap.
+    /// Finds a mapping of the process `pid`: the one with `address`, or the only one of rmmap.
     pub fn process(pid: i32, address: Option<usize>) -> anyhow::Result<Self> {
         let process = Process::Pid(pid);
         let address = match address {
@@ -55,10 +55,10 @@ impl Source {
         })
     }
 
-    /// The object behind a path: the device, a region (`/proc/PID/fd/N`), a file.
+    /// Opens the object of a path: the device, a region (`/proc/PID/fd/N`), a file.
     pub fn object(path: &PathBuf) -> anyhow::Result<Self> {
         let named = || format!("cannot open {}", path.display());
-        // Who may not write a file is not told what the page cache has of it (mincore(2)).
+        // mincore(2) hides the page cache from a caller that may not write to the file.
         let file = OpenOptions::new().read(true).write(true).open(path);
         let file = match file {
             Ok(file) => file,
@@ -83,7 +83,7 @@ impl Source {
         Ok(Self::Object { name, mapping })
     }
 
-    /// Looks; `None` when what was watched is gone.
+    /// Takes a sample; returns `None` if the mapping or process no longer exists.
     pub fn look(&self) -> anyhow::Result<Option<Snapshot>> {
         match self {
             Self::Object { name, mapping } => {
@@ -106,7 +106,7 @@ impl Source {
             } => {
                 let smaps = match process.smaps() {
                     Ok(smaps) => smaps,
-                    // A process that is gone has no such file; one that is ending, an empty one.
+                    // A process that has ended has no such file; that of an exiting one is empty.
                     Err(_) if !process.path("stat").exists() => return Ok(None),
                     Err(error) => return Err(error.into()),
                 };
@@ -119,7 +119,7 @@ impl Source {
     }
 }
 
-/// The size of the device or of a file.
+/// Returns the size of the device or of a file.
 fn size_of_object(file: &File) -> anyhow::Result<u64> {
     let device = Device::from(OwnedFd::from(file.try_clone()?));
     match device.info() {
@@ -128,7 +128,7 @@ fn size_of_object(file: &File) -> anyhow::Result<u64> {
     }
 }
 
-/// The address of the only mapping of rmmap's.
+/// Returns the address of the only mapping of rmmap's.
 fn only_one(pid: i32, maps: &[Map]) -> anyhow::Result<usize> {
     let is_ours = |map: &&Map| {
         map.name
@@ -161,7 +161,7 @@ fn only_one(pid: i32, maps: &[Map]) -> anyhow::Result<usize> {
     }
 }
 
-/// Whether the file of a mapping is also mapped executable: then it is a program.
+/// Returns whether the file of a mapping is also mapped executable: then it is a program.
 fn is_program(maps: &[Map], map: &Map) -> bool {
     maps.iter()
         .any(|other| other.name == map.name && other.perms.contains('x'))
@@ -184,7 +184,7 @@ fn look_at(process: Process, smap: &Smap, frames: Option<&Frames>) -> anyhow::Re
         Some(frames) => (Some(frames.flags(&pfns)?), None),
     };
     let (locks, is_huge) = (&smap.vm_flags, all_huge(smap, resident.len()));
-    // Of a page that was locked before it was touched, the mapping tells; with `lf`, too.
+    // The mapping's flags show a page that was locked before it was touched, also with `lf`.
     let is_locked = locks.has("lo");
     let mut next = 0;
     let pages = entries.iter().map(|entry| {
@@ -195,7 +195,7 @@ fn look_at(process: Process, smap: &Smap, frames: Option<&Frames>) -> anyhow::Re
         let frame = flags.as_ref().and_then(|flags| flags.get(next)).copied();
         next += 1;
         let frame = frame.unwrap_or_default();
-        // All or none is certain. In between, what a store left in the page table only is not seen.
+        // All or none is certain. In between, a store that is only in the page table does not show.
         let is_dirty = match dirty {
             0 => false,
             dirty if dirty >= resident.len() => true,
@@ -218,7 +218,7 @@ fn look_at(process: Process, smap: &Smap, frames: Option<&Frames>) -> anyhow::Re
     })
 }
 
-/// Whether everything that is resident is huge.
+/// Returns whether all resident pages are huge.
 fn all_huge(smap: &Smap, resident: usize) -> bool {
     resident > 0 && pages_of(smap, HUGE) as usize >= resident
 }
@@ -244,7 +244,8 @@ mod tests {
             .private()
             .map_anonymous()
             .unwrap();
-        // Neighbours of the allocator may be merged with it: pages are counted from its address.
+        // It may have merged with neighbours of the allocator, so pages are counted from its
+        // address.
         let first = |snapshot: &Snapshot| (mapping.address() - snapshot.start) / PAGE_SIZE;
         let source = me(Some(mapping.address())).unwrap();
         let before = source.look().unwrap().unwrap();
