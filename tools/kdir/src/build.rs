@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Calls the kernel's build system, keeps its words in a log, and shows the end of it on failure.
+//! Calls the kernel's build system, keeps its output in a log, and shows the end of it on failure.
 
 use crate::toolchain::Toolchain;
 use anyhow::{bail, Context, Result};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// How many lines of the log a failure shows.
+/// The number of lines of the log that a failure shows.
 const TAIL: usize = 15;
 
 /// The kernel's build system, set up for one source and one build folder.
@@ -18,7 +18,7 @@ pub struct Make {
 }
 
 impl Make {
-    /// `make` in `tree` for the folder `out`.
+    /// Makes the call of `make` in `tree` for the folder `out`.
     pub fn new(tree: &Path, out: &Path, tools: &Toolchain, release: &str, jobs: usize) -> Self {
         let mut arguments = vec![
             format!("--directory={}", tree.display()),
@@ -33,7 +33,7 @@ impl Make {
         }
     }
 
-    /// Makes `targets`; `what` tells people what goes on.
+    /// Makes `targets`; `what` describes the step for people.
     pub fn run(&self, what: &str, targets: &[&str]) -> Result<()> {
         let begun = Instant::now();
         let log = File::create(&self.log)
@@ -56,13 +56,13 @@ impl Make {
         Ok(())
     }
 
-    /// What the kernel's own check says about the Rust tools.
+    /// Returns what the kernel's own check reports about the Rust tools.
     pub fn reason_rust_is_unavailable(&self) -> String {
         match self.command().arg("rustavailable").output() {
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output.stderr);
                 let reason = text.lines().find_map(|line| line.strip_prefix("*** "));
-                // The script says nothing when tools are fine and another dependency is not.
+                // The script prints nothing if the tools are fine and another dependency is not.
                 reason
                     .unwrap_or("a dependency of CONFIG_RUST is off")
                     .to_owned()
@@ -73,7 +73,7 @@ impl Make {
 
     fn command(&self) -> Command {
         let mut make = Command::new("make");
-        // Flags and variables of an outer make are not meant for this one.
+        // Flags and variables of an outer make are not for this one.
         make.env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .env_remove("KBUILD_OUTPUT");

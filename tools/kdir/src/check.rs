@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Looks at a build folder before a build, to say in one line what a build would bury.
+//! Checks a build folder before a build, to report in one line what a build's output would bury.
 
 use crate::config::Config;
 use crate::toolchain;
@@ -36,7 +36,7 @@ pub fn check(kdir: &Path) -> Result<()> {
     toolchain::check_rustc(&config)
 }
 
-/// The config of a build folder: whole, or what the build reads of it.
+/// Returns the config of a build folder: all of it, or the part that the build reads.
 fn config_of(kdir: &Path) -> Result<Config> {
     let places: [PathBuf; 2] = [kdir.join(".config"), kdir.join("include/config/auto.conf")];
     match places.iter().find(|path| path.exists()) {

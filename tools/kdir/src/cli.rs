@@ -71,7 +71,7 @@ enum Action {
     },
 }
 
-/// Does what the command line says.
+/// Runs the command of the command line.
 pub fn run() -> Result<()> {
     match Cli::parse().command {
         Action::Prepare {
@@ -117,7 +117,8 @@ pub fn run() -> Result<()> {
     }
 }
 
-/// The build folder of the running kernel: its own when complete, otherwise one made in `out`.
+/// Returns the build folder of the running kernel: its own when complete, otherwise one made in
+/// `out`.
 fn of_running_kernel(out: &Path) -> Result<PathBuf> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?
         .trim()

@@ -5,14 +5,14 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The options of a kernel; one that is not set has the value `n`.
+/// The options of a kernel; an unset one has the value `n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     options: BTreeMap<String, String>,
 }
 
-/// Options that distributions strip from the config they ship, and what to put there: nothing of
-/// them shapes an interface. A module is not to be signed with a key that nobody has.
+/// Options that distributions strip from the config they ship, and values for them, none of which
+/// affects an interface. Modules cannot be signed with a key that nobody has.
 pub const STRIPPED: &[(&str, &str)] = &[
     ("CONFIG_BUILD_SALT", "\"\""),
     ("CONFIG_MODULE_SIG_ALL", "n"),
@@ -47,17 +47,17 @@ impl Config {
         }
     }
 
-    /// The value of the option `name`, strings without their quotes.
+    /// Returns the value of the option `name`, strings without their quotes.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(|value| value.trim_matches('"'))
     }
 
-    /// Whether the option is built in.
+    /// Returns whether the option is built in.
     pub fn is_y(&self, name: &str) -> bool {
         self.get(name) == Some("y")
     }
 
-    /// The text of a `.config` with these options, and with the stripped ones put back.
+    /// Returns the text of a `.config` with these options, including the stripped ones.
     pub fn text(&self) -> String {
         let absent = |name: &str| !self.options.contains_key(name);
         let stripped = STRIPPED.iter().filter(|(name, _)| absent(name)).copied();
@@ -72,7 +72,7 @@ impl Config {
         own.chain(stripped).map(line).collect()
     }
 
-    /// What differs in `other`, as `NAME: here -> there`, stripped options aside.
+    /// Returns the differences to `other`, as `NAME: here -> there`, except for stripped options.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names: std::collections::BTreeSet<_> =
             self.options.keys().chain(other.options.keys()).collect();

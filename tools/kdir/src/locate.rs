@@ -5,7 +5,7 @@ use crate::version::SourceVersion;
 use anyhow::{bail, Result};
 use std::path::PathBuf;
 
-/// The config of the kernel `release`.
+/// Returns the config of the kernel `release`.
 pub fn config(release: &str) -> Result<PathBuf> {
     let places = [
         format!("/usr/lib/modules/{release}/config"),
@@ -20,7 +20,7 @@ pub fn config(release: &str) -> Result<PathBuf> {
     })
 }
 
-/// The symbols that the kernel `release` exports.
+/// Returns the symbols that the kernel `release` exports.
 pub fn symvers(release: &str) -> Result<PathBuf> {
     let places = [
         format!("/usr/src/linux-headers-{release}/Module.symvers"),
@@ -34,7 +34,7 @@ pub fn symvers(release: &str) -> Result<PathBuf> {
     })
 }
 
-/// The source of `version`, a tree or an archive.
+/// Returns the source of `version`, a tree or an archive.
 pub fn source(version: SourceVersion) -> Result<PathBuf> {
     let series = version.series();
     let places: Vec<_> = ["", ".tar.xz", ".tar.zst", ".tar.gz"]

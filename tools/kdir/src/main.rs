@@ -3,8 +3,8 @@
 //!
 //! Distributions build their kernels with `CONFIG_RUST=y`, but most ship headers without the
 //! compiled Rust crates (`rust/*.rmeta`), so an out-of-tree Rust module ends in "can't find crate
-//! for `core`". The crates can be made again from the same source, config and compilers; that they
-//! are the same is proved by the hashes in the names of the symbols that the kernel exports.
+//! for `core`". The crates can be made again from the same source, config and compilers; the hashes
+//! in the names of the symbols that the kernel exports prove that they are the same.
 #![forbid(unsafe_code)]
 
 mod build;

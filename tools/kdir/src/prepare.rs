@@ -10,27 +10,27 @@ use anyhow::{bail, Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The file that says that a folder is complete and proved.
+/// The file that marks a folder as complete and proved.
 pub const PROVED: &str = "rmmap-kdir.proved";
 
-/// What to make.
+/// The folder to make, and its inputs.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The kernel, as `uname -r` prints it.
     pub kernel: String,
     /// The folder to make.
     pub out: PathBuf,
-    /// Source tree or archive; the distribution's place otherwise.
+    /// Source tree or archive; by default the distribution's.
     pub source: Option<PathBuf>,
-    /// The kernel's config; the distribution's place otherwise.
+    /// The kernel's config; by default the distribution's.
     pub config: Option<PathBuf>,
-    /// The kernel's Module.symvers; the distribution's place otherwise.
+    /// The kernel's Module.symvers; by default the distribution's.
     pub symvers: Option<PathBuf>,
     /// Number of jobs.
     pub jobs: usize,
 }
 
-/// Makes `options.out`. What an interrupted run has made is used again.
+/// Makes `options.out`, and reuses the results of an interrupted run.
 pub fn prepare(options: &Options) -> Result<()> {
     let version = SourceVersion::of_release(&options.kernel)?;
     let shipped_path = or_else(&options.config, || locate::config(&options.kernel))?;
@@ -50,7 +50,7 @@ pub fn prepare(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.out)
         .with_context(|| format!("cannot create the folder {}", options.out.display()))?;
     let out = options.out.canonicalize()?;
-    // Until the proof stands again, nobody shall take the folder for complete.
+    // Until the new proof succeeds, the folder does not count as complete.
     let proved = out.join(PROVED);
     if proved.exists() {
         fs::remove_file(&proved)?;
@@ -83,7 +83,7 @@ pub fn prepare(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Refuses when kconfig, with the tools found here, came to another configuration.
+/// Fails if kconfig, with the tools found here, made another configuration.
 fn compare_configs(shipped: &Config, made: &Config, make: &Make) -> Result<()> {
     if !made.is_y("CONFIG_RUST") {
         let reason = make.reason_rust_is_unavailable();
@@ -101,7 +101,7 @@ fn compare_configs(shipped: &Config, made: &Config, make: &Make) -> Result<()> {
     }
 }
 
-/// Leaves the file alone when it is as wanted: make goes by its time.
+/// Does not rewrite a file with the wanted contents, because make compares its time.
 fn write_if_changed(path: &Path, text: &str) -> Result<()> {
     let same = fs::read_to_string(path).is_ok_and(|old| {
         Config::parse(&old)

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Returns the source tree of `version`: `given` itself, or what it unpacks to below `out`.
+/// Returns the source tree of `version`: `given` itself, or the tree that it unpacks to below
+/// `out`.
 pub fn tree(given: &Path, out: &Path, version: SourceVersion) -> Result<PathBuf> {
     let tree = if given.is_dir() {
         given.to_owned()
@@ -31,7 +32,7 @@ pub fn tree(given: &Path, out: &Path, version: SourceVersion) -> Result<PathBuf>
     }
 }
 
-/// Unpacks an archive into `out/linux`, unless that was done completely before.
+/// Unpacks an archive into `out/linux`, unless an earlier run did that completely.
 fn unpack(archive: &Path, out: &Path) -> Result<PathBuf> {
     let tree = out.join("linux");
     if tree.exists() {
@@ -103,7 +104,7 @@ mod tests {
         };
         assert!(tar(&["-cf", "source.tar", "linux-source-7.3"]));
         let out = dir.path().join("out");
-        // What an interrupted run left is not taken for a source.
+        // The remains of an interrupted run do not count as a source.
         fs::create_dir_all(out.join("linux.part/old")).unwrap();
         let found = tree(&archive, &out, version()).unwrap();
         assert!(found.join("Makefile").exists() && !found.join("old").exists());

@@ -2,8 +2,7 @@
 //! The proof that metadata belongs to a kernel: both know the same Rust symbols.
 //!
 //! A mangled Rust name carries the hash of its crate, which changes with compiler, flags and
-//! source. So a module that was built on metadata with the kernel's names will find them when it is
-//! loaded.
+//! source. So a module built on metadata with the kernel's names will find them when it is loaded.
 
 use anyhow::{bail, Context, Result};
 use std::collections::BTreeSet;
@@ -36,7 +35,7 @@ pub fn verify(kdir: &Path, symvers: &Path) -> Result<usize> {
     }
 }
 
-/// The Rust symbols in a `Module.symvers` (`crc symbol module export`).
+/// Returns the Rust symbols in a `Module.symvers` (`crc symbol module export`).
 fn exported_by_kernel(symvers: &str) -> BTreeSet<String> {
     let names = symvers.lines().filter_map(|line| {
         let mut fields = line.split('\t');
@@ -47,7 +46,7 @@ fn exported_by_kernel(symvers: &str) -> BTreeSet<String> {
     names.collect()
 }
 
-/// The Rust symbols in the headers that the kernel's build makes of its crates.
+/// Returns the Rust symbols in the headers that the kernel's build makes of its crates.
 fn exported_by_crates(folder: &Path) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let entries =
@@ -62,7 +61,7 @@ fn exported_by_crates(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// The arguments of `EXPORT_SYMBOL_RUST_GPL(...)` that are mangled Rust names.
+/// Returns the arguments of `EXPORT_SYMBOL_RUST_GPL(...)` that are mangled Rust names.
 fn rust_names(header: &str) -> Vec<String> {
     let argument = |line: &str| {
         let name = line.split_once('(')?.1.split_once(')')?.0;

@@ -25,7 +25,7 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Checks what is installed against what the kernel's config names.
+    /// Checks the installed compilers against those that the kernel's config names.
     pub fn for_kernel(config: &Config) -> Result<Self> {
         for (tool, package) in TOOLS {
             if version_line(tool).is_err() {
@@ -40,7 +40,7 @@ impl Toolchain {
         })
     }
 
-    /// The arguments for `make` that select these compilers.
+    /// Returns the arguments for `make` that select these compilers.
     pub fn make_arguments(&self) -> Vec<String> {
         let mut arguments = vec![
             format!("CC={}", self.cc),
@@ -48,7 +48,7 @@ impl Toolchain {
             format!("RUST_LIB_SRC={}", self.rust_lib_src.display()),
         ];
         if self.cc.starts_with("clang") {
-            // A kernel built with clang takes the rest of LLVM's tools, of the same version.
+            // A kernel built with clang uses the rest of LLVM's tools, of the same version.
             let suffix = self.cc.trim_start_matches("clang");
             arguments.push(format!(
                 "LLVM={}",
@@ -59,7 +59,7 @@ impl Toolchain {
     }
 }
 
-/// Checks that `rustc` is the very one of the kernel: metadata of another version is unreadable.
+/// Checks that `rustc` is exactly the kernel's: metadata of another version is unreadable.
 pub fn check_rustc(config: &Config) -> Result<()> {
     let wanted = config.get("CONFIG_RUSTC_VERSION_TEXT").unwrap_or_default();
     let have = version_line("rustc").map_err(|_| {
@@ -89,7 +89,7 @@ fn check_bindgen(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// The C compiler whose first line of `--version` is the one in the config.
+/// Returns the C compiler whose first line of `--version` is the one in the config.
 fn find_cc(config: &Config) -> Result<String> {
     let wanted = config.get("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
     let named = wanted.split_whitespace().next().unwrap_or_default();
@@ -110,7 +110,7 @@ fn find_cc(config: &Config) -> Result<String> {
     bail!("`{wanted}`, which built the kernel, is not installed: apt-get install that version");
 }
 
-/// The sources of `core` that belong to the `rustc` in use.
+/// Returns the sources of `core` that belong to the `rustc` in use.
 fn find_rust_lib_src() -> Result<PathBuf> {
     let output = Command::new("rustc")
         .args(["--print", "sysroot"])
@@ -119,7 +119,7 @@ fn find_rust_lib_src() -> Result<PathBuf> {
     let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let folder = Path::new(&sysroot).join("lib/rustlib/src/rust/library");
     if folder.join("core/src/lib.rs").exists() {
-        // The real path: Kbuild remaps it out of the results, and Debian links it.
+        // The real path: Kbuild removes it from the results, and Debian's path is a link.
         return Ok(folder.canonicalize()?);
     }
     bail!(
@@ -128,14 +128,14 @@ fn find_rust_lib_src() -> Result<PathBuf> {
     );
 }
 
-/// The first line that `program --version` prints.
+/// Returns the first line that `program --version` prints.
 fn version_line(program: &str) -> Result<String> {
     let output = Command::new(program)
         .arg("--version")
         .env("LC_ALL", "C")
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // As the kernel's Makefile: make would take the character # for a comment.
+    // As in the kernel's Makefile: make would read the character # as a comment.
     Ok(text
         .lines()
         .next()

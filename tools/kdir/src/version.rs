@@ -13,7 +13,7 @@ pub struct SourceVersion {
 }
 
 impl SourceVersion {
-    /// The source version in a kernel's release string.
+    /// Returns the source version in a kernel's release string.
     pub fn of_release(release: &str) -> Result<Self> {
         let end = release
             .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -29,7 +29,7 @@ impl SourceVersion {
         }
     }
 
-    /// The version that a source's top Makefile states.
+    /// Returns the version that a source's top Makefile states.
     pub fn of_makefile(text: &str) -> Option<Self> {
         let number = |name: &str| {
             let value = text.lines().find_map(|line| {
@@ -45,7 +45,7 @@ impl SourceVersion {
         })
     }
 
-    /// The series, as in the name `linux-source-7.3`.
+    /// Returns the series, as in the name `linux-source-7.3`.
     pub fn series(&self) -> String {
         format!("{}.{}", self.version, self.patchlevel)
     }
