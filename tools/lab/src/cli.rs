@@ -21,7 +21,7 @@ enum Action {
     Lab,
     /// Run the demo on the stock kernel in a virtual machine.
     Run,
-    /// Give a shell in a virtual machine with the module loaded.
+    /// Open a shell in a virtual machine with the module loaded.
     Shell,
     /// Check style, lints, documentation and its links.
     Check(check::Args),
@@ -46,7 +46,7 @@ enum Action {
     },
 }
 
-/// Does what the command line says. Returns the exit status.
+/// Runs the command of the command line. Returns the exit status.
 pub fn run() -> Result<u8> {
     match Cli::parse().command {
         Action::Lab => run::lab(&Project::find()?),

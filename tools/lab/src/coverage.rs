@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make coverage`: which lines and branches of the mmap path the device tests run.
+//! `make coverage`: the lines and branches of the mmap path that the device tests run.
 //!
-//! The kernel's part is counted by gcov, whose counters are put beside its objects, where gcov looks,
-//! and reported by gcovr. The module's part is LLVM's source-based coverage. `tools/coverage` reads and
-//! explains both.
+//! gcov counts the kernel's part; the lab puts the counters next to the objects, where gcov looks,
+//! and gcovr reports them. The module's part is LLVM's source-based coverage. `tools/coverage`
+//! reads and explains both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::project::Project;
 use crate::steps::{command, Log, Steps};
 use crate::test::{self, Covered, Hook};
 
-/// Exit status: a line never ran and nothing explains it.
+/// Exit status: a line never ran and has no reason.
 const UNEXPLAINED: u8 = 1;
 
 /// Show which lines of the mmap path the device tests run.
@@ -71,7 +71,8 @@ fn evaluate(project: &Project, scope: &Scope, covered: &Covered) -> Result<Vec<F
     Ok(functions)
 }
 
-/// A failed test comes before a line that is not explained: the line may be its fault.
+/// Returns the exit status. A failed test takes precedence over a line without a reason, which may
+/// be its result.
 fn verdict(args: &Args, covered: &Covered, explained: &Explained) -> u8 {
     match covered.status {
         0 if args.is_all() && !explained.is_complete() => UNEXPLAINED,
@@ -102,15 +103,15 @@ fn kernel(
 fn gcovr_command(scope: &Scope, covered: &Covered, out: &Path, json: &Path) -> Result<Command> {
     let html = out.join("kernel");
     fs::create_dir_all(&html)?;
-    // It takes functions whose names begin with two underscores for the compiler's. One function of a
-    // name in each of several configurations is not our case, but static inline functions of headers
-    // are; and a counter that wrapped is worth no failure.
+    // By default gcovr excludes functions whose names begin with two underscores as the compiler's.
+    // Static inline functions of headers occur several times under one name. A counter that wrapped
+    // is no reason to fail.
     let mut gcovr = Command::new(build::GCOVR);
     let words = "--gcov-executable gcov-14 --include-internal-functions \
                  --merge-mode-functions separate \
                  --gcov-ignore-parse-errors suspicious_hits.warn_once_per_file";
     gcovr.args(words.split_whitespace());
-    // From where the compiler ran: paths in its notes are relative to that.
+    // Run it in the compiler's folder: paths in its notes are relative to that.
     gcovr.current_dir(&covered.kdir);
     gcovr.arg("--root").arg(&covered.source);
     for file in scope.files() {
@@ -130,7 +131,7 @@ fn gcovr_command(scope: &Scope, covered: &Covered, out: &Path, json: &Path) -> R
     Ok(gcovr)
 }
 
-/// A path as a regular expression that means nothing else.
+/// Returns a regular expression that matches exactly a path.
 fn escaped(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_-".contains(c);
     path.chars()
@@ -161,7 +162,7 @@ fn module(project: &Project, log: &mut Log, covered: &Covered) -> Result<Vec<Fun
     lcov::functions(&report, project.root())
 }
 
-/// What the guest left: a file for each hook.
+/// Returns the guest's files, one for each hook.
 fn raw_profiles(folder: &Path) -> Result<Vec<PathBuf>> {
     let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     let mut found = paths.collect::<Result<Vec<PathBuf>>>()?;

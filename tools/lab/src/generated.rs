@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files of the checkout that are made of others, and are to be the same as what would be made now.
+//! Files of the checkout that are generated from others, and must match a new generation.
 
 use crate::project::Project;
 use std::fs;
 
-/// Prints what is wrong, if anything is, and returns the exit status.
+/// Prints the difference, if there is one, and returns the exit status.
 pub fn report(difference: Option<&str>) -> u8 {
     if let Some(difference) = difference {
         println!("{difference}");
@@ -12,9 +12,8 @@ pub fn report(difference: Option<&str>) -> u8 {
     u8::from(difference.is_some())
 }
 
-/// What is wrong with the file `name` (relative to the checkout), which is to be `wanted`: that it
-/// is not there, or where it first differs, and what `say` has to say of
-/// the line that is wanted there.
+/// Returns how the file `name` (relative to the checkout) differs from `wanted`: it does not exist,
+/// or its first different line, with the explanation of `say` for the wanted line.
 pub fn difference(
     project: &Project,
     name: &str,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The lab of rmmap: makes kernels, build folders and tools, and runs them in virtual machines.
 //!
-//! It runs inside the Debian root that `tools/lab/lab` makes and enters; in the virtual machines that it
-//! starts, `rmmap-guest` does its work.
+//! It runs inside the Debian root that `tools/lab/lab` makes and enters. `rmmap-guest` does its
+//! work in the virtual machines that it starts.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -23,7 +23,7 @@ mod vm;
 use rmmap_guest::protocol;
 use std::process::ExitCode;
 
-/// Exit status when the lab itself could not do its work (EX_UNAVAILABLE of sysexits.h).
+/// Exit status if the lab itself could not do its work (EX_UNAVAILABLE of sysexits.h).
 const LAB_BROKE: u8 = 69;
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where things lie: the checkout and the folders that the lab makes below `build/`.
+//! The checkout, and the folders that the lab makes below `build/`.
 
 use anyhow::{bail, Context, Result};
 use serde::de::DeserializeOwned;
@@ -15,50 +15,50 @@ pub struct Project {
 impl Project {
     /// Finds the checkout that the current folder is in.
     pub fn find() -> Result<Self> {
-        let here = std::env::current_dir().context("cannot tell the current folder")?;
+        let here = std::env::current_dir().context("cannot find the current folder")?;
         match here
             .ancestors()
             .find(|dir| dir.join("tools/lab/Cargo.toml").exists())
         {
             Some(root) => Ok(Self::at(root)),
             None => bail!(
-                "{} is in no checkout of rmmap: run `make` there",
+                "{} is not in a checkout of rmmap: run `make` in one",
                 here.display()
             ),
         }
     }
 
-    /// The checkout in `root`.
+    /// Makes the project of the checkout in `root`.
     pub fn at(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
         }
     }
 
-    /// The checkout's top folder.
+    /// Returns the checkout's top folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What the TOML file `name` (relative to the checkout) says.
+    /// Reads the TOML file `name` (relative to the checkout).
     pub fn toml<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let text = fs::read_to_string(self.root.join(name));
         let text = text.with_context(|| format!("cannot read {name}"))?;
         toml::from_str(&text).with_context(|| format!("cannot understand {name}"))
     }
 
-    /// The folder `name` (a relative path) below `build/`; it need not exist.
+    /// Returns the folder `name` (a relative path) below `build/`; it need not exist.
     pub fn build(&self, name: impl AsRef<Path>) -> PathBuf {
         self.root.join("build").join(name)
     }
 
-    /// A userspace program of this project, as a static binary that runs in any guest.
+    /// Returns a userspace program of this project, as a static binary that runs in any guest.
     pub fn program(&self, name: &str) -> PathBuf {
         self.build("cargo/x86_64-unknown-linux-gnu/release")
             .join(name)
     }
 
-    /// The module that was built for the kernel `kernel` (`stock` or `debug`).
+    /// Returns the module that was built for the kernel `kernel` (`stock` or `debug`).
     pub fn module(&self, kernel: &str) -> PathBuf {
         self.build("modules").join(kernel).join("rmmap.ko")
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What people run in virtual machines: the demo, a shell, a command.
+//! The commands for people in virtual machines: the demo, a shell, a command.
 
 use crate::build::{self, Ready};
 use crate::project::Project;
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// The limit for the demo, boot included: ten times what it takes under TCG.
+/// The limit for the demo including the boot: ten times its duration under TCG.
 const DEMO: Duration = Duration::from_secs(300);
 
 /// Runs a command in a virtual machine with the stock kernel, and exits as it does.
@@ -43,7 +43,7 @@ pub struct VmArgs {
     command: Vec<String>,
 }
 
-/// Makes all that a run needs.
+/// Makes everything that a run needs.
 pub fn lab(project: &Project) -> Result<u8> {
     let ready = ready(project)?;
     println!("kernel: {}", ready.kernel.image.display());
@@ -85,7 +85,7 @@ pub fn command(project: &Project, args: &VmArgs) -> Result<u8> {
     Ok(report(&vm.run(project, &args.command)?))
 }
 
-/// Makes what is needed, and lets other runs build again before the guest starts.
+/// Makes everything that is needed, and lets other runs build before the guest starts.
 fn ready(project: &Project) -> Result<Ready> {
     build::ready(project, &Steps::begin(project)?)
 }
@@ -101,7 +101,7 @@ fn path(path: &Path) -> Result<&str> {
         .with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-/// Says how a run ended, and where to read more when it ended badly.
+/// Prints how a run ended, and the log to read if it failed.
 fn report(outcome: &Outcome) -> u8 {
     let code = outcome.ending.exit_code();
     let seconds = outcome.elapsed.as_secs();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Performance targets, and whether rmmap meets them.
 //!
-//! A target compares figures of one run, exactly: they are rounded to be printed, and not before. A
-//! target whose figures are missing is inconclusive, which is no success.
+//! A target compares the exact figures of one run, which are rounded only for printing. A target
+//! whose figures are missing is inconclusive, which is no success.
 
 use super::results::{ratio, Judged, Results};
 use super::shared;
@@ -14,19 +14,19 @@ use rmmap_bench::workload::Workload::{
 };
 use rmmap_bench::{threads, Object, Record, Workload};
 
-/// What the names of objects end in where the module has no statistics, and where it has them.
+/// The suffix of the names of objects if the module has no statistics, and if it has them.
 pub const BARE: &str = "-bare";
 pub const COUNTED: &str = "-counted";
 
 /// Both settings of `init_on_alloc`.
 pub const SETTINGS: [bool; 2] = [false, true];
 
-/// What is compared of a record.
+/// The part of a record that is compared.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Figure {
     /// Instructions per page.
     Cost,
-    /// The same without what zeroing the page costs.
+    /// The same without the cost of zeroing the page.
     Above,
     /// Bytes of memory used per byte touched.
     Memory,
@@ -38,16 +38,16 @@ pub enum Figure {
     Slowest,
 }
 
-/// What an object is compared with.
+/// The peer of a comparison.
 #[derive(Clone, Copy)]
 enum Peer {
     /// The best of all kinds of files.
     Best,
     /// This object.
     One(Object),
-    /// Itself, at this size.
+    /// The object itself, at this size.
     Size(usize),
-    /// Nothing: the figure itself is the target's.
+    /// None: the target limits the figure itself.
     Nothing,
 }
 
@@ -62,7 +62,7 @@ struct Bar {
 }
 
 impl Figure {
-    /// The figure of a record.
+    /// Returns the figure of a record.
     pub fn of(self, record: &Record) -> Option<f64> {
         match self {
             Figure::Cost => Some(record.per_page),
@@ -74,7 +74,7 @@ impl Figure {
         }
     }
 
-    /// What it is, after what it is of.
+    /// Returns its name, which follows the name of its subject.
     pub fn name(self) -> &'static str {
         match self {
             Figure::Cost => "",
@@ -87,7 +87,7 @@ impl Figure {
     }
 }
 
-/// All targets of one thread, and the settings of `init_on_alloc` under which they hold.
+/// Returns all targets of one thread, and the settings of `init_on_alloc` under which they hold.
 fn bars() -> Vec<(Bar, &'static [bool])> {
     use Figure::{Above, Cost, Faults, Memory};
     use Peer::{Best, Nothing, One, Size};
@@ -147,8 +147,8 @@ impl Results {
     }
 }
 
-/// Judges what was measured: what is missed first, then what is inconclusive. A short run is judged
-/// by what it has to measure.
+/// Judges the results: missed targets first, then inconclusive ones. A short run is judged by the
+/// targets that it measures.
 pub fn judge(results: &Results) -> Vec<Judged> {
     let cases = set(if results.quick { Set::Quick } else { Set::Full });
     let mut judged = Vec::new();
@@ -220,7 +220,8 @@ impl Bar {
     }
 }
 
-/// The least figure of all kinds of files, and whose it is. To populate, there are several ways.
+/// Returns the lowest figure of all kinds of files, and its object. There are several ways to
+/// populate.
 pub fn best(
     results: &Results,
     on: bool,
@@ -246,7 +247,7 @@ pub fn best(
     figures.min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// `16 MiB`.
+/// Returns the size for people, such as `16 MiB`.
 pub fn size_name(size: usize) -> String {
     match size {
         0..MIB => format!("{} KiB", size >> 10),
@@ -255,25 +256,24 @@ pub fn size_name(size: usize) -> String {
     }
 }
 
-/// How much faster two threads are, as a part of what the machine gives two threads that zero memory
-/// which is there.
+/// Returns the speedup of two threads, relative to that of two threads that zero resident memory.
 fn share(results: &Results, workload: &str) -> Option<f64> {
     let machine = faster(results, threads::NONE, threads::ZEROING)?;
     Some(faster(results, &Rmmap.name(), workload)? / machine)
 }
 
-/// How much faster two threads are by the clock.
+/// Returns the speedup of two threads by the clock.
 fn faster(results: &Results, object: &str, workload: &str) -> Option<f64> {
     let of = |threads| {
         results.timed().find(|record| {
             record.object == object && record.workload == workload && record.threads == threads
         })
     };
-    // If nothing was measured twice, somebody else used the processors, and nothing can be said.
+    // If no two samples agree, other load used the processors, and the result is inconclusive.
     Some(of(1)?.fastest()? / of(2)?.fastest()?)
 }
 
-/// The worst ratio of any workload on either policy.
+/// Returns the worst ratio of any workload on either policy.
 fn statistics(results: &Results) -> Option<f64> {
     let ratios = results.records.iter().filter_map(|bare| {
         let object = bare.object.strip_suffix(BARE)?;
@@ -294,7 +294,7 @@ mod tests {
     use super::*;
     use rmmap_bench::Unit;
 
-    /// The judgement of the target with this name, at init_on_alloc=0 where that matters.
+    /// Returns the judgement of the target with this name, at init_on_alloc=0 where that matters.
     fn judged(records: Vec<Record>, name: &str) -> Judged {
         let all = judge(&results(records));
         let found = all

@@ -3,7 +3,7 @@
 
 use crate::mmap_path::rst;
 
-/// A table: a title, what it shows, names of columns, rows that begin with their name.
+/// A table: a title, a description, names of columns, rows that begin with their name.
 pub struct Grid {
     pub title: String,
     pub text: String,
@@ -12,7 +12,8 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// As text for a terminal: the first column left, the others right.
+    /// Returns the table as text for a terminal, with the first column aligned left, the others
+    /// right.
     pub fn text(&self) -> String {
         let all = || std::iter::once(&self.head).chain(&self.rows);
         let width = |column: usize| {
@@ -35,7 +36,7 @@ impl Grid {
         out
     }
 
-    /// As a section for Sphinx.
+    /// Returns the table as a section for Sphinx.
     pub fn rst(&self) -> String {
         let mut out = format!("{}\n{}\n\n", rst::title(&self.title, "="), self.text);
         out.push_str(".. csv-table::\n   :header-rows: 1\n   :class: figures\n\n");

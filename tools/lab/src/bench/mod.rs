@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make bench`: what memory of `/dev/rmmap` costs, beside memfd, ramfs, huge and anonymous pages.
+//! `make bench`: the cost of memory of `/dev/rmmap`, next to memfd, ramfs, huge and anonymous
+//! pages.
 //!
 //! `rmmap bench` measures, in four guests with the stock kernel: two whose clock counts instructions,
 //! so that every run gives the same figures, one with `init_on_alloc=0` and one with `=1`; one with
 //! 16 emulated processors, for the lines of memory that they share; and one with two processors, for
-//! threads. What one of them measured is kept until all have, so that an interrupted run goes on.
+//! threads. The results of each are kept until all have finished, so an interrupted run can
+//! continue.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`results`] | what was measured: `build/bench/results.json` |
+//! | [`results`] | the measurements: `build/bench/results.json` |
 //! | [`bars`] | performance targets, and whether rmmap meets them |
 //! | [`grid`] | tables, as text and for Sphinx |
-//! | [`tables`] | which tables there are |
+//! | [`tables`] | the tables of a run |
 //! | [`plot`] | the same as pictures |
-//! | [`profile`] | in which functions a case spends its instructions |
+//! | [`profile`] | the functions in which a case spends its instructions |
 //! | [`shared`] | targets of accesses to lines that processors share |
 //! | [`page`] | `Documentation/benchmark.rst` |
 
@@ -44,13 +46,13 @@ use std::time::Duration;
 
 /// Exit status: rmmap misses a performance target.
 const MISSED: u8 = 1;
-/// Exit status: no target is missed, but not all could be judged.
+/// Exit status: no target is missed, but some are inconclusive.
 const INCONCLUSIVE: u8 = 4;
 
-/// The limit until userspace runs: on a busy machine as well.
+/// The limit until userspace runs, also on a busy machine.
 const BOOT: Duration = Duration::from_secs(600);
 
-/// Where results go, below `build/`.
+/// The folder of the results, below `build/`.
 const FOLDER: &str = "bench";
 
 /// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
@@ -59,13 +61,14 @@ pub struct Args {
     /// Measure only the performance targets, at small sizes: three minutes on a quiet machine.
     #[arg(long)]
     quick: bool,
-    /// Measure only this part, and take the others from the last run if that was of the same commit.
+    /// Measure only this part, and take the others from the last run if it measured the same
+    /// commit.
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Measure in the random order that this number gives, not in another one each time.
+    /// Measure in the random order with this seed instead of a new one.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Measure nothing else: print in which functions a case spends its instructions, such as
+    /// Only print the functions in which a case spends its instructions, such as
     /// `rmmap/random-write` (with init_on_alloc=0) or `memfd/populate/1`, and write its stacks.
     #[arg(long, value_name = "CASE", conflicts_with_all = ["quick", "only", "record"])]
     profile: Option<profile::Case>,
@@ -74,7 +77,7 @@ pub struct Args {
     record: bool,
 }
 
-/// What one guest measures.
+/// A part of the measurements, made by one guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     /// Instructions, in a guest whose clock counts them.
@@ -86,7 +89,7 @@ enum Part {
 }
 
 impl Part {
-    /// What this part's records are in.
+    /// Returns the unit of this part's records.
     fn unit(self) -> Unit {
         match self {
             Part::Instructions => Unit::Instructions,
@@ -96,13 +99,13 @@ impl Part {
     }
 }
 
-/// A guest that measures: its commands and limits.
+/// A measuring guest: its commands and limits.
 struct Guest {
     name: &'static str,
     part: Part,
     /// The word `init_on_alloc=` on the command line, if there is one.
     init_on_alloc: Option<bool>,
-    /// One after the other: arguments of `rmmap bench`.
+    /// Arguments of `rmmap bench`, run one after the other.
     runs: Vec<Vec<String>>,
     memory: u32,
     limit: Duration,
@@ -188,7 +191,7 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-/// The guests, and what each measures.
+/// Returns the guests, each with its measurements.
 fn guests(quick: bool, seed: u64, bare: &Path) -> Result<Vec<Guest>> {
     let set = if quick { "quick" } else { "full" };
     let statistics = |suffix| {
@@ -209,7 +212,7 @@ fn guests(quick: bool, seed: u64, bare: &Path) -> Result<Vec<Guest>> {
         limit: Duration::from_secs(if quick { 900 } else { 5400 }),
     };
     let mut off = counting(false);
-    // Where pages are zeroed once, statistics are the largest part of what a page costs.
+    // If pages are zeroed once, statistics are the largest part of the cost of a page.
     off.runs.extend([statistics(bars::COUNTED), without]);
     let few = if quick { " --object rmmap" } else { "" };
     let mut guests = vec![off, counting(true)];
@@ -234,8 +237,8 @@ fn guests(quick: bool, seed: u64, bare: &Path) -> Result<Vec<Guest>> {
     Ok(guests)
 }
 
-/// Runs those guests that count beside each other, which disturbs no count, and the one that takes
-/// the time alone.
+/// Runs the counting guests in parallel, which disturbs no count, and the one that measures time
+/// alone.
 fn measure_all(
     project: &Project,
     ready: &Ready,
@@ -274,7 +277,7 @@ fn measure_all(
     Ok(records)
 }
 
-/// Runs a guest; tells `at` what it is at, or says how it failed.
+/// Runs a guest; reports its current case to `at`, or how it failed.
 fn measure(
     project: &Project,
     ready: &Ready,
@@ -312,8 +315,8 @@ fn measure(
         Part::Shared => {
             (vm.emulated, vm.cpus) = (true, watched::processors());
             vm.qemu = profile::plugin(project, "shared", &raw)?;
-            // The kernel lies at the same addresses in every run. There are more processors than the
-            // host has: some seem to hang, and none finds out how fast it is.
+            // The kernel is at the same addresses in every run. The guest has more processors than
+            // the host: some seem to hang, and none can calibrate its speed.
             let more = "nokaslr nowatchdog lpj=4000000 rcupdate.rcu_cpu_stall_suppress=1";
             vm.append.extend(words(more));
             commands.insert(0, profile::save_symbols());
@@ -327,7 +330,7 @@ fn measure(
         project,
         &["sh", "-c", &script],
         &mut |stream, bytes| match stream {
-            // What cannot be kept is missed below.
+            // Results that cannot be kept are reported as missing below.
             Stream::Stdout => drop(log.write_all(bytes)),
             Stream::Stderr => {
                 told.extend_from_slice(bytes);
@@ -342,7 +345,7 @@ fn measure(
         let reasons = told.lines().rev().take(5).collect::<Vec<_>>();
         let reasons: Vec<_> = reasons.into_iter().rev().collect();
         bail!(
-            "cannot measure: {}; the next run goes on from here. Last lines of `rmmap bench`:\n{}\n\
+            "cannot measure: {}; the next run continues from here. Last lines of `rmmap bench`:\n{}\n\
              Kernel log: {}",
             outcome.ending,
             reasons.join("\n"),
@@ -350,12 +353,13 @@ fn measure(
         );
     }
     if let Some(on) = guest.init_on_alloc {
-        // mm/mm_init.c, report_meminit(): what the kernel does, whatever its command line says.
+        // mm/mm_init.c, report_meminit(): the kernel's actual setting, whatever its command line
+        // says.
         let log = fs::read_to_string(outcome.kernel_log())?;
         let wanted = format!("heap alloc:{}", if on { "on" } else { "off" });
         ensure!(
             log.contains(&wanted),
-            "the kernel does not say `{wanted}`: {}",
+            "the kernel does not print `{wanted}`: {}",
             outcome.kernel_log().display()
         );
     }
@@ -363,21 +367,21 @@ fn measure(
     ensure!(!records.is_empty(), "`rmmap bench` printed no results");
     if guest.part == Part::Shared {
         let symbols = fs::read_to_string(outcome.dir.join(profile::SYMBOLS))?;
-        let raw = fs::read_to_string(&raw).context("QEMU watched nothing")?;
+        let raw = fs::read_to_string(&raw).context("QEMU recorded no accesses")?;
         lines::complete(&mut records, &raw, &Symbols::parse(&symbols))?;
     }
     unfinished.finish(guest.name, &records)?;
     Ok(records)
 }
 
-/// The last complete line.
+/// Returns the last complete line.
 fn last_line(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
     let (complete, _) = text.rsplit_once('\n')?;
     complete.lines().last()
 }
 
-/// The version of the kernel.
+/// Returns the version of the kernel.
 fn kernel(ready: &Ready) -> Result<String> {
     let modules = ready.kernel.modules.as_deref();
     let version = modules

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `Documentation/benchmark.rst` and a part of `README.md`: the figures of a full run, between words that
-//! are written by hand.
+//! `Documentation/benchmark.rst` and a part of `README.md`: the figures of a full run, between
+//! hand-written text.
 
 use super::grid::Grid;
 use super::plot::PICTURES;
@@ -14,19 +14,19 @@ use std::fs;
 
 /// The page, relative to the checkout.
 const PAGE: &str = "Documentation/benchmark.rst";
-/// Its head, which is written by hand.
+/// Its hand-written head.
 const HEAD: &str = "tools/lab/src/bench/head.rst";
-/// Where the head has the table of what rmmap loses.
+/// The place in the head for the table of rmmap's losses.
 const LOSSES: &str = ".. losses";
 
-/// The project's first page, relative to the checkout, and what its part with figures lies between.
+/// The project's first page, relative to the checkout, and the marks around its part with figures.
 const README: &str = "README.md";
 const BEGIN: &str = "<!-- `tools/lab/lab bench --record` writes this -->\n";
 const END: &str = "<!-- to here -->\n";
-/// How many losses it names.
+/// The number of losses that it names.
 const NAMED: usize = 6;
 
-/// Writes the page, and lays the pictures beside it.
+/// Writes the page, and copies the pictures next to it.
 pub fn record(project: &Project, results: &Results) -> Result<()> {
     let commit = results
         .commit
@@ -55,7 +55,7 @@ pub fn record(project: &Project, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// The first page with the figures of this run: losses first.
+/// Returns the first page with the figures of this run: losses first.
 fn readme(text: &str, commit: &str, results: &Results) -> Result<String> {
     let (before, rest) = text
         .split_once(BEGIN)
@@ -79,7 +79,7 @@ fn readme(text: &str, commit: &str, results: &Results) -> Result<String> {
     Ok(format!("{before}{BEGIN}{part}{END}{after}"))
 }
 
-/// The name of a picture beside the page.
+/// Returns the name of a picture beside the page.
 fn picture(name: &str) -> String {
     format!("benchmark-{name}")
 }
@@ -112,7 +112,7 @@ fn page(head: &str, commit: &str, results: &Results) -> String {
     text
 }
 
-/// What names in the tables mean.
+/// Returns a table of the meanings of names.
 fn names<T: Copy>(title: &str, all: &[T], of: fn(T) -> (String, String)) -> Grid {
     let rows = all.iter().map(|&one| {
         let (name, text) = of(one);

@@ -16,7 +16,7 @@ use std::path::Path;
 /// The pictures' names, below the folder of the results.
 pub const PICTURES: [&str; 2] = ["workloads.svg", "sizes.svg"];
 
-/// Objects that are shown, and their colours: ours warm, others cold.
+/// The objects to show, and their colours: ours warm, others cold.
 const SHOWN: &[(Object, RGBColor)] = &[
     (Object::Rmmap, RGBColor(200, 60, 30)),
     (Object::RmmapNever, RGBColor(240, 160, 60)),
@@ -27,7 +27,7 @@ const SHOWN: &[(Object, RGBColor)] = &[
     (Object::AnonHuge, RGBColor(130, 190, 130)),
 ];
 
-/// Workloads that allocate: what a reader compares first.
+/// The allocating workloads, which readers compare first.
 const ALLOCATING: &[Workload] = &[
     Workload::SeqWrite,
     Workload::RandomWrite,
@@ -39,7 +39,7 @@ const ALLOCATING: &[Workload] = &[
 /// A part of a picture.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws what there are figures of.
+/// Draws the pictures for which there are figures.
 pub fn draw(folder: &Path, results: &Results) -> Result<()> {
     let pictures = [workloads(results), sizes(results)];
     for (name, picture) in PICTURES.iter().zip(pictures) {
@@ -49,12 +49,12 @@ pub fn draw(folder: &Path, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// A picture names its licence, as all files do that may come into the project.
+/// Adds the licence to a picture, as in all files that may become part of the project.
 fn marked(svg: &str) -> String {
     format!("<!-- SPDX\x2dLicense-Identifier: GPL-2.0 -->\n{svg}")
 }
 
-/// Cost by workload, a bar per object, for each setting of init_on_alloc.
+/// Draws the cost by workload, a bar per object, for each setting of init_on_alloc.
 fn workloads(results: &Results) -> Result<String> {
     let mut svg = String::new();
     {
@@ -138,7 +138,7 @@ fn workloads_on(area: &Area, results: &Results, on: bool) -> Result<()> {
     legend(&mut chart)
 }
 
-/// Cost of a populate by the size of the object, a line per object.
+/// Draws the cost of a populate by the size of the object, a line per object.
 fn sizes(results: &Results) -> Result<String> {
     let sizes: Vec<u64> = measured_sizes(results).into_iter().collect();
     let exponent = |size: u64| (size as f64).log2();

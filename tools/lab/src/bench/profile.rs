@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make bench PROFILE=OBJECT/WORKLOAD`: in which functions a case spends its instructions.
+//! `make bench PROFILE=OBJECT/WORKLOAD`: the functions in which a case spends its instructions.
 //!
-//! QEMU itself counts, by the plugin `count.c`, while the guest runs the case: every instruction, not
-//! samples of them. The guest's `/proc/kallsyms` names them, those of the module, too.
+//! QEMU itself counts every instruction, by the plugin `count.c`, while the guest runs the case.
+//! The guest's `/proc/kallsyms` names the functions, including the module's.
 
 use super::{BOOT, FOLDER};
 use crate::build::Ready;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// The plugin's source, relative to the checkout.
 const SOURCE: &str = "tools/testing/bench/plugin/count.c";
-/// Where a guest leaves its symbols, in the run's folder.
+/// The file of the guest's symbols, in the run's folder.
 pub const SYMBOLS: &str = "kallsyms";
 
 /// A case: `OBJECT/WORKLOAD`, with `init_on_alloc=0`, or `OBJECT/WORKLOAD/1`, with `=1`.
@@ -81,7 +81,7 @@ pub fn run(project: &Project, ready: &Ready, case: &Case) -> Result<()> {
     let lines = said.lines().map(serde_json::from_str::<Record>);
     let records: Vec<_> = lines
         .collect::<Result<_, _>>()
-        .context("this is no record")?;
+        .context("unreadable record")?;
     let pages = records.first().context("nothing was measured")?.pages;
     let symbols = Symbols::parse(&fs::read_to_string(outcome.dir.join(SYMBOLS))?);
     let stacks = symbols::stacks(
@@ -99,7 +99,7 @@ pub fn run(project: &Project, ready: &Ready, case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// Words for QEMU that have the plugin count, and write what `option` says into `file`.
+/// Returns QEMU's options that make the plugin count, and write what `option` selects to `file`.
 pub fn plugin(project: &Project, option: &str, file: &Path) -> Result<Vec<String>> {
     let plugin = project.build(FOLDER).join("count.so");
     let mut gcc = Command::new("gcc");
@@ -113,7 +113,7 @@ pub fn plugin(project: &Project, option: &str, file: &Path) -> Result<Vec<String
     Ok(vec!["-plugin".to_owned(), plugged])
 }
 
-/// The command with which a guest leaves its symbols.
+/// Returns the command that saves a guest's symbols.
 pub fn save_symbols() -> String {
     format!("cat /proc/kallsyms > {}/{SYMBOLS}", protocol::GUEST_DIR)
 }

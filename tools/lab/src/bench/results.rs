@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What was measured: `build/bench/results.json`.
+//! The measurements: `build/bench/results.json`.
 
 use anyhow::{Context, Result};
 use rmmap_bench::{Object, Record, Unit, Workload};
@@ -15,11 +15,11 @@ const FILE: &str = "results.json";
 pub struct Results {
     /// Version of the kernel.
     pub kernel: String,
-    /// The commit that was measured; nothing if something was changed and not committed.
+    /// The measured commit; none if there were uncommitted changes.
     pub commit: Option<String>,
-    /// The number that gives the order in which it measured.
+    /// The seed of the order of measurements.
     pub seed: u64,
-    /// Whether it was the short form.
+    /// Whether it was a short run.
     pub quick: bool,
     /// Every measurement.
     pub records: Vec<Record>,
@@ -30,28 +30,28 @@ pub struct Results {
 /// Whether a target is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// It is not: these come first.
+    /// It is missed; these come first.
     Missed,
-    /// A figure is missing, or too much else ran beside the measurement.
+    /// A figure is missing, or other load disturbed the measurement.
     Inconclusive,
-    /// It is.
+    /// It is met.
     Met,
 }
 
-/// What came of a target.
+/// The result of a target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    /// What is compared.
+    /// The compared figure.
     pub name: String,
     /// The setting of `init_on_alloc` under which it was measured, if that matters.
     pub init_on_alloc: Option<bool>,
     /// Our figure, the peer's figure and its name.
     pub figures: Option<(f64, f64, String)>,
-    /// What is compared with the limit.
+    /// The value to compare with the limit.
     pub ratio: Option<f64>,
-    /// How it has to be.
+    /// The limit.
     pub limit: String,
-    /// Whether it is.
+    /// The judgement.
     pub verdict: Verdict,
 }
 
@@ -76,7 +76,7 @@ pub fn ratio(name: String, ratio: Option<f64>, (word, limit): (&str, f64)) -> Ju
 }
 
 impl Results {
-    /// Reads those of the last run.
+    /// Reads the results of the last run.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let text = fs::read(&path)
@@ -85,15 +85,15 @@ impl Results {
             .with_context(|| format!("{} is not what `make bench` writes", path.display()))
     }
 
-    /// Writes them, whole or not at all.
+    /// Writes them atomically.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let part = folder.join("results.part");
         fs::write(&part, serde_json::to_vec_pretty(self)?)?;
         Ok(fs::rename(part, folder.join(FILE))?)
     }
 
-    /// Takes those records of an earlier run that this one did not measure, if that run measured the
-    /// same commit in the same way.
+    /// Takes over the records of an earlier run that this one did not measure, if that run measured
+    /// the same commit in the same way.
     pub fn complete(&mut self, earlier: Results, unit: Unit) -> bool {
         let same = self.commit.is_some()
             && (&self.commit, &self.kernel, self.quick)
@@ -106,7 +106,8 @@ impl Results {
         same
     }
 
-    /// What a workload of one thread costs on an object under a setting of `init_on_alloc`.
+    /// Returns the cost of a workload of one thread on an object under a setting of
+    /// `init_on_alloc`.
     pub fn find(
         &self,
         on: bool,
@@ -120,20 +121,20 @@ impl Results {
         })
     }
 
-    /// All records in instructions under a setting of `init_on_alloc`.
+    /// Returns all records in instructions under a setting of `init_on_alloc`.
     pub fn counted(&self, on: bool) -> impl Iterator<Item = &Record> {
         let counted = |record: &&Record| record.unit == Unit::Instructions;
         let records = self.records.iter().filter(counted);
         records.filter(move |record| record.init_on_alloc == Some(on))
     }
 
-    /// All records in time.
+    /// Returns all records in time.
     pub fn timed(&self) -> impl Iterator<Item = &Record> {
         let records = self.records.iter();
         records.filter(|record| record.unit == Unit::Nanoseconds)
     }
 
-    /// What threads access of lines that they share.
+    /// Returns the threads' accesses to lines that they share.
     pub fn shared(&self, object: Object, workload: &str, threads: usize) -> Option<&Record> {
         let object = object.name();
         self.records.iter().find(|record| {
@@ -149,7 +150,7 @@ impl Results {
 pub(super) mod tests {
     use super::*;
 
-    /// A record with `init_on_alloc=0`, whose zeroing costs 4000.
+    /// Returns a record with `init_on_alloc=0`, whose zeroing costs 4000.
     pub fn record(object: &str, workload: &str, size: usize, per_page: f64) -> Record {
         Record {
             object: object.into(),
@@ -169,7 +170,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Results of a full run, not judged.
+    /// Makes the results of a full run, not judged.
     pub fn results(records: Vec<Record>) -> Results {
         Results {
             kernel: "7.3.4".into(),
@@ -217,7 +218,7 @@ pub(super) mod tests {
             let mut other = results(vec![]);
             let mut earlier = earlier();
             other.commit = commit.clone();
-            // What is not committed has no name, so two such runs need not be the same.
+            // Uncommitted changes have no name, so two such runs may differ.
             if commit.is_none() {
                 earlier.commit = None;
             }

@@ -4,10 +4,10 @@
 use super::results::{ratio, Judged, Results};
 use rmmap_bench::Object;
 
-/// Processors at which accesses to shared lines are judged.
+/// The number of processors at which accesses to shared lines are judged.
 pub const JUDGED: usize = 8;
 
-/// Accesses to lines that processors share, per fault.
+/// Judges the accesses to lines that processors share, per fault.
 pub fn judge(results: &Results) -> Vec<Judged> {
     let of = |object, workload: &str, threads| {
         let record = results.shared(object, workload, threads);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which tables there are of a run.
+//! The tables of a run.
 
 use super::bars::{best, size_name, Figure, SETTINGS};
 use super::grid::Grid;
@@ -11,7 +11,7 @@ use rmmap_bench::shared::{OBJECTS as SHARED_OBJECTS, THREADS, WORKLOADS as SHARE
 use rmmap_bench::{Object, Record, Workload};
 use std::collections::BTreeSet;
 
-/// All that have anything in them: first what speaks against rmmap.
+/// Returns all tables that are not empty: first those with rmmap's losses.
 pub fn all(results: &Results) -> Vec<Grid> {
     let mut grids = vec![losses(results), bars(results)];
     for on in SETTINGS {
@@ -26,7 +26,7 @@ pub fn all(results: &Results) -> Vec<Grid> {
     grids
 }
 
-/// What of a workload is compared.
+/// Returns the figures that are compared for a workload.
 fn figures(workload: Workload) -> &'static [Figure] {
     use Figure::{Above, Cost, Faults, Memory, Slow, Slowest};
     match workload {
@@ -36,7 +36,8 @@ fn figures(workload: Workload) -> &'static [Figure] {
     }
 }
 
-/// Where another kind of file, or anonymous memory, is better than a region of the default policy.
+/// Lists the cases in which another kind of file, or anonymous memory, is better than a region of
+/// the default policy.
 pub fn losses(results: &Results) -> Grid {
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
     for on in SETTINGS {
@@ -52,7 +53,7 @@ pub fn losses(results: &Results) -> Grid {
                     .filter_map(|object| Some((find(object)?, object.name())))
                     .min_by(|a, b| a.0.total_cmp(&b.0));
                 let best = best(results, on, workload, size, figure);
-                // Nothing at all is infinitely better.
+                // A cost of zero is infinitely better.
                 let over = |peer: &Option<(f64, String)>| match peer {
                     Some((peer, _)) if *peer > 0.0 => ours / peer,
                     Some(_) if ours > 0.0 => f64::INFINITY,
@@ -102,7 +103,7 @@ pub fn losses(results: &Results) -> Grid {
     }
 }
 
-/// A figure as a reader needs it.
+/// Returns a figure, rounded for readers.
 fn number(figure: f64) -> String {
     match figure {
         _ if figure < 10.0 => format!("{figure:.3}"),
@@ -111,7 +112,7 @@ fn number(figure: f64) -> String {
     }
 }
 
-/// `(init_on_alloc=0)`.
+/// Returns the setting as text, such as `(init_on_alloc=0)`.
 fn setting(on: bool) -> String {
     format!("(init_on_alloc={})", u8::from(on))
 }
@@ -162,7 +163,7 @@ fn bars(results: &Results) -> Grid {
     }
 }
 
-/// How many targets are met, missed, inconclusive.
+/// Returns how many targets are met, missed, inconclusive.
 pub fn summary(results: &Results) -> String {
     let count = |verdict| {
         let bars = results.bars.iter();
@@ -177,7 +178,7 @@ pub fn summary(results: &Results) -> String {
     )
 }
 
-/// Workloads by objects: what they cost, the memory they use, the faults they take.
+/// Makes tables of workloads by objects: their costs, the memory that they use, their faults.
 fn compared(results: &Results, on: bool) -> Vec<Grid> {
     let zeroing = results.counted(on).next().map_or(0.0, |r| r.zeroing);
     let mut grids = Vec::new();
@@ -240,7 +241,7 @@ fn compared(results: &Results, on: bool) -> Vec<Grid> {
     grids
 }
 
-/// What single faults cost.
+/// Makes a table of the costs of single faults.
 fn latencies(results: &Results, on: bool) -> Grid {
     let of = |object, workload: Workload| {
         let record = results.find(on, object, workload, workload.size());
@@ -271,7 +272,7 @@ fn latencies(results: &Results, on: bool) -> Grid {
     }
 }
 
-/// The sizes at which a single thread was measured.
+/// Returns the sizes at which a single thread was measured.
 pub fn measured_sizes(results: &Results) -> BTreeSet<u64> {
     let serial = SETTINGS.into_iter().flat_map(|on| results.counted(on));
     serial.map(|record| record.size).collect()
@@ -289,7 +290,7 @@ fn sizes(results: &Results, on: bool) -> Grid {
                 .map(|&size| results.find(on, object, workload, size as usize))
                 .map(|record| record.map(|record| record.per_page))
                 .collect();
-            // What was measured at one size only stands in the other table.
+            // Objects that were measured at only one size are in the other table.
             if cells.iter().flatten().count() > 1 {
                 let mut row = vec![format!("{} {}", object.name(), workload.name())];
                 let text = |cost: Option<f64>| match cost {
@@ -310,7 +311,7 @@ fn sizes(results: &Results, on: bool) -> Grid {
     }
 }
 
-/// What processors access of lines that they share.
+/// Makes a table of the processors' accesses to lines that they share.
 fn shared(results: &Results) -> Grid {
     let mut rows = Vec::new();
     for (workload, _) in SHARED_WORKLOADS {
@@ -344,7 +345,7 @@ fn shared(results: &Results) -> Grid {
     }
 }
 
-/// Where accesses of rmmap to shared lines are.
+/// Makes a table of the places of rmmap's accesses to shared lines.
 fn places(results: &Results, workload: &str) -> Grid {
     let record = results.shared(Object::Rmmap, workload, JUDGED);
     let places = record.map_or(&[][..], |record| &record.places);
@@ -414,7 +415,7 @@ mod tests {
         assert!(all(&results(vec![])).is_empty());
     }
 
-    /// The first table whose title begins so.
+    /// Returns the first table whose title begins so.
     fn grid(records: Vec<Record>, title: &str) -> Grid {
         let grids = all(&results(records).judged()).into_iter();
         grids

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which stock kernel: the newest of Debian's that can take Rust modules, or the one that was asked
-//! for.
+//! The choice of the stock kernel: the newest of Debian's that can load Rust modules, or the
+//! requested one.
 
 use super::apt;
 use crate::project::Project;
@@ -9,14 +9,14 @@ use anyhow::{bail, Context, Result};
 use std::fs;
 use std::path::Path;
 
-/// The series that is looked for: the C API that the library is written for.
+/// The series to look for: it has the C API that the library is written for.
 const SERIES: u32 = 7;
 /// The ordinary flavour: neither `-cloud-` nor `-rt-`.
 const FLAVOUR: &str = "-amd64";
 /// The package that holds a kernel's config.
 const BASE: &str = "linux-base-";
 
-/// Returns the kernel's version, such as `7.3.4+deb13-amd64`; what was found is remembered.
+/// Returns the kernel's version, such as `7.3.4+deb13-amd64`, and remembers it.
 pub fn choose(project: &Project, steps: &Steps) -> Result<String> {
     if let Some(version) = std::env::var("KERNEL")
         .ok()
@@ -55,7 +55,7 @@ fn newest_with_rust(log: &mut Log, probe: &Path) -> Result<String> {
     );
 }
 
-/// Kernel versions of the series and flavour in these package names, the newest first.
+/// Returns the kernel versions of the series and flavour in these package names, the newest first.
 fn newest_first(packages: &[String]) -> Vec<String> {
     let parsed = packages.iter().filter_map(|package| {
         let version = package.strip_prefix(BASE)?;

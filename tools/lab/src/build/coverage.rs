@@ -4,16 +4,17 @@
 use super::own::Recipe;
 use std::path::Path;
 
-/// The compiler of the stock kernel; `gcov-14` reads what its code counts.
+/// The compiler of the stock kernel; `gcov-14` reads the counters of its code.
 const COMPILER: &str = "CC=gcc-14";
 
-/// What has rustc count in the modules. The counters are read from the kernel's memory, so the
-/// runtime that would write them to a file at exit is not needed; a module could not have it.
+/// The options that make rustc count in the modules. The lab reads the counters from the kernel's
+/// memory, so it does not need the runtime that would write them to a file at exit, and that a
+/// module cannot contain.
 const RUST: &str =
     "KRUSTFLAGS=-Cinstrument-coverage -Zno-profiler-runtime -Zcoverage-options=branch \
                     -Cllvm-args=-instrprof-atomic-counter-update-all";
 
-/// How the kernel is made whose `files` (`mm/mmap.c`, ...) count.
+/// Returns the recipe of the kernel whose `files` (`mm/mmap.c`, ...) count.
 pub fn coverage(files: &[String]) -> Recipe {
     let mut words = vec![COMPILER.to_owned()];
     words.extend(files.iter().map(|file| profile(file)));
@@ -21,7 +22,7 @@ pub fn coverage(files: &[String]) -> Recipe {
         folder: "coverage-kernel",
         step: "compiling the coverage kernel (10 minutes on two processors)",
         fragments: &["tools/lab/debug.config", "tools/lab/coverage.config"],
-        // That make stands there makes another list of files another kernel.
+        // The words for make are part of the recipe, so another list of files makes another kernel.
         gnumakefile: format!(
             "# Made by rmmap-lab: make {}\ninclude Makefile\n",
             words.join(" ")
@@ -30,13 +31,14 @@ pub fn coverage(files: &[String]) -> Recipe {
     }
 }
 
-/// Words for make that build modules which count.
+/// Returns the words for make that build counting modules.
 pub fn module_words() -> [&'static str; 2] {
     [COMPILER, RUST]
 }
 
-/// The word that has Kbuild compile `file` so. Its variable names the object without the folder;
-/// make expands the word anew for each, so that only this folder's is meant.
+/// Returns the word that makes Kbuild compile `file` with counters. Its variable names the object
+/// without the folder; make expands the word for each object, so that it applies in this folder
+/// only.
 fn profile(file: &str) -> String {
     let path = Path::new(file);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The debug kernel: every check switched on, compiled by clang, which KASAN together with Rust needs.
+//! The debug kernel: every check enabled, compiled by clang, which KASAN together with Rust needs.
 
 use super::own::Recipe;
 
-/// The kernel's build does not remember its arguments, and a module that is built in this folder
-/// needs the same compiler.
+/// The kernel's build does not remember its arguments, and a module built in this folder needs the
+/// same compiler.
 const GNUMAKEFILE: &str = "# Made by rmmap-lab.\nexport LLVM := 1\ninclude Makefile\n";
 
-/// How it is made.
+/// Returns its recipe.
 pub fn debug() -> Recipe {
     Recipe {
         folder: "debug-kernel",

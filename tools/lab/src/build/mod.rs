@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the lab makes: the kernels with their build folders, and the modules. (The programs are there
-//! before: `start` compiles them together with this one.)
+//! The lab's products: the kernels with their build folders, and the modules. (`start` compiles the
+//! programs earlier, together with this one.)
 //!
-//! Each part is one step or a few; all of them are quick when nothing changed.
+//! Each part is one step or a few; all of them are quick if nothing changed.
 
 mod apt;
 mod choose;
@@ -28,7 +28,7 @@ use std::thread;
 
 /// A kernel, ready to boot, and the module built for it.
 pub struct Ready {
-    /// What to boot.
+    /// The kernel to boot.
     pub kernel: Kernel,
     /// The module.
     pub module: PathBuf,
@@ -42,7 +42,7 @@ pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
     Ok(Ready { kernel, module })
 }
 
-/// Gets the stock kernel, and meanwhile what boots it.
+/// Gets the stock kernel, and meanwhile virtme-ng.
 fn stock_and_virtme(project: &Project, steps: &Steps) -> Result<Stock> {
     thread::scope(|scope| {
         let virtme = scope.spawn(|| virtme_ng(steps));
@@ -53,7 +53,7 @@ fn stock_and_virtme(project: &Project, steps: &Steps) -> Result<Stock> {
 }
 
 /// Makes the module for the stock kernel once more, without statistics (`STATS=n`), in
-/// `build/modules/stock-nostats`: what they cost is the difference. Returns `rmmap.ko`.
+/// `build/modules/stock-nostats`, to measure their cost. Returns `rmmap.ko`.
 pub fn without_statistics(project: &Project, steps: &Steps) -> Result<PathBuf> {
     let stock = stock(project, steps)?;
     module::module_with(project, steps, "stock-nostats", &stock.kdir, &["STATS=n"])
@@ -68,8 +68,8 @@ pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
     Ok(Ready { kernel, module })
 }
 
-/// Makes everything that a run on the kernel needs whose `files` count what runs of them; the
-/// module's code counts, too. Returns also the kernel's build folder.
+/// Makes everything that a run on the kernel needs whose `files` count their executions, as the
+/// module's code does. Also returns the kernel's build folder.
 pub fn ready_coverage(
     project: &Project,
     steps: &Steps,
@@ -89,15 +89,16 @@ pub fn virtme_ng(steps: &Steps) -> Result<()> {
     pip::install(steps, &pip::VIRTME_NG)
 }
 
-/// The program that makes reports of what gcov says, once it is installed.
+/// Installs the program that makes reports from gcov's output, and returns it.
 pub const GCOVR: &str = pip::GCOVR.program;
 
-/// Inputs of what lies in the root, or was learnt from its package lists: which root it is.
+/// Returns the inputs of files in the root, and of facts from its package lists: the root's
+/// identity.
 fn root_inputs() -> Result<Inputs> {
     Inputs::new().file("/.stamp".as_ref())
 }
 
-/// Inputs of what takes minutes to compile: the compilers, which another root may have, too.
+/// Returns the inputs of long compilations: the compilers, which another root may share.
 pub fn compiler_inputs() -> Result<Inputs> {
     let words = "dpkg-query --show gcc-14 clang lld binutils rustc rust-src bindgen";
     let output = command(words).output().context("cannot run dpkg-query")?;

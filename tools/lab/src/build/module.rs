@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What Kbuild reads of the checkout.
+/// The files of the checkout that Kbuild reads.
 const SOURCES: &[&str] = &["rust", "samples", "tools/testing/ctl"];
 
 /// Builds the project's modules in `kdir` into `build/modules/NAME`. Returns `rmmap.ko`.
@@ -18,7 +18,7 @@ pub fn module(project: &Project, steps: &Steps, name: &str, kdir: &Path) -> Resu
     module_with(project, steps, name, kdir, &[])
 }
 
-/// The same with more `words` for make.
+/// Does the same with more `words` for make.
 pub fn module_with(
     project: &Project,
     steps: &Steps,
@@ -48,14 +48,14 @@ pub fn module_with(
         make.arg(format!("M={}", root.display()));
         make.arg(format!("MO={}", out.display()));
         log.run(make.arg("modules"))?;
-        // Debug information makes loading take twice as long, and some tests load often.
+        // Debug information doubles the time to load, and some tests load often.
         log.run(command("strip --strip-debug").args(modules_in(out)?))
     })?;
     Ok(module)
 }
 
-/// `kernel`, whose guests find the modules beside `module` by modprobe, too: a `lib/modules/VERSION`
-/// made of links to the kernel's own files and to that folder.
+/// Returns `kernel` with a `lib/modules/VERSION` in which guests' modprobe also finds the modules
+/// next to `module`: links to the kernel's own files and to that folder.
 pub fn with_ours(
     project: &Project,
     steps: &Steps,
@@ -71,7 +71,8 @@ pub fn with_ours(
     let base = project.build("modules/installed");
     let folder = base.join("lib/modules").join(version);
     let mut inputs = Inputs::new().text(&folder.to_string_lossy());
-    // depmod reads thousands of modules. Ours depend on the kernel alone, so their names are enough.
+    // depmod would read thousands of modules. Ours depend on the kernel alone, so their names are
+    // enough.
     for module in modules_in(ours)? {
         inputs = inputs.text(&module.to_string_lossy());
     }
@@ -105,15 +106,15 @@ pub fn modules_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(modules)
 }
 
-/// The command in a `.cmd` file that Kbuild saved beside an object, without what comes after it
-/// (objtool).
+/// Returns the command in a `.cmd` file that Kbuild saved beside an object, without what comes
+/// after it (objtool).
 pub fn saved_command(text: &str) -> Option<&str> {
     let line = text.lines().find(|line| line.starts_with("savedcmd_"))?;
     let (_, command) = line.split_once(":=")?;
     Some(command.split(" ; ").next()?.trim())
 }
 
-/// make's word for one job per processor.
+/// Returns make's word for one job per processor.
 pub fn jobs() -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     format!("--jobs={processors}")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Kernels of the lab's own: the stock kernel's source, with a configuration on top of nothing.
+//! The lab's own kernels: the stock kernel's source, with a configuration on top of allnoconfig.
 
 use super::Stock;
 use crate::project::Project;
@@ -11,30 +11,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What makes one such kernel.
+/// The recipe of one such kernel.
 pub struct Recipe {
-    /// The folder below `build/` that holds a folder for each version.
+    /// The folder below `build/` that contains a folder for each version.
     pub folder: &'static str,
     /// The name of the step that compiles it, for people.
     pub step: &'static str,
     /// Files with options, relative to the checkout; a line replaces an earlier file's for the same
     /// option.
     pub fragments: &'static [&'static str],
-    /// Words for make: compilers, what is compiled in a special way.
+    /// Words for make: compilers, and files that are compiled in a special way.
     pub words: Vec<String>,
-    /// `GNUmakefile`, which make reads before `Makefile`. It is written when all else is there.
+    /// `GNUmakefile`, which make reads before `Makefile`. It is written last.
     pub gnumakefile: String,
 }
 
 /// A kernel of the lab's own, ready to boot.
 #[derive(Debug, Clone)]
 pub struct Own {
-    /// The folder it was built in; modules for it are built there, too.
+    /// The folder in which it was built; modules for it are also built there.
     pub kdir: PathBuf,
 }
 
 impl Own {
-    /// What to boot: all that a guest needs is built in.
+    /// Returns the kernel to boot: all that a guest needs is built in.
     pub fn kernel(&self) -> Kernel {
         Kernel {
             image: self.kdir.join("arch/x86/boot/bzImage"),
@@ -44,13 +44,13 @@ impl Own {
 }
 
 impl Recipe {
-    /// The kernel as it was built last from the source of `stock`, if it was.
+    /// Returns the kernel as it was last built from the source of `stock`, if it was.
     pub fn built(&self, project: &Project, stock: &Stock) -> Option<Own> {
         let kdir = self.kdir(project, stock);
         kdir.join("GNUmakefile").exists().then_some(Own { kdir })
     }
 
-    /// Builds it from the source of `stock`. An interrupted build goes on where it was.
+    /// Builds it from the source of `stock`. An interrupted build continues.
     pub fn build(&self, project: &Project, steps: &Steps, stock: &Stock) -> Result<Own> {
         let options = self.options(project)?;
         let own = Own {
@@ -73,12 +73,13 @@ impl Recipe {
         Ok(own)
     }
 
-    /// A folder of its own for each version: make goes by times, and a newer source has older ones.
+    /// Returns a separate folder for each version: make compares times, and a newer source may have
+    /// older ones.
     fn kdir(&self, project: &Project, stock: &Stock) -> PathBuf {
         project.build(self.folder).join(&stock.version)
     }
 
-    /// The options of all fragments.
+    /// Returns the options of all fragments.
     fn options(&self, project: &Project) -> Result<String> {
         let mut all = String::new();
         for name in self.fragments {
@@ -96,7 +97,7 @@ impl Recipe {
         fs::write(&wanted, options)?;
         let make = || make(source, kdir, &self.words);
         configure(make(), kdir, &wanted, &self.fragments.join(" and "), log)?;
-        // Tests may run beside it: they get the processors first.
+        // Tests may run at the same time: they have priority.
         let mut nice = command("nice -n19");
         let make = make();
         nice.arg(make.get_program()).args(make.get_args());
@@ -106,7 +107,7 @@ impl Recipe {
 }
 
 /// Configures the kernel that `make` is for, in `objects`, with the options in the file `fragment`,
-/// all of which must survive; `origin` names where they are from.
+/// all of which must survive; `origin` names their source.
 pub fn configure(
     mut make: Command,
     objects: &Path,
@@ -120,14 +121,14 @@ pub fn configure(
     if !lost.is_empty() {
         bail!(
             "the kernel's configuration has no place for these lines of {origin}: {}; name what \
-             they depend on there, or take them out",
+             they depend on there, or remove them",
             lost.join(", ")
         );
     }
     Ok(())
 }
 
-/// make, for the kernel of `source` in `objects`, with more words for it.
+/// Returns the command make for the kernel of `source` in `objects`, with more words.
 pub fn make<S: AsRef<OsStr>>(source: &Path, objects: &Path, words: &[S]) -> Command {
     let mut make = Command::new("make");
     make.arg("-C")
@@ -137,7 +138,7 @@ pub fn make<S: AsRef<OsStr>>(source: &Path, objects: &Path, words: &[S]) -> Comm
     make
 }
 
-/// The lines of `base` but those whose option `over` names, too.
+/// Returns the lines of `base` without those whose option `over` also names.
 fn replaced(base: &str, over: &str) -> String {
     let named: Vec<&str> = over.lines().filter_map(option).collect();
     base.split_inclusive('\n')
@@ -145,11 +146,11 @@ fn replaced(base: &str, over: &str) -> String {
         .collect()
 }
 
-/// The lines of the options that are not so in the finished configuration.
+/// Returns the lines of the options that differ in the finished configuration.
 fn lost(options: &str, config: &str) -> Vec<String> {
     let lines: Vec<&str> = config.lines().collect();
     let survived = |line: &str| match option_switched_off(line) {
-        // An option whose menu is off is not mentioned at all, which is as good.
+        // An option whose menu is off is not mentioned at all, which means the same.
         Some(option) => !lines
             .iter()
             .any(|line| line.starts_with(&format!("{option}="))),
@@ -163,13 +164,13 @@ fn lost(options: &str, config: &str) -> Vec<String> {
         .collect()
 }
 
-/// The option that a line sets or switches off.
+/// Returns the option that a line sets or disables.
 fn option(line: &str) -> Option<&str> {
     let set = || line.split_once('=').map(|(option, _)| option);
     option_switched_off(line).or_else(|| set().filter(|option| option.starts_with("CONFIG_")))
 }
 
-/// The option in `# CONFIG_X is not set`.
+/// Returns the option in `# CONFIG_X is not set`.
 fn option_switched_off(line: &str) -> Option<&str> {
     let option = line.strip_prefix("# ")?.strip_suffix(" is not set")?;
     option.starts_with("CONFIG_").then_some(option)

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
-/// A program and its version, and where it goes.
+/// A program, its version, and its folder.
 pub struct Package {
     /// Its name, for people.
     pub name: &'static str,
@@ -14,12 +14,12 @@ pub struct Package {
     pub pinned: &'static str,
     /// The folder.
     pub folder: &'static str,
-    /// The program in it that is run.
+    /// The program in it to run.
     pub program: &'static str,
 }
 
-/// virtme-ng, which boots kernels on the root's own files: Debian 13's is too old for a stock kernel.
-/// The version was tried with one.
+/// virtme-ng, which boots kernels on the root's own files: Debian 13's is too old for a stock
+/// kernel. This version was tested with one.
 pub const VIRTME_NG: Package = Package {
     name: "virtme-ng",
     pinned: "virtme-ng==1.42",
@@ -27,7 +27,7 @@ pub const VIRTME_NG: Package = Package {
     program: crate::vm::VIRTME_RUN,
 };
 
-/// gcovr, which makes reports of what gcov counted: Debian 13 has version 1.1 of it.
+/// gcovr, which makes reports of gcov's counters: Debian 13 has version 1.1 of it.
 pub const GCOVR: Package = Package {
     name: "gcovr",
     pinned: "gcovr==8.4",

@@ -11,10 +11,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A kernel of Debian's, unmodified.
+/// An unmodified Debian kernel.
 #[derive(Debug, Clone)]
 pub struct Stock {
-    /// What `uname -r` prints in it.
+    /// Its version, as `uname -r` prints it.
     pub version: String,
     /// Its source tree, as Debian patched it; also the source of the debug kernel.
     pub source: PathBuf,
@@ -27,7 +27,7 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// What to boot.
+    /// Returns the kernel to boot.
     pub fn kernel(&self) -> Kernel {
         let modules = self.files.join("usr/lib/modules").join(&self.version);
         Kernel {
@@ -75,7 +75,7 @@ fn get_packages(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
         packages.push(format!("{source}={package}"));
         empty(&stock.files)?;
         apt::unpack(log, &packages, &stock.files)?;
-        // For depmod and virtme-ng, which look below lib/ as well as below usr/lib/.
+        // For depmod and virtme-ng, which search below lib/ as well as below usr/lib/.
         symlink("usr/lib", stock.files.join("lib"))?;
         log.run(command("depmod -b").arg(&stock.files).arg(version))
     })
@@ -111,7 +111,7 @@ fn make_kdir(project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
     })
 }
 
-/// The series in a kernel's version: `7.3` of `7.3.4+deb13-amd64`.
+/// Returns the series in a kernel's version: `7.3` of `7.3.4+deb13-amd64`.
 fn series(version: &str) -> Result<String> {
     let numbers = version.split('+').next().unwrap_or_default();
     let mut parts = numbers.split('.');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What checks work with: the files that people wrote, the kernel, and a way to run programs.
+//! The inputs of checks: the hand-written files, the kernel, and a way to run programs.
 
 use super::Found;
 use crate::build::{self, Stock};
@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use walkdir::{DirEntry, WalkDir};
 
-/// Folders at the top that hold what was made.
+/// Folders at the top that contain build results.
 const MADE_FOLDERS: &[&str] = &[".git", "build", "target"];
-/// Names of what Kbuild leaves when it builds in the checkout itself.
+/// Names of Kbuild's results if it builds in the checkout itself.
 const MADE: &[&str] = &[".o", ".ko", ".mod", ".mod.c", ".cmd", ".rmeta", ".d"];
 
 /// A file of the checkout.
@@ -21,39 +21,39 @@ const MADE: &[&str] = &[".o", ".ko", ".mod", ".mod.c", ".cmd", ".rmeta", ".d"];
 pub struct SourceFile {
     /// Relative to the checkout.
     pub path: PathBuf,
-    /// Its text; empty for a file that is no UTF-8.
+    /// Its text; empty for a file that is not UTF-8.
     pub text: String,
 }
 
 impl SourceFile {
-    /// Whether the name ends in `.extension`.
+    /// Returns whether the name ends in `.extension`.
     pub fn is(&self, extension: &str) -> bool {
         self.path.extension().is_some_and(|own| own == extension)
     }
 
-    /// Whether the file lies in or below the folder `folder`, or is it.
+    /// Returns whether the file lies in or below the folder `folder`, or is it.
     pub fn below(&self, folder: &str) -> bool {
         self.path.starts_with(folder)
     }
 
-    /// Its name without folders.
+    /// Returns its name without folders.
     pub fn name(&self) -> &str {
         let name = self.path.file_name().and_then(|name| name.to_str());
         name.unwrap_or_default()
     }
 
-    /// Whether a shell runs it.
+    /// Returns whether it is a shell script.
     pub fn is_shell(&self) -> bool {
         let first = self.text.lines().next().unwrap_or_default();
         first.starts_with("#!") && (first.ends_with("/sh") || first.ends_with("bash"))
     }
 
-    /// Whether it is part of the kernel's build: a description for make, or C.
+    /// Returns whether it is part of the kernel's build: a description for make, or C.
     pub fn is_kbuild_or_c(&self) -> bool {
         self.is("c") || self.is("h") || ["Kbuild", "Makefile"].contains(&self.name())
     }
 
-    /// A complaint for each line to which `find` has one.
+    /// Returns a complaint for each line to which `find` has one.
     pub fn complaints(&self, find: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let lines = self.text.lines().enumerate();
         let found = lines.filter_map(|(at, line)| Some((at + 1, find(line)?)));
@@ -64,7 +64,7 @@ impl SourceFile {
     }
 }
 
-/// All files of the checkout in `root`, sorted.
+/// Returns all files of the checkout in `root`, sorted.
 fn files_in(root: &Path) -> Result<Vec<SourceFile>> {
     let made = |entry: &DirEntry| {
         let name = entry.file_name().to_string_lossy();
@@ -93,7 +93,7 @@ fn files_in(root: &Path) -> Result<Vec<SourceFile>> {
 pub struct Lab<'a> {
     /// The checkout.
     pub project: &'a Project,
-    /// All files of the checkout that people wrote.
+    /// All hand-written files of the checkout.
     pub files: Vec<SourceFile>,
     /// The right to build.
     pub steps: &'a Steps,
@@ -120,14 +120,14 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
-    /// The stock kernel.
+    /// Returns the stock kernel.
     pub fn kernel(&self) -> Result<&Stock> {
         let kernel = self.kernel.as_ref();
         kernel.context("this check is not listed as one that needs the kernel")
     }
 
-    /// Runs `command` in the checkout; the check `name` has a log of it in `build/check`. Returns
-    /// whether it succeeded and what it printed.
+    /// Runs `command` in the checkout, with a log for the check `name` in `build/check`. Returns
+    /// whether it succeeded, and its output.
     pub fn capture(&self, name: &str, command: &mut Command) -> Result<(bool, String)> {
         let log = self.project.build(format!("check/{name}.log"));
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -142,7 +142,7 @@ impl<'a> Lab<'a> {
         Ok((status.success(), text))
     }
 
-    /// The check that is this command: all that it prints is a complaint when it fails.
+    /// Runs this command as a check: if it fails, its output is the complaint.
     pub fn run(&self, name: &str, command: &mut Command) -> Result<Found> {
         Ok(match self.capture(name, command)? {
             (true, _) => Found::nothing(),
@@ -150,7 +150,7 @@ impl<'a> Lab<'a> {
         })
     }
 
-    /// The files that `wanted` says yes to.
+    /// Returns the files for which `wanted` returns true.
     pub fn those(&self, wanted: impl Fn(&SourceFile) -> bool) -> Vec<&SourceFile> {
         self.files.iter().filter(|file| wanted(file)).collect()
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! No circles among the folders of the library, nor among the files of the driver.
+//! Checks that there are no cycles among the folders of the library or the files of the driver.
 
 use super::lab::Lab;
 use super::Found;
@@ -7,7 +7,7 @@ use anyhow::{anyhow, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Crates, the module that their parts are in, and two parts that may use each other.
+/// The crates, the module that contains their parts, and two parts that may use each other.
 const CRATES: [(&str, &str, [&str; 2]); 2] = [
     ("rust/kernel_mm", "mm", ["", ""]),
     ("rust/rmmap", "", ["device", "region"]),
@@ -16,7 +16,7 @@ const CRATES: [(&str, &str, [&str; 2]); 2] = [
 /// The parts that each part uses. A part is a file at the top of the crate, with its folder.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
-/// Both crates.
+/// Checks both crates.
 pub fn check(lab: &Lab<'_>) -> Result<Found> {
     let mut complaints = Vec::new();
     for (folder, module, pair) in CRATES {
@@ -59,7 +59,7 @@ fn find(code: &[TokenTree], start: &str, module: &str, names: &mut BTreeSet<Stri
     }
 }
 
-/// Adds the names that a path begins with, or that follow `module` there.
+/// Adds the names at the beginning of a path, or after `module` in it.
 fn first(path: &[TokenTree], module: &str, names: &mut BTreeSet<String>) {
     let is = |mark, token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == mark);
     let colons = path.iter().take_while(|token| is(':', token)).count();
@@ -82,7 +82,7 @@ fn first(path: &[TokenTree], module: &str, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The parts that are left when those that use none of the others are taken away, again and again.
+/// Returns the parts that remain after repeatedly removing those that use none of the others.
 fn circle(mut uses: Uses, [a, b]: [&str; 2]) -> Vec<String> {
     let is_allowed =
         |from: &str, to: &str| from == to || (from, to) == (a, b) || (from, to) == (b, a);

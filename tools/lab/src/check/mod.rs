@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `make check`: checks of the code that run no kernel.
 //!
-//! Each check is a function, tells what it found in one line and, when it failed, why. [`ALL`] lists
-//! them.
+//! Each check is a function. Its result is one line, and the reasons if it failed. [`ALL`] lists
+//! the checks.
 
 mod lab;
 mod layers;
@@ -29,17 +29,17 @@ pub struct Args {
     list: bool,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
-    /// These complaints; none are well.
+    /// These complaints; the check passes if there are none.
     Complaints(Vec<String>),
-    /// Nothing: it was not made, for this reason.
+    /// The check was not made, for this reason.
     Skipped(String),
 }
 
 impl Found {
-    /// All is well.
+    /// Returns a result without complaints.
     fn nothing() -> Self {
         Self::Complaints(Vec::new())
     }
@@ -77,14 +77,15 @@ const ALL: &[Check] = &[
     ("doc-guide", "the guide in Documentation/, no broken references", false, programs::doc_guide),
 ];
 
-/// `Documentation/mmap-path.rst` is the page that rows, tests and recorded outcomes make.
+/// Checks that `Documentation/mmap-path.rst` is the page that rows, tests and recorded outcomes
+/// make.
 fn mmap_path(lab: &Lab<'_>) -> Result<Found> {
     let difference = mmap_path::difference(lab.project)?;
     Ok(Found::Complaints(difference.into_iter().collect()))
 }
 
-/// Runs the checks that were asked for, also after one failed. Returns the exit status; an error is a
-/// check that could not be made.
+/// Runs the selected checks, even after one failed. Returns the exit status; an error is a check
+/// that could not be made.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.list {
         for (name, about, ..) in ALL {
@@ -140,7 +141,7 @@ fn choose(names: &[String]) -> Result<Vec<&'static Check>> {
     Ok(ALL.iter().filter(wanted).collect())
 }
 
-/// How many lines of a failed check's output are shown; the log has all.
+/// The number of lines of a failed check's output that are shown; the log has all.
 const SHOWN: usize = 60;
 
 fn indented(text: &str) -> String {

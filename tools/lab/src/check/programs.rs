@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Checks that other programs make.
+//! Checks made by other programs.
 
 use super::lab::{Lab, SourceFile};
 use super::Found;
@@ -10,14 +10,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// All Rust code is as rustfmt writes it: `.rustfmt.toml` holds for each file.
+/// Checks that all Rust code is as rustfmt writes it: `.rustfmt.toml` applies to each file.
 pub fn rustfmt(lab: &Lab<'_>) -> Result<Found> {
     let files = lab.those(|file| file.is("rs"));
     let mut rustfmt = command("rustfmt --check --edition 2021");
     lab.run("rustfmt", rustfmt.args(paths(&files)))
 }
 
-/// Everything that begins with the name of a shell.
+/// Runs shellcheck on all shell scripts.
 pub fn shellcheck(lab: &Lab<'_>) -> Result<Found> {
     let scripts = lab.those(SourceFile::is_shell);
     lab.run(
@@ -26,20 +26,20 @@ pub fn shellcheck(lab: &Lab<'_>) -> Result<Found> {
     )
 }
 
-/// Clippy on everything that runs in userspace, tests included.
+/// Runs clippy on everything that runs in userspace, including tests.
 pub fn clippy(lab: &Lab<'_>) -> Result<Found> {
     let words = "cargo clippy --quiet --workspace --all-targets \
                  --target x86_64-unknown-linux-gnu -- -Dwarnings";
     lab.run("clippy", &mut command(words))
 }
 
-/// The C header of the ABI means what the Rust definition means, and C compilers take it.
+/// Checks that the C header of the ABI matches the Rust definition, and that C compilers accept it.
 pub fn uapi_header(lab: &Lab<'_>) -> Result<Found> {
     let words = "cargo test --quiet --package rmmap-uapi --target x86_64-unknown-linux-gnu";
     lab.run("uapi-header", &mut command(words))
 }
 
-/// What checkpatch.pl is asked for nowhere, and why.
+/// The types that checkpatch.pl never reports here, and why.
 const IGNORED: &[&str] = &[
     // Scripts here are called `lab` and `start`, and the kernel's file is called Kbuild: English
     // words that comments need.
@@ -50,17 +50,17 @@ const IGNORED: &[&str] = &[
     "LONG_LINE_STRING",
     // BIT() is not for headers that userspace reads.
     "BIT_MACRO",
-    // There is no MAINTAINERS file that would have to follow.
+    // There is no MAINTAINERS file to update.
     "FILE_PATH_CHANGES",
-    // Scripts are executable here, wherever they lie.
+    // Scripts are executable here, in every folder.
     "EXECUTE_PERMISSIONS",
 ];
 
-/// What is not asked for where Rust code holds longer texts: messages, and data of tests. Those look
-/// like code to checkpatch.pl; in real code rustfmt breaks lines and ends them.
+/// The types to ignore where Rust code contains longer texts: messages, and data of tests. Those
+/// look like code to checkpatch.pl; in real code rustfmt breaks lines.
 const IN_TEXTS: &[&str] = &["LONG_LINE", "TRAILING_WHITESPACE"];
 
-/// The kernel's own style checker on C, Rust, shell and make.
+/// Runs the kernel's own style checker on C, Rust, shell and make.
 pub fn checkpatch(lab: &Lab<'_>) -> Result<Found> {
     let files = lab.those(|file| file.is("rs") || file.is_shell() || file.is_kbuild_or_c());
     let is_userspace_rust = |file: &&SourceFile| {
@@ -76,10 +76,11 @@ pub fn checkpatch(lab: &Lab<'_>) -> Result<Found> {
     Ok(Found::Complaints(complaints))
 }
 
-/// Where changes go to.
+/// The branch that changes are for.
 const UPSTREAM: &str = "origin/main";
 
-/// The kernel's own style checker on commits that can still be changed: those not upstream yet.
+/// Runs the kernel's own style checker on commits that can still be changed: those not upstream
+/// yet.
 pub fn commits(lab: &Lab<'_>) -> Result<Found> {
     let range = format!("{UPSTREAM}..HEAD");
     // The checkout's owner may be another user than the root's.
@@ -99,7 +100,8 @@ pub fn commits(lab: &Lab<'_>) -> Result<Found> {
     lab.run("commits", perl.arg("--git").arg(range))
 }
 
-/// checkpatch.pl of the stock kernel's source, as strict as it can be, but for `besides`.
+/// Returns the command checkpatch.pl of the stock kernel's source, as strict as possible, except
+/// for `besides`.
 fn checkpatch_command(lab: &Lab<'_>, besides: &[&str]) -> Result<Command> {
     let mut perl = Command::new("perl");
     perl.arg(lab.kernel()?.source.join("scripts/checkpatch.pl"));
@@ -110,15 +112,17 @@ fn checkpatch_command(lab: &Lab<'_>, besides: &[&str]) -> Result<Command> {
     Ok(perl)
 }
 
-/// The modules for the stock kernel, compiled with clippy in rustc's place, by the kernel's own rules.
+/// Compiles the modules for the stock kernel with clippy in place of rustc, by the kernel's own
+/// rules.
 ///
-/// Clippy is the compiler with more lints, so this finds what a plain build would warn of, too, and
-/// the C compiler and modpost run as ever. The folder is an own one: what `make run` loads stays.
+/// Clippy is the compiler with more lints, so this also finds the warnings of a plain build, and
+/// the C compiler and modpost run as usual. It uses a separate folder, so the modules that
+/// `make run` loads stay.
 pub fn clippy_stock(lab: &Lab<'_>) -> Result<Found> {
     compile(lab, "stock", &lab.kernel()?.kdir)
 }
 
-/// The same for the debug kernel, which has more configured in: KUnit suites, lockdep.
+/// Does the same for the debug kernel, which has more options: KUnit suites, lockdep.
 pub fn clippy_debug(lab: &Lab<'_>) -> Result<Found> {
     match build::debug().built(lab.project, lab.kernel()?) {
         Some(debug) => compile(lab, "debug", &debug.kdir),
@@ -130,7 +134,7 @@ pub fn clippy_debug(lab: &Lab<'_>) -> Result<Found> {
 
 fn compile(lab: &Lab<'_>, kernel: &str, kdir: &Path) -> Result<Found> {
     let out = lab.project.build(format!("check/modules/{kernel}"));
-    // An object that is up to date is not compiled again, and its warnings would be gone.
+    // An object that is up to date would not be compiled again, and its warnings would be lost.
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
@@ -148,7 +152,7 @@ fn compile(lab: &Lab<'_>, kernel: &str, kdir: &Path) -> Result<Found> {
     })
 }
 
-/// What was printed, without the steps that make announces.
+/// Returns the output without the steps that make announces.
 fn without_steps(text: &str) -> String {
     let is_step = |line: &str| {
         let first = line.split_whitespace().next().unwrap_or_default();
@@ -159,12 +163,12 @@ fn without_steps(text: &str) -> String {
     text.lines().filter(kept).collect::<Vec<_>>().join("\n")
 }
 
-/// rustdoc of the programs.
+/// Runs rustdoc on the programs.
 pub fn doc_userspace(lab: &Lab<'_>) -> Result<Found> {
     documented(lab, "doc-userspace", |log| doc::userspace(log, lab.project))
 }
 
-/// rustdoc of the modules and their libraries.
+/// Runs rustdoc on the modules and their libraries.
 pub fn doc_kernel(lab: &Lab<'_>) -> Result<Found> {
     let kernel = lab.kernel()?;
     documented(lab, "doc-kernel", |log| {
@@ -172,12 +176,12 @@ pub fn doc_kernel(lab: &Lab<'_>) -> Result<Found> {
     })
 }
 
-/// The guide.
+/// Builds the guide.
 pub fn doc_guide(lab: &Lab<'_>) -> Result<Found> {
     documented(lab, "doc-guide", |log| doc::guide(log, lab.project))
 }
 
-/// A documentation that is not built is the documentation's fault: its error says what is wrong.
+/// Turns the error of a failed documentation build into a complaint.
 fn documented(
     lab: &Lab<'_>,
     name: &str,

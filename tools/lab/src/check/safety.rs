@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `unsafe` is in the library for drivers and in the binding for programs, and nowhere else.
 //!
-//! The compiler enforces it, where a crate says `#![forbid(unsafe_code)]`: this looks that each
-//! says so, and at code that no crate root stands above, as tests. Where unsafe code may be, a lint
-//! asks each block for its `SAFETY` comment; this looks that the lint is on.
+//! The compiler enforces this if a crate has `#![forbid(unsafe_code)]`. This check requires it of
+//! each crate, and checks code without a crate root, such as tests. Where unsafe code is allowed, a
+//! lint requires a `SAFETY` comment for each block; this check requires the lint.
 
 use super::lab::{Lab, SourceFile};
 use super::Found;
@@ -12,26 +12,27 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// The crates that may have unsafe code, by folder, with the line that asks for arguments there.
+/// The crates that may have unsafe code, by folder, with the line that enables the lint there.
 const UNSAFE: &[(&str, &str, &str)] = &[
     (
         "rust/kernel_mm",
         "rust/kernel_mm/kernel_mm.rs",
         "#![forbid(clippy::undocumented_unsafe_blocks)]",
     ),
-    // For all members of the workspace: that they take it over is looked at, too.
+    // For all members of the workspace: the check also requires that they inherit it.
     (
         "tools/sys",
         "Cargo.toml",
         "undocumented_unsafe_blocks = \"deny\"",
     ),
 ];
-/// What the compile-fail cases share has a line that `module!` would make; it is never linked.
+/// The shared file of the compile-fail cases has a line that `module!` would make; it is never
+/// linked.
 const STAND_IN: &str = "tools/testing/compile-fail/common.rs";
 const FORBID: &str = "#![forbid(unsafe_code)]";
 const INHERIT: &str = "[lints]\nworkspace = true";
 
-/// All Rust code.
+/// Checks all Rust code.
 pub fn check(lab: &Lab<'_>) -> Result<Found> {
     let mut complaints = Vec::new();
     for (_, path, line) in UNSAFE {
@@ -64,7 +65,7 @@ fn may_be_unsafe(file: &SourceFile) -> bool {
     file.path.as_os_str() == STAND_IN || UNSAFE.iter().any(|(folder, ..)| file.below(folder))
 }
 
-/// The first files of all crates: those that cargo takes for one, and those that Kbuild names.
+/// Returns the root files of all crates: those that cargo finds, and those that Kbuild names.
 fn roots(files: &[SourceFile]) -> BTreeSet<PathBuf> {
     let mut roots = BTreeSet::new();
     for file in files {
@@ -96,7 +97,7 @@ fn roots(files: &[SourceFile]) -> BTreeSet<PathBuf> {
     roots
 }
 
-/// How often `unsafe` is a word of the code: not in a comment, a string or a longer name.
+/// Returns how often `unsafe` is a word of the code: not in a comment, a string or a longer name.
 fn unsafe_words(text: &str) -> Result<usize> {
     let stream: TokenStream = text
         .parse()

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What no line of a file may say, and what each file must have.
+//! Phrases that no file may contain, and the parts that each file must have.
 
 use super::lab::{Lab, SourceFile};
 use super::Found;
 use anyhow::Result;
 
-/// The text of the licence, and what cargo writes, in which it names its registry.
+/// The text of the licence, and cargo's own file, in which it names its registry.
 const WITHOUT: &[&str] = &["LICENSE", "Cargo.lock"];
 
 fn is_ours(file: &SourceFile) -> bool {
     !WITHOUT.contains(&file.name())
 }
 
-/// What the line with the licence contains; cut in two, or this file would have it twice.
+/// The mark of the line with the licence; cut in two, or this file would have it twice.
 const MARK: &str = concat!("SPDX", "-License-Identifier: ");
 
-/// Each file names its licence at its top, where tools and people look for it; it may come after the
-/// name of an interpreter, and no later.
+/// Checks that each file names its licence at its top, where tools and people look for it: in the
+/// first line, or after the name of an interpreter.
 pub fn spdx(lab: &Lab<'_>) -> Result<Found> {
     let without = lab.those(|file| is_ours(file) && !has_mark(&file.text));
     let complaint =
@@ -28,7 +28,7 @@ fn has_mark(text: &str) -> bool {
     text.lines().take(2).any(|line| line.contains(MARK))
 }
 
-/// Registries, in parts: this file is checked, too.
+/// Registries, in parts, because this file is also checked.
 const REGISTRIES: &[(&str, &str)] = &[
     ("debian", "org"),
     ("crates", "io"),
@@ -37,7 +37,7 @@ const REGISTRIES: &[(&str, &str)] = &[
     ("npmjs", "org"),
     ("ubuntu", "com"),
 ];
-/// Hosts that may be linked to, with all below them.
+/// Hosts that may be linked to, with their subdomains.
 const KNOWN: &[&str] = &[
     "docs.rs",
     "kernel.org",
@@ -47,15 +47,15 @@ const KNOWN: &[&str] = &[
     "localhost",
 ];
 
-/// No file says where packages come from: that is the machine's own business, and its mirrors'. Names
-/// of registries are refused anywhere, other hosts in addresses unless they are known places to read
-/// about the kernel.
+/// Checks that no file names the source of packages, which is up to the machine and its mirrors. It
+/// refuses names of registries anywhere, and other hosts in addresses unless they are known places
+/// to read about the kernel.
 pub fn hosts(lab: &Lab<'_>) -> Result<Found> {
     let names = |line: &str| Some(format!("names the host {}", refused_host(line)?));
     Ok(complaints(&lab.those(is_ours), names))
 }
 
-/// The first host in `line` that should not be named.
+/// Returns the first host in `line` that should not be named.
 fn refused_host(line: &str) -> Option<String> {
     let registry = REGISTRIES
         .iter()
@@ -75,10 +75,10 @@ fn refused_host(line: &str) -> Option<String> {
 
 /// One idea takes about 300 lines; a longer file has two.
 const SOURCE: usize = 500;
-/// Longer work belongs into a language that checks it.
+/// Longer scripts belong in a language with a compiler.
 const SHELL: usize = 40;
 
-/// Source files stay small enough to be read at once; shell stays glue.
+/// Checks that source files are small enough to read at once, and that shell is only glue.
 pub fn size(lab: &Lab<'_>) -> Result<Found> {
     let complaint = |file: &SourceFile| {
         let limit = match () {
@@ -97,7 +97,7 @@ pub fn size(lab: &Lab<'_>) -> Result<Found> {
 /// The pages at the top of the checkout. (Sphinx sees `Documentation/` only.)
 const PAGES: &[&str] = &["README.md", "CONTRIBUTING.rst", "SECURITY.md"];
 
-/// Files that the pages at the top point to exist.
+/// Checks that the files exist to which the pages at the top link.
 pub fn links(lab: &Lab<'_>) -> Result<Found> {
     let mut complaints = Vec::new();
     for page in lab.those(|file| PAGES.iter().any(|page| file.path.as_os_str() == *page)) {
@@ -109,8 +109,8 @@ pub fn links(lab: &Lab<'_>) -> Result<Found> {
     Ok(Found::Complaints(complaints))
 }
 
-/// What `text` links to, except addresses and places in the page itself. Links begin in one way in
-/// Markdown, and in another one in reStructuredText.
+/// Returns the link targets of `text`, except for addresses and places in the page itself. Links
+/// begin in one way in Markdown, and in another one in reStructuredText.
 fn targets(text: &str) -> Vec<&str> {
     let links = ["](", " <"]
         .into_iter()
@@ -128,14 +128,14 @@ const PHRASES: &str = "in vain|own accord|manieth|is told|are told|be told|was t
 /// The text of the licence, and this list.
 const WITHOUT_WORDS: &[&str] = &["LICENSE", "tools/lab/src/check/texts.rs"];
 
-/// No page, message or comment has one of the phrases.
+/// Checks that no page, message or comment has one of the phrases.
 pub fn words(lab: &Lab<'_>) -> Result<Found> {
     let files = lab.those(|file| !WITHOUT_WORDS.iter().any(|path| file.below(path)));
     let says = |line: &str| Some(format!("says \"{}\"", phrase(line)?));
     Ok(complaints(&files, says))
 }
 
-/// The first of the phrases in `line`, as whole words.
+/// Returns the first of the phrases in `line`, as whole words.
 fn phrase(line: &str) -> Option<&'static str> {
     let lower = line.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric() && c != '_');

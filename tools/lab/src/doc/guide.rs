@@ -22,8 +22,8 @@ const SETTINGS: &[&str] = &[
 /// Makes the pages. A broken reference is an error.
 pub fn build(log: &mut Log, project: &Project) -> Result<()> {
     mmap_path::write_rows(project)?;
-    // -C: there is no conf.py; -W and -n: everything doubtful is an error; -E -a: and is not
-    // forgotten because its page is up to date.
+    // -C: there is no conf.py; -W and -n: warnings are errors; -E -a: also for pages that are up to
+    // date.
     let mut sphinx = command("sphinx-build -C -E -a -W -n --keep-going --quiet -b html");
     for setting in SETTINGS {
         sphinx.args(["-D", setting]);

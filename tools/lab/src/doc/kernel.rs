@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Documentation of the kernel's crates: rustdoc with the words that Kbuild called rustc with.
+//! Documentation of the kernel's crates: rustdoc with the arguments that Kbuild passed to rustc.
 //!
-//! Kbuild documents the tree's own crates only. But it records, beside each object, the command
+//! Kbuild documents the tree's own crates only. But it records, next to each object, the command
 //! that made it, and rustdoc takes the same flags.
 
 use super::{folder, srctree};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use walkdir::WalkDir;
 
-/// Where the documentation of the `kernel` crate is to be read.
+/// The address of the documentation of the `kernel` crate.
 const KERNEL_CRATE: &str = "kernel=https://rust.docs.kernel.org/";
 
 /// Documents every crate of the stock kernel's modules. A broken link is an error.
@@ -33,11 +33,11 @@ pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> 
             crates.extend(Crate::of(&fs::read_to_string(&path)?));
         }
     }
-    // A crate links to another only when that is documented already.
+    // A crate links to another only if that is already documented.
     crates.sort_by_key(|a_crate| !a_crate.library);
     for a_crate in crates {
         let mut rustdoc = Command::new("rustdoc");
-        // Kbuild's own way to the unstable features that the kernel uses.
+        // This is how Kbuild enables the unstable features that the kernel uses.
         rustdoc.current_dir(modules).env("RUSTC_BOOTSTRAP", "1");
         rustdoc.envs(a_crate.variables.iter().cloned());
         log.run(rustdoc.args(a_crate.words(&out)))
@@ -49,16 +49,16 @@ pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> 
 /// A crate that Kbuild has compiled.
 #[derive(Debug, PartialEq, Eq)]
 struct Crate {
-    /// Whether others use it: then what is public is of interest, otherwise all.
+    /// Whether others use it: then only its public items are documented, otherwise all.
     library: bool,
-    /// Variables that the kernel's macros look at.
+    /// Variables that the kernel's macros read.
     variables: Vec<(String, String)>,
-    /// How it was compiled, without what shapes object files.
+    /// Its compiler flags, without those that only affect object files.
     flags: Vec<String>,
 }
 
 impl Crate {
-    /// Reads one of Kbuild's `.cmd` files; most are not of a crate.
+    /// Reads one of Kbuild's `.cmd` files; returns `None` for the many that are not of a crate.
     fn of(text: &str) -> Option<Self> {
         let mut words = shlex::split(build::saved_command(text)?)?.into_iter();
         let mut variables = Vec::new();
@@ -90,7 +90,7 @@ impl Crate {
         })
     }
 
-    /// The arguments of rustdoc.
+    /// Returns the arguments of rustdoc.
     fn words(&self, out: &Path) -> Vec<String> {
         let mut words = self.flags.clone();
         words.push(format!("--out-dir={}", out.display()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make doc`: everything there is to read, below `build/doc`.
+//! `make doc`: all documentation, below `build/doc`.
 
 mod guide;
 mod kernel;
@@ -30,7 +30,7 @@ pub fn run(project: &Project) -> Result<u8> {
     Ok(0)
 }
 
-/// Where a part of the documentation goes.
+/// Returns the folder of a part of the documentation.
 fn folder(project: &Project, part: &str) -> std::path::PathBuf {
     project.build("doc").join(part)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Links of the form `srctree/include/linux/fs.h`, which the kernel's documentation has.
+//! Links of the form `srctree/include/linux/fs.h` in the kernel's documentation.
 //!
-//! rustdoc knows nothing of them. As the kernel's own build does, each is looked for in the source
-//! and turned into the path it has on this machine.
+//! rustdoc does not support them. As in the kernel's own build, each is looked up in the source and
+//! becomes a path on this machine.
 
 use anyhow::{bail, Context, Result};
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// What rustdoc makes of such a link, up to the path.
+/// rustdoc's output for such a link, up to the path.
 const LINK: &str = "<a href=\"srctree/";
 
 /// Rewrites all pages below `pages` for the source in `source`. A link to nothing is an error.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::symlink;
 
-/// Where programs run; cargo makes a folder of this name.
+/// The target of programs; cargo makes a folder with this name.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Documents the workspace's crates, private items too: most are programs. A broken link is an
@@ -19,7 +19,7 @@ pub fn build(log: &mut Log, project: &Project) -> Result<()> {
     cargo.env("RUSTDOCFLAGS", "-Dwarnings");
     log.run(&mut cargo)
         .context("rustdoc warns about the programs")?;
-    // Cargo's place for it stays, since clippy uses the same half-compiled crates there.
+    // Cargo's folder for it stays, since clippy uses the same partly compiled crates there.
     let made = project.build("cargo").join(TARGET).join("doc");
     let shown = folder(project, "userspace");
     fs::create_dir_all(project.build("doc"))?;

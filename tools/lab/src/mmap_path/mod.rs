@@ -2,8 +2,8 @@
 //! The branches of the mmap path: the table in `Documentation/mmap-path.rst`, and the page that the
 //! guide includes in `Documentation/mmap-path-rows.rst`, with triggers and outcomes.
 //!
-//! All of it is known elsewhere: branches in `tools/testing/rows/*.toml`, tests by
-//! `rmmap-selftest --list --json`, outcomes in `outcomes.toml`, a summary of `build/test/results.json`.
+//! The sources: `tools/testing/rows/*.toml` has the branches, `rmmap-selftest --list --json` the
+//! tests, and `outcomes.toml`, a summary of `build/test/results.json`, the outcomes.
 
 mod outcomes;
 mod page;
@@ -20,11 +20,11 @@ use table::Table;
 
 /// The page with the table, relative to the checkout.
 const PAGE: &str = "Documentation/mmap-path.rst";
-/// The line of the page after which the table begins; it goes on to the page's end.
+/// The line of the page after which the table begins; it continues to the page's end.
 const MARK: &str = "\n.. The rest of this page is generated: tools/lab/lab mmap-path\n\n";
-/// What the guide includes, below `build/`.
+/// The file that the guide includes, below `build/`.
 const ROWS: &str = "doc/mmap-path-rows.rst";
-/// How the tests ended, relative to the checkout.
+/// The outcomes of the tests, relative to the checkout.
 const OUTCOMES: &str = "tools/testing/rows/outcomes.toml";
 /// The results of the last run, below `build/`.
 const RESULTS: &str = "test/results.json";
@@ -40,7 +40,7 @@ pub struct Args {
     record: bool,
 }
 
-/// Writes the table, or looks whether that is needed. Returns the exit status.
+/// Writes the table, or checks whether that is needed. Returns the exit status.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     if args.check {
         return Ok(generated::report(difference(project)?.as_deref()));
@@ -53,9 +53,9 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     Ok(0)
 }
 
-/// What is wrong with the table or the outcomes, if anything is.
+/// Returns a difference of the table or the outcomes, if there is one.
 pub fn difference(project: &Project) -> Result<Option<String>> {
-    // A checkout without git has no later change to know of.
+    // In a checkout without git later changes are unknown.
     if let Ok(rust) = origin::rust_tree(project) {
         let recorded = outcomes(project)?;
         if recorded.rust != rust {
@@ -72,7 +72,7 @@ pub fn difference(project: &Project) -> Result<Option<String>> {
     Ok(generated::difference(project, PAGE, &wanted, remedy, say))
 }
 
-/// The page with the table as it is now.
+/// Returns the page with the current table.
 fn generate(project: &Project) -> Result<String> {
     let page = read(project, PAGE)?;
     let (head, _) = page
@@ -82,7 +82,7 @@ fn generate(project: &Project) -> Result<String> {
     Ok(format!("{head}{MARK}{}\n", table.trim_end()))
 }
 
-/// Writes what the guide includes.
+/// Writes the file that the guide includes.
 pub fn write_rows(project: &Project) -> Result<()> {
     let rows = page::rows(&Table::ask(project)?, &outcomes(project)?)?;
     let path = project.build(ROWS);
@@ -90,7 +90,7 @@ pub fn write_rows(project: &Project) -> Result<()> {
     fs::write(&path, rows).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The recorded outcomes.
+/// Returns the recorded outcomes.
 fn outcomes(project: &Project) -> Result<Outcomes> {
     let text = read(project, OUTCOMES)?;
     Outcomes::parse(&text).with_context(|| format!("cannot use {OUTCOMES}"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How the tests of the path ended: a summary of a run that is small enough to be kept.
+//! The outcomes of the tests of the path: a summary of a run that is small enough to keep.
 
 use super::table::Table;
 use crate::test::origin::Origin;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// How the file begins.
+/// The beginning of the file.
 const HEAD: &str = "\
 # SPDX\x2dLicense-Identifier: GPL-2.0
 #
@@ -19,11 +19,11 @@ const HEAD: &str = "\
 /// Longest line with names.
 const WIDTH: usize = 100;
 
-/// The summary: of each test, how it ended in each run.
+/// The summary: the outcome of each test in each run.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Outcomes {
-    /// The commit that was tested.
+    /// The tested commit.
     pub commit: String,
     /// Git's name of its tree `rust/`.
     pub rust: String,
@@ -33,7 +33,7 @@ pub struct Outcomes {
     runs: Vec<String>,
     /// The full names of the tests that passed in all runs.
     passed: BTreeSet<String>,
-    /// How the others ended, by full name: in each run `pass`, `fail` or `skip: why`.
+    /// The outcomes of the others, by full name: in each run `pass`, `fail` or `skip: why`.
     #[serde(default)]
     others: BTreeMap<String, Vec<String>>,
 }
@@ -53,8 +53,8 @@ impl Outcomes {
         Ok(outcomes)
     }
 
-    /// Makes it of `results.json`, which `origin` is about: only tests that are of a row. All of them
-    /// must be there in all runs.
+    /// Makes it from the `results.json` that `origin` describes, with only the tests of rows. All
+    /// of them must have results in all runs.
     pub fn of_results(results: &str, origin: &Origin, table: &Table) -> Result<Self> {
         origin.is_fit()?;
         let records: Vec<Record> = serde_json::from_str(results)?;
@@ -79,12 +79,12 @@ impl Outcomes {
             }
             ends.entry(name.to_owned()).or_default().insert(run, end);
         }
-        ensure!(!runs.is_empty(), "no test of the mmap path is in there");
+        ensure!(!runs.is_empty(), "no test of the mmap path in the results");
         for name in known {
             let missing =
                 |run: &&String| !ends.get(name).is_some_and(|ends| ends.contains_key(*run));
             if let Some(run) = runs.iter().find(missing) {
-                bail!("{name} has no result of {run}: the run did not come to its end");
+                bail!("{name} has no result of {run}: the run did not finish");
             }
         }
         let mut passed = BTreeSet::new();
@@ -108,10 +108,10 @@ impl Outcomes {
         })
     }
 
-    /// The summary as TOML.
+    /// Returns the summary as TOML.
     pub fn render(&self) -> Result<String> {
         let mut text = String::from(HEAD);
-        // Strings and lists of them look the same in both languages.
+        // Strings and lists of strings look the same in both languages.
         let fields = [
             ("commit", &self.commit),
             ("rust", &self.rust),
@@ -141,17 +141,17 @@ impl Outcomes {
         Ok(text)
     }
 
-    /// How many tests it knows.
+    /// Returns the number of tests.
     pub fn len(&self) -> usize {
         self.passed.len() + self.others.len()
     }
 
-    /// The runs, as `stock/mmap/never`.
+    /// Returns the runs, as `stock/mmap/never`.
     pub fn runs(&self) -> &[String] {
         &self.runs
     }
 
-    /// How a test ended in each run.
+    /// Returns the outcome of a test in each run.
     pub fn of<'a>(&'a self, test: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let others = self.others.get(test).map(Vec::as_slice);
         let passed = self.passed.contains(test);
@@ -169,7 +169,7 @@ mod tests {
     use super::super::table::example;
     use super::*;
 
-    /// A record of a test that is in the example of a table.
+    /// Makes a record of a test in the example table.
     fn record(name: &str, kernel: &str, hook: &str, outcome: &str, message: &str) -> String {
         format!(
             r#"{{"id":"selftest/{name}","kernel":"{kernel}","hook":"{hook}","policy":"never",
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// The results of all tests of the example on both kernels, but for `left_out`.
+    /// Makes the results of all tests of the example on both kernels, except for `left_out`.
     fn results(left_out: &str) -> String {
         let mut results = Vec::new();
         for name in ["perf", "kinds/region", "kinds/device"] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The table of the branches, and the page with all that is known of each.
+//! The table of the branches, and the page with all details of each.
 
 use super::outcomes::Outcomes;
 use super::rst::{field, text, title};
@@ -36,12 +36,13 @@ pub fn branches(table: &Table) -> Result<String> {
     Ok(out)
 }
 
-/// A cell of a CSV table.
+/// Returns a cell of a CSV table.
 fn quoted(cell: &str) -> String {
     format!("\"{}\"", cell.replace('"', "\"\""))
 }
 
-/// Writes what the guide includes: the sum, then each group with all that is known of its rows.
+/// Writes the file that the guide includes: the totals, then each group with all details of its
+/// rows.
 pub fn rows(table: &Table, outcomes: &Outcomes) -> Result<String> {
     let mut page = title("The rows in numbers", "=");
     page += &sum(table, outcomes)?;
@@ -58,7 +59,7 @@ pub fn rows(table: &Table, outcomes: &Outcomes) -> Result<String> {
     Ok(page)
 }
 
-/// How a row stands in the recorded run.
+/// The outcome of a row in the recorded run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// No program can reach it.
@@ -67,11 +68,11 @@ enum Standing {
     Failed,
     /// All its tests passed in all runs on the stock kernel.
     Passed,
-    /// Not all of this was run.
+    /// Not all of its tests ran.
     Unknown,
 }
 
-/// How all variants of a test ended, by run.
+/// Returns the outcomes of all variants of a test, by run.
 fn ends<'a>(test: &Test, outcomes: &'a Outcomes) -> Vec<(&'a str, &'a str)> {
     let names = test.variants.iter();
     names.flat_map(|name| outcomes.of(name)).collect()
@@ -97,7 +98,7 @@ fn standing(row: &Row, table: &Table, outcomes: &Outcomes) -> Standing {
     }
 }
 
-/// A table of the groups.
+/// Returns a table of the groups.
 fn sum(table: &Table, outcomes: &Outcomes) -> Result<String> {
     let mut out = String::from(
         "\n.. list-table::\n   :header-rows: 1\n\n   * - Rows\n     - number\n     - with a test\n     \
@@ -146,7 +147,7 @@ fn line(out: &mut String, name: &str, numbers: [usize; 5]) -> Result<()> {
     Ok(())
 }
 
-/// The fields of a row.
+/// Returns the fields of a row.
 fn fields(group: &Group, row: &Row, table: &Table, outcomes: &Outcomes) -> String {
     let mut out = field("Seed", &(function(group) + &text(&row.seed)));
     out += &field("7.3", &text(&row.kernel));
@@ -169,7 +170,7 @@ fn fields(group: &Group, row: &Row, table: &Table, outcomes: &Outcomes) -> Strin
     out
 }
 
-/// The function of the walk that a group is about, where it is one function.
+/// Returns the function of the walkthrough that a group is about, if it is one function.
 fn function(group: &Group) -> String {
     match group.title.split_once(" (") {
         Some((name, _)) if name.contains('_') => format!("``{name}``: "),
@@ -177,7 +178,7 @@ fn function(group: &Group) -> String {
     }
 }
 
-/// A test, and how it ended where that was not `pass`.
+/// Returns a test, and its outcomes other than `pass`.
 fn told(test: &Test, outcomes: &Outcomes) -> String {
     let mut out = format!("``{}``", test.name);
     let mut others: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -206,7 +207,7 @@ mod tests {
     use super::super::table::example;
     use super::*;
 
-    /// Outcomes of the tests of a row in two runs, both variants of the second alike.
+    /// Makes outcomes of the tests of a row in two runs, both variants of the second alike.
     fn outcomes(perf: &str, kinds: &str) -> Outcomes {
         let runs = r#"runs = ["stock/mmap/never", "debug/mmap/never"]"#;
         let head = format!("commit = 'c'\nrust = 'r'\nkernel = '7.3.4'\n{runs}");

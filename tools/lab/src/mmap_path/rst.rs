@@ -4,8 +4,8 @@
 /// Longest line of the page.
 const WIDTH: usize = 100;
 
-/// Makes text of the table reStructuredText: its `quoted` words, names of C and places like
-/// `vma.c:mmap_region` become literals; everything else means nothing but itself.
+/// Turns text of the table into reStructuredText: its `quoted` words, names of C and places like
+/// `vma.c:mmap_region` become literals; everything else is escaped.
 pub fn text(plain: &str) -> String {
     let mut out = String::new();
     for (i, part) in plain.split('`').enumerate() {
@@ -18,7 +18,7 @@ pub fn text(plain: &str) -> String {
     out
 }
 
-/// Text between quotes: words and what separates them.
+/// Adds text between quotes: words and their separators.
 fn push_words(out: &mut String, part: &str) {
     let mut rest = part;
     while let Some(first) = rest.chars().next() {
@@ -39,7 +39,7 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_./:->".contains(c)
 }
 
-/// Whether this is a name of C, a file of the kernel, or both, as in `vma.c:mmap_region`.
+/// Returns whether this is a name of C, a file of the kernel, or both, as in `vma.c:mmap_region`.
 fn is_name(word: &str) -> bool {
     let has = |c: char| word.contains(c);
     let file = word.split(':').next().unwrap_or_default();
@@ -74,7 +74,7 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// A field of a list: `:Name: text`, wrapped.
+/// Returns a field of a list: `:Name: text`, wrapped.
 pub fn field(name: &str, text: &str) -> String {
     let mut lines = vec![format!(":{name}:")];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
@@ -93,7 +93,7 @@ pub fn field(name: &str, text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A title with its underline.
+/// Returns a title with its underline.
 pub fn title(text: &str, underline: &str) -> String {
     format!("{text}\n{}\n", underline.repeat(text.chars().count()))
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The rows, and their tests as `rmmap-selftest --list --json` tells them.
+//! The rows, and their tests as `rmmap-selftest --list --json` prints them.
 
 use crate::project::Project;
 use anyhow::{ensure, Context, Result};
 use rmmap_rows::{Group, Row, Test, GROUPS};
 use std::process::Command;
 
-/// All of it.
+/// The rows and the tests.
 #[derive(Debug)]
 pub struct Table {
     /// The branches, by function.
     pub groups: Vec<Group>,
-    /// The tests that are of a row.
+    /// The tests of rows.
     pub tests: Vec<Test>,
 }
 
 impl Table {
-    /// Asks the program for the tests.
+    /// Reads the tests from the program.
     pub fn ask(project: &Project) -> Result<Self> {
         let program = project.program("rmmap-selftest");
         let output = Command::new(&program)
@@ -35,14 +35,14 @@ impl Table {
         })
     }
 
-    /// The tests of a row.
+    /// Returns the tests of a row.
     pub fn of<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Test> {
         let is_of = |test: &&Test| test.rows.contains(&row.id);
         self.tests.iter().filter(is_of)
     }
 }
 
-/// A table of two rows and two tests.
+/// Makes a table of two rows and two tests.
 #[cfg(test)]
 pub fn example() -> Table {
     let row = |id: &str, reach: &str, why: &str| {

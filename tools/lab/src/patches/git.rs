@@ -3,9 +3,9 @@
 //! The series as commits, and as mails.
 //!
 //! `linux` is a tree that can be built: folders that the series changes are copies, and in the
-//! repository; all else is links to the unpacked source, which stays as it is. The commits are made
-//! in a worktree beside it, so that a checkout of one touches the files that differ, and make builds
-//! no more than what uses those.
+//! repository; the rest is links to the unpacked source, which stays unchanged. The tool makes the
+//! commits in a separate worktree, so that a checkout of one changes only the files that differ,
+//! and make rebuilds only their users.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -25,7 +25,7 @@ const FOLDERS: [&str; 3] = ["mm", "rust", "samples"];
 /// Words for git.
 const CHECKOUT: &str = "checkout --quiet --force --detach";
 
-/// Who signs when nobody else does, and when: the checkout has no history, as a tarball has none.
+/// The default author and date, for a checkout without history, such as a tarball.
 const NOBODY: &str = "rmmap developers\nnobody@localhost\n2026-01-01T00:00:00Z";
 
 /// The repository in a folder.
@@ -34,12 +34,12 @@ pub struct Repository {
     tree: PathBuf,
     /// The tree where commits are made.
     work: PathBuf,
-    /// Name, address and date of the author: those of the project's last commit.
+    /// Name, address and date of the author, from the project's last commit.
     author: String,
 }
 
 impl Repository {
-    /// The repository in `folder`.
+    /// Opens or makes the repository in `folder`.
     pub fn new(folder: &Path, project: &Project) -> Self {
         let mut git = Command::new("git");
         git.args([
@@ -62,7 +62,7 @@ impl Repository {
         }
     }
 
-    /// The tree to build, with the patches of the last checkout.
+    /// Returns the tree to build, with the patches of the last checkout.
     pub fn tree(&self) -> &Path {
         &self.tree
     }
@@ -115,13 +115,13 @@ impl Repository {
         work(log, "tag --force patched", &[])
     }
 
-    /// Checks out the tree with all patches but the last `without`.
+    /// Checks out the tree with all patches except the last `without`.
     pub fn checkout(&self, without: usize, log: &mut Log) -> Result<()> {
         let commit = format!("{CHECKOUT} patched~{without}");
         log.run(&mut self.git(&self.tree, &commit))
     }
 
-    /// Begins with the source in `source`, unless that was done for it.
+    /// Begins with the source in `source`, unless an earlier run did that.
     fn begin(&self, source: &Path, log: &mut Log) -> Result<()> {
         let is_of = fs::read_link(self.tree.join("Makefile"))
             .is_ok_and(|link| link == source.join("Makefile"));
@@ -162,7 +162,7 @@ impl Repository {
         log.run(&mut self.git(&self.tree, "tag pristine"))
     }
 
-    /// git in a folder, with these words.
+    /// Returns the command git in a folder, with these words.
     fn git(&self, folder: &Path, words: &str) -> Command {
         let mut git = Command::new("git");
         git.current_dir(folder);
@@ -179,7 +179,7 @@ impl Repository {
     }
 }
 
-/// The mails in a folder, in their order.
+/// Returns the mails in a folder, in their order.
 pub fn mails(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut mails = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
@@ -195,8 +195,8 @@ pub fn mails(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(mails)
 }
 
-/// Whether the mails apply to `source`, one after the other, and why not. Nothing is changed there.
-/// All of them are put into the file `all`, as `git am` takes them.
+/// Returns why the mails, in order, do not apply to `source`, without changing it. Writes all of
+/// them to the file `all`, as `git am` takes them.
 pub fn apply(source: &Path, mails: &[PathBuf], all: &Path) -> Result<Option<String>> {
     if mails.is_empty() {
         bail!("there are no patches");
@@ -207,9 +207,9 @@ pub fn apply(source: &Path, mails: &[PathBuf], all: &Path) -> Result<Option<Stri
     }
     fs::write(all, text)?;
     let mut git = Command::new("git");
-    // Not a repository, whatever it lies in.
+    // Not a repository, even if its parent folder is in one.
     git.env("GIT_CEILING_DIRECTORIES", source.parent().unwrap_or(source));
-    // In one file: git looks at each file as if it were the only one.
+    // In one file: git would check each of several files by itself.
     let output = git
         .args(["apply", "--check"])
         .arg(all)
@@ -219,7 +219,7 @@ pub fn apply(source: &Path, mails: &[PathBuf], all: &Path) -> Result<Option<Stri
     Ok((!output.status.success()).then_some(said))
 }
 
-/// What checkpatch.pl of `source` says about the mails, if anything.
+/// Returns the complaints of checkpatch.pl of `source` about the mails, if there are any.
 pub fn checkpatch(source: &Path, mails: &[PathBuf]) -> Result<Option<String>> {
     let mut perl = Command::new("perl");
     perl.args([
@@ -228,8 +228,8 @@ pub fn checkpatch(source: &Path, mails: &[PathBuf]) -> Result<Option<String>> {
         "--terse",
         "--show-types",
     ]);
-    // Who maintains new files is for those to say who take them; text that people search for is
-    // not broken.
+    // The maintainers who take new files say who maintains them; text that people search for is not
+    // broken.
     perl.args(["--no-summary", "--quiet", "--max-line-length=100"]);
     perl.arg("--ignore=FILE_PATH_CHANGES,LONG_LINE_STRING");
     let output = perl
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
     use crate::steps::Steps;
 
-    /// A checkout, and a source in it, as small as they can be.
+    /// Makes a minimal checkout, and a source in it.
     const FILES: &[(&str, &str)] = &[
         ("source/Makefile", "all:\n"),
         ("source/mm/Kconfig", "one\n"),
@@ -316,7 +316,7 @@ mod tests {
             assert_eq!(text.contains("mod vm;"), without == 0, "{text}");
             assert_eq!(text.contains("dead_code"), without == 1, "{text}");
         }
-        // The same again touches no file.
+        // Doing the same again changes no file.
         assert!(times[0] != times[1] && times[1] == times[2], "{times:?}");
         let tree = repository.tree();
         let sample = fs::read_to_string(tree.join("samples/rust/b.rs")).unwrap();

@@ -20,7 +20,7 @@ use crate::test::kunit;
 use crate::test::record::Outcome;
 use crate::vm::{Kernel, Stream, Vm};
 
-/// Limit for the boot with all that happens in it.
+/// Time limit for the boot with all its tests.
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// The kernel's list of misc devices.
@@ -82,7 +82,7 @@ pub fn boot(
     Ok(tests)
 }
 
-/// A line of the kept kernel log, `<6>[    1.234567] text`.
+/// Parses a line of the saved kernel log, `<6>[ 1.234567] text`.
 fn line(text: &str) -> Option<Line> {
     let (_, rest) = text.split_once("[")?;
     let (time, text) = rest.split_once("] ")?;
@@ -93,8 +93,8 @@ fn line(text: &str) -> Option<Line> {
     })
 }
 
-/// In the guest: tries each module, and tells for each, after its name and a tab, why it is not as
-/// it should be. Returns the exit status.
+/// Tries each module, in the guest, and prints for each its name, a tab, and the reason if it
+/// failed. Returns the exit status.
 pub fn try_samples(files: &[PathBuf]) -> Result<u8> {
     for file in files {
         let begun = Instant::now();
@@ -109,7 +109,7 @@ fn try_sample(file: &Path) -> Result<(), String> {
     let before = devices()?;
     insmod::load(file, &[])?;
     let made: Vec<String> = devices()?.difference(&before).cloned().collect();
-    // Unloaded whatever happens: the next module does not depend on this one.
+    // Always unload it, so that the next module does not depend on this one.
     let used = made
         .iter()
         .try_for_each(|name| map(&Path::new("/dev").join(name)));
@@ -133,10 +133,10 @@ fn devices() -> Result<BTreeSet<String>, String> {
     names.collect::<Result<_, _>>().map_err(why)
 }
 
-/// The most pages that a sample's device has, where it is mapped as a whole or not at all.
+/// The largest size, in pages, of a sample's device that can only be mapped as a whole.
 const MOST_PAGES: usize = 64;
 
-/// Maps a device, as few pages of it as it lets itself be mapped by, and reads the first.
+/// Maps a device, with the smallest number of pages that it accepts, and reads the first.
 fn map(device: &Path) -> Result<(), String> {
     let why =
         |what: &str, error: &dyn std::fmt::Display| format!("{what} {}: {error}", device.display());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel with the series in it: small, with all that the series adds switched on.
+//! The kernel with the series: small, with everything enabled that the series adds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,26 +16,26 @@ use crate::vm::Kernel;
 /// Its options.
 const FRAGMENT: &str = "tools/lab/patches.config";
 
-/// Files with the options that the series brings, whose names have `RUST_MM_` in them.
+/// Files with the options that the series adds, whose names contain `RUST_MM_`.
 const KCONFIGS: [&str; 2] = ["mm/Kconfig", "samples/rust/Kconfig"];
 
-/// Lines of a log that tell why something does not build.
+/// The number of lines of a log that show why a build failed.
 const END: usize = 60;
 
-/// What is built, and where.
+/// A build of the kernel.
 pub struct Target<'a> {
     /// The tree with the series, or a part of it.
     tree: &'a Path,
     /// The folder for objects.
     objects: PathBuf,
-    /// The options that the tree has.
+    /// The tree's options.
     options: String,
-    /// The samples that it has.
+    /// The tree's samples.
     samples: Vec<String>,
 }
 
 impl<'a> Target<'a> {
-    /// The kernel of `tree`, with all options on that the patches so far add.
+    /// Returns the kernel of `tree`, with all options enabled that the patches so far add.
     pub fn new(project: &Project, tree: &'a Path) -> Result<Self> {
         let mut known = String::new();
         for file in KCONFIGS {
@@ -62,7 +62,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// What to boot: all that a guest needs is built in.
+    /// Returns the kernel to boot: all that a guest needs is built in.
     pub fn kernel(&self) -> Kernel {
         Kernel {
             image: self.objects.join("arch/x86/boot/bzImage"),
@@ -70,7 +70,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The modules of the samples.
+    /// Returns the modules of the samples.
     pub fn modules(&self) -> Vec<PathBuf> {
         let names = self.samples.iter();
         names
@@ -78,8 +78,8 @@ impl<'a> Target<'a> {
             .collect()
     }
 
-    /// Builds it, of what was built before all that is the same. Returns why it does not build;
-    /// what is no error of a compiler is the lab's.
+    /// Builds it, reusing unchanged results. Returns why it does not build; an error that is not
+    /// the compiler's is the lab's.
     pub fn build(&self, steps: &Steps) -> Result<Option<String>> {
         let mut why = None;
         let name = "building the kernel with the patches (some minutes the first time)";
@@ -104,7 +104,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The end of a log, which has the compilers' complaints.
+/// Returns the end of a log, with the compilers' complaints.
 fn end(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(END)..].join("\n")

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make patches`: the library as a series of patches against the kernel that the lab has, so that
-//! "could go upstream" is something that was tried.
+//! `make patches`: the library as a series of patches against the lab's kernel, which tests that it
+//! could go upstream.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`series`] | the patches, as `tools/patches` writes them |
 //! | [`place`] | copies of files, in their places in the tree |
-//! | [`git`] | commits, mails; whether they apply, and checkpatch.pl |
-//! | [`mod@kernel`], [`guest`] | a kernel with all of it, and what that does when it runs |
+//! | [`git`] | commits and mails; checks that they apply, and checkpatch.pl |
+//! | [`mod@kernel`], [`guest`] | a kernel with the series, and its tests in a guest |
 
 mod git;
 mod guest;
@@ -50,7 +50,7 @@ pub struct Args {
     from: usize,
 }
 
-/// Makes the series and tries it. Returns the exit status; an error is a broken lab.
+/// Makes the series and tests it. Returns the exit status; an error is a broken lab.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let steps = Steps::begin(project)?;
     let stock = build::stock(project, &steps)?;
@@ -63,7 +63,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     })?;
     let report = Report::new(out.join("results.json"), stdout().lock())?;
     report.begin("series", 0)?;
-    // The first one is the letter.
+    // The first one is the cover letter.
     let mails = git::mails(&out)?.split_off(1);
     let begun = Instant::now();
     let applies = git::apply(&stock.source, &mails, &out.join("series.mbox"))?;
@@ -97,7 +97,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     Ok(if tally.failed == 0 { 0 } else { FAILED })
 }
 
-/// Builds and boots the kernel with all patches but the last `without`.
+/// Builds and boots the kernel with all patches except the last `without`.
 fn try_patch(
     project: &Project,
     repository: &Repository,
@@ -111,7 +111,7 @@ fn try_patch(
     })?;
     let target = kernel::Target::new(project, repository.tree())?;
     let why = target.build(&steps)?;
-    // Other runs may build again.
+    // From here on other runs may build.
     drop(steps);
     let is_built = why.is_none();
     let mut records = vec![record(&format!("{prefix}kernel/builds"), begun, why)];
@@ -123,7 +123,7 @@ fn try_patch(
             suites.extend(kunit::suites_in(&ours)?);
         }
         if suites.is_empty() {
-            bail!("there is not one #[kunit_tests(...)] in the kernel's tree");
+            bail!("the kernel's tree has no #[kunit_tests(...)]");
         }
         suites.push("rust_doctests_kernel".to_owned());
         let tests = guest::boot(project, target.kernel(), &suites, &target.modules())?;

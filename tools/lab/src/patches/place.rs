@@ -2,9 +2,9 @@
 
 //! Files of this checkout, copied to their places in the kernel's tree.
 //!
-//! Files of the library are the same there, to the byte. KUnit suites and samples are crates that
-//! use it: the `kernel_mm` of their paths becomes `kernel::mm`. The files of C wrappers are added
-//! to those of the same name. What declares modules declares those that are in the tree so far.
+//! Files of the library are identical there. KUnit suites and samples are crates that use it: the
+//! `kernel_mm` of their paths becomes `kernel::mm`. The files of C wrappers are appended to those
+//! with the same name. Files that declare modules declare those that are in the tree so far.
 
 use std::fs;
 use std::io::Write;
@@ -21,7 +21,7 @@ pub const FOLDERS: [(&str, &str); 4] = [
     ("samples/rust/", "samples/rust/"),
 ];
 
-/// Where the KUnit suites are in the tree.
+/// The folder of the KUnit suites in the tree.
 pub const KUNIT: &str = "mm/tests/kernel_mm_kunit/";
 
 /// Files here that declare the modules of a folder, without their extension.
@@ -37,19 +37,19 @@ const CRATE_ROOT: &str = "rust/kernel_mm/kernel_mm.rs";
 /// ... as this file does in the tree.
 const MM: &str = "rust/kernel/mm.rs";
 
-/// Whether a file here declares modules: it comes along with those.
+/// Returns whether a file here declares modules: it is copied together with those.
 pub fn is_root(path: &str) -> bool {
     let name = path.trim_end_matches(".rs");
     ROOTS.contains(&name) || path == CRATE_ROOT
 }
 
-/// From where to where.
+/// The source and the destination of copies.
 pub struct Places<'a> {
     /// This checkout.
     pub checkout: &'a Path,
-    /// The kernel's source as it is unpacked.
+    /// The unpacked kernel source.
     pub source: &'a Path,
-    /// The kernel's tree that changes.
+    /// The kernel's tree to change.
     pub tree: &'a Path,
 }
 
@@ -72,8 +72,8 @@ impl Places<'_> {
         write(&file, &text)
     }
 
-    /// Declares the modules that are in the tree so far. What is used by nothing yet raises no
-    /// warning until the library `is_complete`.
+    /// Declares the modules that are in the tree so far. Unused items raise no warning until the
+    /// library `is_complete`.
     pub fn declare(&self, is_complete: bool) -> Result<()> {
         let Self {
             checkout,
@@ -107,7 +107,7 @@ impl Places<'_> {
         let ours: Vec<&str> = inside
             .lines()
             .map(str::trim)
-            // Attributes but those that put in another file for other kernels.
+            // Attributes, except for those that select another file for other kernels.
             .filter(|line| !line.starts_with("#[cfg_attr("))
             .filter(|line| line.starts_with('#') || module(line).is_some())
             .collect();
@@ -130,7 +130,7 @@ impl Places<'_> {
         write(&tree.join(MM), &old.replacen(anchor, &(lines + anchor), 1))
     }
 
-    /// A file of a user of the library, formatted by the kernel's rules.
+    /// Returns a file of a crate that uses the library, formatted by the kernel's rules.
     fn user(&self, text: &str) -> Result<String> {
         let text = text
             .replace("kernel_mm::", "kernel::mm::")
@@ -142,7 +142,7 @@ impl Places<'_> {
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot run rustfmt")?;
-        // Its own end of the pipe must be closed for rustfmt to begin.
+        // This end of the pipe must be closed for rustfmt to begin.
         let mut input = rustfmt.stdin.take().context("rustfmt has no input")?;
         let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
         let output = rustfmt.wait_with_output()?;
@@ -153,7 +153,7 @@ impl Places<'_> {
     }
 }
 
-/// The name of the module that a line declares.
+/// Returns the name of the module that a line declares.
 fn module(line: &str) -> Option<&str> {
     let (_, name) = line.strip_suffix(';')?.split_once("mod ")?;
     name.chars()
@@ -161,7 +161,7 @@ fn module(line: &str) -> Option<&str> {
         .then_some(name)
 }
 
-/// A text without the modules that have no file in `folder`, and without their attributes.
+/// Returns a text without the modules that have no file in `folder`, and without their attributes.
 fn with_modules_of(text: &str, folder: &Path) -> String {
     let mut kept = String::new();
     let mut attributes = String::new();
@@ -180,7 +180,7 @@ fn with_modules_of(text: &str, folder: &Path) -> String {
     kept
 }
 
-/// What a file of C wrappers adds to one that has the headers.
+/// Returns the part of a file of C wrappers to append to one that has the headers.
 fn wrappers(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("#include "));
     let (_, body) = lines

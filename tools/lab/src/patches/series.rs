@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The series, as the files in `tools/patches` write it.
+//! The series, as the files in `tools/patches` describe it.
 //!
-//! Each is a patch: a line with the licence, its message, a line `---`, and the files of this checkout that it copies, a
-//! line each; what else changes in the tree is a diff below. `0000-cover-letter.txt` is the first
-//! mail, and `not-upstream.txt` names the files that stay here, each with the reason.
+//! Each is a patch: a line with the licence, its message, a line `---`, and the files of this
+//! checkout that it copies, a line each. A diff after them has other changes of the tree.
+//! `0000-cover-letter.txt` is the first mail, and `not-upstream.txt` names the files that stay
+//! here, each with the reason.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,21 +16,21 @@ use walkdir::WalkDir;
 
 use super::place;
 
-/// Where the patches are written.
+/// The folder of the patches.
 const FOLDER: &str = "tools/patches";
-/// The most patches that people read.
+/// The largest number of patches that people read.
 const MOST: usize = 15;
 
 /// One patch.
 #[derive(Debug)]
 pub struct Patch {
-    /// The file that it is written in.
+    /// Its file.
     pub file: PathBuf,
-    /// What it says, without the sign-off.
+    /// Its message, without the sign-off.
     pub message: String,
-    /// The files here that it copies.
+    /// The files of the checkout that it copies.
     pub copies: Vec<String>,
-    /// Whether there is a diff in the file, besides.
+    /// Whether the file also has a diff.
     pub has_diff: bool,
 }
 
@@ -42,8 +43,8 @@ pub struct Series {
 }
 
 impl Series {
-    /// Reads the series of the checkout in `root`. Every file that could go upstream is in one
-    /// patch, or stays here for a reason.
+    /// Reads the series of the checkout in `root`. Checks that every file that could go upstream is
+    /// in one patch, or stays here for a reason.
     pub fn read(root: &Path) -> Result<Self> {
         let folder = root.join(FOLDER);
         let mut files = Vec::new();
@@ -82,8 +83,8 @@ impl Series {
         })
     }
 
-    /// Whether patch `number`, from 1 on, or one before it is the last that brings a file of the
-    /// library.
+    /// Returns whether patch `number`, from 1 on, or one before it is the last that adds a file of
+    /// the library.
     pub fn is_complete(&self, number: usize) -> bool {
         let library = |patch: &Patch| {
             let mut copies = patch.copies.iter();
@@ -93,7 +94,7 @@ impl Series {
     }
 }
 
-/// The text after the line that names its licence, which no mail says.
+/// Returns the text after the line that names its licence, which mails do not contain.
 fn without_licence(text: &str) -> &str {
     match text.split_once('\n') {
         Some((first, rest)) if first.starts_with('#') => rest.trim_start_matches('\n'),
@@ -114,7 +115,7 @@ fn parse(text: &str, file: &Path) -> Result<Patch> {
     })
 }
 
-/// The files here that could go upstream.
+/// Returns the files here that could go upstream.
 fn candidates(root: &Path) -> Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for (folder, _) in place::FOLDERS {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a step depends on, as one hash.
+//! The inputs of a step, as one hash.
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -8,12 +8,12 @@ use std::fs;
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// Collects what a step depends on.
+/// The collected inputs of a step.
 #[derive(Clone)]
 pub struct Inputs(Sha256);
 
 impl Inputs {
-    /// Nothing yet.
+    /// Makes an empty collection.
     pub fn new() -> Self {
         Self(Sha256::new())
     }
@@ -46,7 +46,7 @@ impl Inputs {
         Ok(self)
     }
 
-    /// The hash of all, in hexadecimal.
+    /// Returns the hash of all inputs, in hexadecimal.
     pub fn digest(&self) -> String {
         self.0
             .clone()

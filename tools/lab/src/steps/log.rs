@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The log of a step: what its commands print goes there, and its end is shown when one fails.
+//! The log of a step, with the output of its commands; its end is shown if one fails.
 
 use anyhow::{bail, Context, Result};
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// How many lines of the log a failure shows.
+/// The number of lines of the log that a failure shows.
 const TAIL: usize = 12;
 
 /// The log of one step.
@@ -17,7 +17,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// An empty log in the file `path`.
+    /// Creates an empty log in the file `path`.
     pub fn create(path: PathBuf) -> Result<Self> {
         let file =
             File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -44,7 +44,7 @@ impl Log {
         Ok(())
     }
 
-    /// Runs `command` and returns what it prints on standard output.
+    /// Runs `command` and returns its standard output.
     pub fn output(&mut self, command: &mut Command) -> Result<String> {
         writeln!(self.file, "+ {command:?}")?;
         let program = command.get_program().to_string_lossy().into_owned();
@@ -64,7 +64,7 @@ impl Log {
         String::from_utf8(output.stdout).with_context(|| format!("{program} prints no UTF-8"))
     }
 
-    /// All that the commands printed so far.
+    /// Returns all output of the commands so far.
     pub fn text(&self) -> String {
         let bytes = fs::read(&self.path).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()

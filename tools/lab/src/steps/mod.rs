@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Steps: named work that is done once, shown while it runs, and skipped until its inputs change.
 //!
-//! A step leaves a stamp, the hash of its inputs, when it is complete. It has no stamp while it
-//! runs, so whatever interrupts it, the next run does it again.
+//! A complete step stores a stamp, the hash of its inputs. It has no stamp while it runs, so the
+//! next run repeats an interrupted step.
 
 mod inputs;
 mod log;
@@ -19,7 +19,7 @@ use rustix::fs::{flock, FlockOperation};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// The right to change what lies in `build/`: one run at a time has it.
+/// The right to change `build/`, which one run at a time has.
 pub struct Steps {
     stamps: PathBuf,
     logs: PathBuf,
@@ -46,7 +46,7 @@ impl Steps {
         Ok(steps)
     }
 
-    /// Does `work`, unless it was done with these inputs and all `outputs` are there.
+    /// Does `work`, unless it was done with these inputs and all `outputs` exist.
     pub fn step(
         &self,
         name: &str,
@@ -74,7 +74,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Does `work` each time: it knows itself what is up to date.
+    /// Does `work` each time: it checks itself what is up to date.
     pub fn always(&self, name: &str, work: impl FnOnce(&mut Log) -> Result<()>) -> Result<()> {
         let progress = Progress::begin(name);
         let path = self
@@ -147,7 +147,7 @@ mod tests {
         let test = Fixture::new();
         test.run("a", false).unwrap();
         assert!(test.run("b", true).is_err());
-        // Back to the inputs of the stamp that the failed attempt took away.
+        // Use the inputs again whose stamp the failed attempt removed.
         test.run("a", false).unwrap();
         assert_eq!(test.done.get(), 3);
     }

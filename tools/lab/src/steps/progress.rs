@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Shows what goes on and for how long: a moving line on a terminal, a line now and then elsewhere.
+//! Shows the running steps and their durations: a moving line on a terminal, an occasional line
+//! elsewhere.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{stderr, IsTerminal};
@@ -8,12 +9,12 @@ use std::sync::LazyLock;
 use std::thread::{spawn, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A step that ended within this time is not worth a line.
+/// A step that ends within this time gets no line.
 const BRIEF: Duration = Duration::from_secs(1);
-/// How often a log, where nothing moves, hears that the step still runs.
+/// The interval of lines in a log that say that the step still runs.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// The lines of all steps that run now.
+/// The lines of all running steps.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// The display of one running step.
@@ -33,7 +34,7 @@ impl Progress {
     pub fn begin(name: &str) -> Self {
         let display = if stderr().is_terminal() {
             let bar = BARS.add(ProgressBar::new_spinner().with_message(name.to_owned()));
-            // The template is a constant: should it be wrong, the default style does.
+            // The template is a constant; if it were wrong, the default style would do.
             if let Ok(style) = ProgressStyle::with_template("lab: {msg} {elapsed} {spinner}") {
                 bar.set_style(style);
             }
@@ -51,21 +52,21 @@ impl Progress {
         }
     }
 
-    /// Shows on a terminal what it is at.
+    /// Shows the current part of the step, on a terminal.
     pub fn at(&self, what: &str) {
         if let Display::Terminal(bar) = &self.display {
             bar.set_message(format!("{}: {what}", self.name));
         }
     }
 
-    /// Says how long it took; the reason of a failure is the error's to tell.
+    /// Prints the duration; the error has the reason of a failure.
     pub fn end(self, ok: bool) {
         let elapsed = self.begun.elapsed();
         match self.display {
             Display::Terminal(bar) => bar.finish_and_clear(),
             Display::Lines(done, thread) => {
                 drop(done);
-                // It only prints: nothing of it can be lost.
+                // The thread only prints, so its result does not matter.
                 let _ = thread.join();
             }
         }

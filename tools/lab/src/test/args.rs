@@ -55,7 +55,7 @@ pub enum Group {
     Kunit,
     /// Misuses of the library, which must not compile for the stock kernel.
     CompileFail,
-    /// What commands in a guest of `make vm` find.
+    /// The environment of commands in a guest of `make vm`.
     Vm,
     /// The tutorial: build its code, and run its commands on the stock kernel.
     Tutorial,
@@ -65,12 +65,12 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum KernelKind {
-    /// Debian's own.
+    /// Debian's own kernel.
     Stock,
-    /// The lab's, with all debugging checks enabled.
+    /// The lab's kernel with all debugging checks enabled.
     Debug,
-    /// The lab's, whose memory management counts what runs of it: `make coverage`, no test of its
-    /// own.
+    /// The lab's kernel whose memory management counts its executions, for `make coverage`; it has
+    /// no test of its own.
     #[value(skip)]
     Coverage,
 }
@@ -88,14 +88,15 @@ pub const STOCK_SETTINGS: &[Setting] = &[
     Setting::new(Hook::Mmap, Policy::Always),
 ];
 
-/// What users get, with every hook.
+/// The default policy, with every hook.
 pub const DEBUG_SETTINGS: &[Setting] = &[
     Setting::new(Hook::Mmap, Policy::Adaptive),
     Setting::new(Hook::Prepare, Policy::Adaptive),
 ];
 
 impl Args {
-    /// What `--rows` stands for, spelled out: the groups of rows, as `SC-` of `SC-01` and so on.
+    /// Returns the arguments with `--rows` expanded to the groups of rows, such as `SC-` of
+    /// `SC-01`.
     pub fn resolved(&self) -> Self {
         if !self.rows {
             return self.clone();
@@ -113,7 +114,8 @@ impl Args {
         }
     }
 
-    /// All device tests, or those that `patterns` pick, and no other group.
+    /// Returns the arguments for all device tests, or those that `patterns` select, and no other
+    /// group.
     pub fn device_tests(patterns: &[String], hook: Option<Hook>) -> Self {
         Self {
             only: vec![Group::Selftest],
@@ -126,24 +128,24 @@ impl Args {
         }
     }
 
-    /// Whether a group runs at all.
+    /// Returns whether a group runs at all.
     pub fn wants(&self, group: Group) -> bool {
         self.only.is_empty() || self.only.contains(&group)
     }
 
-    /// Whether a group runs that has no kernel to choose, or no hook, or no policy.
+    /// Returns whether a group runs that has no kernel to choose, or no hook, or no policy.
     pub fn wants_alone(&self, group: Group) -> bool {
         self.wants(group) && self.kernel.is_none() && self.hook.is_none() && self.policy.is_none()
     }
 
-    /// Whether the run has all tests whose outcomes are recorded, in every setting of the stock
-    /// kernel: with `--rows`, and when nothing was chosen.
+    /// Returns whether the run has all tests whose outcomes are recorded, in every setting of the
+    /// stock kernel: with `--rows`, and without any choice.
     pub fn has_all_rows(&self) -> bool {
         let is_every_group = self.only.is_empty() && self.wants_alone(Group::Host);
         self.rows || (is_every_group && self.patterns.is_empty())
     }
 
-    /// The kernels to boot.
+    /// Returns the kernels to boot.
     pub fn kernels(&self) -> Vec<KernelKind> {
         let has_work = |kernel: &KernelKind| {
             self.wants(Group::Selftest)
@@ -155,8 +157,8 @@ impl Args {
             .collect()
     }
 
-    /// How the module is loaded for the device tests on `kernel`: of what is usual there, what was
-    /// chosen, or else exactly that.
+    /// Returns the settings for the device tests on `kernel`: the chosen ones among the usual ones,
+    /// or else exactly the chosen ones.
     pub fn settings(&self, kernel: KernelKind) -> Vec<Setting> {
         if !self.wants(Group::Selftest) {
             return Vec::new();

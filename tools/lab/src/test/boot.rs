@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One boot: carries a [`Plan`] into a guest and brings its records back, whatever becomes of it.
+//! One boot: passes a [`Plan`] to a guest and returns its records, even if the guest dies.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,14 +16,14 @@ use super::report::Report;
 use crate::project::Project;
 use crate::vm::{Ending, Kernel, Splat, Vm};
 
-/// How long a kernel may take to its userspace while another one boots and a third is compiled.
+/// The time limit until a kernel reaches userspace while another one boots and a third is compiled.
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
 
-/// What to boot, and for how long.
+/// The kernel to boot, and the time limit.
 pub struct Target {
     /// The kernel.
     pub kernel: Kernel,
-    /// The module, built for it.
+    /// The module built for it.
     pub module: PathBuf,
     /// Words for its command line.
     pub append: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Target {
     pub limit: Duration,
 }
 
-/// The folder that a guest with `plan` leaves its files in.
+/// Returns the folder of the files of a guest with `plan`.
 pub fn folder(project: &Project, plan: &Plan) -> PathBuf {
     project.build("vm").join(name(plan))
 }
@@ -42,9 +42,9 @@ fn name(plan: &Plan) -> String {
 
 /// Boots and tests. Returns whether the guest lived to the end.
 ///
-/// A guest that dies before the first part, hence before a module of this project is loaded, is
-/// booted once more: with several threads QEMU's TCG now and then runs an instruction that the
-/// kernel is patching (`Oops: int3` in `sched_clock_cpu()`, seen on a busy machine).
+/// Boots a guest once more if it dies before the first part, hence before a module of this project
+/// is loaded: with several threads QEMU's TCG sometimes runs an instruction that the kernel is
+/// patching (`Oops: int3` in `sched_clock_cpu()`, seen on a busy machine).
 pub fn run<W: Write>(
     project: &Project,
     target: &Target,
@@ -57,8 +57,8 @@ pub fn run<W: Write>(
     }
 }
 
-/// Boots and tests once. Returns whether the guest lived to the end, or `None` when it did not come
-/// to the first part and `again` allows another try.
+/// Boots and tests once. Returns whether the guest lived to the end, or `None` if it did not reach
+/// the first part and `again` allows another try.
 fn boot<W: Write>(
     project: &Project,
     target: &Target,
@@ -112,7 +112,7 @@ fn boot<W: Write>(
             .or(guest.noise)
             .unwrap_or_else(|| "the guest printed no reason".into());
         bail!(
-            "the tests in the {} guest broke off during {}: {said}",
+            "the tests in the {} guest stopped during {}: {said}",
             plan.name(),
             guest.collector.doing()
         );
@@ -125,23 +125,23 @@ fn boot<W: Write>(
     Ok(Some(!died))
 }
 
-/// The agent's own last message, or else whatever came last.
+/// Returns the agent's own last message, or else the last line.
 fn last_words(stderr: &str) -> Option<&str> {
     let lines = || stderr.lines().rev().filter(|line| !line.trim().is_empty());
     let own = lines().find_map(|line| line.strip_prefix("lab: "));
     own.or_else(|| lines().next())
 }
 
-/// What is heard from the guest while it runs.
+/// The state of a running guest's report.
 struct Listener {
     collector: Collector,
-    /// How many of the collector's records the report has.
+    /// The number of the collector's records in the report.
     shown: usize,
     /// The part of the report that they belong to.
     part: String,
-    /// The last line that was no event.
+    /// The last line that was not an event.
     noise: Option<String>,
-    /// Whether it came to its first part.
+    /// Whether it reached its first part.
     begun: bool,
 }
 
@@ -181,8 +181,8 @@ impl Listener {
     }
 }
 
-/// The kernel log from power on to power off. The guest has looked at the stretches of its tests
-/// and knows with which hook they belong; what it reported is not counted again.
+/// Judges the kernel log from power on to power off. The guest has checked the sections of its
+/// tests and knows their hooks; its reports are not counted again.
 fn whole_log(plan: &Plan, splats: &[Splat], known: &[Record], log: &str) -> Record {
     let is_new = |splat: &&Splat| {
         !known

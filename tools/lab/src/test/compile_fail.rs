@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must not compile: each file of `tools/testing/compile-fail` misuses the library in one way,
-//! and names the error that it expects.
+//! Code that must not compile: each file of `tools/testing/compile-fail` misuses the library in one
+//! way, and names the error that it expects.
 //!
 //! ```text
 //! //~ ERROR E0382
@@ -12,8 +12,8 @@
 //! an expectation must compile: it shows that the others fail for their own reason. The compiler is
 //! called as it was for a sample, by the command that Kbuild has saved.
 //!
-//! A case is compiled to an object: the compiler evaluates a constant of a generic type only when it
-//! makes code that uses it (`E0080`).
+//! Cases are compiled to objects, because the compiler evaluates a constant of a generic type only
+//! when it generates code that uses it (`E0080`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ use super::record::Test;
 use crate::build;
 use crate::project::Project;
 
-/// The sample whose command is borrowed.
+/// The sample whose command is used.
 const SAMPLE: &str = "rust_mm_lazy";
 
-/// Where the code of a case goes, below the modules; it is removed.
+/// The folder for the code of a case, below the modules; it is removed afterwards.
 const OBJECT: &str = ".compile-fail.o";
 
-/// What every case includes; it is no case.
+/// The file that every case includes; it is no case itself.
 const COMMON: &str = "common.rs";
 
 /// Compiles the cases whose name contains one of `patterns` (no patterns, all) for the kernel whose
@@ -61,7 +61,7 @@ pub fn run(
             .stdin(Stdio::null())
             .output()
             .context("cannot run the compiler")?;
-        // A case that does not compile leaves none.
+        // A case that does not compile produces no object.
         let _ = fs::remove_file(modules.join(OBJECT));
         let said = String::from_utf8_lossy(&output.stderr);
         let why = expected.missed(output.status.success(), &said);
@@ -70,7 +70,7 @@ pub fn run(
     Ok(())
 }
 
-/// The cases, sorted.
+/// Returns the cases, sorted.
 fn cases(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let paths = entries.map(|entry| Ok(entry?.path()));
@@ -81,8 +81,8 @@ fn cases(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(cases)
 }
 
-/// The command with `case` in the place of the sample. The object goes to a file of its own:
-/// rustc, which runs as root here, replaces its output, be it `/dev/null`.
+/// Returns the command with `case` in place of the sample. The object goes to a separate file:
+/// rustc, which runs as root here, replaces its output, even `/dev/null`.
 fn for_case(command: &str, case: &Path) -> String {
     let words = command.split_whitespace().filter_map(|word| {
         let source = word.ends_with(&format!("{SAMPLE}.rs"));
@@ -96,10 +96,10 @@ fn for_case(command: &str, case: &Path) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// What a case expects of the compiler.
+/// The expectation of a case.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Expected {
-    /// `E0382`; none when the case is to compile.
+    /// `E0382`; none if the case must compile.
     code: Option<String>,
     /// Part of the error's text.
     message: String,
@@ -117,7 +117,7 @@ impl Expected {
         }
     }
 
-    /// Why what the compiler did is not what was expected.
+    /// Returns how the compiler's result differs from the expectation.
     fn missed(&self, compiled: bool, said: &str) -> Option<String> {
         let errors: Vec<&str> = said
             .lines()

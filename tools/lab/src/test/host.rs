@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The unit tests of the workspace: built with cargo, then run program by program, so that each
-//! result is known by its crate and a program that dies takes no other's results with it.
+//! result has its crate's name and a program that dies loses no other's results.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -16,26 +16,27 @@ use super::libtest::Parser;
 use crate::project::Project;
 use crate::steps::command;
 
-/// Seconds that one test program may take.
+/// The time limit of one test program, seconds.
 const LIMIT: &str = "300";
 
-/// Lines of a program's standard error that are kept when its report is not as it should be.
+/// The lines of a program's standard error that are kept if its report is broken.
 const LAST_WORDS: usize = 10;
 
-/// It must be named: the flags for static linking would be applied to procedural macros, too.
+/// The target must be named: otherwise the flags for static linking would also apply to procedural
+/// macros.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A test program.
 #[derive(Debug, PartialEq, Eq)]
 struct Program {
-    /// Crate, and test file where it is not the crate's own code.
+    /// Crate, and test file if it is not the crate's own code.
     name: String,
     file: PathBuf,
     /// Cargo runs tests in the crate's folder.
     folder: PathBuf,
 }
 
-/// The part of cargo's messages that tells of test programs.
+/// The part of cargo's messages about test programs.
 #[derive(Deserialize)]
 struct Message {
     package_id: String,
@@ -50,8 +51,8 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Runs all tests whose name contains one of `patterns`; no patterns, all tests. Results go to
-/// `sink` as `CRATE/TEST`.
+/// Runs all tests whose name contains one of `patterns`, or all tests without patterns. Results go
+/// to `sink` as `CRATE/TEST`.
 pub fn run(
     project: &Project,
     patterns: &[String],
@@ -85,12 +86,12 @@ pub fn run(
 
 fn cargo(project: &Project, words: &str) -> Command {
     let mut cargo = command(&format!("cargo {words}"));
-    // After the subcommand, before what is for the tests.
+    // After the subcommand, before the tests' own options.
     cargo.args(["--target", TARGET]).current_dir(project.root());
     cargo
 }
 
-/// Builds the tests; `None` when they do not compile.
+/// Builds the tests; returns `None` if they do not compile.
 fn build(project: &Project) -> Result<Option<Vec<Program>>> {
     let words = "test --workspace --no-run --message-format=json-render-diagnostics";
     let output = cargo(project, words)
@@ -105,7 +106,7 @@ fn build(project: &Project) -> Result<Option<Vec<Program>>> {
         .then(|| messages.lines().filter_map(program).collect()))
 }
 
-/// The test program in one of cargo's messages, if it is about one.
+/// Returns the test program in one of cargo's messages, if it is about one.
 fn program(line: &str) -> Option<Program> {
     // With --no-run nothing else has an executable, but the binaries that integration tests use.
     let value: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -127,7 +128,7 @@ fn program(line: &str) -> Option<Program> {
     None
 }
 
-/// The name in `path+file:///a/b#name@0.1.0`, or `path+file:///a/name#0.1.0`.
+/// Returns the name in `path+file:///a/b#name@0.1.0`, or `path+file:///a/name#0.1.0`.
 fn package(id: &str) -> Option<&str> {
     let (path, fragment) = id.rsplit_once('#')?;
     match fragment.split_once('@') {
@@ -136,7 +137,7 @@ fn package(id: &str) -> Option<&str> {
     }
 }
 
-/// Runs a test program and reads its report; what it says on the standard error is added to `log`.
+/// Runs a test program and reads its report; adds its standard error to `log`.
 fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
     let mut said = OpenOptions::new().read(true).append(true).open(log)?;
     writeln!(said, "+ {command:?}")?;
@@ -152,7 +153,7 @@ fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
     let mut before = String::new();
     for line in BufReader::new(output).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();
-        // A program that reports in KTAP says why in the line before.
+        // A program that reports in KTAP prints the reason in the line before.
         if line.starts_with("not ok ") {
             writeln!(said, "{before}\n{line}")?;
         }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runs jobs beside each other, some of which need what others make.
+//! Runs jobs in parallel, some of which need the results of others.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Error, Result};
 
-/// What a job does.
+/// The work of a job.
 type Work<'a> = Box<dyn FnOnce() -> Result<()> + Send + 'a>;
 
 /// A list of jobs.
@@ -21,7 +21,7 @@ enum State<'a> {
 }
 
 impl<'a> Jobs<'a> {
-    /// Adds a job that begins when `after` is done; it returns its number.
+    /// Adds a job that begins when `after` is done; returns its number.
     pub fn add(
         &mut self,
         after: Option<usize>,
@@ -31,8 +31,8 @@ impl<'a> Jobs<'a> {
         self.0.len() - 1
     }
 
-    /// Runs all, `at_once` at a time and in the order of the list where they can. After an error no
-    /// other begins; it is returned when those that run have ended.
+    /// Runs all jobs, `at_once` at a time and in the order of the list where possible. After an
+    /// error it starts no other job, and returns the error when the running ones have ended.
     pub fn run(self, at_once: usize) -> Result<()> {
         let shared = Shared {
             jobs: Mutex::new((self.0, None)),
@@ -54,7 +54,7 @@ impl<'a> Jobs<'a> {
 /// The jobs, and the first error.
 type List<'a> = (Vec<(Option<usize>, State<'a>)>, Option<Error>);
 
-/// What the threads share.
+/// The state that the threads share.
 struct Shared<'a> {
     jobs: Mutex<List<'a>>,
     changed: Condvar,
@@ -73,7 +73,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Waits for a job that can begin; `None` when there will be none.
+    /// Waits for a job that can begin; returns `None` if there will be none.
     fn next(&self) -> Option<(usize, Work<'a>)> {
         let mut jobs = self.lock();
         loop {
@@ -99,7 +99,8 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// A job that panics does so outside of the lock; the scope passes its panic on.
+    /// Locks the state. A job panics only outside the lock, so the state is intact; the scope
+    /// passes its panic on.
     fn lock(&self) -> MutexGuard<'_, List<'a>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,7 +119,7 @@ mod tests {
         let (go, wait) = channel();
         let mut jobs = Jobs::default();
         let made = jobs.add(None, move || {
-            // As long as this runs the rest of the list can only be done beside it.
+            // While this job runs, the rest of the list can only run in parallel.
             wait.recv()?;
             say("made");
             Ok(())

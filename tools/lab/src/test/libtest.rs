@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reads what a Rust test program prints (libtest's text format; its JSON one is not stable).
+//! Reads the output of a Rust test program (libtest's text format; its JSON one is not stable).
 
 use std::time::Instant;
 
 use super::ktap::{failure, Test};
 use super::record::Outcome;
 
-/// The name of the test that a program is as a whole.
+/// The name of the test that stands for a whole program.
 const WHOLE: &str = "(program)";
 
-/// A reader that is fed with lines.
+/// A reader that takes lines.
 #[derive(Debug)]
 pub struct Parser {
     planned: Option<usize>,
@@ -34,7 +34,7 @@ impl Parser {
     /// Takes one line.
     pub fn line(&mut self, line: &str) {
         if let Some(count) = plan(line) {
-            // The doc tests of several crates come one after the other.
+            // The doc tests of several crates follow each other.
             self.planned = Some(self.planned.unwrap_or(0) + count);
         } else if let Some(mut test) = result(line) {
             test.ms = Some(self.previous.elapsed().as_millis() as u64);
@@ -54,10 +54,10 @@ impl Parser {
         }
     }
 
-    /// Ends the run, which `succeeded` by its exit status; `end` describes that.
+    /// Ends the run. `succeeded` is whether its exit status is 0; `end` describes the status.
     ///
-    /// A program that reports nothing does not use libtest (`harness = false`): libtest begins with
-    /// the number of its tests. It is one test then, and its exit status is the result.
+    /// A program that reports nothing does not use libtest (`harness = false`), which begins with
+    /// the number of its tests. It counts as one test, whose result is the exit status.
     pub fn finish(mut self, succeeded: bool, end: &str) -> Vec<Test> {
         let failed = self.tests.iter().any(|test| test.outcome == Outcome::Fail);
         match self.planned {
@@ -84,7 +84,7 @@ impl Parser {
     }
 }
 
-/// `running 3 tests`
+/// Parses `running 3 tests`.
 fn plan(line: &str) -> Option<usize> {
     let rest = line.strip_prefix("running ")?;
     let count = rest
@@ -93,7 +93,7 @@ fn plan(line: &str) -> Option<usize> {
     count.parse().ok()
 }
 
-/// `test path::of::test ... ok`
+/// Parses `test path::of::test ... ok`.
 fn result(line: &str) -> Option<Test> {
     let (name, end) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     let (outcome, message) = match end {
@@ -111,7 +111,7 @@ fn result(line: &str) -> Option<Test> {
     Some(Test::new(name, outcome, message))
 }
 
-/// `---- path::of::test stdout ----`
+/// Parses `---- path::of::test stdout ----`.
 fn section(line: &str) -> Option<&str> {
     let name = line.strip_prefix("---- ")?.strip_suffix(" ----")?;
     Some(name.strip_suffix(" stdout").unwrap_or(name))

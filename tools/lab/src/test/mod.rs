@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make test`: everything that is tested, on every kernel, in one run.
+//! `make test`: all tests, on every kernel, in one run.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`args`], [`mod@run`] | the command line; what is run |
-//! | [`jobs`] | some of it beside the other |
+//! | [`args`], [`mod@run`] | the command line; the run |
+//! | [`jobs`] | parts of it in parallel |
 //! | [`host`], [`libtest`] | the workspace's unit tests |
-//! | [`compile_fail`] | what the library's types must refuse |
-//! | [`tutorial`] | the tutorial's page, followed word by word |
-//! | [`vm`] | what guests of `make vm` have |
+//! | [`compile_fail`] | misuses that the library's types must refuse |
+//! | [`tutorial`] | the tutorial's commands |
+//! | [`vm`] | the environment in guests of `make vm` |
 //! | [`boot`] | one boot, seen from the host |
-//! | [`report`] | what people see |
-//! | [`origin`] | what it is a run of |
+//! | [`report`] | the report for people |
+//! | [`origin`] | the commit and kernel of a run |
 //!
-//! What the guests do, and how they tell, is in `tools/guest`.
+//! `tools/guest` has the guests' part and the protocol.
 
 mod args;
 mod boot;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a run was a run of: the commit, the tree of `rust/` in it, and the kernel.
+//! The origin of a run's results: the commit, the tree of `rust/` in it, and the kernel.
 
 use std::fs;
 use std::process::Command;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::project::Project;
 
-/// The file beside the results, below `build/`.
+/// The file next to the results, below `build/`.
 const FILE: &str = "test/origin.json";
 
-/// What is known of a run when it begins.
+/// The facts about a run at its beginning.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// The commit that was checked out.
@@ -22,21 +22,21 @@ pub struct Origin {
     pub rust: String,
     /// The version of the stock kernel; the debug kernel has the same source.
     pub kernel: String,
-    /// Whether `rust/` was as in that commit.
+    /// Whether `rust/` was the same as in that commit.
     pub clean: bool,
     /// Whether all tests whose outcomes are recorded were to run.
     pub full: bool,
 }
 
 impl Origin {
-    /// That of the last run.
+    /// Reads the origin of the last run.
     pub fn read(project: &Project) -> Result<Self> {
         let path = project.build(FILE);
         let why = || format!("cannot read {}: is `make test` done?", path.display());
         Ok(serde_json::from_slice(&fs::read(&path).with_context(why)?)?)
     }
 
-    /// Why nothing can be recorded of the run.
+    /// Fails if the run's outcomes cannot be recorded, with the reason.
     pub fn is_fit(&self) -> Result<()> {
         ensure!(self.full, "the last `make test` did not run all tests of the rows: run it without options, or with TESTS=--rows");
         ensure!(
@@ -48,8 +48,8 @@ impl Origin {
     }
 }
 
-/// Writes that of the run that begins, which has all tests of the rows if `full`. A checkout without git has
-/// none.
+/// Writes the origin of the current run, which has all tests of the rows if `full`. A checkout
+/// without git has none.
 pub fn write(project: &Project, full: bool) -> Result<()> {
     let path = project.build(FILE);
     if path.exists() {
@@ -73,19 +73,19 @@ pub fn write(project: &Project, full: bool) -> Result<()> {
     Ok(())
 }
 
-/// Git's name of the tree `rust/` as it is committed.
+/// Returns git's name of the committed tree `rust/`.
 pub fn rust_tree(project: &Project) -> Result<String> {
     git(project, &["rev-parse", "HEAD:rust"])
 }
 
-/// The commit that is checked out, if `rust/` and `tools/` are as in it.
+/// Returns the commit that is checked out, if `rust/` and `tools/` are unchanged.
 pub fn commit(project: &Project) -> Option<String> {
     let changed = git(project, &["status", "--porcelain", "--", "rust", "tools"]).ok()?;
     let commit = git(project, &["rev-parse", "HEAD"]).ok()?;
     changed.is_empty().then_some(commit)
 }
 
-/// Asks git, also for a checkout whose owner is another user than the root's.
+/// Runs git, also for a checkout that another user owns.
 fn git(project: &Project, args: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .args(["-c", "safe.directory=*"])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What people see of a test run, and the file that programs read.
+//! The report of a test run for people, and the file for programs.
 
 use std::fmt;
 use std::fs;
@@ -14,16 +14,16 @@ use anyhow::{Context, Result};
 use super::args::KernelKind;
 use super::record::{Outcome, Record, Tally};
 
-/// Lines of a failure's message that are shown; the file has all of them.
+/// The number of lines of a failure's message that are shown; the file has all of them.
 const SHOWN: usize = 15;
 /// The column in which a part's name ends.
 const WIDTH: usize = 30;
 
-/// How often the report says how far a part has come.
+/// The interval of the report's progress lines for a part.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// The records of a run, shown as they come and kept in a file. Several threads may report, each for
-/// parts of its own; what they say comes line by line.
+/// The records of a run, shown as they arrive and kept in a file. Several threads may report, each
+/// about its own parts; their output is not mixed within a line.
 pub struct Report<W> {
     file: PathBuf,
     state: Mutex<State<W>>,
@@ -39,9 +39,9 @@ struct State<W> {
 struct Part {
     name: String,
     begun: Instant,
-    /// When something was last shown of it.
+    /// The time of its last output.
     shown: Instant,
-    /// How many tests it has; 0 when that is not known.
+    /// The number of its tests; 0 if unknown.
     of: usize,
     tally: Tally,
 }
@@ -58,12 +58,12 @@ impl<W: Write> Report<W> {
             file,
             state: Mutex::new(state),
         };
-        // The last run's results must not be taken for this one's, however this one ends.
+        // However this run ends, the last run's results must not look like this one's.
         report.save(&report.lock())?;
         Ok(report)
     }
 
-    /// Says that a part of the run begins, which has `of` tests; 0 when that is not known.
+    /// Announces a part of the run with `of` tests; 0 if the number is unknown.
     pub fn begin(&self, part: &str, of: usize) -> io::Result<()> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -78,7 +78,7 @@ impl<W: Write> Report<W> {
         state.out.flush()
     }
 
-    /// Adds a record of a part; a failure is shown at once, with the command that repeats it.
+    /// Adds a record of a part. Shows a failure immediately, with the command that repeats it.
     pub fn add(&self, part: &str, record: Record) -> io::Result<()> {
         let mut state = self.lock();
         let State {
@@ -115,7 +115,7 @@ impl<W: Write> Report<W> {
         out.flush()
     }
 
-    /// Says how a part went, and saves.
+    /// Prints the result of a part, and saves.
     pub fn end(&self, part: &str) -> Result<()> {
         let mut state = self.lock();
         if let Some(index) = state.parts.iter().position(|known| known.name == part) {
@@ -127,7 +127,7 @@ impl<W: Write> Report<W> {
         self.save(&state)
     }
 
-    /// Lists what was skipped, saves, and prints the one last line.
+    /// Lists the skipped tests, saves, and prints the last line.
     pub fn finish(self) -> Result<Tally> {
         let mut state = self.lock();
         self.save(&state)?;
@@ -144,12 +144,13 @@ impl<W: Write> Report<W> {
         Ok(tally)
     }
 
-    /// Whether there is no record yet.
+    /// Returns whether there is no record yet.
     pub fn is_empty(&self) -> bool {
         self.lock().records.is_empty()
     }
 
-    /// A thread that panics ends the run; what the others reported until then is whole.
+    /// Locks the state. A thread that panics ends the run; the reports of the others so far are
+    /// intact.
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,7 +177,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// The command that runs the test of `record` again, and as little else as possible.
+/// Returns the command that runs the test of `record` again, with as few others as possible.
 fn again(record: &Record) -> String {
     let (group, name) = record.id.split_once('/').unwrap_or((&record.id, ""));
     if record.kernel == KernelKind::Coverage.to_string() {
@@ -198,7 +199,7 @@ fn again(record: &Record) -> String {
     match group {
         "trace" => words.push(format!("--only selftest -t {name}")),
         "tutorial" | "vm" => words.push(format!("--only {group}")),
-        // A reader's own finding, in brackets, belongs to the whole report.
+        // A reader's own failure, in parentheses, belongs to the whole report.
         "host" | "selftest" | "kunit" | "compile-fail" if name.contains('(') => {
             words.push(format!("--only {group}"));
         }

@@ -29,15 +29,15 @@ const FAILED: u8 = 1;
 /// Exit status: a guest died or timed out.
 const DIED: u8 = 70;
 
-/// How long a boot with all its tests may take: twice what it does beside another one.
+/// The time limit of a boot with all its tests: twice its duration next to another one.
 const LIMIT: Duration = Duration::from_secs(1800);
 
-/// What switches the debug kernel's checks on.
+/// The words that enable the debug kernel's checks.
 ///
-/// Page tables have four levels: with five, `identify_cpu()` of the boot CPU makes the kernel forget
-/// about the fifth for a moment, in which KASAN takes any access of an interrupt for a wild one.
-/// Slab caches are checked, for that switches their per-CPU sheaves off: these keep the addresses of
-/// objects that they have given out, and kmemleak then takes most leaked objects for used.
+/// Page tables have four levels: with five, `identify_cpu()` of the boot CPU makes the kernel
+/// briefly forget the fifth, and KASAN then reports any access of an interrupt as wild. Slab caches
+/// are checked because that disables their per-CPU sheaves: these keep the addresses of allocated
+/// objects, so that kmemleak would consider most leaked objects referenced.
 const DEBUG_APPEND: &[&str] = &[
     "page_owner=on",
     "page_poison=1",
@@ -46,29 +46,30 @@ const DEBUG_APPEND: &[&str] = &[
     "slab_debug=F",
 ];
 
-/// The stock kernel zeroes all memory that it gives out, and would hide that the module does not.
+/// The stock kernel zeroes all memory that it allocates, which would hide that the module does not.
 /// A part of the memory is a disk, `/dev/pmem0`: files on it can be mapped with DAX.
 const STOCK_APPEND: &[&str] = &["init_on_alloc=0", "memmap=32M!1G"];
 
 /// The debug kernel takes about ten times as long for a page fault.
 const DEBUG_SCALE: f64 = 10.0;
-/// How much fewer load/map/unload cycles it runs.
+/// The divisor of its load/map/unload cycles.
 const DEBUG_CYCLES: u64 = 50;
-/// How much fewer all boots of the stock kernel run but the first.
+/// The divisor of the cycles for all boots of the stock kernel except the first.
 const OTHER_CYCLES: u64 = 10;
 
-/// How many jobs run at once, if there are as many processors: a guest has two, but mostly uses one.
+/// The number of parallel jobs, if there are as many processors: a guest has two, but mostly uses
+/// one.
 const AT_ONCE: usize = 4;
 
-/// Where the results go.
+/// The file of the results.
 type Results = Report<Stdout>;
-/// Where those of a group go.
+/// The folder of the results of a group.
 type Sink<'a> = &'a mut dyn FnMut(Test) -> Result<()>;
 
-/// Tests what `args` ask for. Returns the exit status; an error is a broken lab.
+/// Runs the tests that `args` select. Returns the exit status; an error is a broken lab.
 ///
-/// The debug kernel is compiled beside the tests that do not need it, with what they leave of the
-/// processors; then guests run beside each other.
+/// The lab compiles the debug kernel while the tests that do not need it run, with the processor
+/// time that they leave; then guests run in parallel.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let args = &args.resolved();
     let folder = project.build("test");
@@ -83,7 +84,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let wants_vm = args.wants_alone(Group::Vm) && args.patterns.is_empty();
     let mut stock = None;
     if wants_compile_fail || wants_vm || wants_tutorial || !args.kernels().is_empty() {
-        // Other runs may build again once all jobs have dropped theirs.
+        // Other runs may build once all jobs have dropped their references.
         let steps = Arc::new(Steps::begin(project)?);
         let ready = build::ready(project, &steps)?;
         stock = Some((target(ready, STOCK_APPEND), steps));
@@ -159,17 +160,18 @@ fn alone(report: &Results, group: &str, run: impl FnOnce(Sink<'_>) -> Result<()>
     report.end(group)
 }
 
-/// What one boot of a kernel is for.
+/// The purpose of one boot of a kernel.
 struct Boot {
     settings: Vec<Setting>,
-    /// Whether the modules that no device test is about are loaded, too.
+    /// Whether the modules without device tests are also loaded.
     modules: bool,
-    /// Whether it is the kernel's first, which takes most load/map/unload cycles.
+    /// Whether it is the kernel's first, which runs most load/map/unload cycles.
     first: bool,
 }
 
-/// The boots of a kernel: one for each setting. The last one of the debug kernel, where each module
-/// brings its KUnit suites, has the modules; on the stock kernel it is the first.
+/// Returns the boots of a kernel: one for each setting. The last one of the debug kernel, where
+/// modules contain their KUnit suites, loads the other modules; on the stock kernel the first one
+/// does.
 fn boots(args: &Args, kernel: KernelKind) -> Vec<Boot> {
     let settings = args.settings(kernel);
     let count = settings.len().max(1);
@@ -185,21 +187,21 @@ fn boots(args: &Args, kernel: KernelKind) -> Vec<Boot> {
     (0..count).map(boot).collect()
 }
 
-/// A run of the device tests on the kernel that counts.
+/// A run of the device tests on the coverage kernel.
 pub struct Covered {
     /// Its exit status, as [`run`] returns it.
     pub status: u8,
-    /// What was counted: `gcov/mm/mmap.gcda`, `module-mmap.profraw`.
+    /// The folder of the counters: `gcov/mm/mmap.gcda`, `module-mmap.profraw`.
     pub folder: PathBuf,
-    /// The module that counted.
+    /// The counting module.
     pub module: PathBuf,
-    /// Where the kernel was built.
+    /// The folder in which the kernel was built.
     pub kdir: PathBuf,
     /// The kernel's source.
     pub source: PathBuf,
 }
 
-/// Runs the device tests on the kernel whose `files` count what runs of them.
+/// Runs the device tests on the kernel whose `files` count their executions.
 pub fn coverage(
     project: &Project,
     patterns: &[String],
@@ -278,7 +280,7 @@ fn plan(
     })
 }
 
-/// The modules that were built together with `module`.
+/// Returns the modules that were built together with `module`.
 fn others(module: &Path) -> Result<Vec<PathBuf>> {
     let folder = module.parent().context("the module has no folder")?;
     let mut modules = build::modules_in(folder)?;
@@ -286,7 +288,7 @@ fn others(module: &Path) -> Result<Vec<PathBuf>> {
     Ok(modules)
 }
 
-/// The KUnit suites in the source.
+/// Returns the KUnit suites in the source.
 fn suites(project: &Project) -> Result<Vec<String>> {
     let suites = kunit::suites_in(&project.root().join("rust"))?;
     if suites.is_empty() {

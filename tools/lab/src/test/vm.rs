@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `make vm` promises of its guests.
+//! Tests of the environment in guests of `make vm`.
 
 use std::fs;
 use std::time::Instant;

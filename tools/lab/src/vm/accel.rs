@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which accelerator QEMU can use: found out by booting, not by looking at `/dev/kvm`.
+//! The choice of QEMU's accelerator, by booting a kernel and not by checking for `/dev/kvm`.
 //!
 //! A `/dev/kvm` that opens, and even creates a machine, may still hang every guest (nested or
-//! filtered virtualization). So the kernel itself is booted without a root file system: where KVM
-//! works it panics for want of one after about a second, elsewhere nothing comes.
+//! filtered virtualization). So the lab boots the kernel itself without a root file system: if KVM
+//! works it panics for lack of one after about a second, otherwise it prints nothing.
 
 use super::Kernel;
 use crate::project::Project;
@@ -26,10 +26,10 @@ pub enum Accel {
     Tcg,
 }
 
-/// The bound for the boot that tries KVM.
+/// The time limit for the boot that tries KVM.
 const PROBE: Duration = Duration::from_secs(8);
 
-/// The accelerator to use; the answer of the probe is remembered in `build/vm/accel`.
+/// Returns the accelerator to use, and remembers the result of the probe in `build/vm/accel`.
 pub fn choose(project: &Project, kernel: &Kernel) -> Result<Accel> {
     if let Ok(word) = std::env::var("ACCEL") {
         return parse(&word).with_context(|| format!("ACCEL={word}: use kvm or tcg"));
@@ -37,7 +37,7 @@ pub fn choose(project: &Project, kernel: &Kernel) -> Result<Accel> {
     if access("/dev/kvm", Access::READ_OK | Access::WRITE_OK).is_err() {
         return Ok(Accel::Tcg);
     }
-    // Of two guests that start together one tries, and the other one has the answer from it.
+    // If two guests start together, one makes the probe, and the other uses its result.
     static TRIES: Mutex<()> = Mutex::new(());
     let _tries = TRIES.lock().unwrap_or_else(PoisonError::into_inner);
     let memory = project.build("vm/accel");
@@ -75,7 +75,7 @@ fn name(accel: Accel) -> &'static str {
     }
 }
 
-/// What the answer depends on: this boot of this machine.
+/// Returns what the result depends on: this boot of this machine.
 fn host_id() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     boot.map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
@@ -91,7 +91,7 @@ fn recall(memory: &Path, host: &str) -> Option<Accel> {
     }
 }
 
-/// Whether a kernel runs under KVM within [`PROBE`].
+/// Returns whether a kernel runs under KVM within [`PROBE`].
 fn boots(image: &Path, log: &Path) -> Result<bool> {
     let output = File::create(log)?;
     let mut qemu = command(

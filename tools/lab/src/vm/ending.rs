@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How a run ended: the four endings, told apart from what was observed.
+//! The four endings of a run, derived from the observations.
 
 use super::klog::{self, Splat};
 use anyhow::{anyhow, Result};
 use std::fmt;
 use std::time::Duration;
 
-/// How a run ended. That the lab itself broke is an error, not an ending.
+/// The ending of a run. A failure of the lab itself is an error, not an ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The command succeeded and the kernel log is clean.
@@ -19,12 +19,12 @@ pub enum Ending {
     Died(Death),
 }
 
-/// Why a guest ended without a status.
+/// The reason for a guest without a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Death {
-    /// The kernel said why, on this line.
+    /// The kernel printed the reason in this line.
     Kernel(String),
-    /// The guest went away without a word.
+    /// The guest ended without a message.
     Silent,
     /// Userspace was not reached in this time.
     BootTimeout(Duration),
@@ -33,7 +33,7 @@ pub enum Death {
 }
 
 impl Ending {
-    /// The exit status of the lab for this ending.
+    /// Returns the exit status of the lab for this ending.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Passed => 0,
@@ -73,20 +73,20 @@ impl fmt::Display for Death {
     }
 }
 
-/// What was seen of a run.
+/// The observations of a run.
 #[derive(Debug, Default)]
 pub struct Evidence<'a> {
     /// The status that the guest reported.
     pub status: Option<i32>,
     /// The time limit that ran out.
     pub expired: Option<Death>,
-    /// What the serial console showed, and before it the complaints of virtme-ng and QEMU.
+    /// The output on the serial console, preceded by the complaints of virtme-ng and QEMU.
     pub console: &'a str,
     /// The reports in the kernel log.
     pub splats: &'a [Splat],
 }
 
-/// Tells the endings apart. An error means that no guest ever ran.
+/// Classifies the ending. Returns an error if no guest ever ran.
 pub fn classify(seen: Evidence<'_>) -> Result<Ending> {
     Ok(match (seen.status, seen.expired) {
         (Some(0), _) => match seen.splats.first() {
@@ -94,7 +94,8 @@ pub fn classify(seen: Evidence<'_>) -> Result<Ending> {
             Some(splat) => Ending::KernelLog(splat.clone()),
         },
         (Some(status), _) => Ending::Failed(status),
-        // The kernel's word comes first: a panicked guest that hangs also runs into the limit.
+        // The kernel's message takes precedence: a panicked guest that hangs also exceeds the time
+        // limit.
         (None, expired) => match (klog::death(seen.console), expired) {
             (Some(line), _) => Ending::Died(Death::Kernel(line)),
             (None, Some(death)) => Ending::Died(death),
@@ -104,7 +105,7 @@ pub fn classify(seen: Evidence<'_>) -> Result<Ending> {
     })
 }
 
-/// Whether a kernel wrote on the console: its lines begin with the time since boot.
+/// Returns whether a kernel wrote to the console: its lines begin with the time since boot.
 fn kernel_ran(console: &str) -> bool {
     console
         .lines()

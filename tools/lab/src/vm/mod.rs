@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Virtual machines: boots a kernel on the lab's own root, runs one command in it, tells how it
-//! ended.
+//! Virtual machines: boots a kernel on the lab's own root, runs one command in it, and reports the
+//! ending.
 //!
 //! ```ignore
 //! let vm = Vm::new("selftest", kernel).timeout(Duration::from_secs(600));
@@ -8,8 +8,8 @@
 //! std::process::exit(outcome.ending.exit_code().into());
 //! ```
 //!
-//! The guest's root file system is the lab's root, read-only; everything that a run leaves lies in
-//! `build/vm/NAME/` (see [`crate::protocol`]).
+//! The guest's root file system is the lab's root, read-only; `build/vm/NAME/` has all files of a
+//! run (see [`crate::protocol`]).
 
 mod accel;
 mod ending;
@@ -29,7 +29,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where a guest's commands are looked for after the project's own programs.
+/// The search path for a guest's commands after the project's own programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to boot.
@@ -41,7 +41,7 @@ pub struct Kernel {
     pub modules: Option<PathBuf>,
 }
 
-/// A virtual machine to be started.
+/// A virtual machine to start.
 #[derive(Debug, Clone)]
 pub struct Vm {
     /// Names the run's folder, `build/vm/NAME`; two runs of one name do not overlap.
@@ -62,45 +62,47 @@ pub struct Vm {
     pub insmod: Vec<Vec<String>>,
     /// Variables for the command.
     pub env: Vec<(String, String)>,
-    /// Let a guest's nanosecond be one instruction, the same in every run: one processor, emulated.
+    /// Let a guest's nanosecond be one instruction, the same in every run: one emulated processor.
     pub icount: bool,
-    /// Let QEMU emulate the processors in any case, for a plugin that watches them.
+    /// Make QEMU emulate the processors in any case, for a plugin that observes them.
     pub emulated: bool,
     /// More words for QEMU.
     pub qemu: Vec<String>,
-    /// Have a second NUMA node without processors, of [`SPARE_MIB`] that are offline: nobody gets
-    /// memory of it until somebody sets it online.
+    /// Add a second NUMA node without processors, with [`SPARE_MIB`] of offline memory: the kernel
+    /// allocates none of it until somebody sets it online.
     pub spare_node: bool,
 }
 
-/// Memory of the spare NUMA node: one memory block of Linux on x86-64, the least that it handles.
+/// Memory of the spare NUMA node: one memory block of Linux on x86-64, the smallest that it
+/// handles.
 const SPARE_MIB: u32 = 128;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How it ended.
+    /// Its ending.
     pub ending: Ending,
-    /// Every report in the kernel log, also when the command failed.
+    /// Every report in the kernel log, even if the command failed.
     pub splats: Vec<Splat>,
     /// The run's folder: `stdout`, `stderr`, `dmesg`, `console.log`.
     pub dir: PathBuf,
-    /// How long it took, boot included.
+    /// Its duration, including the boot.
     pub elapsed: Duration,
 }
 
 impl Outcome {
-    /// The folder with the files that the command left in `/run/lab/out`.
+    /// Returns the folder with the files that the command left in `/run/lab/out`.
     pub fn files(&self) -> PathBuf {
         self.dir.join(protocol::OUT)
     }
 
-    /// The file with the command's standard error.
+    /// Returns the file with the command's standard error.
     pub fn stderr(&self) -> PathBuf {
         self.dir.join(protocol::STDERR)
     }
 
-    /// The file that says most about the kernel: its whole log, or the console of a dead guest.
+    /// Returns the file that is most informative about the kernel: its whole log, or the console of
+    /// a dead guest.
     pub fn kernel_log(&self) -> PathBuf {
         let dmesg = self.dir.join(protocol::DMESG);
         if dmesg.exists() {
@@ -111,7 +113,7 @@ impl Outcome {
     }
 }
 
-/// Which output of the guest's command some bytes belong to.
+/// The output of the guest's command to which bytes belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -121,7 +123,7 @@ pub enum Stream {
 }
 
 impl Vm {
-    /// A machine with two processors, 2 GiB and five minutes for a command.
+    /// Returns a machine with two processors, 2 GiB and five minutes for a command.
     pub fn new(name: impl Into<String>, kernel: Kernel) -> Self {
         Self {
             name: name.into(),
@@ -146,12 +148,12 @@ impl Vm {
         self
     }
 
-    /// Boots, runs `command` and passes its output on to ours as it comes.
+    /// Boots, runs `command` and copies its output to ours as it arrives.
     pub fn run<S: AsRef<str>>(&self, project: &Project, command: &[S]) -> Result<Outcome> {
         self.run_with(project, command, &mut watch::pass_on)
     }
 
-    /// Boots, runs `command` and hands its output to `sink` as it comes.
+    /// Boots, runs `command` and passes its output to `sink` as it arrives.
     pub fn run_with<S: AsRef<str>>(
         &self,
         project: &Project,
@@ -165,7 +167,8 @@ impl Vm {
         self.start(project, self.request(project, command, false), sink)
     }
 
-    /// Boots, runs `command` and hands each line of its standard output to `sink`, until that fails.
+    /// Boots, runs `command` and passes each line of its standard output to `sink`, until that
+    /// fails.
     pub fn run_lines<S: AsRef<str>>(
         &self,
         project: &Project,
@@ -186,7 +189,7 @@ impl Vm {
         broken.map(|()| outcome)
     }
 
-    /// Boots and runs `command`. Returns its standard output, too.
+    /// Boots and runs `command`. Also returns its standard output.
     pub fn run_quietly<S: AsRef<str>>(
         &self,
         project: &Project,
@@ -261,7 +264,7 @@ impl Vm {
     }
 }
 
-/// Empties the run's folder and keeps others off it for as long as the returned file is open.
+/// Empties the run's folder and locks it while the returned file is open.
 fn fresh_folder(dir: &Path) -> Result<File> {
     fs::create_dir_all(dir)?;
     let lock = File::create(dir.with_extension("lock"))?;

@@ -12,18 +12,18 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the lab's root has virtme-ng.
+/// The folder of virtme-ng in the lab's root.
 pub const VIRTME_RUN: &str = "/opt/virtme-ng/bin/virtme-run";
 
-/// The folder that the guest links its kernel's modules into; a root without kernels has none.
+/// The folder in which the guest links its kernel's modules; a root without kernels has none.
 const MODULES: &str = "/usr/lib/modules";
 
-/// Makes the root ready for guests whose kernel has modules: `modprobe` finds them then.
+/// Prepares the root for guests whose kernel has modules, so that `modprobe` finds them.
 pub fn prepare_root() -> Result<()> {
     fs::create_dir_all(MODULES).with_context(|| format!("cannot create {MODULES}"))
 }
 
-/// The command that boots `vm` with `dir` shared as [`GUEST_DIR`].
+/// Returns the command that boots `vm` with `dir` shared as [`GUEST_DIR`].
 pub fn guest(
     vm: &Vm,
     project: &Project,
@@ -32,7 +32,7 @@ pub fn guest(
     interactive: bool,
 ) -> Result<Command> {
     let agent = project.program("rmmap-guest");
-    // The lab may be killed at any time; nobody would stop the guest then.
+    // The lab may be killed at any time; then nobody else would stop the guest.
     let mut run = command("setpriv --pdeathsig KILL");
     run.arg(VIRTME_RUN);
     run.arg("--qemu-bin")
@@ -40,7 +40,7 @@ pub fn guest(
     run.arg("--kimg").arg(stage(&vm.kernel, dir)?);
     let has_modules = vm.kernel.modules.is_some();
     run.args(["--mods", if has_modules { "auto" } else { "none" }]);
-    // virtiofs would need a daemon, and microvm comes with it: 9p works the same everywhere.
+    // virtiofs, with which virtme-ng uses microvm, would need a daemon; 9p works everywhere alike.
     let mut words = "--force-9p --disable-microvm ".to_owned();
     if vm.icount {
         words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=single \
@@ -48,8 +48,8 @@ pub fn guest(
     } else if vm.emulated || accel == Accel::Tcg {
         words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=multi ";
     }
-    // A dead guest must end at once, with its last words on the console. One whose kernel oopses, too:
-    // what runs on after an oops may hang.
+    // A dead guest must end immediately, with its last messages on the console. So must one whose
+    // kernel oopses, because it may hang afterwards.
     words += "--qemu-opt=-no-reboot --kopt=oops=panic --kopt=panic=-1 --kopt=loglevel=6 \
               --kopt=log_buf_len=8M --kopt=printk.devkmsg=on";
     run.args(words.split_whitespace());
@@ -77,8 +77,9 @@ pub fn guest(
     Ok(run)
 }
 
-/// What gives a machine of `memory` MiB a second NUMA node, of a memory module. The kernel adds its
-/// memory when it has found it by ACPI; memory that is there from the start cannot be offline.
+/// Returns the words that give a machine of `memory` MiB a second NUMA node, made of a memory
+/// module. The kernel adds its memory when it finds it by ACPI; memory that is present from the
+/// start cannot be offline.
 fn spare_node(memory: u32, cpus: u32) -> Vec<String> {
     let options = [
         // QEMU places a module at a multiple of 1 GiB.
@@ -105,7 +106,7 @@ fn spare_node(memory: u32, cpus: u32) -> Vec<String> {
         .collect()
 }
 
-/// Lays image and modules out as virtme-ng looks for them, by links: `boot/vmlinuz` below a folder
+/// Arranges image and modules as virtme-ng expects them, by links: `boot/vmlinuz` below a folder
 /// that has `lib/modules/VERSION`.
 fn stage(kernel: &Kernel, dir: &Path) -> Result<PathBuf> {
     let image = dir.join("kernel/vmlinuz");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Runs a guest: passes its output on, enforces the limits, leaves no process behind.
+//! Runs a guest: copies its output, enforces the limits, and ends all of its processes.
 
 use super::ending::Death;
 use super::{Stream, Vm};
@@ -14,12 +14,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How often the guest is looked at.
+/// The interval at which the guest is checked.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a guest may take to power off once it has reported.
+/// The time limit for a guest to power off once it has reported.
 const POWER_OFF: Duration = Duration::from_secs(20);
 
-/// Runs the guest to its end. Returns the limit it hit, if it had to be stopped.
+/// Runs the guest to its end. Returns the limit that it exceeded, if it had to be stopped.
 pub fn run(
     mut command: Command,
     dir: &Path,
@@ -57,7 +57,7 @@ pub fn run(
     Ok(expired)
 }
 
-/// Writes the guest's output to our own. A reader that went away is no failure of the guest.
+/// Writes the guest's output to our own. A reader that has exited is no failure of the guest.
 pub fn pass_on(stream: Stream, bytes: &[u8]) {
     let _ = match stream {
         Stream::Stdout => io::stdout()
@@ -91,7 +91,7 @@ impl Guest {
                 reported = Some(Instant::now());
             }
             match reported {
-                // The result is safe; a guest that cannot power off only loses this time.
+                // The result is saved; a guest that cannot power off only costs this time.
                 Some(since) if since.elapsed() > POWER_OFF => return Ok(None),
                 Some(_) => {}
                 None if begun.elapsed() > vm.timeout => {
@@ -110,7 +110,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // Already gone is what we want: errors have nothing to say here.
+        // Ignore errors: a process that has already ended is fine.
         if self.grouped {
             if let Some(group) = Pid::from_raw(self.child.id() as i32) {
                 let _ = kill_process_group(group, Signal::KILL);
@@ -121,7 +121,7 @@ impl Drop for Guest {
     }
 }
 
-/// Reads what is appended to a file that may not exist yet.
+/// Reads the data appended to a file that may not exist yet.
 struct Tail {
     path: PathBuf,
     file: Option<File>,
@@ -211,8 +211,8 @@ mod tests {
         assert_eq!(ended, Some(Death::Timeout(limit)));
         assert!(begun.elapsed() < Duration::from_secs(30));
         let stat = format!("/proc/{}/stat", fs::read_to_string(pid).unwrap().trim());
-        // Gone, or a zombie that nobody in this container collects. Only the group's leader is
-        // waited for: the others got the same signal, but may need a moment more to die of it.
+        // Ended, or a zombie that nobody in this container reaps. The test waits only for the
+        // group's leader: the others got the same signal, but may take a moment longer to die.
         let dead = || fs::read_to_string(&stat).map_or(true, |text| text.contains(") Z "));
         while !dead() {
             assert!(begun.elapsed() < Duration::from_secs(30), "still alive");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The page's commands in a virtual machine, and whether they print what the page shows.
+//! The page's commands in a virtual machine, and the comparison of their output with the page.
 
 use std::path::Path;
 use std::time::Instant;
@@ -13,10 +13,10 @@ use crate::project::Project;
 use crate::test::ktap::Test;
 use crate::vm::{Kernel, Stream, Vm};
 
-/// What begins a line that is not a command's: `@@ begin 3`, `@@ end 3 STATUS`.
+/// The prefix of lines that are not a command's: `@@ begin 3`, `@@ end 3 STATUS`.
 const SIGN: &str = "@@ ";
 
-/// Commands of the page, what they shall print, and the name of the test.
+/// Commands of the page, their expected output, and the name of the test.
 struct Step<'a> {
     name: String,
     block: &'a Block,
@@ -71,7 +71,7 @@ pub fn run(
     sink(test("kernel-log", begun, log))
 }
 
-/// The guest's blocks, each with what it shows.
+/// Returns the guest's blocks, each with its expected output.
 fn steps(page: &Page) -> Vec<Step<'_>> {
     let mut steps: Vec<Step<'_>> = Vec::new();
     for block in page.blocks() {
@@ -97,7 +97,7 @@ fn steps(page: &Page) -> Vec<Step<'_>> {
     steps
 }
 
-/// `9. Try it` as `9-try-it`.
+/// Turns `9. Try it` into `9-try-it`.
 fn slug(title: &str) -> String {
     let lower = title.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric());
@@ -107,7 +107,7 @@ fn slug(title: &str) -> String {
         .join("-")
 }
 
-/// One shell for each block, which ends at the first command that fails.
+/// Returns one shell for each block, which ends at the first command that fails.
 fn script(steps: &[Step<'_>], checkout: &Path, own: &Path) -> String {
     let mut script = String::new();
     for (index, step) in steps.iter().enumerate() {
@@ -125,7 +125,7 @@ fn script(steps: &[Step<'_>], checkout: &Path, own: &Path) -> String {
     script
 }
 
-/// What block `index` printed, and its exit status, if it came to its end.
+/// Returns the exit status and the output of block `index`, if it ended.
 fn output_of(index: usize, said: &str) -> Option<(i32, String)> {
     let (_, rest) = said.split_once(&format!("{SIGN}begin {index}\n"))?;
     let (output, rest) = rest.split_once(&format!("{SIGN}end {index} "))?;
@@ -133,7 +133,7 @@ fn output_of(index: usize, said: &str) -> Option<(i32, String)> {
     Some((status, output.to_owned()))
 }
 
-/// The first line that the page shows and the commands did not print.
+/// Returns the first line that the page shows and the commands did not print.
 fn missing(step: &Step<'_>, output: &str) -> Option<String> {
     let mut printed = output.lines();
     for shown in &step.shows {
@@ -149,7 +149,7 @@ fn missing(step: &Step<'_>, output: &str) -> Option<String> {
     None
 }
 
-/// Whether `line` is what `pattern` says, in which `...` stands for anything.
+/// Returns whether `line` matches `pattern`, in which `...` stands for any text.
 fn fits(pattern: &str, line: &str) -> bool {
     let Some((begin, rest)) = pattern.split_once("...") else {
         return pattern.trim_end() == line.trim_end();

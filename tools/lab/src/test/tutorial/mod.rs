@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of the tutorial, `Documentation/writing-a-driver.rst`, carried out. Its driver and its
+//! Runs the commands of the tutorial, `Documentation/writing-a-driver.rst`. Its driver and its
 //! program are files that every run builds: `samples/tutorial`.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`page`] | takes the marked blocks out of the page |
+//! | [`page`] | extracts the marked blocks of the page |
 //! | [`guest`] | runs the commands in a virtual machine, and compares what they print |
 
 mod guest;
@@ -29,18 +29,18 @@ use page::{Kind, Page};
 /// The page, relative to the checkout.
 const PAGE: &str = "Documentation/writing-a-driver.rst";
 
-/// What the page's commands copy and link, relative to the checkout.
+/// The files that the page's commands copy and link, relative to the checkout.
 const SOURCES: [&str; 2] = ["samples/tutorial", "rust"];
 
-/// What the page calls the project's folder.
+/// The page's name for the project's folder.
 const PLACEHOLDER: &str = "/path/to/rmmap";
 
-/// Whether one of `patterns` asks for these tests; they only make sense together.
+/// Returns whether one of `patterns` selects these tests; they only make sense together.
 pub fn is_picked(patterns: &[String]) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| "tutorial".contains(pattern))
 }
 
-/// Does what the page says. Results go to `sink`. `steps` is given back before the guest starts.
+/// Runs the page's commands. Results go to `sink`. It drops `steps` before the guest starts.
 pub fn run(
     project: &Project,
     steps: Arc<Steps>,
@@ -114,7 +114,7 @@ fn build_own(
     }
 }
 
-/// A result: passed, when there is no reason why not.
+/// Makes a result: passed, unless there is a reason for a failure.
 fn test(name: &str, begun: Instant, why_not: Option<String>) -> Test {
     Test {
         name: name.to_owned(),

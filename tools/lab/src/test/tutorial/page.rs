@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tutorial's page: which of its code blocks are commands, or what the reader will see.
+//! The tutorial's page: its code blocks with commands, and those with their expected output.
 //!
-//! The marks are explained in a comment at the top of the page.
+//! A comment at the top of the page explains the marks.
 
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 
-/// What begins a mark: a comment of reStructuredText.
+/// The beginning of a mark, a comment of reStructuredText.
 const MARK: &str = ".. tutorial-";
 
-/// In which folder commands are run.
+/// The folder in which commands run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Folder {
     /// This project's.
@@ -21,21 +21,21 @@ pub enum Folder {
     Own,
 }
 
-/// What a code block is.
+/// The kind of a code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Commands that build the driver in the reader's own folder.
     Build,
     /// Commands for the virtual machine.
     Run(Folder),
-    /// What the commands before it print.
+    /// The output of the commands before it.
     Shows,
 }
 
 /// A marked code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// The title of the section that it is in.
     pub section: String,
@@ -88,13 +88,13 @@ impl Page {
         Ok(Self(blocks))
     }
 
-    /// All blocks.
+    /// Returns all blocks.
     pub fn blocks(&self) -> &[Block] {
         &self.0
     }
 }
 
-/// Whether line `index` is underlined with `=`.
+/// Returns whether line `index` is underlined with `=`.
 fn is_title(lines: &[&str], index: usize) -> bool {
     let is_rule = |line: &str| !line.is_empty() && line.chars().all(|c| c == '=');
     let next = lines.get(index + 1).copied().unwrap_or_default();
@@ -112,7 +112,7 @@ fn kind(mark: &str) -> Result<Kind> {
     })
 }
 
-/// The code block right after the mark in line `index`: its first line, and its text.
+/// Returns the code block right after the mark in line `index`: its first line, and its text.
 fn code_after(lines: &[&str], index: usize) -> Result<(usize, String)> {
     let blank = |line: &&&str| line.trim().is_empty();
     let skip = |from: usize| from + lines[from..].iter().take_while(blank).count();
