@@ -11,7 +11,7 @@ use rmmap_sys::rustix::process::Signal;
 /// Any address will do; this one is of the program's own file.
 static ANYTHING: u8 = 1;
 
-/// `rmmap watch` of a mapping of this process, when it has begun.
+/// Starts `rmmap watch` on a mapping of this process, and waits until it has drawn.
 fn begun() -> OnTerminal {
     let here = &raw const ANYTHING as usize;
     let mut command = Command::new(env!("CARGO_BIN_EXE_rmmap"));
@@ -26,7 +26,7 @@ fn begun() -> OnTerminal {
     terminal
 }
 
-/// The program ended well, and left the terminal as it was.
+/// Checks that the program succeeded, and restored the terminal.
 fn ended_well(mut terminal: OnTerminal) {
     let status = terminal.wait().unwrap();
     assert!(status.success(), "{status}: {:?}", terminal.seen());

@@ -124,7 +124,7 @@ fn line(call: &Call, count: usize, whole: Option<f64>) -> String {
     line
 }
 
-/// The comparison.
+/// Writes the comparison.
 fn table(body: &mut String, comparison: &Comparison) {
     let verdict = match comparison.first_difference {
         Some(_) => "The red line is above the first difference.",

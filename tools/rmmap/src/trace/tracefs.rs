@@ -81,7 +81,7 @@ impl Tracefs {
         Ok(tracefs)
     }
 
-    /// Path of a file of the top level.
+    /// Returns the path of a file of the top level.
     pub fn path(&self, file: &str) -> PathBuf {
         Path::new(names::ROOT).join(file)
     }
@@ -161,7 +161,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Path of a file of the instance.
+    /// Returns the path of a file of the instance.
     pub fn path(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }
