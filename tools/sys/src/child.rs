@@ -4,8 +4,10 @@
 
 use crate::mapping::last_error;
 use crate::{Channel, Errno};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::thread::sleep;
 use std::time::Duration;
@@ -61,6 +63,34 @@ pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
                 end: None,
             })
         }
+    }
+}
+
+/// Goes on twice: returns `false` to the caller, and `true` in a copy of this process. That one is in a
+/// session of its own, and keeps neither terminal nor pipes nor a folder busy.
+///
+/// # Errors
+///
+/// Those of `fork(2)`; `EBUSY` if this process has more than one thread.
+pub fn fork_to_background() -> io::Result<bool> {
+    if !is_single_threaded()? {
+        return Err(Errno::BUSY.into());
+    }
+    // SAFETY: There is no other thread, so the child is a full copy of this process.
+    match unsafe { libc::fork() } {
+        -1 => Err(last_error().into()),
+        0 => {
+            // A child leads no process group, so this does not fail.
+            rustix::process::setsid()?;
+            rustix::process::chdir("/")?;
+            let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
+            for standard in 0..3 {
+                // SAFETY: Those who use these numbers know that they may be of any file.
+                unsafe { libc::dup2(null.as_raw_fd(), standard) };
+            }
+            Ok(true)
+        }
+        _ => Ok(false),
     }
 }
 

@@ -26,6 +26,8 @@
 //! | [`numa`] | NUMA policies, and the nodes of pages |
 //! | [`perf`] | `perf_event_open(2)` for records of mappings |
 //! | [`ptrace`] | a debugger's access to a child |
+//! | [`remote`] | the memory of other processes |
+//! | [`seccomp`] | another process answers memfd_create(2) |
 //! | [`walk`] | touches many pages in few instructions, for benchmarks |
 //! | [`secret`] | `memfd_secret(2)` |
 //! | [`udmabuf`] | a memfd's pages as a dma-buf |
@@ -63,7 +65,8 @@ pub mod procmap;
 pub mod ptrace;
 mod ranges;
 pub mod remap;
-mod remote;
+pub mod remote;
+pub mod seccomp;
 pub mod secret;
 pub mod udmabuf;
 pub mod userfaultfd;
@@ -71,7 +74,7 @@ pub mod walk;
 
 pub use access::{Fault, Signal};
 pub use channel::Channel;
-pub use child::{fork, run_in_child, Child, End};
+pub use child::{fork, fork_to_background, run_in_child, Child, End};
 pub use device::Device;
 pub use map::MapOptions;
 pub use mapping::Mapping;

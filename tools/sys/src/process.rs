@@ -71,6 +71,15 @@ pub fn ignore(signal: rustix::process::Signal) -> Result<()> {
     }
 }
 
+/// Lets a signal have its default action from now on, whatever the caller of this program set.
+pub fn reset(signal: rustix::process::Signal) -> Result<()> {
+    // SAFETY: No handler is installed.
+    match unsafe { libc::signal(signal.as_raw(), libc::SIG_DFL) } {
+        libc::SIG_ERR => Err(last_error()),
+        _ => Ok(()),
+    }
+}
+
 extern "C" {
     /// Returns the name of an error number, or null; glibc has it since 2.32.
     fn strerrorname_np(number: i32) -> *const c_char;
