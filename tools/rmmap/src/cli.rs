@@ -4,7 +4,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{demo, map, programs, stat, trace, watch};
+use crate::{demo, exec, map, programs, stat, trace, watch};
 
 /// What the exit status means, for `--help`.
 const EXIT_STATUS: &str = "\
@@ -12,7 +12,9 @@ Exit status:
   0  done, and everything was as expected
   1  demo: a row differs from its expectation; selftest: a test failed; map: the kernel refused
      the mapping or a touch, or contents differ
-  2  the command could not run, or the command line is wrong";
+  2  the command could not run, or the command line is wrong
+exec ends with the program's own status; with 128 + n if signal n ended it, 127 if there is no such
+program, 126 if it cannot be run.";
 
 /// Shows, measures and tests /dev/rmmap and the kernel's mmap path.
 #[derive(Debug, Parser)]
@@ -44,6 +46,12 @@ pub enum Command {
     Map(map::Args),
     /// Watch which pages of a mapping or an object are in memory
     Watch(watch::Args),
+    /// Run a program whose memfds are regions
+    ///
+    /// memfd_create(2) returns a region to the program and to all processes that it starts. The program
+    /// itself is not changed, and need not be allowed to open /dev/rmmap. Where rmmap cannot make the
+    /// region (MFD_HUGETLB), the program gets a memfd. The exit status is that of the program.
+    Exec(exec::Args),
     /// Measure what memory of the device costs, next to memfd, ramfs and anonymous memory
     #[command(disable_help_flag = true)]
     Bench(programs::Args),

@@ -9,6 +9,7 @@
 //! | `map` | mmap(2) as a command |
 //! | `watch` | resident pages of a mapping or an object, live |
 //! | `stat` | the counters of a region and of the device |
+//! | `exec` | runs a program whose memfds are regions |
 //! | `trace` | the path of a mapping through the kernel's functions |
 //! | `programs` | starts the device tests and the benchmark |
 //! | `device` | opens the device, and names the remedy if that fails |
@@ -23,6 +24,7 @@
 mod cli;
 mod demo;
 mod device;
+mod exec;
 mod map;
 mod observe;
 mod output;
@@ -62,6 +64,7 @@ fn run(cli: Cli, at: fn(Moment)) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => trace::run(&args, at),
         Command::Map(args) => map::run(&args),
         Command::Watch(args) => watch::run(&args, at),
+        Command::Exec(args) => exec::run(&args),
         Command::Bench(args) => programs::run("rmmap-bench", &args),
         Command::Selftest(args) => programs::run("rmmap-selftest", &args),
     }

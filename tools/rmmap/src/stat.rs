@@ -12,7 +12,7 @@ use rmmap_sys::{rustix::fs::OFlags, Device};
 use rmmap_uapi::{RmmapInfo, RmmapStats, RMMAP_DEVICE};
 
 use crate::{device, output};
-pub use render::hook_name;
+pub use render::{bytes, hook_name};
 
 /// Options of `rmmap stat`.
 #[derive(Debug, clap::Args)]
