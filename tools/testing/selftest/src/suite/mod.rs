@@ -9,6 +9,7 @@ mod badioctl;
 mod commands;
 mod contract;
 mod eof;
+mod exec;
 mod file;
 mod fork;
 mod fragments;
@@ -90,6 +91,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         regions::CASES,
         tracepoints::CASES,
         commands::CASES,
+        exec::CASES,
         watch::CASES,
     ];
     let path = path::FILES.iter().copied();
