@@ -449,7 +449,7 @@ impl<'a> InvalidateShared<'a> {
 }
 
 // SAFETY: Truncation and hole punching take the lock exclusively (`inode.rs`), as does a failed
-// fallocate(2) (`preallocate.rs`) but for the folios that it added past EOF: it never unlocked them.
+// fallocate(2) (`preallocate.rs`), except for folios past EOF that it added and never unlocked.
 unsafe impl<'m> TruncateGuard<'m> for InvalidateShared<'m> {
     fn mapping(&self) -> &'m AddressSpace {
         self.mapping

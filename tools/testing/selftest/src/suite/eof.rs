@@ -11,7 +11,7 @@ use super::policy::{folios, held};
 use crate::area::{Area, Kind};
 use crate::context::{Context, P, PMD};
 use crate::outcome::{Result, Stop};
-use crate::race::{race, race_for};
+use crate::race::race_for;
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::fs::{fallocate, fstat, ftruncate, FallocateFlags};
@@ -103,7 +103,7 @@ fn failed_write_never_grows_the_file(cx: &Context) -> Result {
     }
     source.protect(readable, PMD - readable, MprotectFlags::empty())?;
     let area = cx.area(0)?;
-    let (most, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let most = AtomicUsize::new(0);
     let watch = |_, stop: &AtomicBool| -> Result {
         while !stop.load(Ordering::Relaxed) {
             most.fetch_max(fstat(&area)?.st_size as usize, Ordering::Relaxed);
@@ -124,14 +124,11 @@ fn failed_write_never_grows_the_file(cx: &Context) -> Result {
         if area.is_rmmap() {
             check_eq!(area.held_pages()?, 0);
         }
-        rounds.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
-    // A fast writer finishes all rounds before the watcher first runs: they go on until it has.
-    let enough = cx.rounds(100);
-    race(cx, 1, watch, write, || {
-        rounds.load(Ordering::Relaxed) >= enough && most.load(Ordering::Relaxed) > 0
-    })?;
+    // A fast writer finishes many rounds before the watcher first runs: they go on until it has.
+    let seen = || most.load(Ordering::Relaxed) > 0;
+    race_for(Duration::from_secs(2), 1, watch, write, seen)?;
     let most = most.into_inner();
     check!(
         most <= readable,
