@@ -239,7 +239,11 @@ fn policy_huge_page_is_mapped_as_one(cx: &Context) -> Result {
         let after = stats(&region)?.region;
         check_eq!(smap(&second)?.kb("FilePmdMapped"), 2048);
         check_eq!(after.answer_cached - before.answer_cached, 1);
-        check_eq!(after.map_pages - before.map_pages, 0, "with a store: {store}");
+        check_eq!(
+            after.map_pages - before.map_pages,
+            0,
+            "with a store: {store}"
+        );
     }
     Ok(())
 }
