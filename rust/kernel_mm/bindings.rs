@@ -31,9 +31,9 @@ pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
 /// `PCPU_MIN_UNIT_SIZE` of `include/linux/percpu.h`.
 pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
 /// `SEEK_DATA` of `include/uapi/linux/fs.h`.
-pub(crate) const SEEK_DATA: i32 = 3;
+pub(crate) const SEEK_DATA: u32 = 3;
 /// `SEEK_HOLE` of `include/uapi/linux/fs.h`.
-pub(crate) const SEEK_HOLE: i32 = 4;
+pub(crate) const SEEK_HOLE: u32 = 4;
 /// `MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL` of `include/linux/pid_namespace.h`.
 pub(crate) const MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL: i32 = 1;
 /// `MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED` of `include/linux/pid_namespace.h`.

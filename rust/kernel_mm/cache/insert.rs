@@ -6,10 +6,9 @@
 //! back from order to order, and `shmem_alloc_and_add_folio()` in
 //! [`mm/shmem.c`](srctree/mm/shmem.c), which also looks for pages in the way before it allocates.
 
-mod preallocate;
+pub(crate) mod preallocate;
 mod range;
 
-pub(crate) use self::preallocate::Preallocation;
 pub use self::range::FolioRange;
 
 use crate::{
@@ -430,29 +429,5 @@ impl AddressSpace {
     fn has_page(&self, first: usize, count: usize) -> bool {
         let end = first.saturating_add(count);
         self.first_page(first, end) < end
-    }
-
-    /// Returns the first resident page from page `index` on, or `end` when none before `end` is
-    /// resident. Does not sleep; other threads may add and remove pages meanwhile.
-    pub fn first_page(&self, index: usize, end: usize) -> usize {
-        let mut at = index;
-        if index >= end {
-            return end;
-        }
-        // SAFETY: The page cache is valid; the function takes the RCU read lock itself, and the
-        // entry that it returns is only compared with null.
-        let found = unsafe {
-            bindings::xa_find(
-                &raw mut (*self.as_raw()).i_pages,
-                &mut at,
-                end - 1,
-                bindings::XA_PRESENT,
-            )
-        };
-        if found.is_null() {
-            end
-        } else {
-            at
-        }
     }
 }

@@ -15,8 +15,8 @@ use crate::{
                 InodeGuard, //
             },
             insert::{
-                FolioRange,
-                Preallocation, //
+                preallocate::Preallocation,
+                FolioRange, //
             },
             seals, //
         },

@@ -24,7 +24,8 @@ pub(crate) unsafe extern "C" fn llseek(
     offset: bindings::loff_t,
     whence: c_int,
 ) -> bindings::loff_t {
-    if whence != bindings::SEEK_DATA && whence != bindings::SEEK_HOLE {
+    let is_data = whence as u32 == bindings::SEEK_DATA;
+    if !is_data && whence as u32 != bindings::SEEK_HOLE {
         // SAFETY: The file is open.
         return unsafe { bindings::generic_file_llseek(file, offset, whence) };
     }
@@ -38,7 +39,7 @@ pub(crate) unsafe extern "C" fn llseek(
     let inode = unsafe { (*mapping.as_raw()).host };
     // SAFETY: The inode is valid, and not locked by this thread.
     unsafe { bindings::inode_lock(inode) };
-    let found = match find(mapping, from, whence == bindings::SEEK_DATA) {
+    let found = match find(mapping, from, is_data) {
         // SAFETY: The file is open; the offset is at most the file's size.
         Some(found) => unsafe {
             bindings::vfs_setpos(file, found as bindings::loff_t, bindings::loff_t::MAX)

@@ -379,9 +379,10 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
 /// Checks whether the current task is a kernel thread: it may fault in the address space of a
 /// process, or on its behalf (KVM's asynchronous page faults, for example).
 fn is_kernel_thread() -> bool {
+    let task = current!().as_ptr();
     // SAFETY: The current task is valid, and reading its flags races with nothing: `PF_KTHREAD` is
     // set before a task first runs, and later only the task itself writes its flags.
-    unsafe { (*current!().as_ptr()).flags & bindings::PF_KTHREAD != 0 }
+    unsafe { (*task).flags & bindings::PF_KTHREAD != 0 }
 }
 
 /// Releases the lock of a fault, as `VM_FAULT_RETRY` requires.
