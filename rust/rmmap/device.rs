@@ -16,7 +16,10 @@ use crate::{
     stats::Counters, //
 };
 use kernel::{
-    cpu::nr_cpu_ids,
+    cpu::{
+        nr_cpu_ids,
+        CpuId, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     sync::{
@@ -114,6 +117,14 @@ impl Limits {
     }
 }
 
+/// The most pages of zeroes that a device has.
+const ZERO_PAGES: u32 = 64;
+
+/// A value in a cache line of its own: all processors write it, and must not take the line of what
+/// all of them read.
+#[repr(align(64))]
+struct OwnLine<T>(T);
+
 /// The state that all regions share.
 pub(crate) struct Device {
     pub(crate) limits: Limits,
@@ -124,8 +135,10 @@ pub(crate) struct Device {
     pub(crate) counters: Counters,
     /// The source of the copy when a private write hits a hole; never mapped, never written.
     zero_page: ZeroPage,
+    /// The same for processors from number 1 on.
+    more_zero_pages: KVec<ZeroPage>,
     /// The number of pages that all regions hold.
-    used: Atomic<i64>,
+    used: OwnLine<Atomic<i64>>,
     /// The number of regions that exist.
     regions: Atomic<i64>,
 }
@@ -134,13 +147,18 @@ impl Device {
     pub(crate) fn new(limits: Limits, hook: Hook, policy: Policy) -> Result<Arc<Self>> {
         let counters = Counters::new();
         counters.spread();
+        let mut more_zero_pages = KVec::new();
+        for _ in 1..nr_cpu_ids().min(ZERO_PAGES) {
+            more_zero_pages.push(ZeroPage::new()?, GFP_KERNEL)?;
+        }
         let device = Self {
             limits,
             hook,
             policy: PolicyCell::new(policy),
             counters,
             zero_page: ZeroPage::new()?,
-            used: Atomic::new(0),
+            more_zero_pages,
+            used: OwnLine(Atomic::new(0)),
             regions: Atomic::new(0),
         };
         Ok(Arc::new(device, GFP_KERNEL)?)
@@ -150,17 +168,17 @@ impl Device {
     /// failing attempt must not, even briefly, use up quota that another thread could still charge.
     pub(crate) fn charge(&self, pages: usize) -> bool {
         let limit = self.limits.max_bytes / PAGE_SIZE as u64;
-        add_within(&self.used, pages as u64, limit).is_ok()
+        add_within(&self.used.0, pages as u64, limit).is_ok()
     }
 
     /// Uncharges `pages` from the quota.
     pub(crate) fn uncharge(&self, pages: usize) {
-        self.used.fetch_sub(pages as i64, Relaxed);
+        self.used.0.fetch_sub(pages as i64, Relaxed);
     }
 
     /// Returns the memory that all regions hold, bytes.
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.used.load(Relaxed).max(0) as u64 * PAGE_SIZE as u64
+        self.used.0.load(Relaxed).max(0) as u64 * PAGE_SIZE as u64
     }
 
     /// Returns the number of regions that exist.
@@ -183,9 +201,12 @@ impl Device {
         self.regions.fetch_sub(1, Relaxed);
     }
 
-    /// Returns a reference to the page of zeroes.
+    /// Returns a page of zeroes. The core locks it while it copies, so processors that use the same
+    /// one wait for each other; a migration right after this only makes two of them do so.
     pub(crate) fn zero_page(&self) -> ZeroPage {
-        self.zero_page.clone()
+        let cpu = CpuId::current().as_u32() % ZERO_PAGES;
+        let more = self.more_zero_pages.get((cpu as usize).wrapping_sub(1));
+        more.unwrap_or(&self.zero_page).clone()
     }
 }
 
