@@ -23,8 +23,6 @@ pub enum Verdict {
     Instead(Call),
     /// rmmap may answer with this errno; then memfds are not asked.
     Unless(i32),
-    /// As `Unless`, and the worlds differ afterwards: the sequence ends.
-    EndsWith(i32),
     /// What the calls return is not compared; what they do to files is.
     Free,
     /// The calls may return different values; if so, the sequence ends.
@@ -160,8 +158,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "truncation-of-held-pages",
-        reason: "a large folio that a pipe holds cannot be split: ftruncate(2) is EBUSY, as no \
-                 folio may reach past EOF",
+        reason: "a large folio that a pipe holds cannot be split: ftruncate(2) is EBUSY and \
+                 changes nothing, as no folio may reach past EOF",
         judge: |model, op| {
             let (file, size) = match op.call {
                 Call::Truncate { fd, size } => (fd.file, size),
@@ -169,7 +167,21 @@ pub const DIFFERENCES: &[Difference] = &[
                 _ => return None,
             };
             let file = &model.files[file];
-            (file.held && size < file.size).then_some(Verdict::EndsWith(Errno::BUSY.raw_os_error()))
+            (file.held && size < file.size).then_some(Verdict::Unless(Errno::BUSY.raw_os_error()))
+        },
+    },
+    Difference {
+        name: "hole-in-held-pages",
+        reason:
+            "a hole in a large folio that a pipe holds zeroes its pages, which the pipe shows; \
+                 of a memfd of single pages the pipe keeps the old ones \
+                 (truncate_inode_partial_folio() in mm/truncate.c)",
+        judge: |model, op| match op.call {
+            Call::Release {} => {
+                let torn = model.files.iter().any(|file| file.torn);
+                torn.then_some(Verdict::Free)
+            }
+            _ => None,
         },
     },
     Difference {

@@ -7,14 +7,18 @@ use crate::differences::{self, Verdict, DIFFERENCES};
 use crate::files::{Checked, Files};
 use crate::model::{File, Kind, Memory, Model, Slot};
 use crate::op::{Call, Fd, Op, Outcome};
+use crate::pair;
+use crate::predict::Effects;
 use anyhow::{bail, Context, Result};
 use rmmap_sys::arena::Arena;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::process::{pidfd_open, Pid, PidfdFlags};
+use rmmap_sys::rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 use rmmap_sys::{Channel, Child, PAGE_SIZE};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 /// How long one operation may take, seconds, before it counts as a hang.
 const PATIENCE: i64 = 120;
@@ -28,6 +32,9 @@ pub struct Setting {
     pub actors: usize,
     /// The files.
     pub files: Vec<Given>,
+    /// Whether actors may act at the same time.
+    #[serde(default)]
+    pub pairs: bool,
 }
 
 /// A file to begin with.
@@ -85,6 +92,8 @@ pub struct Episode {
 impl Episode {
     /// Makes the files and the actors.
     pub fn begin(setting: &Setting, with_memfds_only: bool) -> Result<Self> {
+        // One processor wakes its processes up in a fraction of the time that two take.
+        use_processors(setting.pairs)?;
         let files = Files::new(setting, with_memfds_only)?;
         let mut processes = Vec::new();
         let mut actors = Vec::new();
@@ -131,6 +140,13 @@ impl Episode {
         if !exists(op.actor) || !exists(other) {
             return Ok(Step::Well);
         }
+        if let Some(with) = &op.with {
+            // Sequences that were shortened may have made them depend on each other.
+            return match exists(with.actor) && pair::independent(&self.model, op, with) {
+                true => self.pair(op, with),
+                false => Ok(Step::Well),
+            };
+        }
         let declared = differences::of(&self.model, op);
         let (number, verdict) = match declared {
             Some((number, verdict)) => (Some(number), Some(verdict)),
@@ -167,10 +183,6 @@ impl Episode {
                     return self.failed(op, "declared errno", text);
                 }
             }
-            Some(Verdict::EndsWith(_)) if other.is_none() => {
-                self.meet(number);
-                return Ok(Step::Ends);
-            }
             Some(Verdict::MayEnd) if differs => {
                 self.meet(number);
                 return Ok(Step::Ends);
@@ -194,9 +206,6 @@ impl Episode {
                 return Ok(Step::Ends);
             }
         }
-        if effects.ends {
-            return Ok(Step::Ends);
-        }
         if let Some(file) = effects.emptied {
             self.files.empty_tail(file)?;
         }
@@ -205,6 +214,7 @@ impl Episode {
         }
         let checked = self.files.check(&mut self.model, &effects, self.steps)?;
         match checked {
+            Checked::Well if effects.ends => Ok(Step::Ends),
             Checked::Well => Ok(Step::Well),
             Checked::Wrong(class, text) => self.failed(op, class, text),
         }
@@ -243,7 +253,14 @@ impl Episode {
 
     fn failed(&self, op: &Op, class: &str, text: String) -> Result<Step> {
         let call = format!("{:?}", op.call);
-        let name = call.split([' ', '{']).next().unwrap_or_default();
+        let mut name = call.split([' ', '{']).next().unwrap_or_default().to_owned();
+        if let Some(with) = &op.with {
+            let call = format!("{:?}", with.call);
+            name = format!(
+                "{name} with {}",
+                call.split([' ', '{']).next().unwrap_or_default()
+            );
+        }
         Ok(Step::Failed(Failure {
             step: self.steps,
             class: format!("{class} of {name}"),
@@ -259,26 +276,60 @@ impl Episode {
     ) -> Result<Option<(Outcome, Option<Outcome>)>> {
         let counterpart = match verdict {
             Some(Verdict::Only(_)) => None,
-            Some(Verdict::Instead(call)) => {
-                let actor = op.actor;
-                let call = call.clone();
-                Some((Op { actor, call }, None))
-            }
-            Some(Verdict::Unless(errno) | Verdict::EndsWith(errno)) => {
-                Some((op.clone(), Some(*errno)))
-            }
+            Some(Verdict::Instead(call)) => Some((Op::new(op.actor, call.clone()), None)),
+            Some(Verdict::Unless(errno)) => Some((op.clone(), Some(*errno))),
             _ => Some((op.clone(), None)),
         };
+        self.begin_to_act(op, counterpart)?;
+        self.outcomes(op.actor)
+    }
+
+    fn begin_to_act(&self, op: &Op, counterpart: Option<(Op, Option<i32>)>) -> Result<()> {
         let pid = |process: &Option<Process>| process.as_ref().map_or(0, |process| process.pid);
         let command = Command::Do {
             op: op.clone(),
             counterpart,
             pids: self.processes.iter().map(pid).collect(),
         };
-        match self.ask(op.actor, &command)? {
+        Ok(actor::send(self.channel(op.actor)?, &command)?)
+    }
+
+    /// How an operation ended in each world; `None` if it takes too long.
+    fn outcomes(&self, actor: usize) -> Result<Option<(Outcome, Option<Outcome>)>> {
+        match self.answer(actor)? {
             Some(Answer::Done(outcome, other)) => Ok(Some((outcome, other))),
             Some(answer) => bail!("an actor answered {answer:?}"),
             None => Ok(None),
+        }
+    }
+
+    /// Has two actors do operations at the same time that do not depend on each other.
+    fn pair(&mut self, one: &Op, other: &Op) -> Result<Step> {
+        let mut all = Effects::default();
+        for op in [one, other] {
+            self.begin_to_act(op, Some((op.clone(), None)))?;
+        }
+        for op in [one, other] {
+            let Some((own, memfd)) = self.outcomes(op.actor)? else {
+                return self.failed(one, "hang", format!("{:?} does not end", op.call));
+            };
+            if memfd.as_ref() != Some(&own) {
+                let text = format!("{:?}\nrmmap {own:?}\nmemfd {memfd:?}", op.call);
+                return self.failed(one, "outcome", text);
+            }
+            let effects = self.model.apply(op, &own);
+            if let Some(text) = effects.wrong {
+                return self.failed(one, "model", format!("{:?}\n{text}", op.call));
+            }
+            all.check.extend(effects.check);
+            all.learn.extend(effects.learn);
+            // A page that one makes a hole of, the other may add with its own, in one folio.
+            all.check
+                .extend(effects.absent.iter().map(|(file, _)| (*file, 0, 0)));
+        }
+        match self.files.check(&mut self.model, &all, self.steps)? {
+            Checked::Well => Ok(Step::Well),
+            Checked::Wrong(class, text) => self.failed(one, class, text),
         }
     }
 
@@ -289,8 +340,12 @@ impl Episode {
 
     /// Sends a command and waits for the answer; `None` if it takes too long.
     fn ask(&self, actor: usize, command: &Command) -> Result<Option<Answer>> {
+        actor::send(self.channel(actor)?, command)?;
+        self.answer(actor)
+    }
+
+    fn answer(&self, actor: usize) -> Result<Option<Answer>> {
         let channel = self.channel(actor)?;
-        actor::send(channel, command)?;
         if !waited(channel, PollFlags::IN)? {
             return Ok(None);
         }
@@ -374,10 +429,26 @@ impl Episode {
             whence: 0,
             off: 0,
         };
-        let actor = op.actor;
-        self.act(&Op { actor, call }, None)?;
+        self.act(&Op::new(op.actor, call), None)?;
         Ok(None)
     }
+}
+
+/// Lets this process, and those that it forks, run on all processors or on one.
+fn use_processors(all: bool) -> Result<()> {
+    static ALL: OnceLock<CpuSet> = OnceLock::new();
+    let every = *match ALL.get() {
+        Some(every) => every,
+        None => {
+            let own = sched_getaffinity(None)?;
+            ALL.get_or_init(|| own)
+        }
+    };
+    let mut one = CpuSet::new();
+    if let Some(first) = (0..CpuSet::MAX_CPU).find(|cpu| every.is_set(*cpu)) {
+        one.set(first);
+    }
+    Ok(sched_setaffinity(None, if all { &every } else { &one })?)
 }
 
 fn libc_einval() -> i32 {

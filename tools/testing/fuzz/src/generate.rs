@@ -4,8 +4,10 @@
 
 mod memory;
 
+use crate::episode::Setting;
 use crate::model::{Kind, Model, Slot};
 use crate::op::{Call, Fd, Op, OTHER, RO, RW};
+use crate::pair;
 use rmmap_sys::PAGE_SIZE;
 
 /// Makes an operation of one kind.
@@ -53,8 +55,8 @@ pub struct Generator<'a> {
     actor: usize,
 }
 
-/// Makes the next operation of a sequence in arenas of `pages` pages.
-pub fn next(random: &mut fastrand::Rng, model: &Model, pages: usize) -> Op {
+/// Makes the next operation of a sequence.
+pub fn next(random: &mut fastrand::Rng, model: &Model, setting: &Setting) -> Op {
     let alive: Vec<usize> = (0..model.actors.len())
         .filter(|actor| model.actors[*actor].is_some())
         .collect();
@@ -62,22 +64,54 @@ pub fn next(random: &mut fastrand::Rng, model: &Model, pages: usize) -> Op {
     let mut generator = Generator {
         random,
         model,
-        pages,
+        pages: setting.pages,
         actor,
     };
-    let sum = WEIGHTS.iter().map(|(weight, _)| weight).sum();
-    let mut at = generator.random.u32(0..sum);
-    for (weight, make) in WEIGHTS {
-        if at < *weight {
-            let call = make(&mut generator);
-            return Op { actor, call };
-        }
-        at -= weight;
+    let mut op = Op::new(actor, generator.weighed());
+    if setting.pairs && alive.len() > 1 && generator.one_in(3) {
+        op.with = generator.beside(&op).map(Box::new);
     }
-    unreachable!("the number is below the sum")
+    op
 }
 
+/// What may be done beside something else.
+const BESIDE: &[Make] = &[
+    |g| g.load(),
+    |g| g.store(),
+    |g| g.read(),
+    |g| g.write(),
+    |g| g.fallocate(),
+    |g| g.discard(),
+];
+
 impl Generator<'_> {
+    fn weighed(&mut self) -> Call {
+        let sum = WEIGHTS.iter().map(|(weight, _)| weight).sum();
+        let mut at = self.random.u32(0..sum);
+        for (weight, make) in WEIGHTS {
+            if at < *weight {
+                return make(self);
+            }
+            at -= weight;
+        }
+        unreachable!("the number is below the sum")
+    }
+
+    /// An operation of another actor that does not depend on `op`, if one is found.
+    fn beside(&mut self, op: &Op) -> Option<Op> {
+        const TRIES: usize = 8;
+
+        for _ in 0..TRIES {
+            self.actor = self.other();
+            let make = self.pick(BESIDE);
+            let other = Op::new(self.actor, make(self));
+            if pair::independent(self.model, op, &other) {
+                return Some(other);
+            }
+        }
+        None
+    }
+
     fn one_in(&mut self, n: u32) -> bool {
         self.random.u32(0..n) == 0
     }
@@ -235,7 +269,13 @@ impl Generator<'_> {
     }
 
     fn truncate(&mut self) -> Call {
-        let fd = self.region();
+        let mut fd = self.region();
+        // A large folio that a pipe holds cannot be split.
+        let mut files = self.model.files.iter();
+        match files.position(|file| file.held && file.kind == Kind::Region) {
+            Some(file) if self.one_in(2) => fd.file = file,
+            _ => {}
+        }
         let size = match self.random.u32(0..4) {
             0 => self.random.u64(..=(self.pages * PAGE_SIZE) as u64),
             _ => self.offset(fd.file),
@@ -315,7 +355,7 @@ impl Generator<'_> {
     }
 
     fn hold(&mut self) -> Call {
-        match self.one_in(3) {
+        match self.one_in(2) {
             true => {
                 let (at, len) = self.buffer();
                 Call::Hold {
@@ -410,8 +450,16 @@ mod tests {
             actors: vec![Some(memory), None, None],
             only_memfds: false,
         };
+        let setting = Setting {
+            pages: 8,
+            actors: 3,
+            files: Vec::new(),
+            pairs: true,
+        };
         let mut random = fastrand::Rng::with_seed(seed);
-        (0..500).map(|_| next(&mut random, &model, 8)).collect()
+        (0..500)
+            .map(|_| next(&mut random, &model, &setting))
+            .collect()
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod files;
 mod generate;
 mod model;
 mod op;
+mod pair;
 mod predict;
 mod run;
 mod shrink;

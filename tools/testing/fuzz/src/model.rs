@@ -36,6 +36,8 @@ pub struct File {
     pub touched: Vec<bool>,
     /// Whether a pipe may hold pages of it.
     pub held: bool,
+    /// Whether a hole was made in it meanwhile.
+    pub torn: bool,
     /// Whether a descriptor of it appends.
     pub appends: bool,
     /// The seals that were added.
@@ -51,6 +53,7 @@ impl File {
             pages: Vec::new(),
             touched: Vec::new(),
             held: false,
+            torn: false,
             appends: false,
             seals: 0,
         }
@@ -153,6 +156,7 @@ impl File {
     /// Frees the pages of a range, and zeroes those that it covers in part.
     pub fn punch(&mut self, off: u64, len: u64) {
         let end = off.saturating_add(len).min(self.pages.len() as u64 * SIZE);
+        self.torn |= self.held;
         self.zero(off, end);
         for index in whole_pages(off, end) {
             self.pages[index] = None;

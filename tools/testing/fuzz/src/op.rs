@@ -15,6 +15,9 @@ pub struct Op {
     /// What is done.
     #[serde(flatten)]
     pub call: Call,
+    /// What another actor does at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Box<Op>>,
 }
 
 /// A descriptor: which file, and which of an actor's descriptors of it.
@@ -200,6 +203,12 @@ pub enum Call {
 }
 
 impl Op {
+    /// An operation that nobody else does anything beside.
+    pub fn new(actor: usize, call: Call) -> Self {
+        let with = None;
+        Self { actor, call, with }
+    }
+
     /// The first byte that the operation wrote to `file`; `size` if it wrote none, or at the end.
     pub fn written_from(&self, file: usize, size: u64, outcome: &Outcome) -> u64 {
         let (fd, off) = match &self.call {

@@ -111,6 +111,7 @@ impl Model {
                 // A source that is its own target may be read before or after it is written.
                 if self.maps(op.actor, *at, done, fd.file) {
                     effects.learn.push(fd.file);
+                    effects.ends = self.maps_tail(op.actor, *at, done, fd.file);
                 }
                 let data = self.files[fd.file].bytes(*off, done.min(*len));
                 self.stored(op.actor, *at, &data, &mut effects);
@@ -143,7 +144,11 @@ impl Model {
                 // It stores what private pages had at some time.
                 let _ = self.gathered(op.actor, *at, done);
             }
-            Call::Release {} => self.files.iter_mut().for_each(|file| file.held = false),
+            Call::Release {} => {
+                for file in &mut self.files {
+                    (file.held, file.torn) = (false, false);
+                }
+            }
             // A memfd has grown to the offset: see the declared differences.
             Call::WriteFrom { fd, .. } if self.only_memfds && !outcome.is_ok() => {
                 effects.learn.push(fd.file);
@@ -170,6 +175,11 @@ impl Model {
                     effects.absent.push((fd.file, first..usize::MAX));
                 }
                 effects.check(fd.file, (*size).min(before), PAGE_SIZE);
+            }
+            // It must have changed nothing.
+            Call::Truncate { fd, .. } if outcome.ret == -i64::from(Errno::BUSY.raw_os_error()) => {
+                let size = self.files[fd.file].size as usize;
+                effects.check(fd.file, 0, size);
             }
             Call::Fallocate { fd, mode, off, len } if outcome.is_ok() => {
                 self.fallocated(*fd, *mode, *off, *len, &mut effects);
@@ -365,6 +375,18 @@ impl Model {
     fn maps(&self, actor: usize, at: usize, len: usize, file: usize) -> bool {
         pieces(at as u64, len).any(|(page, ..)| match self.slot(actor, page) {
             Slot::File(mapped) => mapped.file == file,
+            _ => true,
+        })
+    }
+
+    /// Whether a range of an arena may show bytes past the end of a file, which nobody can read to
+    /// learn them.
+    fn maps_tail(&self, actor: usize, at: usize, len: usize, file: usize) -> bool {
+        let size = self.files[file].size;
+        pieces(at as u64, len).any(|(page, ..)| match self.slot(actor, page) {
+            Slot::File(mapped) => {
+                mapped.file == file && size % SIZE != 0 && mapped.page as u64 == size / SIZE
+            }
             _ => true,
         })
     }

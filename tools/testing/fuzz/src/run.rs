@@ -156,6 +156,7 @@ fn setting(random: &mut fastrand::Rng) -> Setting {
             given(false, random),
             given(true, random),
         ],
+        pairs: random.u32(0..4) == 0,
     }
 }
 
@@ -170,7 +171,7 @@ fn episode(args: &Args, seed: u64) -> Result<Ran> {
     }
     let failure = steps(&mut episode, |model| {
         (ops.len() < args.steps).then(|| {
-            let op = generate::next(&mut random, model, setting.pages);
+            let op = generate::next(&mut random, model, &setting);
             ops.push(op.clone());
             op
         })
