@@ -185,6 +185,26 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        name: "splice-of-unreadable-memory",
+        reason:
+            "vmsplice(2) from a mapping without PROT_READ is EFAULT, but for pages that a page \
+                 table shows already (check_vma_flags() and gup_fast() in mm/gup.c): which those \
+                 are depends on the folios",
+        judge: |model, op| match op.call {
+            Call::Vmsplice { at, len } | Call::Hold { at, len } => {
+                let mut pages = at / PAGE_SIZE..(at + len).div_ceil(PAGE_SIZE);
+                let unreadable = |slot: &Slot| match slot {
+                    Slot::File(mapped) => mapped.prot & 1 == 0,
+                    Slot::Free => false,
+                    Slot::Unknown => true,
+                };
+                let found = pages.any(|page| unreadable(model.slot(op.actor, page)));
+                found.then_some(Verdict::Skip)
+            }
+            _ => None,
+        },
+    },
+    Difference {
         name: "policy",
         reason: "a memfd has no folio policy",
         judge: |_, op| match op.call {
