@@ -17,7 +17,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell vm test bench fuzz coverage check patches doc clean distclean
+.PHONY: modules modules_install help lab tools run shell vm test bench fuzz mutants coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (default)
 	@+$(KBUILD) modules
@@ -50,9 +50,12 @@ bench: ## Measure what memory costs, next to memfd, ramfs, huge pages (QUICK=1: 
 	@$(LAB) bench $(if $(QUICK),--quick) $(if $(PROFILE),--profile $(PROFILE)) $(BENCH)
 
 fuzz: ## Compare regions and the device with memfds (SECONDS=60 SEED=1 FUZZ='--help')
-	@$(LAB) vm --timeout $$(($(or $(SECONDS),60) + 600)) -- rmmap-fuzz --out /run/lab/out \
+	@$(LAB) vm --append init_on_alloc=0 --timeout $$(($(or $(SECONDS),60) + 600)) -- rmmap-fuzz --out /run/lab/out \
 		--module $(CURDIR)/build/modules/stock/rmmap.ko --seconds $(or $(SECONDS),60) \
 		--seed $(or $(SEED),1) $(FUZZ)
+
+mutants: ## Say which mistakes in the module the fuzzer finds (SECONDS=60 SEED=1 MUTANTS='--help')
+	@$(LAB) rmmap-mutants --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(MUTANTS)
 
 coverage: ## Show which lines of the mmap path the tests run (options: COVERAGE='--help')
 	@$(LAB) coverage $(COVERAGE)
@@ -67,7 +70,7 @@ doc: ## Build the documentation in build/doc
 	@$(LAB) doc
 
 clean: ## Remove the project's build results; root and kernels stay
-	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/tutorial build/coverage build/bench build/stamps/building-* build/doc build/check
+	rm -rf build/modules build/cargo build/cargo-host build/vm build/test build/tutorial build/coverage build/bench build/mutants build/stamps/building-* build/doc build/check
 
 distclean: ## Remove build/
 	@$(LAB) distclean

@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
 
-    /// Seconds for making a failing sequence shorter.
+    /// Seconds for making a failing sequence shorter; 0: do not even repeat it.
     #[arg(long, default_value_t = 120)]
     pub shrink: u64,
 

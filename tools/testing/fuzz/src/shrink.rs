@@ -15,6 +15,9 @@ pub fn report(args: &Args, mut sequence: Sequence, failure: &Failure) -> Result<
     if let Some(folder) = &args.out {
         write(&sequence, &folder.join("failure-whole.json"))?;
     }
+    if args.shrink == 0 {
+        return Ok(());
+    }
     let limit = Instant::now() + Duration::from_secs(args.shrink);
     let whole = sequence.ops.len();
     let last = match replayed(&sequence, args.memfd)? {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `rmmap-mutants`: makes mistakes in a copy of the module, one at a time, and tells whether
+//! `rmmap-fuzz` finds them, and when.
+//!
+//! It runs in the lab's root: `make mutants`.
+
+#![forbid(unsafe_code)]
+
+mod build;
+mod guest;
+mod mutant;
+
+use anyhow::{bail, Context, Result};
+use clap::Parser;
+use guest::Found;
+use mutant::Mutant;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Make mistakes in a copy of the module, and tell whether rmmap-fuzz finds them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rmmap-mutants",
+    version,
+    help_expected = true,
+    max_term_width = 100
+)]
+struct Args {
+    /// Seconds of fuzzing for each mutant.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+
+    /// The fuzzer's seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Use the modules that the last run built, and build only those that it lacks.
+    #[arg(long)]
+    again: bool,
+
+    /// Print the mutants' names and do nothing.
+    #[arg(long)]
+    list: bool,
+
+    /// Mutants, by parts of their names; without any, all.
+    names: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rmmap-mutants: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Does what the command line says. Returns whether each mutant was found, and the module without
+/// one is clean.
+fn run(args: &Args) -> Result<bool> {
+    let root = std::env::current_dir().context("no current folder")?;
+    let mut mutants = mutant::all()?;
+    let wanted = |mutant: &Mutant| {
+        args.names.is_empty() || args.names.iter().any(|name| mutant.name.contains(name))
+    };
+    mutants.retain(wanted);
+    if args.list {
+        mutants
+            .iter()
+            .for_each(|mutant| println!("{}", mutant.name));
+        return Ok(true);
+    }
+    if mutants.is_empty() {
+        bail!("no mutant has such a name, see --list");
+    }
+    let lost: Vec<_> = mutants.iter().filter_map(|m| m.text(&root).err()).collect();
+    if !lost.is_empty() {
+        for error in &lost {
+            eprintln!("rmmap-mutants: {error:#}");
+        }
+        bail!("{} mutants do not apply", lost.len());
+    }
+    let mut modules: Vec<(String, PathBuf)> = vec![("none".to_owned(), build::stock(&root)?)];
+    let builder = build::Builder::new(&root, args.again)?;
+    for (number, mutant) in mutants.iter().enumerate() {
+        eprintln!(
+            "{} of {}: building {}",
+            number + 1,
+            mutants.len(),
+            mutant.name
+        );
+        modules.push((mutant.name.clone(), builder.build(&root, mutant)?));
+    }
+    let mut well = true;
+    let mut missed = Vec::new();
+    println!(
+        "{:38} {:>10} {:>7}  found by",
+        "mutant", "operations", "seconds"
+    );
+    guest::fuzz(&modules, args.seconds, args.seed, |name, found| {
+        let Found {
+            operations,
+            seconds,
+            by,
+        } = found;
+        let operations = operations.map_or("-".to_owned(), |n| n.to_string());
+        println!(
+            "{name:38} {operations:>10} {seconds:>7.1}  {}",
+            by.as_deref().unwrap_or("-")
+        );
+        match (name, by.is_some()) {
+            ("none", found) => well &= !found,
+            (_, true) => {}
+            (_, false) => missed.push(name.to_owned()),
+        }
+    })?;
+    println!(
+        "{} of {} mutants found{}{}",
+        mutants.len() - missed.len(),
+        mutants.len(),
+        if missed.is_empty() { "" } else { ", not: " },
+        missed.join(", ")
+    );
+    Ok(well && missed.is_empty())
+}
