@@ -17,7 +17,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell vm test bench fuzz mutants coverage check patches doc clean distclean
+.PHONY: modules modules_install help lab tools run shell vm test bench fuzz mutants clients coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (default)
 	@+$(KBUILD) modules
@@ -56,6 +56,9 @@ fuzz: ## Compare regions and the device with memfds (SECONDS=60 SEED=1 FUZZ='--h
 
 mutants: ## Say which mistakes in the module the fuzzer finds (SECONDS=60 SEED=1 MUTANTS='--help')
 	@$(LAB) rmmap-mutants --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) $(MUTANTS)
+
+clients: ## Run programs of Debian on memfd and on rmmap, side by side (CLIENTS='WORD...')
+	@tools/testing/clients/run $(CLIENTS)
 
 coverage: ## Show which lines of the mmap path the tests run (options: COVERAGE='--help')
 	@$(LAB) coverage $(COVERAGE)
