@@ -7,5 +7,5 @@ pub mod folio;
 pub mod inode;
 pub mod insert;
 mod poison;
-mod search;
 pub mod seals;
+mod search;
