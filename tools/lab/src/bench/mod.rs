@@ -17,7 +17,7 @@
 //! | [`plot`] | the same as pictures |
 //! | [`profile`] | the functions in which a case spends its instructions |
 //! | [`shared`] | targets of accesses to lines that processors share |
-//! | [`page`] | `Documentation/benchmark.rst` |
+//! | [`page`] | `Documentation/benchmark.rst`, `benchmark-tables.rst` |
 
 mod bars;
 mod grid;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `Documentation/benchmark.rst` and a part of `README.md`: the figures of a full run, between
-//! hand-written text.
+//! `Documentation/benchmark.rst`, `benchmark-tables.rst` and a part of `README.md`: the figures of a
+//! full run, between hand-written text.
 
 use super::grid::Grid;
 use super::plot::PICTURES;
@@ -14,7 +14,9 @@ use std::fs;
 
 /// The page, relative to the checkout.
 const PAGE: &str = "Documentation/benchmark.rst";
-/// Its hand-written head.
+/// The page with the tables that it has no room for.
+const TABLES: &str = "Documentation/benchmark-tables.rst";
+/// The hand-written head of the first.
 const HEAD: &str = "tools/lab/src/bench/head.rst";
 /// The place in the head for the table of rmmap's losses.
 const LOSSES: &str = ".. losses";
@@ -38,8 +40,10 @@ pub fn record(project: &Project, results: &Results) -> Result<()> {
     );
     let head = fs::read_to_string(project.root().join(HEAD))
         .with_context(|| format!("cannot read {HEAD}"))?;
-    fs::write(project.root().join(PAGE), page(&head, commit, results))
-        .with_context(|| format!("cannot write {PAGE}"))?;
+    for (path, text) in [PAGE, TABLES].iter().zip(pages(&head, commit, results)) {
+        fs::write(project.root().join(path), text)
+            .with_context(|| format!("cannot write {path}"))?;
+    }
     let first = fs::read_to_string(project.root().join(README))
         .with_context(|| format!("cannot read {README}"))?;
     fs::write(
@@ -51,7 +55,7 @@ pub fn record(project: &Project, results: &Results) -> Result<()> {
         let to = project.root().join("Documentation").join(picture(name));
         fs::copy(&from, to).with_context(|| format!("cannot copy {}", from.display()))?;
     }
-    println!("{PAGE} and {README} have the figures of the last run");
+    println!("{PAGE}, {TABLES} and {README} have the figures of the last run");
     Ok(())
 }
 
@@ -64,16 +68,21 @@ fn readme(text: &str, commit: &str, results: &Results) -> Result<String> {
         .split_once(END)
         .with_context(|| format!("{README} lacks `{}`", END.trim()))?;
     let losses = tables::losses(results).rows;
+    // Faults and memory are what a policy trades for instructions: the page has them.
+    let ratio = |row: &[String]| row[4].parse().unwrap_or(0.0);
+    let mut costs: Vec<_> = losses.iter().filter(|row| !row[0].contains(':')).collect();
+    costs.retain(|row| ratio(row) > 1.0);
+    costs.sort_by(|a, b| f64::total_cmp(&ratio(b), &ratio(a)));
     let mut part = format!(
         "On Linux {}, at commit {commit:.12}, of {}. Of the comparisons with other kinds of files and with \
-         anonymous memory, rmmap loses {}; the largest losses are:\n\n\
+         anonymous memory, rmmap loses {}; of instructions it loses most to another kind of file in:\n\n\
          | workload | `init_on_alloc` | rmmap | best file | rmmap / file | best anonymous | rmmap / anonymous |\n\
          |---|---|---|---|---|---|---|\n",
         results.kernel,
         tables::summary(results),
         losses.len()
     );
-    for row in losses.iter().take(NAMED) {
+    for row in costs.iter().take(NAMED) {
         part.push_str(&format!("| {} |\n", row.join(" | ")));
     }
     Ok(format!("{before}{BEGIN}{part}{END}{after}"))
@@ -84,14 +93,20 @@ fn picture(name: &str) -> String {
     format!("benchmark-{name}")
 }
 
-fn page(head: &str, commit: &str, results: &Results) -> String {
-    let mut grids = tables::all(results);
-    let kept = grids.split_off(grids.len().min(1));
-    let first: String = grids.iter().map(Grid::rst).collect();
-    let mut text = head.trim_end().replacen(LOSSES, &first, 1);
+/// Returns the page and that with the other tables.
+fn pages(head: &str, commit: &str, results: &Results) -> [String; 2] {
+    let mut first = tables::all(results);
+    let others = first.split_off(first.len().min(2));
+    let judged = first.split_off(first.len().min(1));
+    let rst = |grids: &[Grid]| -> String {
+        let texts = grids.iter().map(|grid| format!("\n{}", grid.rst()));
+        texts.collect()
+    };
+    let losses = rst(&first);
+    let mut text = head.trim_end().replacen(LOSSES, losses.trim_start(), 1);
     text.push_str(&format!(
         "\n\nThe figures on this page were measured on Linux {}, at commit {commit:.12} of rmmap, in the order \
-         of ``--seed {}``.\n",
+         of ``--seed {}``. :doc:`benchmark-tables` has the other tables.\n",
         results.kernel, results.seed
     ));
     for name in PICTURES {
@@ -105,11 +120,16 @@ fn page(head: &str, commit: &str, results: &Results) -> String {
             (w.name(), w.text())
         }),
     ];
-    for grid in kept.iter().chain(&names) {
-        text.push('\n');
-        text.push_str(&grid.rst());
-    }
-    text
+    text.push_str(&rst(&judged));
+    text.push_str(&rst(&names));
+    let tables = rst(&others);
+    let title = "What memory costs: all tables";
+    let line = "=".repeat(title.len());
+    let tables = format!(
+        ".. SPDX-License-Identifier: GPL-2.0\n..\n   `tools/lab/lab bench --record` generates this page.\n\n\
+         {line}\n{title}\n{line}\n\nThe tables of the run that :doc:`benchmark` explains.\n{tables}"
+    );
+    [text, tables]
 }
 
 /// Returns a table of the meanings of names.
@@ -141,16 +161,20 @@ mod tests {
             record("rmmap", "populate", COMPARED, 4163.2),
             record("memfd", "populate", COMPARED, 4161.0),
         ];
-        let text = page("Head\n\n.. losses\n\nMore\n", "c0ffee", &results(records));
+        let [text, tables] = pages("Head\n\n.. losses\n\nMore\n", "c0ffee", &results(records));
         for part in [
             "Head\n\nWhere rmmap loses\n====",
             "\n\nMore\n\nThe figures on this page were measured on Linux 7.3.4, at commit c0ffee of rmmap",
-            "\"4163\"",
             "A memfd",
             "image:: benchmark-sizes.svg",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        assert!(text.contains("\"4163\""), "{text}");
+        assert!(
+            tables.contains("\nPage faults per page touched (init_on_alloc=0)\n===="),
+            "{tables}"
+        );
     }
 
     #[test]
