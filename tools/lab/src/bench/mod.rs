@@ -12,7 +12,6 @@
 //! |---|---|
 //! | [`results`] | the measurements: `build/bench/results.json` |
 //! | [`bars`] | performance targets, and whether rmmap meets them |
-//! | [`grid`] | tables, as text and for Sphinx |
 //! | [`tables`] | the tables of a run |
 //! | [`plot`] | the same as pictures |
 //! | [`profile`] | the functions in which a case spends its instructions |
@@ -20,7 +19,6 @@
 //! | [`page`] | `Documentation/benchmark.rst`, `benchmark-tables.rst` |
 
 mod bars;
-mod grid;
 mod page;
 mod plot;
 mod profile;
@@ -38,6 +36,7 @@ use results::{Results, Verdict};
 use rmmap_bench::symbols::Symbols;
 use rmmap_bench::unfinished::Unfinished;
 use rmmap_bench::{lines, shared as watched, Record, Unit};
+use rmmap_pages::Grid;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -169,7 +168,7 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     plot::draw(&folder, &results)?;
     let text = tables::all(&results)
         .iter()
-        .map(grid::Grid::text)
+        .map(Grid::text)
         .collect::<Vec<_>>()
         .join("\n");
     fs::write(folder.join("results.txt"), &text)?;

@@ -2,7 +2,6 @@
 //! `Documentation/benchmark.rst`, `benchmark-tables.rst` and a part of `README.md`: the figures of a
 //! full run, between hand-written text.
 
-use super::grid::Grid;
 use super::plot::PICTURES;
 use super::results::Results;
 use super::{tables, FOLDER};
@@ -10,6 +9,7 @@ use crate::project::Project;
 use anyhow::{ensure, Context, Result};
 use clap::ValueEnum;
 use rmmap_bench::{Object, Workload};
+use rmmap_pages::Grid;
 use std::fs;
 
 /// The page, relative to the checkout.

@@ -2,13 +2,13 @@
 //! The tables of a run.
 
 use super::bars::{best, size_name, Figure, SETTINGS};
-use super::grid::Grid;
 use super::results::{Results, Verdict};
 use super::shared::JUDGED;
 use clap::ValueEnum;
 use rmmap_bench::plan::COMPARED;
 use rmmap_bench::shared::{OBJECTS as SHARED_OBJECTS, THREADS, WORKLOADS as SHARED_WORKLOADS};
 use rmmap_bench::{Object, Record, Workload};
+use rmmap_pages::Grid;
 use std::collections::BTreeSet;
 
 /// Returns all tables that are not empty: first those with rmmap's losses.

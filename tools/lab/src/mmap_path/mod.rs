@@ -7,7 +7,6 @@
 
 mod outcomes;
 mod page;
-pub mod rst;
 mod table;
 
 use crate::generated;

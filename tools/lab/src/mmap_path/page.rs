@@ -2,9 +2,9 @@
 //! The table of the branches, and the page with all details of each.
 
 use super::outcomes::Outcomes;
-use super::rst::{field, text, title};
 use super::table::Table;
 use anyhow::Result;
+use rmmap_pages::rst::{field, text, title};
 use rmmap_rows::{Group, Reach, Row, Test};
 use std::fmt::Write;
 

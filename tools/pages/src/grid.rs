@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Tables, as text and for Sphinx.
 
-use crate::mmap_path::rst;
+use crate::rst;
 
 /// A table: a title, a description, names of columns, rows that begin with their name.
 pub struct Grid {
+    /// The title.
     pub title: String,
+    /// The description, a paragraph.
     pub text: String,
+    /// The names of the columns.
     pub head: Vec<String>,
+    /// The rows, with as many cells.
     pub rows: Vec<Vec<String>>,
 }
 
