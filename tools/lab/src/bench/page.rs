@@ -125,8 +125,9 @@ fn pages(head: &str, commit: &str, results: &Results) -> [String; 2] {
     let tables = rst(&others);
     let title = "What memory costs: all tables";
     let line = "=".repeat(title.len());
+    let licence = head.lines().next().unwrap_or_default();
     let tables = format!(
-        ".. SPDX-License-Identifier: GPL-2.0\n..\n   `tools/lab/lab bench --record` generates this page.\n\n\
+        "{licence}\n..\n   `tools/lab/lab bench --record` generates this page.\n\n\
          {line}\n{title}\n{line}\n\nThe tables of the run that :doc:`benchmark` explains.\n{tables}"
     );
     [text, tables]
