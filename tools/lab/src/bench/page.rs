@@ -4,7 +4,8 @@
 
 use super::plot::PICTURES;
 use super::results::Results;
-use super::{tables, FOLDER};
+use super::tables::{self, Loss, LOST};
+use super::FOLDER;
 use crate::project::Project;
 use anyhow::{ensure, Context, Result};
 use clap::ValueEnum;
@@ -67,12 +68,11 @@ fn readme(text: &str, commit: &str, results: &Results) -> Result<String> {
     let (_, after) = rest
         .split_once(END)
         .with_context(|| format!("{README} lacks `{}`", END.trim()))?;
-    let losses = tables::losses(results).rows;
+    let losses = tables::losses(results);
     // Faults and memory are what a policy trades for instructions: the page has them.
-    let ratio = |row: &[String]| row[4].parse().unwrap_or(0.0);
-    let mut costs: Vec<_> = losses.iter().filter(|row| !row[0].contains(':')).collect();
-    costs.retain(|row| ratio(row) > 1.0);
-    costs.sort_by(|a, b| f64::total_cmp(&ratio(b), &ratio(a)));
+    let is_named = |loss: &&Loss| loss.is_cost && loss.over_file >= LOST;
+    let mut costs: Vec<_> = losses.iter().filter(is_named).collect();
+    costs.sort_by(|a, b| b.over_file.total_cmp(&a.over_file));
     let mut part = format!(
         "On Linux {}, at commit {commit:.12}, of {}. Of the comparisons with other kinds of files and with \
          anonymous memory, rmmap loses {}; of instructions it loses most to another kind of file in:\n\n\
@@ -82,8 +82,8 @@ fn readme(text: &str, commit: &str, results: &Results) -> Result<String> {
         tables::summary(results),
         losses.len()
     );
-    for row in costs.iter().take(NAMED) {
-        part.push_str(&format!("| {} |\n", row.join(" | ")));
+    for loss in costs.iter().take(NAMED) {
+        part.push_str(&format!("| {} |\n", loss.row.join(" | ")));
     }
     Ok(format!("{before}{BEGIN}{part}{END}{after}"))
 }

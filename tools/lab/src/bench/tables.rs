@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// Returns all tables that are not empty: first those with rmmap's losses.
 pub fn all(results: &Results) -> Vec<Grid> {
-    let mut grids = vec![losses(results), bars(results)];
+    let mut grids = vec![lost(results), bars(results)];
     for on in SETTINGS {
         grids.extend(compared(results, on));
         grids.push(latencies(results, on));
@@ -36,10 +36,25 @@ fn figures(workload: Workload) -> &'static [Figure] {
     }
 }
 
+/// The ratio from which a figure is a loss.
+pub const LOST: f64 = 1.0005;
+
+/// A figure in which a region of the default policy is worse than another object.
+pub struct Loss {
+    /// Its row of the table.
+    pub row: Vec<String>,
+    /// Whether it is a cost in instructions: not faults, memory or a latency.
+    pub is_cost: bool,
+    /// The ratio to the best kind of file.
+    pub over_file: f64,
+    /// The larger of this ratio and that to anonymous memory.
+    worst: f64,
+}
+
 /// Lists the cases in which another kind of file, or anonymous memory, is better than a region of
 /// the default policy.
-pub fn losses(results: &Results) -> Grid {
-    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
+pub fn losses(results: &Results) -> Vec<Loss> {
+    let mut losses = Vec::new();
     for on in SETTINGS {
         for &workload in Workload::value_variants() {
             let size = workload.size();
@@ -59,8 +74,9 @@ pub fn losses(results: &Results) -> Grid {
                     Some(_) if ours > 0.0 => f64::INFINITY,
                     _ => 0.0,
                 };
-                let worst = over(&best).max(over(&anonymous));
-                if worst < 1.0005 {
+                let over_file = over(&best);
+                let worst = over_file.max(over(&anonymous));
+                if worst < LOST {
                     continue;
                 }
                 let mut row = vec![
@@ -77,11 +93,21 @@ pub fn losses(results: &Results) -> Grid {
                         None => ["-", "-"].map(str::to_owned),
                     });
                 }
-                rows.push((worst, row));
+                losses.push(Loss {
+                    row,
+                    is_cost: matches!(figure, Figure::Cost | Figure::Above),
+                    over_file,
+                    worst,
+                });
             }
         }
     }
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    losses.sort_by(|a, b| b.worst.total_cmp(&a.worst));
+    losses
+}
+
+/// Returns the table of the losses.
+fn lost(results: &Results) -> Grid {
     Grid {
         title: "Where rmmap loses".into(),
         text: "Each figure in which a region of the default policy is worse than the best other kind of \
@@ -99,7 +125,7 @@ pub fn losses(results: &Results) -> Grid {
         ]
         .map(str::to_owned)
         .to_vec(),
-        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        rows: losses(results).into_iter().map(|loss| loss.row).collect(),
     }
 }
 
