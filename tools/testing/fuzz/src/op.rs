@@ -5,6 +5,7 @@
 //! An operation has all its arguments: it depends on nothing that others did, so that a sequence
 //! stays valid without any of them. Numbers of flags, protections and advices are the kernel's.
 
+use rmmap_sys::rustix::fs::FallocateFlags;
 use serde::{Deserialize, Serialize};
 
 /// One operation of one actor.
@@ -37,6 +38,11 @@ pub const RO: usize = 1;
 pub const OTHER: usize = 2;
 /// The number of descriptors that an actor has of each file.
 pub const DESCS: usize = 3;
+
+/// A mode of fallocate(2): the size stays.
+pub const KEEP_SIZE: u32 = FallocateFlags::KEEP_SIZE.bits();
+/// A mode of fallocate(2): a hole, with [`KEEP_SIZE`].
+pub const PUNCH_HOLE: u32 = FallocateFlags::PUNCH_HOLE.bits();
 
 /// A system call, or several that make one step. `at` and `len` are bytes within the arena, or
 /// pages where the field is called `page` and `pages`; `off` is a byte of the file.

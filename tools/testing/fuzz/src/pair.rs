@@ -7,7 +7,7 @@
 
 use crate::differences;
 use crate::model::{Model, Slot};
-use crate::op::{Call, Fd, Op, RW};
+use crate::op::{Call, Fd, Op, KEEP_SIZE, PUNCH_HOLE, RW};
 use rmmap_sys::PAGE_SIZE;
 use std::ops::Range;
 
@@ -31,8 +31,7 @@ pub fn independent(model: &Model, one: &Op, other: &Op) -> bool {
 
 /// The pages that an operation reads or changes, if that is all that it does.
 fn footprint(model: &Model, op: &Op) -> Option<Footprint> {
-    const KEEP_SIZE: u32 = 1;
-    const PUNCH_HOLE: u32 = 3;
+    const HOLE: u32 = KEEP_SIZE | PUNCH_HOLE;
     if differences::of(model, op).is_some() {
         return None;
     }
@@ -45,7 +44,7 @@ fn footprint(model: &Model, op: &Op) -> Option<Footprint> {
         Call::Discard { fd, off, len } => in_file(model, *fd, *off, *len),
         Call::Fallocate {
             fd,
-            mode: KEEP_SIZE | PUNCH_HOLE,
+            mode: KEEP_SIZE | HOLE,
             off,
             len,
         } => in_file(model, *fd, *off, *len),

@@ -5,7 +5,7 @@
 mod mapping;
 
 use crate::model::{pieces, whole_pages, zeroes, Access, Kind, Model, Slot};
-use crate::op::{self, Call, Fd, Op, Outcome, OTHER};
+use crate::op::{self, Call, Fd, Op, Outcome, KEEP_SIZE, OTHER, PUNCH_HOLE};
 use rmmap_sys::{Errno, PAGE_SIZE};
 use std::ops::Range;
 
@@ -338,8 +338,6 @@ impl Model {
     }
 
     fn fallocated(&mut self, fd: Fd, mode: u32, off: u64, len: u64, effects: &mut Effects) {
-        const KEEP_SIZE: u32 = 1;
-        const PUNCH_HOLE: u32 = 2;
         if mode & PUNCH_HOLE != 0 {
             return self.punched(fd.file, off, len, effects);
         }
