@@ -30,6 +30,11 @@ pub(crate) const FMODE_PWRITE: bindings::fmode_t = 1 << 4;
 pub(crate) const FOP_MMAP_SYNC: bindings::fop_flags_t = 1 << 2;
 /// `PCPU_MIN_UNIT_SIZE` of `include/linux/percpu.h`.
 pub(crate) const PCPU_MIN_UNIT_SIZE: usize = 32 << 10;
+/// `PMD_ORDER` of `include/linux/pgtable.h`: a page table has one page, of eight bytes an entry.
+/// bindgen evaluates it where it is a sum of numbers, as on x86, and not on arm64.
+pub(crate) const PMD_ORDER: u32 = bindings::PAGE_SHIFT - 3;
+/// `PUD_ORDER` of `include/linux/pgtable.h`.
+pub(crate) const PUD_ORDER: u32 = 2 * PMD_ORDER;
 /// `SEEK_DATA` of `include/uapi/linux/fs.h`.
 pub(crate) const SEEK_DATA: u32 = 3;
 /// `SEEK_HOLE` of `include/uapi/linux/fs.h`.
@@ -51,6 +56,9 @@ pub(crate) const __GFP_NOMEMALLOC: bindings::gfp_t = 1 << bindings::___GFP_NOMEM
 /// `__GFP_RECLAIM` of `include/linux/gfp_types.h`.
 pub(crate) const __GFP_RECLAIM: bindings::gfp_t =
     1 << bindings::___GFP_DIRECT_RECLAIM_BIT | 1 << bindings::___GFP_KSWAPD_RECLAIM_BIT;
+/// `VM_MAYSHARE` of `include/linux/mm.h`. `rust/bindings/bindings_helper.h` of Linux 7.2 takes
+/// `VM_MAYEXEC` for it.
+pub(crate) const VM_MAYSHARE: bindings::vm_flags_t = 1 << 7;
 /// `VM_LOCKED` of `include/linux/mm.h`.
 pub(crate) const VM_LOCKED: bindings::vm_flags_t = 1 << 13;
 /// `VM_SEQ_READ` of `include/linux/mm.h`.

@@ -4,8 +4,11 @@
 
 pub mod address_space;
 pub mod folio;
+mod hole;
 pub mod inode;
 pub mod insert;
+mod pins;
 mod poison;
 pub mod seals;
 mod search;
+pub mod zero_page;

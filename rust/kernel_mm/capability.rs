@@ -17,6 +17,7 @@ pub enum Capability {
 ///
 /// The check marks a task that has it as having used it (`PF_SUPERPRIV`), and an LSM may log the
 /// check: call this only right before the action. May sleep.
+#[inline]
 pub fn capable(capability: Capability) -> bool {
     // SAFETY: The number is that of a capability, and the function checks the current task.
     unsafe { bindings::capable(capability as i32) }

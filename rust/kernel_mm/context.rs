@@ -28,6 +28,7 @@ pub struct Unlocked(NotThreadSafe);
 impl Unlocked {
     /// Makes one for the library's own callbacks, which the kernel calls without any of these
     /// locks.
+    #[inline]
     pub(crate) fn new() -> Self {
         Self(NotThreadSafe)
     }

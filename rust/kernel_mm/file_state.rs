@@ -33,6 +33,7 @@ unsafe impl Send for MappedInode {}
 unsafe impl Sync for MappedInode {}
 
 impl MappedInode {
+    #[inline]
     pub(crate) fn new<I: InodeData>(inode: ARef<Inode<I>>) -> Self {
         // INVARIANT: The new object takes over the reference.
         Self(ARef::into_raw(inode).cast().as_ptr())
@@ -77,6 +78,7 @@ impl<D> FileState<D> {
     /// # Safety
     ///
     /// `file` is open for all of `'a`, and its private data is a `FileState<D>`.
+    #[inline]
     pub(crate) unsafe fn borrow<'a>(file: *const bindings::file) -> &'a D {
         // SAFETY: By the contract of this function it is a `FileState<D>`, which `release` frees
         // when the file is closed. Nobody has a mutable reference to it after it was stored.
@@ -88,12 +90,14 @@ impl<D> FileState<D> {
     /// # Safety
     ///
     /// `file` is open, and its private data is a `FileState`, with any data.
+    #[inline]
     pub(crate) unsafe fn maps_with<V: 'static>(file: *const bindings::file) -> bool {
         // SAFETY: By the contract of this function; `vm` is first in every `FileState`.
         unsafe { *(*file).private_data.cast::<TypeId>() == TypeId::of::<V>() }
     }
 
     /// Returns the page cache to map instead of the file's own.
+    #[inline]
     pub(crate) fn mapping(&self) -> Option<*mut bindings::address_space> {
         let inode = self.mapping.as_ref()?;
         // SAFETY: A reference to the inode is held.

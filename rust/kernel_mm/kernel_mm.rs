@@ -12,6 +12,7 @@
 //!
 //! | module | mirrors | job |
 //! |---|---|---|
+//! | [`testing`] | | mistakes on purpose, for tests of the core |
 //! | [`mod@file`] | fs.h, miscdevice.h, pseudo_fs.h | files: open, mmap(2), read(2), ioctl(2) |
 //! | [`vm`] | mm.h, mm_types.h | mappings: VMAs, page faults, mapping pages |
 //! | `owner` | module.h | the module of a driver's tables |
@@ -47,6 +48,7 @@ pub mod mm {
     pub(crate) mod owner;
     pub mod percpu;
     pub(crate) mod sched;
+    pub mod testing;
     pub mod tracepoint;
     pub(crate) mod values;
     pub mod vm;
@@ -61,6 +63,7 @@ pub use mm::{
     file,
     mem,
     percpu,
+    testing,
     tracepoint,
     vm, //
 };

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// Returns the memory that the kernel manages, in bytes (`totalram_pages()`).
+#[inline]
 pub fn total_ram_bytes() -> u64 {
     // SAFETY: Reads a counter.
     unsafe { bindings::totalram_pages() as u64 * PAGE_SIZE as u64 }

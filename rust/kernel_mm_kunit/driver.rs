@@ -18,11 +18,11 @@ use kernel::{
 use kernel_mm::{
     cache::{
         address_space::AddressSpace,
-        folio::ZeroPage,
         inode::{
             Inode,
             InodeData, //
-        }, //
+        },
+        zero_page::ZeroPage, //
     },
     file::{
         ops::{

@@ -8,6 +8,7 @@ use crate::{
         Policy,
         PolicyCell, //
     },
+    quota::PageQuota,
     region::{
         Kind,
         Region,
@@ -31,7 +32,7 @@ use kernel::{
     }, //
 };
 use kernel_mm::{
-    cache::folio::ZeroPage,
+    cache::zero_page::ZeroPage,
     file::{
         ops::Hook,
         pseudo_fs::{
@@ -120,11 +121,6 @@ impl Limits {
 /// The most pages of zeroes that a device has.
 const ZERO_PAGES: u32 = 64;
 
-/// A value in a cache line of its own: all processors write it, and must not take the line of what
-/// all of them read.
-#[repr(align(64))]
-struct OwnLine<T>(T);
-
 /// The state that all regions share.
 pub(crate) struct Device {
     pub(crate) limits: Limits,
@@ -137,10 +133,10 @@ pub(crate) struct Device {
     zero_page: ZeroPage,
     /// The same for processors from number 1 on.
     more_zero_pages: KVec<ZeroPage>,
-    /// The number of pages that all regions hold.
-    used: OwnLine<Atomic<i64>>,
+    /// The pages that all regions hold.
+    pages: PageQuota,
     /// The number of regions that exist.
-    regions: Atomic<i64>,
+    regions: Atomic<u64>,
 }
 
 impl Device {
@@ -158,32 +154,25 @@ impl Device {
             counters,
             zero_page: ZeroPage::new()?,
             more_zero_pages,
-            used: OwnLine(Atomic::new(0)),
+            pages: PageQuota::new(limits.max_bytes / PAGE_SIZE as u64)?,
             regions: Atomic::new(0),
         };
         Ok(Arc::new(device, GFP_KERNEL)?)
     }
 
-    /// Charges `pages` to the quota, or returns `false` and changes nothing when fewer are left: a
-    /// failing attempt must not, even briefly, use up quota that another thread could still charge.
-    pub(crate) fn charge(&self, pages: usize) -> bool {
-        let limit = self.limits.max_bytes / PAGE_SIZE as u64;
-        add_within(&self.used.0, pages as u64, limit).is_ok()
-    }
-
-    /// Uncharges `pages` from the quota.
-    pub(crate) fn uncharge(&self, pages: usize) {
-        self.used.0.fetch_sub(pages as i64, Relaxed);
+    /// Returns the quota of pages.
+    pub(crate) fn pages(&self) -> &PageQuota {
+        &self.pages
     }
 
     /// Returns the memory that all regions hold, bytes.
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.used.0.load(Relaxed).max(0) as u64 * PAGE_SIZE as u64
+        self.pages.used() * PAGE_SIZE as u64
     }
 
     /// Returns the number of regions that exist.
     pub(crate) fn regions(&self) -> u64 {
-        self.regions.load(Relaxed).max(0) as u64
+        self.regions.load(Relaxed)
     }
 
     /// Counts a new region, or fails with `ENFILE` when userspace has reached its limit.
@@ -193,7 +182,14 @@ impl Device {
             // The count includes the device's own region.
             Kind::Created => self.limits.max_regions.saturating_add(1),
         };
-        add_within(&self.regions, 1, limit).map_err(|()| ENFILE)
+        let mut old = self.regions.load(Relaxed);
+        while old < limit {
+            match self.regions.cmpxchg(old, old + 1, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(changed) => old = changed,
+            }
+        }
+        Err(ENFILE)
     }
 
     /// Uncounts a region.
@@ -207,19 +203,6 @@ impl Device {
         let cpu = CpuId::current().as_u32() % ZERO_PAGES;
         let more = self.more_zero_pages.get((cpu as usize).wrapping_sub(1));
         more.unwrap_or(&self.zero_page).clone()
-    }
-}
-
-/// Adds `n` to `count` unless it would exceed `limit`.
-fn add_within(count: &Atomic<i64>, n: u64, limit: u64) -> Result<(), ()> {
-    let mut old = count.load(Relaxed);
-    loop {
-        let new = (old as u64).checked_add(n).filter(|new| *new <= limit);
-        let new = i64::try_from(new.ok_or(())?).map_err(|_| ())?;
-        match count.cmpxchg(old, new, Relaxed) {
-            Ok(_) => return Ok(()),
-            Err(changed) => old = changed,
-        }
     }
 }
 

@@ -55,6 +55,7 @@ mod region {
         },
         file::RegionFile,
         policy::Policy,
+        quota::PageQuota,
         region::{
             Kind,
             Region, //
@@ -93,7 +94,10 @@ mod region {
     fn find_or_add<'m, G: TruncateGuard<'m>>(region: &Region, held: &G, index: usize) -> Result {
         match AddressSpace::find_or_add(held, index, &FolioRange::page(index), region)? {
             Found::Cached(_) => {}
-            Found::Added { folio, fell_back } => region.count_new(folio.order(), fell_back),
+            Found::Added { folio, fell_back } => {
+                region.count_folios(folio.order(), 1);
+                region.record_order(folio.order(), fell_back);
+            }
         }
         Ok(())
     }
@@ -101,12 +105,41 @@ mod region {
     #[test]
     fn quota_is_charged_and_given_back() -> Result {
         let device = device(3)?;
-        assert!(device.charge(2));
-        assert!(!device.charge(2));
+        assert!(device.pages().charge(2));
+        assert!(!device.pages().charge(2));
         assert_eq!(device.used_bytes(), 2 * PAGE_SIZE as u64);
-        assert!(device.charge(1));
-        device.uncharge(3);
+        assert!(device.pages().charge(1));
+        device.pages().uncharge(3);
         assert_eq!(device.used_bytes(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn stocks_hide_no_page() -> Result {
+        const STOCKS: u32 = 4;
+        const LIMIT: u64 = 4096;
+        let quota = PageQuota::with_stocks(LIMIT, STOCKS)?;
+        let mut charged = 0;
+        while quota.charge_on(charged as u32 % STOCKS, 1) {
+            charged += 1;
+            assert_eq!(quota.used(), charged);
+        }
+        assert_eq!(charged, LIMIT);
+        // A page that one CPU returns is there for another one.
+        quota.uncharge_on(3, 1);
+        assert!(!quota.charge_on(0, 2));
+        assert!(quota.charge_on(0, 1));
+        // The stocks come back, hold pages, and hide none of them.
+        for page in 0..LIMIT {
+            quota.uncharge_on(page as u32 % STOCKS, 1);
+        }
+        assert_eq!(quota.used(), 0);
+        assert!(!quota.charge_on(1, LIMIT + 1));
+        assert!(quota.charge_on(1, LIMIT));
+        assert!(!quota.charge_on(2, u64::MAX));
+        assert_eq!(quota.used(), LIMIT);
+        quota.uncharge_on(2, LIMIT);
+        assert_eq!(quota.used(), 0);
         Ok(())
     }
 

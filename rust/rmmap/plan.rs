@@ -129,9 +129,10 @@ pub(crate) fn for_fault<V: VmOperations>(
     }
 
     let around = vmf.folio_range().within(0..end);
-    let policy = match around.max_order() {
-        // Address and offset are not aligned to each other: the core cannot map a large folio at
-        // once.
+    let max_order = around.max_order().min(region.mapping().max_order());
+    let policy = match max_order {
+        // Address and offset are not aligned to each other, and the core cannot map a large folio
+        // at once; or the kernel has no large folios.
         0 => Policy::Never,
         _ => policy,
     };
@@ -148,7 +149,7 @@ pub(crate) fn for_fault<V: VmOperations>(
             Plan::Folio(around.within(index..end).with_start_order(hint))
         }
         Policy::Adaptive => {
-            let pages = pages(1 << around.max_order());
+            let pages = pages(1 << max_order);
             if pages == 1 {
                 return Plan::page(index);
             }
@@ -199,6 +200,7 @@ impl WriteFolios for Region {
     }
 
     fn write_added(&self, order: u32, fell_back: bool) {
-        self.count_new(order, fell_back);
+        self.count_folios(order, 1);
+        self.record_order(order, fell_back);
     }
 }

@@ -116,20 +116,21 @@ impl Region {
         self.device.counters.count_folios(order, n as u64);
     }
 
-    /// Counts a folio of `order` that was added; `fell_back` tells whether a larger one would fit.
-    pub(crate) fn count_new(&self, order: u32, fell_back: bool) {
-        self.count_folios(order, 1);
+    /// Records that a folio of `order` was added, without counting it; `fell_back` tells whether a
+    /// larger one would fit.
+    pub(crate) fn record_order(&self, order: u32, fell_back: bool) {
         self.order_hint.record(order, fell_back);
         if fell_back {
             self.count(Event::OrderFallback);
         }
     }
 
-    /// Counts a fault with its outcome, for the region and for the device.
+    /// Counts a fault with its outcome and the folio that it added, for the region and for the
+    /// device.
     #[inline(always)]
-    pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome) {
-        self.counters.count_fault(kind, outcome);
-        self.device.counters.count_fault(kind, outcome);
+    pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome, order: u32) {
+        self.counters.count_fault(kind, outcome, order);
+        self.device.counters.count_fault(kind, outcome, order);
     }
 
     /// Counts a new mapping of `pages` pages, for the region and for the device. May sleep.
@@ -168,7 +169,7 @@ impl InodeData for Region {
     }
 
     fn pages_removed(&self, pages: usize) {
-        self.device.uncharge(pages);
+        self.device.pages().uncharge(pages);
         self.count_n(Event::Discarded, pages as u64 * PAGE_SIZE as u64);
     }
 
@@ -194,11 +195,11 @@ impl InodeData for Region {
 
 impl Quota for Region {
     fn charge(&self, pages: usize) -> bool {
-        self.device.charge(pages)
+        self.device.pages().charge(pages)
     }
 
     fn uncharge(&self, pages: usize) {
-        self.device.uncharge(pages);
+        self.device.pages().uncharge(pages);
     }
 
     fn limit(&self) -> usize {

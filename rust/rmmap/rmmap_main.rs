@@ -5,8 +5,9 @@
 //! | file | job |
 //! |---|---|
 //! | `device.rs` | the device: limits, totals, the region that `/dev/rmmap` maps |
+//! | `quota.rs` | the quota: how many pages all regions may hold |
 //! | `contract.rs` | a region as a file: execution and seals |
-//! | `region.rs` | a region: its quota and its counters |
+//! | `region.rs` | a region: its device and its counters |
 //! | `vm.rs` | page faults |
 //! | `policy.rs` | the folio policies |
 //! | `plan.rs`, `order_hint.rs` | how much a fault or a write allocates, in which folios |
@@ -31,6 +32,7 @@ mod open_region;
 mod order_hint;
 mod plan;
 mod policy;
+mod quota;
 mod region;
 mod stats;
 mod trace;
@@ -47,9 +49,12 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_mm::file::{
-    miscdevice::MiscRegistration,
-    ops::Hook, //
+use kernel_mm::{
+    compat::param,
+    file::{
+        miscdevice::MiscRegistration,
+        ops::Hook, //
+    }, //
 };
 
 module! {
@@ -75,9 +80,9 @@ module! {
             default: 1,
             description: "Folio policy: 0 never large, 1 adaptive (default), 2 always large",
         },
-        prepare: bool {
-            default: false,
-            description: "Answer mmap(2) by mmap_prepare instead of the older mmap hook",
+        prepare: u8 {
+            default: 0,
+            description: "Hook for mmap(2): 0 mmap (default), 1 the newer mmap_prepare",
         },
     },
 }
@@ -99,18 +104,21 @@ struct Rmmap {
 impl kernel::InPlaceModule for Rmmap {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
-            let hook = if module_parameters::prepare.value() {
-                Hook::MmapPrepare
-            } else {
-                Hook::Mmap
+            let hook = match param(module_parameters::prepare.value()) {
+                0u8 => Hook::Mmap,
+                1 => Hook::MmapPrepare,
+                number => {
+                    pr_err!("prepare={number} is unusable: 0 mmap, 1 mmap_prepare\n");
+                    return Err(EINVAL);
+                }
             };
             let limits = Limits::new(
-                module_parameters::capacity.value(),
-                module_parameters::max_bytes.value(),
-                module_parameters::max_regions.value(),
+                param(module_parameters::capacity.value()),
+                param(module_parameters::max_bytes.value()),
+                param(module_parameters::max_regions.value()),
             )?;
             let mount = device::Mount::new(&device::DEVICE_FS)?;
-            let number = module_parameters::policy.value();
+            let number = param(module_parameters::policy.value());
             let policy = Policy::from_abi(number).inspect_err(|_| {
                 pr_err!("policy={number} is unusable: 0 never, 1 adaptive, 2 always\n");
             })?;

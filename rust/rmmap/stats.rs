@@ -68,8 +68,12 @@ pub(crate) enum Outcome {
     Oom = 4,
 }
 
-/// The number of outcomes.
-const OUTCOMES: usize = Outcome::Oom as usize + 1;
+/// The counter of faults that added a single page, which counts the page as well: there is a fault
+/// for each page of a random touch, and one addition for both is all it costs.
+const NEW_PAGE: usize = Outcome::Oom as usize + 1;
+
+/// The number of counters of each kind of fault.
+const OUTCOMES: usize = NEW_PAGE + 1;
 
 impl Outcome {
     /// Returns the outcome of a fault that [`VmFault::no_memory`] answers.
@@ -134,10 +138,18 @@ impl Counters {
         }
     }
 
-    /// Counts a fault by kind and outcome: one addition for both.
+    /// Counts a fault by kind and outcome, and the folio of `order` that a new page is in.
     #[inline(always)]
-    pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome) {
-        self.0.add(kind.0 * OUTCOMES + outcome as usize, 1);
+    pub(crate) fn count_fault(&self, kind: FaultKind, outcome: Outcome, order: u32) {
+        let counter = match (outcome, order) {
+            (Outcome::New, 0) => NEW_PAGE,
+            (Outcome::New, _) => {
+                self.count_folios(order, 1);
+                outcome as usize
+            }
+            _ => outcome as usize,
+        };
+        self.0.add(kind.0 * OUTCOMES + counter, 1);
     }
 
     /// Adds `n` to the counter of `event`.
@@ -158,10 +170,9 @@ impl Counters {
         let event = |event: Event| self.0.sum(EVENTS + event as usize);
         let fault = |kind: usize, outcome: usize| self.0.sum(kind * OUTCOMES + outcome);
         let kind = |kind: usize| (0..OUTCOMES).map(|o| fault(kind, o)).sum::<u64>();
-        let outcome = |outcome: Outcome| {
-            let faults = (0..KINDS).map(|kind| fault(kind, outcome as usize));
-            faults.sum::<u64>()
-        };
+        let counter = |counter: usize| (0..KINDS).map(|kind| fault(kind, counter)).sum::<u64>();
+        let outcome = |outcome: Outcome| counter(outcome as usize);
+        let new_pages = counter(NEW_PAGE);
         let both = |access: usize| kind(2 * access) + kind(2 * access + 1);
         RmmapCounters {
             mmap: event(Event::Mmap),
@@ -170,14 +181,16 @@ impl Counters {
             fault_cow: both(COW),
             fault_populate: (READ..=COW).map(|access| kind(2 * access + 1)).sum(),
             answer_cached: outcome(Outcome::Cached),
-            answer_new: outcome(Outcome::New),
+            answer_new: outcome(Outcome::New) + new_pages,
             answer_zero: outcome(Outcome::Zero),
             answer_sigbus: outcome(Outcome::Sigbus),
             answer_oom: outcome(Outcome::Oom),
             // The driver never returns this; the core retries by itself where it must.
             answer_retry: 0,
             map_pages: event(Event::MapPages),
-            folios: core::array::from_fn(|order| self.0.sum(FOLIOS + order)),
+            folios: core::array::from_fn(|order| {
+                self.0.sum(FOLIOS + order) + if order == 0 { new_pages } else { 0 }
+            }),
             order_fallback: event(Event::OrderFallback),
             discarded: event(Event::Discarded),
         }

@@ -128,8 +128,8 @@ fn fault_in_missing<'a>(
         Plan::SinglePages(pages) => {
             let end = pages.end.min(vmf.table().end);
             let added = AddressSpace::add_single_pages(held, index..end, quota);
-            region.count_folios(0, added);
             if added > 0 {
+                region.count_folios(0, added - 1);
                 record_fault(&vmf, Outcome::New, 0);
                 return match vmf.map_resident(index..end) {
                     Ok(answer) => answer,
@@ -143,7 +143,7 @@ fn fault_in_missing<'a>(
         Ok(Found::Added { folio, fell_back }) => {
             let order = folio.order();
             record_fault(&vmf, Outcome::New, order);
-            region.count_new(order, fell_back);
+            region.record_order(order, fell_back);
             vmf.locked(folio)
         }
         // Another thread added it.
@@ -169,10 +169,11 @@ fn map_one<'a>(region: &RegionRef, vmf: VmFault<'a, RegionVm>) -> Answer<'a> {
     }
 }
 
-/// Counts and traces a fault: its outcome, and the order of the folio that it maps, or 0.
+/// Counts and traces a fault: its outcome, and the order of the folio that it maps, or 0. A new
+/// folio is counted as well.
 #[inline(always)]
 fn record_fault(vmf: &VmFault<'_, RegionVm>, outcome: Outcome, order: u32) {
     let region = vmf.data();
-    region.count_fault(FaultKind::of(vmf), outcome);
+    region.count_fault(FaultKind::of(vmf), outcome, order);
     trace::fault(region.ino(), vmf, outcome, order);
 }

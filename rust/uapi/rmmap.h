@@ -16,13 +16,16 @@
 #include <linux/types.h>
 
 /* Version of this ABI, in &rmmap_info.abi_version. It grows when a field or a call is added. */
-#define RMMAP_ABI_VERSION 3
+#define RMMAP_ABI_VERSION 4
 
 /* Path of the device node. */
 #define RMMAP_DEVICE "/dev/rmmap"
 
-/* Number of folio orders that the counters tell apart: 0 to 9, 4 KiB to 2 MiB on x86-64. */
-#define RMMAP_NR_ORDERS 10
+/*
+ * Number of folio orders that the counters tell apart. The largest folios have order 9 with pages
+ * of 4 KiB, 11 with 16 KiB and 13 with 64 KiB.
+ */
+#define RMMAP_NR_ORDERS 16
 
 /* The ioctl type byte. It is not listed in Documentation/userspace-api/ioctl/ioctl-number.rst. */
 #define RMMAP_IOC_MAGIC 0xBE

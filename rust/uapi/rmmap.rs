@@ -12,13 +12,14 @@
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this ABI, in [`RmmapInfo::abi_version`]. It grows when a field or a call is added.
-pub const RMMAP_ABI_VERSION: u32 = 3;
+pub const RMMAP_ABI_VERSION: u32 = 4;
 
 /// Path of the device node.
 pub const RMMAP_DEVICE: &str = "/dev/rmmap";
 
-/// Number of folio orders that the counters tell apart: 0 to 9, 4 KiB to 2 MiB on x86-64.
-pub const RMMAP_NR_ORDERS: usize = 10;
+/// Number of folio orders that the counters tell apart. The largest folios have order 9 with pages
+/// of 4 KiB, 11 with 16 KiB and 13 with 64 KiB.
+pub const RMMAP_NR_ORDERS: usize = 16;
 
 /// The ioctl type byte. It is not listed in `Documentation/userspace-api/ioctl/ioctl-number.rst`.
 pub const RMMAP_IOC_MAGIC: u32 = 0xBE;
@@ -294,6 +295,6 @@ const _: () = {
     assert!(size_of::<RmmapSeals>() == 8);
     assert!(size_of::<RmmapRange>() == 16);
     assert!(size_of::<RmmapPolicy>() == 8);
-    assert!(size_of::<RmmapCounters>() == 24 * 8);
+    assert!(size_of::<RmmapCounters>() == 30 * 8);
     assert!(size_of::<RmmapStats>() == 2 * size_of::<RmmapCounters>());
 };

@@ -67,8 +67,8 @@ module! {
     description: "Sample: a device that counts every operation on its mappings",
     license: "GPL",
     params: {
-        prepare: bool {
-            default: true,
+        prepare: u8 {
+            default: 1,
             description: "Map by mmap_prepare instead of mmap",
         },
     },
@@ -265,10 +265,10 @@ struct Ops {
 impl kernel::InPlaceModule for Ops {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(|| {
-            let hook = if module_parameters::prepare.value() {
-                Hook::MmapPrepare
-            } else {
+            let hook = if module_parameters::prepare.value().eq(&0) {
                 Hook::Mmap
+            } else {
+                Hook::MmapPrepare
             };
             let device = Device {
                 counts: core::array::from_fn(|_| Atomic::new(0)),

@@ -37,8 +37,8 @@ module! {
     description: "Sample: a device whose pages are mapped up front",
     license: "GPL",
     params: {
-        prepare: bool {
-            default: true,
+        prepare: u8 {
+            default: 1,
             description: "Map by mmap_prepare's action instead of in the mmap hook",
         },
     },
@@ -107,10 +107,10 @@ struct UpFront {
 
 impl kernel::InPlaceModule for UpFront {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let hook = if module_parameters::prepare.value() {
-            Hook::MmapPrepare
-        } else {
+        let hook = if module_parameters::prepare.value().eq(&0) {
             Hook::Mmap
+        } else {
+            Hook::MmapPrepare
         };
         try_pin_init!(Self {
             _misc <- MiscRegistration::register(c"rust_mm_pages", hook, ()),

@@ -49,8 +49,8 @@ module! {
     description: "Sample: a device that is mapped by page frame",
     license: "GPL",
     params: {
-        prepare: bool {
-            default: true,
+        prepare: u8 {
+            default: 1,
             description: "Map all frames by mmap_prepare's action; otherwise each on first touch",
         },
     },
@@ -143,10 +143,10 @@ struct Frames {
 impl kernel::InPlaceModule for Frames {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(|| {
-            let hook = if module_parameters::prepare.value() {
-                Hook::MmapPrepare
-            } else {
+            let hook = if module_parameters::prepare.value().eq(&0) {
                 Hook::Mmap
+            } else {
+                Hook::MmapPrepare
             };
             let block = PageBlock::new(ORDER)?;
             for page in 0..block.pages() {

@@ -134,12 +134,14 @@ impl AddressSpace {
     /// # Safety
     ///
     /// `ptr` is valid for `'a`.
+    #[inline]
     pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::address_space) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*ptr.cast() }
     }
 
     /// Returns a raw pointer to the page cache.
+    #[inline]
     pub fn as_raw(&self) -> *mut bindings::address_space {
         self.0.get()
     }
@@ -147,6 +149,7 @@ impl AddressSpace {
     /// Returns the number of pages that the cache holds.
     ///
     /// The number is exact while insertion and removal are excluded, otherwise a snapshot.
+    #[inline]
     pub fn nr_pages(&self) -> usize {
         let ptr = self.as_raw();
         // SAFETY: The page cache is valid by the type invariants; the kernel also reads this word
@@ -155,6 +158,7 @@ impl AddressSpace {
     }
 
     /// Returns the size of the file in bytes.
+    #[inline]
     pub fn size(&self) -> u64 {
         // SAFETY: The page cache is valid and so is its inode.
         let size = unsafe { bindings::i_size_read((*self.as_raw()).host) };
@@ -163,6 +167,7 @@ impl AddressSpace {
     }
 
     /// Returns the number of pages that the file's size spans, including a partial last page.
+    #[inline]
     pub fn size_pages(&self) -> usize {
         // No overflow: the size is below 2^63, so the result is below 2^51.
         self.size().div_ceil(PAGE_SIZE as u64) as usize
@@ -299,6 +304,7 @@ impl AddressSpace {
 
     /// Drains this CPU's LRU batches (`lru_add_drain()`, which is not exported): the folios in them
     /// move to their LRU lists, and the batches drop their references. May sleep.
+    #[inline]
     pub(crate) fn drain_lru() {
         let mut none: bindings::folio_batch = pin_init::zeroed();
         // SAFETY: The batch is empty; the function drains this CPU's batches before it reads it.
@@ -331,11 +337,13 @@ impl AddressSpace {
     }
 
     /// Returns the order of the largest folios that the page cache supports.
+    #[inline]
     pub fn max_order(&self) -> u32 {
         // SAFETY: The page cache is valid.
         unsafe { bindings::mapping_max_folio_order(self.as_raw()) }
     }
 
+    #[inline]
     pub(crate) fn gfp(&self) -> bindings::gfp_t {
         // SAFETY: The page cache is valid.
         unsafe { bindings::mapping_gfp_mask(self.as_raw()) }

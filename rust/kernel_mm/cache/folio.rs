@@ -2,15 +2,14 @@
 
 //! Folios: the pages of a file or of a driver, as one object of 2^order pages.
 //!
-//! One C struct, four types, which differ in what the holder knows of the folio:
+//! One C struct, three types, which differ in what the holder knows of the folio:
 //!
 //! - [`Folio`]: valid, reference-counted ([`ARef<Folio>`]), nothing else known.
 //! - [`NewFolio`]: just allocated, zeroed, in no page cache; no other code can see it.
 //! - [`LockedFolio`]: a reference and the folio lock. Dropping it unlocks the folio, or the fault
 //!   handler passes it to the core locked.
-//! - [`ZeroPage`]: a page of zeroes in no page cache, to copy from and never written.
 //!
-//! The last three do not deref to [`Folio`]. A `&Folio` of a new folio could be locked before
+//! The last two do not deref to [`Folio`]. A `&Folio` of a new folio could be locked before
 //! [`AddressSpace::add_folio`] sets the lock bit, and the lock would have two owners. A `&Folio` of
 //! a locked folio could be copied to a buffer that maps the same folio, and the page fault would
 //! wait for the lock forever.
@@ -76,11 +75,13 @@ unsafe impl AlwaysRefCounted for Folio {
 
 impl Folio {
     /// Returns a raw pointer to the folio.
+    #[inline]
     pub fn as_raw(&self) -> *mut bindings::folio {
         self.0.get()
     }
 
     /// Returns the size of the folio in bytes.
+    #[inline]
     pub fn size(&self) -> usize {
         // SAFETY: By the type invariants a reference is held. To split a folio the core freezes its
         // reference count at the references of the page cache and its own (`folio_ref_freeze()` in
@@ -89,17 +90,20 @@ impl Folio {
     }
 
     /// Returns the order of the folio: it has 2^order pages.
+    #[inline]
     pub fn order(&self) -> u32 {
         // SAFETY: As in `size`.
         unsafe { bindings::folio_order(self.as_raw()) }
     }
 
     /// Returns the number of pages of the folio.
+    #[inline]
     pub fn nr_pages(&self) -> usize {
         1 << self.order()
     }
 
     /// Returns whether the contents are valid; only such a folio may be shown to userspace.
+    #[inline]
     pub fn is_uptodate(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; the test is atomic and orders later
         // reads of the contents after it.
@@ -108,6 +112,7 @@ impl Folio {
 
     /// Returns whether the memory of one of its pages has failed
     /// (`folio_contain_hwpoisoned_page()`).
+    #[inline]
     pub fn has_hwpoisoned_page(&self) -> bool {
         // SAFETY: By the type invariants the folio is valid; its flags are atomic.
         unsafe { bindings::folio_contain_hwpoisoned_page(self.as_raw()) }
@@ -116,6 +121,7 @@ impl Folio {
     /// Returns whether the folio has references besides those of the page cache, page tables and
     /// the caller, who holds one: as [`LockedFolio::is_in_use`], but a guess while page tables may
     /// change.
+    #[inline]
     pub(crate) fn is_in_use(&self) -> bool {
         // SAFETY: A reference is held; the function reads counts and flags.
         unsafe { bindings::folio_has_other_refs(self.as_raw(), 1) }
@@ -123,6 +129,7 @@ impl Folio {
 
     /// Returns whether page `index` of its file is lost: its memory failed, or it replaces a page
     /// whose memory failed. Every access must then fail with `EIO` or `VM_FAULT_HWPOISON`.
+    #[inline]
     pub fn is_lost(&self, index: usize) -> bool {
         // SAFETY: By the type invariants the folio is valid; the function takes `index` modulo the
         // folio's pages, so that the page exists.
@@ -253,50 +260,25 @@ impl NewFolio {
     }
 
     /// Returns the order of the folio: it has 2^order pages.
+    #[inline]
     pub fn order(&self) -> u32 {
         self.order
     }
 
     /// Returns the number of pages of the folio.
+    #[inline]
     pub fn nr_pages(&self) -> usize {
         1 << self.order
     }
 
+    #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::folio {
         self.folio.as_raw()
     }
 
+    #[inline]
     pub(crate) fn into_ref(self) -> ARef<Folio> {
         self.folio
-    }
-}
-
-/// A page of zeroes in no page cache, the source of copies when a private mapping is written.
-///
-/// # Invariants
-///
-/// The folio has order 0 and is in no page cache. It is neither mapped nor written: this type
-/// passes it to the core only, as the source of a copy.
-#[derive(Clone)]
-pub struct ZeroPage(ARef<Folio>);
-
-impl ZeroPage {
-    /// Allocates a page of zeroes. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub fn new() -> Result<Self> {
-        let folio = NewFolio::alloc(bindings::GFP_KERNEL, 0).ok_or(ENOMEM)?;
-        // INVARIANT: A new folio is in no page cache, and no other code can see it.
-        Ok(Self(folio.into_ref()))
-    }
-
-    /// Passes a reference to the page to the caller.
-    pub(crate) fn into_page(self) -> *mut bindings::page {
-        let folio = ManuallyDrop::new(self.0);
-        // SAFETY: A reference is held; every folio has a first page.
-        unsafe { bindings::folio_page0(folio.as_raw()) }
     }
 }
 
@@ -339,6 +321,7 @@ impl<'a> LockedFolio<'a> {
     }
 
     /// Locks a folio. May sleep.
+    #[inline]
     pub fn lock(folio: &'a Folio) -> Self {
         // SAFETY: By the type invariants of `Folio` a reference is held.
         unsafe { bindings::folio_lock(folio.as_raw()) };
@@ -347,59 +330,70 @@ impl<'a> LockedFolio<'a> {
         unsafe { Self::from_locked(ARef::from(folio)) }
     }
 
+    #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::folio {
         self.folio.as_raw()
     }
 
     /// Returns the size of the folio in bytes.
+    #[inline]
     pub fn size(&self) -> usize {
         self.folio.size()
     }
 
     /// Returns the order of the folio: it has 2^order pages.
+    #[inline]
     pub fn order(&self) -> u32 {
         self.folio.order()
     }
 
     /// Returns the number of pages of the folio.
+    #[inline]
     pub fn nr_pages(&self) -> usize {
         self.folio.nr_pages()
     }
 
     /// Returns whether the contents are valid; only such a folio may be shown to userspace.
+    #[inline]
     pub fn is_uptodate(&self) -> bool {
         self.folio.is_uptodate()
     }
 
     /// Returns whether page `index` of its file is lost, as [`Folio::is_lost`].
+    #[inline]
     pub fn is_lost(&self, index: usize) -> bool {
         self.folio.is_lost(index)
     }
 
     /// Returns whether the memory of one of its pages has failed.
+    #[inline]
     pub fn has_hwpoisoned_page(&self) -> bool {
         self.folio.has_hwpoisoned_page()
     }
 
     /// Passes both the lock and the reference to the caller, as a raw pointer.
+    #[inline]
     pub(crate) fn into_raw(self) -> *mut bindings::folio {
         let folio = ManuallyDrop::new(self);
         folio.as_raw()
     }
 
     /// Returns whether the folio holds page `index` of its file.
+    #[inline]
     pub fn contains(&self, index: usize) -> bool {
         // SAFETY: The lock keeps `folio->index` stable.
         unsafe { bindings::folio_contains(self.as_raw(), index) }
     }
 
     /// Returns the index of the page after the folio, given the index of one of its pages.
+    #[inline]
     pub fn end_of(&self, index: usize) -> usize {
         // Folios are naturally aligned.
         (index | (self.nr_pages() - 1)) + 1
     }
 
     /// Returns whether page `index` of its file is the folio's first.
+    #[inline]
     pub fn starts_at(&self, index: usize) -> bool {
         self.contains(index) && (index == 0 || !self.contains(index - 1))
     }
@@ -410,6 +404,7 @@ impl<'a> LockedFolio<'a> {
     /// A folio that is on no LRU list is being moved to or from one, and the code that moves it
     /// holds a reference (`folio_batch_add_and_move()` in mm/swap.c), which is not counted. The
     /// result is exact for a folio that no page table maps.
+    #[inline]
     pub(crate) fn is_in_use(&self) -> bool {
         self.folio.is_in_use()
     }
@@ -437,6 +432,7 @@ impl<'a> LockedFolio<'a> {
     ///
     /// The folio is in `mapping`. The caller reports the removed pages to the driver
     /// (`InodeData::pages_removed`).
+    #[inline]
     pub(crate) unsafe fn remove(&self, mapping: *mut bindings::address_space) {
         // SAFETY: The folio is locked and in the page cache, so that `truncate_inode_folio()`
         // succeeds. The function itself fails only for files that are not regular.
@@ -444,9 +440,17 @@ impl<'a> LockedFolio<'a> {
     }
 
     /// Returns the page cache that the folio is in.
+    #[inline]
     pub(crate) fn mapping(&self) -> *mut bindings::address_space {
         // SAFETY: The lock keeps `folio->mapping` stable.
         unsafe { (*self.as_raw()).__bindgen_anon_1.__bindgen_anon_1.mapping }
+    }
+
+    /// Zeroes the bytes from offset `from` up to offset `to`, within the folio.
+    pub(crate) fn zero(&mut self, from: usize, to: usize) {
+        let to = to.min(self.size());
+        // SAFETY: Both ranges end within the folio, and the second one is empty.
+        unsafe { bindings::folio_zero_segments(self.as_raw(), from, to, to, to) };
     }
 
     /// Copies from `iov` to `len` bytes at `offset` (both in bytes, within the folio) and marks the

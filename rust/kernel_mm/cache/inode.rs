@@ -28,6 +28,7 @@ use crate::{
                 AddressSpace,
                 TruncateGuard, //
             },
+            pins::Retries,
             poison,
             seals::{
                 self,
@@ -125,6 +126,7 @@ unsafe impl<D: InodeData> AlwaysRefCounted for Inode<D> {
 /// # Safety
 ///
 /// `inode` is an inode with a reference count that is not zero, on a live superblock.
+#[inline]
 pub(crate) unsafe fn hold(inode: *mut bindings::inode) {
     // SAFETY: By the contract of this function.
     unsafe { bindings::ihold(inode) };
@@ -186,29 +188,34 @@ impl<D: InodeData> Inode<D> {
     /// # Safety
     ///
     /// For all of `'a`, `ptr` is an inode that satisfies the type invariants.
+    #[inline]
     pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::inode) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*ptr.cast() }
     }
 
     /// Returns a raw pointer to the inode.
+    #[inline]
     pub fn as_raw(&self) -> *mut bindings::inode {
         self.0.get()
     }
 
     /// Returns the driver's data, to which the inode dereferences, for generic arguments such as
     /// [`Quota`](crate::mm::cache::insert::Quota).
+    #[inline]
     pub fn inode_data(&self) -> &D {
         self
     }
 
     /// Returns the inode's number, as fstat(2) reports it.
+    #[inline]
     pub fn ino(&self) -> u64 {
         // SAFETY: The inode is valid, and its number does not change.
         unsafe { (*self.as_raw()).i_ino }
     }
 
     /// Returns the page cache of the file.
+    #[inline]
     pub fn mapping(&self) -> &AddressSpace {
         // SAFETY: An inode's page cache lives as long as the inode.
         unsafe { AddressSpace::from_raw((*self.as_raw()).i_mapping) }
@@ -304,13 +311,6 @@ impl<D: InodeData> Inode<D> {
     }
 }
 
-/// The number of attempts to split a large folio: other references to it may be short-lived.
-const SPLIT_TRIES: usize = 8;
-
-/// The last byte of a range that extends to the end of the file, as `truncate_inode_pages_range()`
-/// expects it.
-const TO_THE_END: bindings::loff_t = -1;
-
 /// The lock of an inode, which writers and truncation hold.
 ///
 /// # Invariants
@@ -335,8 +335,8 @@ impl<D: InodeData> InodeGuard<'_, D> {
     /// # Errors
     ///
     /// The error of [`InodeData::may_resize`]; `EPERM` when a seal forbids the change; `EBUSY` when
-    /// a large folio across the new end cannot be split because its pages have other references
-    /// (direct I/O, `vmsplice(2)`). The file is unchanged then.
+    /// a large folio across the new end cannot be split within about 150 ms, or before a signal
+    /// kills the process, because others have references to it. The file is unchanged then.
     pub fn resize(&self, size: u64) -> Result {
         self.check_resize(self.inode.mapping().size(), size)?;
         self.inode.may_resize(size)?;
@@ -346,55 +346,62 @@ impl<D: InodeData> InodeGuard<'_, D> {
         if size > from {
             self.zero_tail();
         }
-        let exclusive = mapping.invalidate_lock();
-        let mut whole = true;
-        let removed = exclusive.count_removed(|| {
-            // A partial last page stays. If the next page would begin past the largest offset, no
-            // folio can cross the new end.
-            if let Ok(first) = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)) {
-                whole = size > from || self.split_and_remove_from(first);
+        // A partial last page stays. There is no page past the largest offset.
+        let first = bindings::loff_t::try_from(size.next_multiple_of(PAGE_SIZE as u64)).ok();
+        let first = first.filter(|_| size <= from);
+        let mut retries = Retries::default();
+        let removed = loop {
+            let exclusive = mapping.invalidate_lock();
+            if first.is_none_or(|first| self.split_at(first)) {
+                break exclusive.count_removed(|| {
+                    if size > from {
+                        // Pages past EOF become part of the file, or stay past it.
+                        self.extend(size);
+                    } else {
+                        self.truncate(raw_size, first);
+                    }
+                });
             }
-            if size > from {
-                // Pages past EOF become part of the file, or stay past it.
-                self.extend(size);
-            } else if whole {
-                // SAFETY: The inode is locked, and the invalidate lock is held. This zeroes the
-                // rest of the last page, and unmaps pages that a fault on a resident page mapped
-                // meanwhile.
-                unsafe { bindings::truncate_setsize(self.inode.as_raw(), raw_size) };
+            // A page fault that has a reference to the folio may wait for the lock.
+            drop(exclusive);
+            if !retries.wait() {
+                return Err(EBUSY);
             }
-        });
-        drop(exclusive);
+        };
         self.report(removed);
-        if !whole {
-            return Err(EBUSY);
-        }
         D::resized(self.inode, from, size, removed);
         Ok(())
     }
 
-    /// Frees all pages from byte `first` on, which begins a page, with the invalidate lock held.
-    /// Returns `false`, and changes nothing, when a folio across `first` cannot be split.
-    fn split_and_remove_from(&self, first: bindings::loff_t) -> bool {
+    /// Splits a folio across byte `first`, which begins a page, with the invalidate lock held.
+    /// Returns `false` when there still is one, because others have references to it or there is no
+    /// memory.
+    pub(super) fn split_at(&self, first: bindings::loff_t) -> bool {
         let mapping = self.inode.mapping();
-        let mut tries = 0..SPLIT_TRIES;
-        while mapping.has_folio_across(first as u64) {
-            if tries.next().is_none() {
-                return false;
-            }
-            // Truncating an empty range splits the folio at `first` and does nothing else. A range
-            // that is not empty is zeroed before the split, which could not be undone
-            // (`truncate_inode_partial_folio()` in mm/truncate.c).
-            //
-            // SAFETY: The page cache is valid, the inode is locked, and `first` is not 0, since a
-            // folio has pages before it. All folios are dirty: one that cannot be split stays.
-            unsafe {
-                bindings::truncate_inode_pages_range(mapping.as_raw(), first, first as u64 - 1)
-            };
+        if !mapping.has_folio_across(first as u64) {
+            return true;
         }
-        // SAFETY: The inode is locked, and no page can be added while the invalidate lock is held.
-        unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), first, TO_THE_END) };
-        true
+        // Truncating an empty range splits the folio at `first` and does nothing else. A range that
+        // is not empty is zeroed before the split, which could not be undone
+        // (`truncate_inode_partial_folio()` in mm/truncate.c).
+        //
+        // SAFETY: The page cache is valid, the inode is locked, and `first` is not 0, since a folio
+        // has pages before it. All folios are dirty: one that cannot be split stays.
+        unsafe { bindings::truncate_inode_pages_range(mapping.as_raw(), first, first as u64 - 1) };
+        !mapping.has_folio_across(first as u64)
+    }
+
+    /// Frees all pages from byte `first` on, which no folio crosses, and sets a size that is not
+    /// larger than the old one, with the invalidate lock held.
+    fn truncate(&self, size: bindings::loff_t, first: Option<bindings::loff_t>) {
+        if let Some(first) = first {
+            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
+            // held. A range that ends at -1 extends to the end of the file.
+            unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), first, -1) };
+        }
+        // SAFETY: As above. This zeroes the rest of the last page, and unmaps pages that a fault on
+        // a resident page mapped meanwhile.
+        unsafe { bindings::truncate_setsize(self.inode.as_raw(), size) };
     }
 
     /// Grows the file to `size` bytes, all of which were written; a smaller size changes nothing.
@@ -423,36 +430,6 @@ impl<D: InodeData> InodeGuard<'_, D> {
                 )
             };
         }
-    }
-
-    /// Frees the pages of a range (bytes), and zeroes the bytes of the range in pages that it
-    /// covers in part.
-    ///
-    /// The next access through a mapping finds zeroes. May sleep. Returns the number of pages that
-    /// were freed.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` for an empty or overflowing range; `EPERM` when a seal forbids changes of the
-    /// contents.
-    pub fn punch_hole(&self, offset: u64, len: u64) -> Result<usize> {
-        self.check_seals(seals::WRITE | seals::FUTURE_WRITE)?;
-        let end = offset.checked_add(len).ok_or(EINVAL)?;
-        let start = bindings::loff_t::try_from(offset).map_err(|_| EINVAL)?;
-        let end = bindings::loff_t::try_from(end).map_err(|_| EINVAL)?;
-        if start == end {
-            return Err(EINVAL);
-        }
-        let exclusive = self.inode.mapping().invalidate_lock();
-        let removed = exclusive.count_removed(|| {
-            // SAFETY: The inode is locked, and no page can be added while the invalidate lock is
-            // held. The function unmaps the pages before it frees them.
-            unsafe { bindings::truncate_pagecache_range(self.inode.as_raw(), start, end - 1) };
-        });
-        drop(exclusive);
-        self.report(removed);
-        D::punched(self.inode, offset, len, removed);
-        Ok(removed)
     }
 
     /// Updates mtime and ctime, and removes set-user-ID bits that the caller's privileges do not

@@ -19,21 +19,19 @@ use crate::{
     bindings,
     mm::{
         cache::{
-            address_space::AddressSpace,
             inode::{
                 InodeData,
                 InodeGuard, //
-            }, //
-        },
-        sched::fatal_signal_pending, //
+            },
+            pins::wait_for_pins, //
+        }, //
     },
     prelude::*,
     sync::atomic::{
         Atomic,
         Full,
         Relaxed, //
-    },
-    time::msecs_to_jiffies, //
+    }, //
 };
 
 /// `F_SEAL_SEAL`: no more seals.
@@ -68,11 +66,13 @@ pub struct Seals(Atomic<u32>);
 
 impl Seals {
     /// Returns the seals of a new file: [`SEAL`] for one that cannot be sealed.
+    #[inline]
     pub fn new(seals: u32) -> Self {
         Self(Atomic::new(seals & ALL))
     }
 
     /// Returns the seals.
+    #[inline]
     pub fn get(&self) -> u32 {
         self.0.load(Relaxed)
     }
@@ -86,6 +86,7 @@ impl Seals {
     /// [`NewVma::deny_write`]: crate::mm::vm::new_vma::NewVma::deny_write
     /// [`VmAreaDesc::deny_write`]: crate::mm::vm::vm_area_desc::VmAreaDesc::deny_write
     /// [`Hook::Mmap`]: crate::mm::file::ops::Hook::Mmap
+    #[inline]
     pub fn denies_store(&self) -> bool {
         self.get() & (WRITE | FUTURE_WRITE) != 0
     }
@@ -162,46 +163,5 @@ impl<D: InodeData> InodeGuard<'_, D> {
             self.check_seals(GROW)?;
         }
         Ok(())
-    }
-}
-
-/// The last retry for a page that is in use (`LAST_SCAN` in mm/memfd.c).
-const LAST_TRY: u32 = 4;
-
-/// Waits, as `memfd_wait_for_pins()` does, until each page was seen once without references other
-/// than those of the page cache and of page tables. The caller has excluded new references that may
-/// write.
-///
-/// # Errors
-///
-/// `EBUSY` after about 150 ms, or when the process is being killed.
-fn wait_for_pins(mapping: &AddressSpace) -> Result {
-    let mut tries = 0;
-    let mut index = 0;
-    loop {
-        index = mapping.first_page(index, usize::MAX);
-        let Some(folio) = mapping.get_folio(index) else {
-            if index == usize::MAX {
-                return Ok(());
-            }
-            // The folio was removed meanwhile.
-            continue;
-        };
-        while folio.is_in_use() {
-            if tries > LAST_TRY || fatal_signal_pending() {
-                return Err(EBUSY);
-            }
-            if tries == 0 {
-                // Folios in this CPU's LRU batches have a reference from there.
-                AddressSpace::drain_lru();
-            } else {
-                let time = msecs_to_jiffies(5 << tries);
-                // SAFETY: No lock is held that must not be held while sleeping.
-                unsafe { bindings::schedule_timeout_killable(time as c_long) };
-            }
-            tries += 1;
-        }
-        // Folios are naturally aligned, and a reference prevents a split.
-        index = (index | (folio.nr_pages() - 1)) + 1;
     }
 }

@@ -65,18 +65,33 @@ impl<F: OpenMisc> MiscRegistration<F> {
         hook: Hook,
         context: F::Context,
     ) -> impl PinInit<Self, Error> {
+        // SAFETY: The table is one of `FileTable::<F, FromMisc>`.
+        unsafe { Self::register_table(name, FileTable::<F, FromMisc>::get(hook), context) }
+    }
+
+    /// Registers `/dev/NAME` with the table `fops`.
+    ///
+    /// # Safety
+    ///
+    /// The entries of `fops` are those of tables of `FileTable::<F, FromMisc>`.
+    pub(crate) unsafe fn register_table(
+        name: &'static CStr,
+        fops: &'static bindings::file_operations,
+        context: F::Context,
+    ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             context,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let misc = bindings::miscdevice {
                     minor: bindings::MISC_DYNAMIC_MINOR as c_int,
                     name: name.as_char_ptr(),
-                    fops: FileTable::<F, FromMisc>::get(hook),
+                    fops,
                     ..pin_init::zeroed()
                 };
                 // SAFETY: The slot is valid for writes.
                 unsafe { slot.write(misc) };
-                // INVARIANT: Registered from here on.
+                // INVARIANT: Registered from here on, with a table for `FromMisc` and `F` by the
+                // contract of this function.
                 // SAFETY: The slot is pinned until `drop` deregisters it. Fields are initialised in
                 // the order in which they are written here, so the context is initialised before
                 // `open` reads it. If this fails, the device was not opened: `misc_register()` adds
@@ -97,7 +112,7 @@ impl<F: OpenMisc> PinnedDrop for MiscRegistration<F> {
 }
 
 /// The opener of files of a [`MiscRegistration`].
-struct FromMisc;
+pub(crate) struct FromMisc;
 
 // SAFETY: `open` stores a `KBox<FileState<F::Data>>` when it succeeds.
 unsafe impl<F: OpenMisc> Opener<F> for FromMisc {

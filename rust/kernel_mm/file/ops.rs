@@ -172,10 +172,6 @@ pub trait FileOperations: Sized + 'static {
     /// (`FOP_UNSIGNED_OFFSET`). The methods then get negative positions.
     const UNSIGNED_OFFSET: bool = false;
 
-    /// Whether to offer both hooks, whatever [`Hook`] is chosen. This is for tests: the kernel
-    /// warns, once, and refuses every mapping with `ENODEV` (`can_mmap_file()`).
-    const BOTH_HOOKS: bool = false;
-
     /// Sets up a mapping: the hook of mmap(2) when [`Hook::Mmap`] is chosen. The mmap write lock is
     /// held. Returns the data of the VMA, which mostly is `()`.
     ///
@@ -391,6 +387,7 @@ impl<D> Opened<D> {
         }
     }
 
+    #[inline]
     pub(crate) fn into_state<F: FileOperations<Data = D>>(self) -> FileState<D> {
         FileState::new::<F::Vm>(self.data, self.mapping)
     }

@@ -89,23 +89,20 @@ type KindOf<F> = <<F as FileOperations>::Vm as VmOperations>::Kind;
 pub(crate) struct FileTable<F, O>(PhantomData<(F, O)>);
 
 impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
-    const MMAP: bindings::file_operations = bindings::file_operations {
+    /// The table with [`Hook::Mmap`].
+    pub(crate) const MMAP: bindings::file_operations = bindings::file_operations {
         mmap: if F::HAS_MMAP { Some(Self::mmap) } else { None },
         ..Self::COMMON
     };
 
-    const PREPARE: bindings::file_operations = bindings::file_operations {
+    /// The table with [`Hook::MmapPrepare`].
+    pub(crate) const PREPARE: bindings::file_operations = bindings::file_operations {
         mmap_prepare: if F::HAS_MMAP_PREPARE {
             Some(Self::mmap_prepare)
         } else {
             None
         },
         ..Self::COMMON
-    };
-
-    const BOTH: bindings::file_operations = bindings::file_operations {
-        mmap: Self::MMAP.mmap,
-        ..Self::PREPARE
     };
 
     const FLAGS: bindings::fop_flags_t = flag(F::MMAP_SYNC, bindings::FOP_MMAP_SYNC)
@@ -192,7 +189,6 @@ impl<F: FileOperations, O: Opener<F>> FileTable<F, O> {
     /// Returns the table with `hook`.
     pub(crate) fn get(hook: Hook) -> &'static bindings::file_operations {
         match hook {
-            _ if F::BOTH_HOOKS => &Self::BOTH,
             Hook::Mmap => &Self::MMAP,
             Hook::MmapPrepare => &Self::PREPARE,
         }

@@ -19,10 +19,8 @@ use crate::{
                 FaultedVma,
                 InvalidateShared, //
             },
-            folio::{
-                LockedFolio,
-                ZeroPage, //
-            }, //
+            folio::LockedFolio,
+            zero_page::ZeroPage, //
         },
         file_state::FileState,
         vm::{
@@ -78,11 +76,13 @@ impl Answer<'_> {
         }
     }
 
+    #[inline]
     pub(crate) fn into_raw(self) -> bindings::vm_fault_t {
         self.ret
     }
 
     /// Checks whether the core has nothing left to map (`VM_FAULT_NOPAGE`).
+    #[inline]
     pub fn is_nopage(&self) -> bool {
         self.ret & bindings::vm_fault_reason_VM_FAULT_NOPAGE as bindings::vm_fault_t != 0
     }
@@ -105,18 +105,21 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Returns the index of the faulting page within the file.
+    #[inline]
     pub fn pgoff(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.vmf).__bindgen_anon_1.pgoff }
     }
 
     /// Returns the address that faulted, rounded down to its page.
+    #[inline]
     pub fn address(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.vmf).__bindgen_anon_1.address }
     }
 
     /// Returns the VMA that the address lies in.
+    #[inline]
     pub fn vma(&self) -> &DriverVma<V> {
         // SAFETY: By the type invariants the VMA is valid and has the operations of `V`; the core
         // holds the mmap lock or the VMA's lock until the fault is answered.
@@ -125,6 +128,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Returns the page cache of the mapped file. It may belong to any inode; a driver reaches its
     /// own page cache through the inode in its data.
+    #[inline]
     pub(crate) fn mapping(&self) -> &'a AddressSpace {
         // SAFETY: The VMA holds its file, whose `f_mapping` is set when it is opened, to the page
         // cache of an inode that the file holds: its own, or that of its `FileState`.
@@ -132,6 +136,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Returns the data of the file that is mapped, for the life of the file.
+    #[inline]
     pub fn data(&self) -> &'a V::Data {
         // SAFETY: By the type invariants; the file lives as long as the VMA.
         unsafe { FileState::borrow(self.file()) }
@@ -143,6 +148,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Returns the `FAULT_FLAG_*` bits, to print or trace them; handlers use the methods below.
+    #[inline]
     pub fn flags(&self) -> u32 {
         // SAFETY: By the type invariants.
         unsafe { (*self.vmf).flags }
@@ -153,12 +159,14 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Returns whether the access is a write (`FAULT_FLAG_WRITE`).
+    #[inline]
     pub fn is_write(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_WRITE)
     }
 
     /// Returns whether the access is a write through a private mapping, for which the core copies
     /// the page of the answer.
+    #[inline]
     pub fn is_cow(&self) -> bool {
         // SAFETY: By the type invariants.
         unsafe { !(*self.vmf).cow_page.is_null() }
@@ -170,6 +178,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// `FAULT_FLAG_INTERRUPTIBLE`: for MAP_POPULATE, MAP_LOCKED, mlock(2) or MADV_POPULATE_*, but
     /// also for direct I/O and every other `get_user_pages()`. So a fault without an access need
     /// not be a populate; see [`VmFault::is_populate`].
+    #[inline]
     pub fn is_access(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_USER)
             || self.has(bindings::fault_flag_FAULT_FLAG_INTERRUPTIBLE)
@@ -185,6 +194,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     /// lock; a handler that holds it cannot lock an inode, so the two cannot deadlock. The driver
     /// must take it only once: on a second attempt the thread would wait for a truncation that
     /// waits for this thread.
+    #[inline]
     pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m>
     where
         'a: 'm,
@@ -209,12 +219,14 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
 
     /// Answers that the page table is already set up, or that the access is to be retried
     /// (`VM_FAULT_NOPAGE`).
+    #[inline]
     pub fn nopage(self) -> Answer<'a> {
         self.answer(bindings::vm_fault_reason_VM_FAULT_NOPAGE)
     }
 
     /// Returns whether [`VmFault::retry`] answered this fault before (`FAULT_FLAG_TRIED`). A
     /// populate never sets the flag.
+    #[inline]
     pub fn was_retried(&self) -> bool {
         self.has(bindings::fault_flag_FAULT_FLAG_TRIED)
     }
@@ -239,6 +251,7 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
     }
 
     /// Answers that there is no such page: `SIGBUS` for an access, `EFAULT` for a populate.
+    #[inline]
     pub fn sigbus(self) -> Answer<'a> {
         self.answer(bindings::vm_fault_reason_VM_FAULT_SIGBUS)
     }
@@ -270,10 +283,12 @@ impl<'a, V: VmOperations> VmFault<'a, V> {
         }
     }
 
+    #[inline]
     pub(crate) fn answer(self, reason: bindings::vm_fault_reason) -> Answer<'a> {
         Answer::from_raw(reason as bindings::vm_fault_t)
     }
 
+    #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::vm_fault {
         self.vmf
     }
@@ -343,34 +358,21 @@ impl<'a, V: VmOperations> CowFault<'a, V> {
     ///
     /// When the file has the page, answer with [`VmFault::locked`] instead: the core copies that
     /// page as well.
+    #[inline]
     pub fn copy_of(self, zeroes: ZeroPage) -> Answer<'a> {
         // SAFETY: By the type invariants. The answer passes the reference to the core.
         unsafe { (*self.0.vmf).page = zeroes.into_page() };
         Answer::from_raw(0)
     }
 
-    /// Answers that the process has its copy (`VM_FAULT_DONE_COW`) without making one: the process
-    /// repeats the access until it is killed. This is for tests. Making the copy requires
-    /// `finish_fault()`, which modules cannot call.
-    pub fn done_without_copy(self) -> Answer<'a> {
-        let vmf = self.0.as_raw();
-        // SAFETY: By the type invariants it is the first page of a folio.
-        let folio = unsafe { bindings::page_folio((*vmf).cow_page) };
-        // SAFETY: `do_cow_fault()` in mm/memory.c returns at once for this answer, without the
-        // `folio_put()` of its other return paths. It has just allocated the folio, which nobody
-        // else knows.
-        unsafe { bindings::folio_put(folio) };
-        // SAFETY: By the type invariants of the fault.
-        unsafe { (*vmf).cow_page = core::ptr::null_mut() };
-        self.0.answer(bindings::vm_fault_reason_VM_FAULT_DONE_COW)
-    }
-
     /// Returns a reference to the fault.
+    #[inline]
     pub fn as_fault(&self) -> &VmFault<'a, V> {
         &self.0
     }
 
     /// Turns it back into a plain fault, to be answered like any other.
+    #[inline]
     pub fn into_fault(self) -> VmFault<'a, V> {
         self.0
     }

@@ -61,11 +61,13 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
     }
 
     /// Returns a reference to the fault.
+    #[inline]
     pub fn as_fault(&self) -> &VmFault<'a, V> {
         &self.fault
     }
 
     /// Returns the order of the huge page.
+    #[inline]
     pub fn order(&self) -> u32 {
         self.order
     }
@@ -74,22 +76,26 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
     ///
     /// It is a multiple of the number of pages in the huge page only if VMA and file are aligned to
     /// each other.
+    #[inline]
     pub fn first_pgoff(&self) -> usize {
         let within = (self.fault.address() / PAGE_SIZE) & ((1 << self.order) - 1);
         self.fault.pgoff().wrapping_sub(within)
     }
 
     /// Returns the VMA that the address lies in.
+    #[inline]
     pub fn vma(&self) -> &DriverVma<V> {
         self.fault.vma()
     }
 
     /// Returns the data of the file that is mapped, for the life of the file.
+    #[inline]
     pub fn data(&self) -> &'a V::Data {
         self.fault.data()
     }
 
     /// Takes the invalidate lock as [`VmFault::invalidate_lock_shared`] does.
+    #[inline]
     pub fn invalidate_lock_shared<'m>(&self, mapping: &'m AddressSpace) -> InvalidateShared<'m>
     where
         'a: 'm,
@@ -99,6 +105,7 @@ impl<'a, V: VmOperations> HugeFault<'a, V> {
 
     /// Leaves the fault to [`VmOperations::fault`], which the core calls next
     /// (`VM_FAULT_FALLBACK`).
+    #[inline]
     pub fn fallback(self) -> Answer<'a> {
         self.fault
             .answer(bindings::vm_fault_reason_VM_FAULT_FALLBACK)
@@ -113,17 +120,20 @@ impl<'a, V: VmOperations<Kind = Plain>> HugeFault<'a, V> {
     /// page whose memory has failed (`do_set_pmd()` refuses it, too), a VMA that does not hold the
     /// whole huge page, a write to a private mapping, and an order other than that of a PMD.
     pub fn insert_folio(self, folio: LockedFolio<'_>) -> Answer<'a> {
-        if !self.fits(&folio) {
-            drop(folio);
-            return self.fallback();
+        // A kernel without huge pages does not have the function, and never calls `huge_fault`
+        // (`thp_vma_allowable_orders()` in include/linux/huge_mm.h).
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        if self.fits(&folio) {
+            let (vmf, write) = (self.fault.as_raw(), self.fault.is_write());
+            // SAFETY: By the type invariants the fault is valid. The folio is locked. As `fits()`
+            // just checked, it has the size of a PMD, belongs to the mapped file, and lies where
+            // the VMA maps it, which has room for all of it. `insert_pmd()` takes a reference for
+            // the mapping.
+            let ret = unsafe { bindings::vmf_insert_folio_pmd(vmf, folio.as_raw(), write) };
+            return Answer::from_raw(ret);
         }
-        let write = self.fault.is_write();
-        // SAFETY: By the type invariants the fault is valid. The folio is locked. As `fits()` just
-        // checked, it has the size of a PMD, belongs to the mapped file, and lies where the VMA
-        // maps it, which has room for all of it. `insert_pmd()` takes a reference for the mapping.
-        let ret =
-            unsafe { bindings::vmf_insert_folio_pmd(self.fault.as_raw(), folio.as_raw(), write) };
-        Answer::from_raw(ret)
+        drop(folio);
+        self.fallback()
     }
 
     /// Returns whether [`HugeFault::insert_folio`] maps `folio`.

@@ -48,21 +48,25 @@ impl<'a, V: VmOperations> MapPages<'a, V> {
     }
 
     /// Returns the first and the last page of the window, as indexes within the file.
+    #[inline]
     pub fn window(&self) -> (usize, usize) {
         (self.first, self.last)
     }
 
     /// Returns the address that faulted, rounded down to its page.
+    #[inline]
     pub fn address(&self) -> usize {
         self.fault.address()
     }
 
     /// Returns the data that the driver provides for atomic context.
+    #[inline]
     pub fn atomic(&self) -> &'a V::Atomic {
         V::atomic(self.fault.data())
     }
 
     /// Maps nothing; the core calls the fault handler next.
+    #[inline]
     pub fn nothing(self) -> Answer<'a> {
         Answer::from_raw(0)
     }
@@ -71,6 +75,9 @@ impl<'a, V: VmOperations> MapPages<'a, V> {
 impl<'a, V: VmOperations<Kind = Plain>> MapPages<'a, V> {
     /// Maps those pages of the window that are in the page cache, unlocked and up to date
     /// (`filemap_map_pages()`).
+    ///
+    /// Maps nothing where the first of them belongs to a folio that reaches EOF and the page table
+    /// is missing: `filemap_map_pages()` then leaves out `filemap_map_pmd()`, which installs it.
     pub fn map_resident(self) -> Answer<'a> {
         // SAFETY: By the type invariants the fault is valid, and the window is the one that
         // `do_fault_around()` passed: it lies within the VMA and one page table. In a `Plain` VMA

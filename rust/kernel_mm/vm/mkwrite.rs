@@ -37,28 +37,33 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
     /// # Safety
     ///
     /// The type invariants hold; besides, as for [`VmFault::from_raw`].
+    #[inline]
     pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
         // SAFETY: By the contract of this function.
         Self(unsafe { VmFault::from_raw(vmf) })
     }
 
     /// Returns the index within the file of the page that is about to be written.
+    #[inline]
     pub fn pgoff(&self) -> usize {
         self.0.pgoff()
     }
 
     /// Returns the VMA of the mapping.
+    #[inline]
     pub fn vma(&self) -> &DriverVma<V> {
         self.0.vma()
     }
 
     /// Returns the data of the file that is mapped, for the life of the file.
+    #[inline]
     pub fn data(&self) -> &'a V::Data {
         self.0.data()
     }
 
     /// Allows the store. The core locks the folio, and repeats the fault if the folio was
     /// truncated.
+    #[inline]
     pub fn allow(self) -> Answer<'a> {
         Answer::from_raw(0)
     }
@@ -85,11 +90,13 @@ impl<'a, V: VmOperations> MkwriteFault<'a, V> {
     }
 
     /// Refuses the store: `SIGBUS`.
+    #[inline]
     pub fn refuse(self) -> Answer<'a> {
         self.0.sigbus()
     }
 
     /// Answers that the access is to be retried (`VM_FAULT_NOPAGE`).
+    #[inline]
     pub fn retry(self) -> Answer<'a> {
         self.0.nopage()
     }
@@ -103,6 +110,7 @@ pub struct LockedMkwrite<'a> {
 
 impl<'a> LockedMkwrite<'a> {
     /// Returns the folio that is about to be written.
+    #[inline]
     pub fn folio(&self) -> &LockedFolio<'a> {
         &self.folio
     }
@@ -119,6 +127,7 @@ impl<'a> LockedMkwrite<'a> {
     }
 
     /// Refuses the store: `SIGBUS`.
+    #[inline]
     pub fn refuse(self) -> Answer<'a> {
         Answer::from_raw(bindings::vm_fault_reason_VM_FAULT_SIGBUS as bindings::vm_fault_t)
     }
@@ -137,27 +146,32 @@ impl<'a, V: VmOperations> PfnMkwriteFault<'a, V> {
     /// # Safety
     ///
     /// As for [`VmFault::from_raw`].
+    #[inline]
     pub(crate) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
         // SAFETY: By the contract of this function.
         Self(unsafe { VmFault::from_raw(vmf) })
     }
 
     /// Returns the index within the file of the page that is about to be written.
+    #[inline]
     pub fn pgoff(&self) -> usize {
         self.0.pgoff()
     }
 
     /// Returns the data of the file that is mapped, for the life of the file.
+    #[inline]
     pub fn data(&self) -> &'a V::Data {
         self.0.data()
     }
 
     /// Allows the store.
+    #[inline]
     pub fn allow(self) -> Answer<'a> {
         Answer::from_raw(0)
     }
 
     /// Refuses the store: `SIGBUS`.
+    #[inline]
     pub fn refuse(self) -> Answer<'a> {
         self.0.sigbus()
     }

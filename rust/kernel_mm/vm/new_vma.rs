@@ -76,6 +76,7 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
     }
 
     /// Returns the data of the file, for the life of the file.
+    #[inline]
     pub fn file_data(&self) -> &'f V::Data {
         self.vma.data()
     }
@@ -87,22 +88,26 @@ impl<'f, V: VmOperations> NewVma<'f, V> {
     }
 
     /// Leaves the VMA out of core dumps.
+    #[inline]
     pub fn set_dontdump(&self) {
         self.set(vm::DONTDUMP);
     }
 
     /// Keeps fork(2) from copying the VMA to the child.
+    #[inline]
     pub fn set_dontcopy(&self) {
         self.set(vm::DONTCOPY);
     }
 
     /// Keeps mremap(2) from making the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
+    #[inline]
     pub fn set_dontexpand(&self) {
         self.set(vm::DONTEXPAND);
     }
 
     /// Marks accesses to the VMA as having side effects: populate and core dumps skip it. Such a
     /// VMA never merges (`VM_SPECIAL`).
+    #[inline]
     pub fn set_io(&self) {
         self.set(vm::IO);
     }

@@ -290,6 +290,7 @@ impl Access<'_> {
     }
 
     /// Returns whether the range is empty.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

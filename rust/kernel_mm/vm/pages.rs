@@ -114,26 +114,31 @@ impl PageList {
     }
 
     /// Returns the number of pages.
+    #[inline]
     pub fn len(&self) -> usize {
         self.pages.len()
     }
 
     /// Returns whether there are no pages.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
     /// Returns the array of page pointers for C, which does not write to it.
+    #[inline]
     pub(crate) fn as_raw(&self) -> *mut *mut bindings::page {
         self.raw.as_ptr().cast_mut()
     }
 
+    #[inline]
     pub(crate) fn page(&self, index: usize) -> Option<*mut bindings::page> {
         self.raw.get(index).copied()
     }
 
     /// Returns the reference count of page `index`: one for the list, and one for each page table
     /// that maps the page. It may change at any time.
+    #[inline]
     pub fn references(&self, index: usize) -> Option<usize> {
         let page = self.page(index)?;
         // SAFETY: The list owns the page.
@@ -173,6 +178,7 @@ impl PageList {
     /// # Errors
     ///
     /// `EINVAL` when they do not fit.
+    #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result {
         self.pieces(offset, bytes.len(), |to, from| to.store(&bytes[from..]))
     }
@@ -182,6 +188,7 @@ impl PageList {
     /// # Errors
     ///
     /// `EINVAL` when the pages end before that.
+    #[inline]
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result {
         self.pieces(offset, bytes.len(), |from, to| from.load(&mut bytes[to..]))
     }
@@ -248,6 +255,7 @@ impl PageBlock {
     }
 
     /// Returns the number of pages.
+    #[inline]
     pub fn pages(&self) -> usize {
         1 << self.order
     }
@@ -282,6 +290,7 @@ impl PageBlock {
     /// # Errors
     ///
     /// `EINVAL` when they do not fit.
+    #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result {
         self.range(offset, bytes.len())?.store(bytes);
         Ok(())
@@ -292,6 +301,7 @@ impl PageBlock {
     /// # Errors
     ///
     /// `EINVAL` when the pages end before that.
+    #[inline]
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result {
         self.range(offset, bytes.len())?.load(bytes);
         Ok(())

@@ -48,6 +48,7 @@ impl<V: VmOperations> VmFault<'_, V> {
 
     /// Checks whether the page is for another process, or handled as if it were: ptrace(2),
     /// `/proc/PID/mem`, `process_vm_writev(2)` (`FAULT_FLAG_REMOTE`).
+    #[inline]
     pub fn is_remote(&self) -> bool {
         self.flags() & bindings::fault_flag_FAULT_FLAG_REMOTE != 0
     }

@@ -116,6 +116,7 @@ impl<V: VmOperations> VmTable<V> {
         || V::USERFAULTFD;
 
     /// Returns the table.
+    #[inline]
     pub(crate) const fn get() -> &'static bindings::vm_operations_struct {
         &Self::TABLE
     }

@@ -62,35 +62,41 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
     }
 
     /// Returns the data of the file, for the life of the file.
+    #[inline]
     pub fn file_data(&self) -> &'f V::Data {
         // SAFETY: By the type invariants.
         unsafe { FileState::borrow((*self.desc).file) }
     }
 
     /// Returns the first address of the mapping.
+    #[inline]
     pub fn start(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).start }
     }
 
     /// Returns the address after the mapping.
+    #[inline]
     pub fn end(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).end }
     }
 
     /// Returns the length of the mapping, in pages.
+    #[inline]
     pub fn pages(&self) -> usize {
         (self.end() - self.start()) / PAGE_SIZE
     }
 
     /// Returns the offset of the mapping's first page within the file, in pages.
+    #[inline]
     pub fn pgoff(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).pgoff }
     }
 
     /// Returns the `VM_*` flags, as in [`crate::mm::virt::flags`].
+    #[inline]
     pub fn flags(&self) -> vm_flags_t {
         // SAFETY: By the type invariants. The first word of the map has the bits of `VM_*`
         // (`DECLARE_VMA_BIT()` in include/linux/mm.h).
@@ -98,31 +104,37 @@ impl<'f, V: VmOperations> VmAreaDesc<'f, V> {
     }
 
     /// Returns whether the mapping is shared (`VM_MAYSHARE`).
+    #[inline]
     pub fn is_shared(&self) -> bool {
-        self.flags() & vm::MAYSHARE != 0
+        self.flags() & bindings::VM_MAYSHARE != 0
     }
 
     /// Returns whether the mapping is writable from the start (`VM_WRITE`).
+    #[inline]
     pub fn is_writable(&self) -> bool {
         self.flags() & vm::WRITE != 0
     }
 
+    #[inline]
     pub(crate) fn set(&mut self, flags: vm_flags_t) {
         // SAFETY: By the type invariants.
         unsafe { (*self.desc).vma_flags.__vma_flags[0] |= flags };
     }
 
     /// Leaves the VMA out of core dumps.
+    #[inline]
     pub fn set_dontdump(&mut self) {
         self.set(vm::DONTDUMP);
     }
 
     /// Keeps fork(2) from copying the VMA to the child.
+    #[inline]
     pub fn set_dontcopy(&mut self) {
         self.set(vm::DONTCOPY);
     }
 
     /// Keeps mremap(2) from making the VMA larger. Such a VMA never merges (`VM_SPECIAL`).
+    #[inline]
     pub fn set_dontexpand(&mut self) {
         self.set(vm::DONTEXPAND);
     }
@@ -225,6 +237,7 @@ impl<'f, V: VmOperations<Kind = Pfn>> VmAreaDesc<'f, V> {
     /// # Errors
     ///
     /// `EINVAL` when the block is too small.
+    #[inline]
     pub fn remap_full(&mut self, block: &'f PageBlock, first: usize) -> Result {
         self.remap(self.start(), block, first, self.pages())
     }
@@ -235,6 +248,7 @@ impl<'f, V: VmOperations<Kind = Pfn>> VmAreaDesc<'f, V> {
     /// # Errors
     ///
     /// `EINVAL` when the mapping reaches past the end of the block.
+    #[inline]
     pub fn remap_simple(&mut self, block: &'f PageBlock) -> Result {
         self.remap_full(block, self.pgoff())
     }

@@ -16,6 +16,7 @@ use crate::{
 
 /// Returns whether `V` keeps data per VMA. `()` and other zero-sized types do not, unless they have
 /// a drop, which runs when the VMA is removed.
+#[inline]
 pub(crate) const fn is_used<V: VmOperations>() -> bool {
     size_of::<V::Private>() != 0 || core::mem::needs_drop::<V::Private>()
 }

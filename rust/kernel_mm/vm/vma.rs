@@ -97,6 +97,7 @@ pub struct Vma(Opaque<bindings::vm_area_struct>);
 
 impl Vma {
     /// Returns a VMA that was looked up, to read it.
+    #[inline]
     pub fn from_ref(vma: &VmaRef) -> &Self {
         // SAFETY: By its invariants a `VmaRef` stands for the mmap lock or the VMA's lock, held for
         // reading or writing; both types are transparent over a `struct vm_area_struct`.
@@ -104,6 +105,7 @@ impl Vma {
     }
 
     /// Returns a raw pointer to the VMA.
+    #[inline]
     pub fn as_raw(&self) -> *mut bindings::vm_area_struct {
         self.0.get()
     }
@@ -115,27 +117,32 @@ impl Vma {
     }
 
     /// Returns the first address.
+    #[inline]
     pub fn start(&self) -> usize {
         self.as_upstream().start()
     }
 
     /// Returns the address after the last.
+    #[inline]
     pub fn end(&self) -> usize {
         self.as_upstream().end()
     }
 
     /// Returns the length, in pages.
+    #[inline]
     pub fn pages(&self) -> usize {
         (self.end() - self.start()) / PAGE_SIZE
     }
 
     /// Returns the offset of the first page within the file, in pages.
+    #[inline]
     pub fn pgoff(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe { (*self.as_raw()).vm_pgoff }
     }
 
     /// Returns the `VM_*` flags, as in [`crate::mm::virt::flags`].
+    #[inline]
     pub fn flags(&self) -> vm_flags_t {
         self.as_upstream().flags()
     }
@@ -143,17 +150,20 @@ impl Vma {
     /// Returns whether others can see stores: whether the mapping is `MAP_SHARED`.
     ///
     /// `VM_SHARED` does not tell: it is missing when the file was opened for reading only.
+    #[inline]
     pub fn is_shared(&self) -> bool {
-        self.flags() & vm::MAYSHARE != 0
+        self.flags() & bindings::VM_MAYSHARE != 0
     }
 
     /// Returns whether it is a private mapping that may be written, now or after mprotect(2)
     /// (`is_cow_mapping()`).
+    #[inline]
     pub fn is_cow(&self) -> bool {
         self.flags() & (vm::SHARED | vm::MAYWRITE) == vm::MAYWRITE
     }
 
     /// Returns whether it is writable now.
+    #[inline]
     pub fn is_writable(&self) -> bool {
         self.flags() & vm::WRITE != 0
     }
@@ -190,18 +200,21 @@ impl<V: VmOperations> OwnVma<V> {
     /// # Safety
     ///
     /// The type invariants hold for all of `'a`.
+    #[inline]
     pub(crate) unsafe fn from_raw<'a>(vma: *const bindings::vm_area_struct) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*vma.cast() }
     }
 
     /// Returns the data of the file that is mapped.
+    #[inline]
     pub fn data(&self) -> &V::Data {
         // SAFETY: By the type invariants; the VMA holds its file.
         unsafe { FileState::borrow((*self.as_raw()).vm_file) }
     }
 
     /// Returns the data of this VMA, if it has some: see [`VmOperations::Private`].
+    #[inline]
     pub fn private(&self) -> Option<&V::Private> {
         // SAFETY: By the type invariants it is this driver's VMA.
         unsafe { vm_private::get::<V>(self.as_raw()) }
@@ -233,6 +246,7 @@ impl<V: VmOperations> DriverVma<V> {
     /// # Safety
     ///
     /// The type invariants hold for all of `'a`.
+    #[inline]
     pub(crate) unsafe fn from_raw<'a>(vma: *const bindings::vm_area_struct) -> &'a Self {
         // SAFETY: By the contract of this function; the layout is the same.
         unsafe { &*vma.cast() }
@@ -349,6 +363,7 @@ impl Vma {
 
     /// Returns whether the whole VMA is locked in memory, not only the pages accessed so far
     /// (`MLOCK_ONFAULT`).
+    #[inline]
     pub fn is_locked(&self) -> bool {
         self.flags() & bindings::VM_LOCKED != 0 && self.flags() & vm::LOCKONFAULT == 0
     }

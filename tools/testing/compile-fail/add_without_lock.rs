@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages are added with truncation held off only.
+//! A driver adds pages only while it holds off truncation.
 
 //~ ERROR E0277
 //~ MESSAGE the trait bound `AddressSpace: TruncateGuard<'_>` is not satisfied

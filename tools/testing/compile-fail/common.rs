@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What every case needs to be a driver: an owner for its tables, and file data.
+//! The common parts of the cases' drivers: an owner for their tables, and file data.
 
 use kernel::{
     module::ModuleMetadata,
@@ -12,7 +12,7 @@ use kernel_mm::cache::inode::{
     InodeData, //
 };
 
-/// The module that a case would be. It is compiled only, never run.
+/// The module of a case, which is compiled and never run.
 pub(crate) struct Owner;
 
 impl ModuleMetadata for Owner {

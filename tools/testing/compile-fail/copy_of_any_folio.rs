@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A private write to a hole gets a copy of zeroes, and of nothing else: what is copied is the first
-//! page of a folio.
+//! The fault handler of a private write to a hole can supply only zeroes to copy: the core would
+//! copy the first page of any other folio.
 
 //~ ERROR E0308
 //~ MESSAGE mismatched types

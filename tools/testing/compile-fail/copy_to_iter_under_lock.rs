@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The contents of a locked folio are not copied to userspace, whose buffer may be this very folio:
-//! the page fault would wait for the lock.
+//! A driver cannot copy from a locked folio to userspace: the buffer may be a mapping of this
+//! folio, and the page fault would wait for the lock.
 
 //~ ERROR E0599
 //~ MESSAGE no method named `copy_to_iter` found

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Data of a file is used by many threads at once.
+//! Data of a file must be `Sync`: many threads use it at once.
 
 //~ ERROR E0277
 //~ MESSAGE cannot be shared between threads safely

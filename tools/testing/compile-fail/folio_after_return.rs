@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A folio that was handed over as the answer is the core's.
+//! A driver cannot use a folio that it returned to the core as the answer to a fault.
 
 //~ ERROR E0382
 //~ MESSAGE borrow of moved value: `folio`

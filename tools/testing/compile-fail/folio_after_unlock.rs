@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A folio cannot be used as a locked one once it is unlocked.
+//! A driver cannot use a folio as a locked one after it has unlocked it.
 
 //~ ERROR E0382
 //~ MESSAGE borrow of moved value: `folio`

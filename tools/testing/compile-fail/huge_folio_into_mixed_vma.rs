@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Folios of the page cache go into plain VMAs only: the core does not count what it takes out of a
-//! mixed one when it splits a huge page there.
+//! Folios of the page cache go into plain VMAs only: in a mixed VMA the core does not uncount the
+//! pages that it zaps when it splits a huge page.
 
 //~ ERROR E0599
 //~ MESSAGE the method `insert_folio` exists

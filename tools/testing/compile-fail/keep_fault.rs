@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A fault cannot be kept beyond the call.
+//! A fault handler cannot keep its fault after it has returned.
 
 //~ ERROR E0521
 //~ MESSAGE borrowed data escapes outside of
@@ -39,5 +39,5 @@ impl VmOperations for Vm {
     }
 }
 
-/// Somewhere that outlives the call.
+/// Stores a value where it outlives the call.
 fn keep<T: 'static>(_value: KBox<T>) {}

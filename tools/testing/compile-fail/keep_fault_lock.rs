@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The invalidate lock of a page fault knows the VMA, which may go when the handler has returned.
+//! The guard of a page fault's invalidate lock refers to the VMA, which may be freed after the
+//! handler has returned.
 
 //~ ERROR E0521
 //~ MESSAGE borrowed data escapes outside of function
@@ -23,5 +24,5 @@ pub fn lock<V: VmOperations>(vmf: &VmFault<'_, V>, mapping: &'static AddressSpac
     Ok(())
 }
 
-/// Somewhere that outlives the call.
+/// Stores a value where it outlives the call.
 fn keep<T: 'static>(_value: KBox<T>) {}

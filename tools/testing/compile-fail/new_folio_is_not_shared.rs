@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A folio that was just allocated has one owner: nothing gives a second reference, to lock it with.
+//! A new folio has one owner: a driver cannot take a second reference, with which it could lock the
+//! folio.
 
 //~ ERROR E0614
 //~ MESSAGE type `NewFolio` cannot be dereferenced
@@ -14,7 +15,8 @@ use kernel_mm::cache::folio::{
     NewFolio, //
 };
 
-/// Makes a second owner, who could lock the folio while the first one adds it to a page cache.
+/// Takes a second reference, with which another thread could lock the folio while this one adds it
+/// to a page cache.
 pub fn share(new: &NewFolio) -> ARef<Folio> {
     ARef::from(&**new)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A fault cannot be left without an answer.
+//! A fault handler must answer its fault.
 
 //~ ERROR E0308
 //~ MESSAGE mismatched types

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VMA has pages that a page table can map: a larger order would wrap its size in bytes.
+//! The page order of a VMA must be one that a page table can map: the size in bytes of a larger
+//! order would wrap around.
 
 //~ ERROR E0080
 //~ MESSAGE evaluation of `kernel_mm::vm::table::VmTable::<Vm>::PAGE_ORDER_IS_VALID` failed
@@ -60,7 +61,7 @@ impl FileOperations for Files {
     }
 }
 
-/// Makes a file, for which there must be a table.
+/// Opens a file, which needs an instance of the table.
 pub fn file() -> Result<ARef<File>> {
     anon_inode::create_file::<Files>(c"[case]", Hook::MmapPrepare, ())
 }

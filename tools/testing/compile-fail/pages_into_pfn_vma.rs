@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counted pages go into a VMA of their kind only.
+//! Reference-counted pages go into a VMA of their kind only.
 
 //~ ERROR E0599
 //~ MESSAGE insert_pages

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! This one compiles. It shows that the others fail for the reason that they name, and not because
-//! the set-up is broken.
+//! This case compiles. It shows that the others fail for the reasons that they name, and not
+//! because of the set-up.
 
 #[path = "common.rs"]
 mod common;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A locked folio gives no reference to be used without regard to the lock.
+//! A driver cannot get a plain reference from a locked folio, which it could use without regard to
+//! the lock.
 
 //~ ERROR E0614
 //~ MESSAGE cannot be dereferenced

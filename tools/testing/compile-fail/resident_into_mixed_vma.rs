@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Folios of the page cache go into plain VMAs only, several at once as well.
+//! Folios of the page cache go into plain VMAs only, also several at once.
 
 //~ ERROR E0599
 //~ MESSAGE the method `map_resident` exists

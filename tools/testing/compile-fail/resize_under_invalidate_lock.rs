@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Truncation takes the invalidate lock, which only page faults can hold shared.
+//! Only page faults can hold the invalidate lock shared: truncation, which takes it exclusively,
+//! would deadlock.
 
 //~ ERROR E0624
 //~ MESSAGE method `invalidate_lock_shared` is private

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The thread that locked a folio unlocks it.
+//! Only the thread that locked a folio can unlock it.
 
 //~ ERROR E0277
 //~ MESSAGE cannot be sent between threads safely
@@ -15,5 +15,5 @@ pub fn lock(mapping: &AddressSpace) {
     send(mapping.lock_folio(0));
 }
 
-/// Another thread.
+/// Sends a value to another thread.
 fn send<T: Send>(_value: T) {}

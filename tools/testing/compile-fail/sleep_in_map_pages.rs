@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `map_pages` runs under RCU: what may sleep cannot be reached from there.
+//! `map_pages` runs under RCU: a driver cannot call functions there that may sleep.
 
 //~ ERROR E0599
 //~ MESSAGE no method named `mapping` found for struct `MapPages

@@ -11,13 +11,13 @@ mod common;
 use kernel::prelude::*;
 use kernel_mm::percpu::PerCpuCounters;
 
-/// So many that eight bytes for each are eight bytes in all.
+/// The number of counters whose total size wraps around to 8 bytes.
 const MANY: usize = (1 << 61) + 1;
 
-/// Where an addition would go: far beyond the allocation.
+/// An index far beyond the allocation.
 const FAR: usize = PerCpuCounters::<MANY>::LEN - 1;
 
-/// Adds where no memory is.
+/// Adds to a counter outside of the allocation.
 pub fn attack() -> Result {
     PerCpuCounters::<MANY>::new()?.add(FAR, 1);
     Ok(())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A tracepoint has no arguments of a type that C calls by the same name and means otherwise.
+//! A tracepoint cannot have arguments of a type whose name means another type in C.
 
 //~ ERROR E0277
 //~ MESSAGE a tracepoint has no arguments of type `char`
@@ -9,6 +9,6 @@
 mod common;
 
 kernel_mm::tracepoints! {
-    /// C's `char` has one byte.
+    /// Traces a letter: C's `char` has one byte.
     pub fn letter(a: u64, b: char);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A fault is answered once.
+//! A fault handler answers its fault once.
 
 //~ ERROR E0382
 //~ MESSAGE use of moved value: `vmf`

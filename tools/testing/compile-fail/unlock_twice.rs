@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A folio is unlocked once.
+//! A driver unlocks a folio once.
 
 //~ ERROR E0382
 //~ MESSAGE use of moved value: `folio`

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Only one's own VMA can be zapped.
+//! A driver can zap its own VMAs only.
 
 //~ ERROR E0599
 //~ MESSAGE no method named `zap` found for reference `&Vma`
@@ -14,7 +14,7 @@ use kernel::{
 };
 use kernel_mm::vm::vma::Vma;
 
-/// Looks a VMA up, and does not ask whose it is.
+/// Looks up a VMA without a check of its owner.
 pub fn zap(found: &VmaRef) -> Result {
     let vma = Vma::from_ref(found);
     vma.zap(vma.start(), 4096)

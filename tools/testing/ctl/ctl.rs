@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The devices, and in which way each is odd, where it takes no type of its own to be so.
+//! The devices, and the odd behaviour of each that needs no type of its own.
 
 use kernel::prelude::*;
 
-/// In which way a device is odd.
+/// The odd behaviour of a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ctl {
-    /// In none, or by its type.
+    /// None, or that of its type.
     Plain,
     /// The hook fails with `EIO`.
     Fail,
     /// The hook keeps the VMA out of core dumps (`VM_DONTDUMP`).
     Dump,
-    /// The hook marks the VMA as one of device registers (`VM_IO`).
+    /// The hook marks the VMA as I/O memory (`VM_IO`).
     Io,
     /// The hook keeps mremap(2) from growing the VMA (`VM_DONTEXPAND`).
     DontExpand,
@@ -21,31 +21,30 @@ pub(crate) enum Ctl {
     Slow,
     /// `vm_ops->mapped` fails with `ENOSPC`.
     Mapped,
-    /// Pages from [`GOOD_PAGES`] on are answered with `SIGBUS`.
+    /// The fault handler answers `VM_FAULT_SIGBUS` for pages from [`GOOD_PAGES`] on.
     Half,
-    /// Pages from [`GOOD_PAGES`] on are answered with `VM_FAULT_OOM`.
+    /// The fault handler answers `VM_FAULT_OOM` for pages from [`GOOD_PAGES`] on.
     NoMemory,
-    /// A page that is missing is put into the page cache and the fault answered with
-    /// `VM_FAULT_RETRY`.
+    /// The fault handler adds a missing page to the page cache and answers `VM_FAULT_RETRY`.
     Retry,
-    /// Every fault is answered with `VM_FAULT_RETRY` until `FAULT_FLAG_TRIED` is set.
+    /// The fault handler answers `VM_FAULT_RETRY` until `FAULT_FLAG_TRIED` is set.
     Spin,
-    /// A private store is given a page of zeroes to copy.
+    /// The fault handler of a private store supplies a page of zeroes to copy.
     CowZero,
-    /// A private store is answered with `VM_FAULT_DONE_COW`, with nothing done.
+    /// The fault handler of a private store answers `VM_FAULT_DONE_COW` without copying.
     CowDone,
 }
 
-/// How many pages [`Ctl::Half`] and [`Ctl::NoMemory`] have.
+/// The number of pages that [`Ctl::Half`] and [`Ctl::NoMemory`] can provide.
 pub(crate) const GOOD_PAGES: usize = 4;
 
-/// How long the hook of [`Ctl::Slow`] takes.
+/// The time that the hook of [`Ctl::Slow`] takes, seconds.
 pub(crate) const SLOW_SECONDS: i64 = 5;
 
-/// A device.
+/// A device: its behaviour, and its name.
 pub(crate) type Entry = (Ctl, &'static CStr);
 
-/// With `.mmap`, a page cache and fault-around.
+/// Devices with `.mmap`, a page cache and fault-around.
 pub(crate) const AROUND: &[Entry] = &[
     (Ctl::Plain, c"rmmap-ctl-lazy"),
     (Ctl::Dump, c"rmmap-ctl-dump"),
@@ -54,10 +53,10 @@ pub(crate) const AROUND: &[Entry] = &[
     (Ctl::Slow, c"rmmap-ctl-slow"),
 ];
 
-/// The same with `.mmap_prepare`.
+/// Devices like [`AROUND`], with `.mmap_prepare`.
 pub(crate) const AROUND_PREPARE: &[Entry] = &[(Ctl::Dump, c"rmmap-ctl-dump-prep")];
 
-/// With `.mmap` and a page cache, without fault-around.
+/// Devices with `.mmap` and a page cache, without fault-around.
 pub(crate) const NO_AROUND: &[Entry] = &[
     (Ctl::Plain, c"rmmap-ctl-noaround"),
     (Ctl::Half, c"rmmap-ctl-half"),
@@ -68,16 +67,16 @@ pub(crate) const NO_AROUND: &[Entry] = &[
     (Ctl::CowDone, c"rmmap-ctl-cow-done"),
 ];
 
-/// With `.mmap` and `vm_ops->close`.
+/// Devices with `.mmap` and `vm_ops->close`.
 pub(crate) const CLOSING: &[Entry] = &[
     (Ctl::Plain, c"rmmap-ctl-close"),
     (Ctl::Fail, c"rmmap-ctl-fail"),
 ];
 
-/// With `.mmap_prepare` and `vm_ops->close`.
+/// Devices with `.mmap_prepare` and `vm_ops->close`.
 pub(crate) const CLOSING_PREPARE: &[Entry] = &[(Ctl::Fail, c"rmmap-ctl-fail-prep")];
 
-/// With `.mmap_prepare` and `vm_ops->mapped`.
+/// Devices with `.mmap_prepare` and `vm_ops->mapped`.
 pub(crate) const MAPPED: &[Entry] = &[
     (Ctl::Plain, c"rmmap-ctl-prep"),
     (Ctl::Mapped, c"rmmap-ctl-mapped"),

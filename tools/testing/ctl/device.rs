@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a device has: its memory, and counters of what the kernel calls.
+//! A device's memory, and the counters of the operations that the kernel calls.
 
 use crate::ctl::Ctl;
 use kernel::{
@@ -34,7 +34,7 @@ const SIZE: u64 = 8 << 30;
 
 pub(crate) static FS: PseudoFs<Memory> = PseudoFs::unowned(c"rmmap_ctl");
 
-/// The memory of a device; there is nothing to know about it but its pages.
+/// The memory of a device; it has no data besides its pages.
 pub(crate) struct Memory;
 
 impl InodeData for Memory {
@@ -45,10 +45,10 @@ impl InodeData for Memory {
     fn pages_removed(&self, _pages: usize) {}
 }
 
-/// What is counted.
+/// An operation whose calls are counted.
 #[derive(Clone, Copy)]
 pub(crate) enum Call {
-    /// The hook of mmap(2), whichever it is.
+    /// The hook of mmap(2): `.mmap` or `.mmap_prepare`.
     Hook,
     /// `vm_ops->open`.
     Open,
@@ -78,7 +78,7 @@ const NAMES: [&str; 8] = [
     "release",
 ];
 
-/// How often the kernel called.
+/// The number of calls of each operation.
 pub(crate) struct Counts([Atomic<i64>; NAMES.len()]);
 
 impl Counts {
@@ -94,7 +94,7 @@ pub(crate) struct Device {
     pub(crate) counts: Counts,
     /// A page that is not in the page cache, with a reference count.
     pub(crate) page: PageList,
-    /// One without.
+    /// A page without a reference count.
     pub(crate) frame: PageBlock,
 }
 
@@ -109,8 +109,8 @@ impl Device {
         })
     }
 
-    /// What read(2) returns: a line `NAME NUMBER` for each counter; the last two are the references
-    /// to `page`, and the pages in the page cache.
+    /// Returns the text for read(2): a line `NAME NUMBER` for each counter; the last two are the
+    /// references to `page` and the pages in the page cache.
     pub(crate) fn report(&self) -> Result<KVec<u8>> {
         let mut report = KVec::new();
         let mut line = |name: &str, value: i64| -> Result {

@@ -44,24 +44,20 @@ use kernel_mm::{
 
 type Data = Arc<Device>;
 
-/// What a type of file has besides.
+/// The options of a type of file.
 pub(crate) trait Options: 'static {
     /// As in [`FileOperations`].
     const MMAP_SYNC: bool = false;
     /// As in [`FileOperations`].
     const UNSIGNED_OFFSET: bool = false;
-    /// As in [`FileOperations`].
-    const BOTH_HOOKS: bool = false;
 }
 
-/// Nothing.
+/// No option.
 pub(crate) struct Usual;
-/// `FOP_MMAP_SYNC`.
+/// Files with `FOP_MMAP_SYNC`.
 pub(crate) struct MmapSync;
-/// `FOP_UNSIGNED_OFFSET`.
+/// Files with `FOP_UNSIGNED_OFFSET`.
 pub(crate) struct UnsignedOffset;
-/// Both hooks at once.
-pub(crate) struct BothHooks;
 
 impl Options for Usual {}
 
@@ -73,11 +69,7 @@ impl Options for UnsignedOffset {
     const UNSIGNED_OFFSET: bool = true;
 }
 
-impl Options for BothHooks {
-    const BOTH_HOOKS: bool = true;
-}
-
-/// Files with mappings of type `V`; the hook does as the device says.
+/// Files with mappings of type `V`; the device decides the behaviour of the hook.
 pub(crate) struct CtlFile<V, O = Usual>(PhantomData<(V, O)>);
 
 #[vtable]
@@ -87,7 +79,6 @@ impl<V: CtlVm, O: Options> FileOperations for CtlFile<V, O> {
 
     const MMAP_SYNC: bool = O::MMAP_SYNC;
     const UNSIGNED_OFFSET: bool = O::UNSIGNED_OFFSET;
-    const BOTH_HOOKS: bool = O::BOTH_HOOKS;
 
     fn mmap(_file: &File, vma: NewVma<'_, V>) -> Result {
         let device = vma.file_data();

@@ -2,12 +2,13 @@
 
 //! The control devices of the tests of the mmap path: `/dev/rmmap-ctl-NAME`.
 //!
-//! What `/dev/rmmap` cannot reach, a driver that is odd in one way can. Each device is one such
-//! driver (`ctl.rs` lists them); read(2) tells how often the kernel called it.
+//! `/dev/rmmap` cannot reach every branch of the path; a driver that does one odd thing can reach
+//! those. Each device is one such driver (`ctl.rs` lists them). read(2) returns the number of calls
+//! of each operation.
 //!
 //! | file | job |
 //! |---|---|
-//! | `ctl.rs` | the devices: names, and in which way each is odd |
+//! | `ctl.rs` | the devices: their names, and the odd behaviour of each |
 //! | `device.rs` | a device's memory, and the counters |
 //! | `file.rs` | the hooks of mmap(2), and the rest of the files |
 //! | `vm.rs` | the mappings |
@@ -30,7 +31,6 @@ use crate::{
         FS, //
     },
     file::{
-        BothHooks,
         CtlFile,
         LateFile,
         MmapSync,
@@ -52,20 +52,23 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_mm::file::{
-    miscdevice::MiscRegistration,
-    ops::{
-        Hook,
-        OpenMisc, //
+use kernel_mm::{
+    file::{
+        miscdevice::MiscRegistration,
+        ops::{
+            Hook,
+            OpenMisc, //
+        },
+        pseudo_fs::InternalMount, //
     },
-    pseudo_fs::InternalMount, //
+    testing::register_both_hooks, //
 };
 
 module! {
     type: Controls,
     name: "rmmap_ctl",
     authors: ["rmmap developers"],
-    description: "Devices that are odd in one way each, for tests of the mmap path",
+    description: "Devices that each do one odd thing, for tests of the mmap path",
     license: "GPL",
 }
 
@@ -86,7 +89,7 @@ impl<F: OpenMisc<Context = Arc<Device>>> Group<F> {
     }
 }
 
-/// The module. The order of the fields is the order in which they go.
+/// The module. The fields are dropped in this order: the mount last.
 struct Controls {
     _mmap: Group<CtlFile<Around>>,
     _prepare: Group<CtlFile<Around>>,
@@ -99,7 +102,7 @@ struct Controls {
     _bare: Group<CtlFile<Bare>>,
     _sync: Group<CtlFile<Around, MmapSync>>,
     _unsigned: Group<CtlFile<Around, UnsignedOffset>>,
-    _both: Group<CtlFile<Around, BothHooks>>,
+    _both: Pin<KBox<MiscRegistration<CtlFile<Around>>>>,
     _late: Group<LateFile>,
     _placed: Group<PlacedFile>,
     _no_hook: Group<NoHookFile>,
@@ -122,7 +125,13 @@ impl kernel::Module for Controls {
             _bare: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-noops")])?,
             _sync: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-sync")])?,
             _unsigned: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-uoff")])?,
-            _both: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-both")])?,
+            _both: KBox::try_pin_init(
+                register_both_hooks(
+                    c"rmmap-ctl-both",
+                    Arc::new(Device::new(&mount, Ctl::Plain)?, GFP_KERNEL)?,
+                ),
+                GFP_KERNEL,
+            )?,
             _late: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-fail-late")])?,
             _placed: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-gua")])?,
             _no_hook: Group::register(&mount, Mmap, &[(Ctl::Plain, c"rmmap-ctl-nommap")])?,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The mappings. A VMA's operations tell the core what it may do with it, so each set of them is a
-//! type of its own.
+//! The mappings. The operations of a VMA decide how the core treats it, so each set of operations
+//! is a type of its own.
 
 use crate::{
     ctl::{
@@ -21,13 +21,14 @@ use kernel::{
 use kernel_mm::{
     cache::{
         address_space::AddressSpace,
-        folio::ZeroPage,
         insert::{
             FolioRange,
             Found,
             Unlimited, //
-        }, //
+        },
+        zero_page::ZeroPage, //
     },
+    testing::done_without_copy,
     vm::{
         fault::{
             Answer,
@@ -49,7 +50,7 @@ use kernel_mm::{
 
 type Data = Arc<Device>;
 
-/// All of them are mappings of a device.
+/// The operations of a mapping of a device.
 pub(crate) trait CtlVm: VmOperations<Data = Data, Private = ()> {}
 
 impl<V: VmOperations<Data = Data, Private = ()>> CtlVm for V {}
@@ -63,8 +64,8 @@ fn count<V: CtlVm>(vmf: &VmFault<'_, V>) {
     }
 }
 
-/// Answers with the page of the page cache, which is made if it is missing; it is missing no more
-/// when `retry` is asked for, and the answer then is to try again.
+/// Answers a fault with the page from the page cache, and adds the page if it is missing. With
+/// `retry` the fault that adds it is answered with `VM_FAULT_RETRY`.
 fn answer<V: CtlVm<Kind = Plain>>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_> {
     let mapping = vmf.data().memory.mapping();
     let held = vmf.invalidate_lock_shared(mapping);
@@ -82,7 +83,7 @@ fn answer<V: CtlVm<Kind = Plain>>(vmf: VmFault<'_, V>, retry: bool) -> Answer<'_
     }
 }
 
-/// As rmmap's own.
+/// Mappings like rmmap's own.
 pub(crate) struct Around;
 
 #[vtable]
@@ -111,7 +112,7 @@ impl VmOperations for Around {
     }
 }
 
-/// Of pages of the driver's own: every page shows the one that the device has.
+/// Mappings of pages of the driver: each shows the one page that the device has.
 pub(crate) struct OwnPages;
 
 #[vtable]
@@ -132,14 +133,14 @@ impl VmOperations for OwnPages {
     fn fault(vmf: VmFault<'_, Self>) -> Answer<'_> {
         count(&vmf);
         match vmf.vma().insert_pages(vmf.address(), &vmf.data().page) {
-            // Another thread may have been faster.
+            // Another thread may have mapped it first.
             Err(error) if error != EBUSY => vmf.no_memory(),
             _ => vmf.nopage(),
         }
     }
 }
 
-/// Without fault-around; faults are answered as the device says.
+/// Mappings without fault-around; the device decides the answers to faults.
 pub(crate) struct NoAround;
 
 #[vtable]
@@ -164,7 +165,7 @@ impl VmOperations for NoAround {
                 Err(vmf) => answer(vmf, false),
             },
             Ctl::CowZero | Ctl::CowDone => match vmf.into_cow() {
-                Ok(cow) if ctl == Ctl::CowDone => cow.done_without_copy(),
+                Ok(cow) if ctl == Ctl::CowDone => done_without_copy(cow),
                 Ok(cow) => match ZeroPage::new() {
                     Ok(page) => cow.copy_of(page),
                     Err(_) => cow.into_fault().no_memory(),
@@ -176,7 +177,7 @@ impl VmOperations for NoAround {
     }
 }
 
-/// With `close`.
+/// Mappings with `close`.
 pub(crate) struct Closing;
 
 #[vtable]
@@ -204,7 +205,7 @@ impl VmOperations for Closing {
     }
 }
 
-/// With `mapped`.
+/// Mappings with `mapped`.
 pub(crate) struct MappedCounts;
 
 #[vtable]
@@ -232,7 +233,7 @@ impl VmOperations for MappedCounts {
     }
 }
 
-/// Of page frames: every page shows the one that the device has.
+/// Mappings of page frames: each page shows the one frame that the device has.
 pub(crate) struct Frames;
 
 #[vtable]
@@ -253,7 +254,7 @@ impl VmOperations for Frames {
     }
 }
 
-/// Without any operation.
+/// Mappings without any operation.
 pub(crate) struct Bare;
 
 #[vtable]

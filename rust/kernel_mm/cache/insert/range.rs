@@ -35,16 +35,19 @@ impl FolioRange {
     }
 
     /// Returns the range of page `index` alone.
+    #[inline]
     pub fn page(index: usize) -> Self {
         Self::new(index..index.saturating_add(1), 0)
     }
 
     /// Returns the pages of the file (indexes).
+    #[inline]
     pub fn pages(&self) -> Range<usize> {
         self.pages.clone()
     }
 
     /// Returns the largest order.
+    #[inline]
     pub fn max_order(&self) -> u32 {
         self.max_order
     }
