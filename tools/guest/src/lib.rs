@@ -7,17 +7,17 @@
 //! | [`plan`], [`record`] | the orders and the results of a test run |
 //! | [`collect`] | makes records on the host, also when the guest dies |
 //! | [`tests`], [`suite`] | carries out the plan; runs the test programs |
-//! | [`ktap`], [`kunit`] | reads reports |
+//! | [`ktap`], [`kunit`], [`libtest`] | reads reports |
 //! | [`insmod`] | loads and unloads modules |
 //! | [`kmsg`], [`klog`], [`expected`] | the kernel log, and messages of an unhealthy kernel |
-//! | `taint`, `leak`, `debugfs` | checks besides the log |
+//! | [`taint`], [`leak`], [`debugfs`] | checks besides the log |
 //! | [`counters`], `profraw` | coverage counters of a kernel and a module, for `make coverage` |
 #![forbid(unsafe_code)]
 
 pub mod agent;
 pub mod collect;
 pub mod counters;
-mod debugfs;
+pub mod debugfs;
 pub mod expected;
 pub mod insmod;
 pub mod klog;
@@ -25,13 +25,14 @@ pub mod kmsg;
 pub mod ktap;
 mod ktap_line;
 pub mod kunit;
-mod leak;
+pub mod leak;
+pub mod libtest;
 pub mod plan;
 mod profraw;
 pub mod protocol;
 pub mod record;
 pub mod suite;
-mod taint;
+pub mod taint;
 pub mod tests;
 
 /// Makes a command from a line of words, none of which contains a space.

@@ -3,7 +3,7 @@
 
 use crate::rst;
 
-/// A table: a title, a description, names of columns, rows that begin with their name.
+/// A table: a title, a description, column names, and rows that begin with their name.
 pub struct Grid {
     /// The title.
     pub title: String,
@@ -11,7 +11,7 @@ pub struct Grid {
     pub text: String,
     /// The names of the columns.
     pub head: Vec<String>,
-    /// The rows, with as many cells.
+    /// The rows, each with a cell per column.
     pub rows: Vec<Vec<String>>,
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Text for Sphinx.
 
-/// Longest line of the page.
+/// The maximum width of a line.
 const WIDTH: usize = 100;
 
-/// Turns text of the table into reStructuredText: its `quoted` words, names of C and places like
+/// Converts text of the table to reStructuredText: `quoted` words, C identifiers and places like
 /// `vma.c:mmap_region` become literals; everything else is escaped.
 pub fn text(plain: &str) -> String {
     let mut out = String::new();
@@ -39,7 +39,8 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_./:->".contains(c)
 }
 
-/// Returns whether this is a name of C, a file of the kernel, or both, as in `vma.c:mmap_region`.
+/// Returns whether this is a C identifier, a file of the kernel, or both, as in
+/// `vma.c:mmap_region`.
 fn is_name(word: &str) -> bool {
     let has = |c: char| word.contains(c);
     let file = word.split(':').next().unwrap_or_default();

@@ -13,8 +13,8 @@ use std::{
 
 use crate::{process::read_error, Error};
 
-/// Size of a page; `pagemap` is indexed by it. x86-64 has no other base page size.
-pub const PAGE_SIZE: usize = 4096;
+/// Size of a page; `pagemap` is indexed by it.
+pub use rmmap_sys::PAGE_SIZE;
 
 /// An open `pagemap`.
 #[derive(Debug)]

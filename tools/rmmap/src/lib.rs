@@ -40,7 +40,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 use status::CANNOT_RUN;
@@ -53,6 +53,11 @@ pub enum Moment {
     Recorded,
     /// `rmmap watch` has drawn on the terminal, which it still controls.
     Drawn,
+}
+
+/// Returns the command line, for its manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command. `at` is called at each [`Moment`]: the tests' own program panics there.

@@ -8,8 +8,8 @@
 //! the instruction pointer that the kernel saved. Any other fault goes to the previous handler, as
 //! if this one did not exist.
 //!
-//! The instruction is a plain `mov`: the kernel sees a user's access (`FAULT_FLAG_USER`), exactly
-//! one per call.
+//! The instruction is a plain load or store: the kernel sees a user's access (`FAULT_FLAG_USER`),
+//! exactly one per call.
 
 use core::arch::global_asm;
 use core::fmt;
@@ -69,6 +69,7 @@ impl std::error::Error for Fault {}
 // Each function is a leaf without a stack frame, so that at every instruction between
 // `rmmap_sys_access_begin` and `..._end` the return address is on top of the stack and a `ret` is
 // all that is left to do. A pair of 64-bit integers is returned in rax and rdx.
+#[cfg(target_arch = "x86_64")]
 global_asm!(
     ".pushsection .text.rmmap_sys_access,\"ax\",@progbits",
     "rmmap_sys_access_begin:",
@@ -94,6 +95,33 @@ global_asm!(
     ".popsection",
 );
 
+// As above; the return address is in x30, and a pair of integers is returned in x0 and x1.
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    ".pushsection .text.rmmap_sys_access,\"ax\",@progbits",
+    "rmmap_sys_access_begin:",
+    "rmmap_sys_load8:",
+    "    ldrb w0, [x0]",
+    "    mov x1, xzr",
+    "    ret",
+    "rmmap_sys_load64:",
+    "    ldr x0, [x0]",
+    "    mov x1, xzr",
+    "    ret",
+    "rmmap_sys_store8:",
+    "    strb w1, [x0]",
+    "    mov x1, xzr",
+    "    ret",
+    "rmmap_sys_store64:",
+    "    str x1, [x0]",
+    "    mov x1, xzr",
+    "    ret",
+    "rmmap_sys_access_end:",
+    "rmmap_sys_access_faulted:",
+    "    ret",
+    ".popsection",
+);
+
 /// The result of an access function: the value or the faulting address, and the outcome.
 #[repr(C)]
 struct Answer {
@@ -102,8 +130,8 @@ struct Answer {
     fault: u64,
 }
 
-// "sysv64" is what the assembly above implements.
-extern "sysv64" {
+// The C convention of the two architectures is what the assembly above implements.
+extern "C" {
     fn rmmap_sys_load8(address: usize) -> Answer;
     fn rmmap_sys_load64(address: usize) -> Answer;
     fn rmmap_sys_store8(address: usize, value: u64) -> Answer;
@@ -189,22 +217,46 @@ fn install_one(signal: i32) -> libc::sigaction {
     unsafe { previous.assume_init() }
 }
 
+/// Returns the address of the instruction that faulted.
+#[cfg(target_arch = "x86_64")]
+fn instruction(registers: &libc::mcontext_t) -> usize {
+    registers.gregs[libc::REG_RIP as usize] as usize
+}
+
+/// Sets the two registers of an [`Answer`], and where the thread goes on.
+#[cfg(target_arch = "x86_64")]
+fn set_result(registers: &mut libc::mcontext_t, value: u64, fault: u64, next: usize) {
+    registers.gregs[libc::REG_RAX as usize] = value as i64;
+    registers.gregs[libc::REG_RDX as usize] = fault as i64;
+    registers.gregs[libc::REG_RIP as usize] = next as i64;
+}
+
+#[cfg(target_arch = "aarch64")]
+fn instruction(registers: &libc::mcontext_t) -> usize {
+    registers.pc as usize
+}
+
+#[cfg(target_arch = "aarch64")]
+fn set_result(registers: &mut libc::mcontext_t, value: u64, fault: u64, next: usize) {
+    registers.regs[..2].copy_from_slice(&[value, fault]);
+    registers.pc = next as u64;
+}
+
 /// Continues after an access function that faulted; passes every other fault to the previous
 /// handler.
 extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let begin = &raw const rmmap_sys_access_begin as i64;
-    let end = &raw const rmmap_sys_access_end as i64;
+    let begin = &raw const rmmap_sys_access_begin as usize;
+    let end = &raw const rmmap_sys_access_end as usize;
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: With SA_SIGINFO the kernel passes a ucontext that is valid and unshared until return.
-    let registers = unsafe { &mut (*context).uc_mcontext.gregs };
-    let ip = registers[libc::REG_RIP as usize];
-    if ip >= begin && ip < end {
+    let registers = unsafe { &mut (*context).uc_mcontext };
+    if (begin..end).contains(&instruction(registers)) {
         // SAFETY: With SA_SIGINFO the kernel passes a siginfo, and for these signals si_addr is
         // set.
         let (code, address) = unsafe { ((*info).si_code, (*info).si_addr()) };
-        registers[libc::REG_RAX as usize] = address as i64;
-        registers[libc::REG_RDX as usize] = i64::from(signal) | (i64::from(code) << 8);
-        registers[libc::REG_RIP as usize] = &raw const rmmap_sys_access_faulted as i64;
+        let fault = signal as u64 | ((code as u64) << 8);
+        let faulted = &raw const rmmap_sys_access_faulted as usize;
+        set_result(registers, address as u64, fault, faulted);
         return;
     }
     let Some(previous) = PREVIOUS.get() else {

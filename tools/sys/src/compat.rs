@@ -5,15 +5,20 @@
 //! The kernel uses its i386 table for such a call and places mappings below 4 GiB, as for a 32-bit
 //! program (`arch/x86/entry/syscall_32.c`, `in_32bit_syscall()`). All arguments are 32 bits wide,
 //! so they can only point below 4 GiB as well.
+//!
+//! Other architectures have no such entry for 64-bit programs: the calls fail with `ENOSYS`.
 
 use crate::child::End;
+use crate::map::MAP_32BIT;
 use crate::{fork, Errno, MapOptions, Mapping, Result, PAGE_SIZE};
+#[cfg(target_arch = "x86_64")]
 use core::arch::global_asm;
 use rustix::mm::MapFlags;
 use std::io;
 
 // Six arguments take every register that the compiler may use, `rbx` and `rbp` among them; kernels
 // before 4.15 zeroed r8 to r15.
+#[cfg(target_arch = "x86_64")]
 global_asm!(
     ".pushsection .text.rmmap_sys_int80,\"ax\",@progbits",
     "rmmap_sys_int80:",
@@ -42,6 +47,7 @@ global_asm!(
 );
 
 // "sysv64" is what the assembly above implements.
+#[cfg(target_arch = "x86_64")]
 extern "sysv64" {
     /// Makes the call `call[0]` with the arguments after it.
     fn rmmap_sys_int80(call: *const [u32; 7]) -> i64;
@@ -57,12 +63,23 @@ const MMAP2: u32 = 192;
 /// # Safety
 ///
 /// As for the call itself.
+#[cfg(target_arch = "x86_64")]
 unsafe fn call(number: u32, arguments: [u32; 6]) -> Result<u32> {
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: The function restores what the C convention asks for; the call is the caller's part.
     let got = unsafe { rmmap_sys_int80(&[number, a, b, c, d, e, f]) };
     // The kernel returns a `long`: an address is positive, even if its highest of 32 bits is set.
     u32::try_from(got).map_err(|_| Errno::from_raw_os_error(-got as i32))
+}
+
+/// Fails.
+///
+/// # Safety
+///
+/// Always met.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn call(_number: u32, _arguments: [u32; 6]) -> Result<u32> {
+    Err(Errno::NOSYS)
 }
 
 /// Returns whether this kernel accepts such calls. Tries one in a child, because a kernel that does
@@ -104,7 +121,7 @@ pub fn old_mmap(options: &MapOptions, fd: i32) -> Result<Mapping> {
     let arguments = arguments(options, fd, options.offset)?;
     let low = MapOptions::new(PAGE_SIZE)
         .private()
-        .flags(MapFlags::from_bits_retain(libc::MAP_32BIT as u32))
+        .flags(MAP_32BIT)
         .map_anonymous()?;
     let bytes: Vec<u8> = arguments
         .iter()

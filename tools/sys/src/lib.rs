@@ -42,8 +42,11 @@
 //!
 //! [rustix]: https://docs.rs/rustix
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-compile_error!("rmmap-sys knows the registers and the page size of x86-64 Linux only");
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("rmmap-sys knows the registers of x86-64 and arm64 Linux only");
 
 pub mod access;
 pub mod arena;
@@ -88,5 +91,13 @@ pub use walk::Walk;
 /// The result of a system call.
 pub type Result<T, E = Errno> = core::result::Result<T, E>;
 
-/// Size of a page, bytes.
-pub const PAGE_SIZE: usize = 4096;
+/// Size of a page, bytes: 4096, or what `RMMAP_PAGE_SIZE` says when this is compiled.
+pub const PAGE_SIZE: usize = match option_env!("RMMAP_PAGE_SIZE") {
+    None => 4096,
+    Some(size) => match size.as_bytes() {
+        b"4096" => 4096,
+        b"16384" => 16384,
+        b"65536" => 65536,
+        _ => panic!("RMMAP_PAGE_SIZE is not the size of a page: give 4096, 16384 or 65536"),
+    },
+};

@@ -11,6 +11,9 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::ptr;
 
+/// `MAP_32BIT` of x86, which rustix leaves out: an address below 2 GiB.
+pub const MAP_32BIT: MapFlags = MapFlags::from_bits_retain(0x40);
+
 /// The arguments of `mmap(2)`, all but the descriptor.
 ///
 /// The kernel makes the checks: a length of 0 or an odd offset is passed on. Only `MAP_FIXED` is

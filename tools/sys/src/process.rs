@@ -8,6 +8,15 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use std::ffi::{c_char, CStr};
 use std::mem::MaybeUninit;
 
+/// What the kernel's audit calls this architecture: `AUDIT_ARCH_X86_64` or `AUDIT_ARCH_AARCH64`.
+pub const AUDIT_ARCH: u32 = match cfg!(target_arch = "x86_64") {
+    true => 0xc000_003e,
+    false => 0xc000_00b7,
+};
+
+/// The number of mmap(2).
+pub const SYS_MMAP: u32 = libc::SYS_mmap as u32;
+
 /// Page faults that a process took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {

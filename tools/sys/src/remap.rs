@@ -258,7 +258,11 @@ impl Mapping {
         // SAFETY: Both ranges are ours, and nobody is accessing them.
         match unsafe { rustix::mm::mremap_fixed(from, old.len(), new.len(), flags, to) } {
             Ok(_) => {
-                if !flags.contains(MremapFlags::DONTUNMAP) {
+                // Where memory for splitting the VMA is missing, the old part stays mapped, empty
+                // (`unmap_source_vma()` of mm/mremap.c). Another thread may have mapped something
+                // there, which is not ours.
+                let stays = || has_one_thread() && is_mapped(&old);
+                if !flags.contains(MremapFlags::DONTUNMAP) && !stays() {
                     self.owned.remove(old);
                 }
                 Ok(())

@@ -7,6 +7,7 @@
 //! number that the caller takes for a descriptor or for seals, and lets all others pass.
 
 use crate::mapping::last_error;
+use crate::process::AUDIT_ARCH;
 use crate::{Errno, Result};
 use rustix::fs::MemfdFlags;
 use rustix::ioctl::{ioctl, Opcode, Updater};
@@ -18,10 +19,6 @@ pub const F_ADD_SEALS: u32 = libc::F_ADD_SEALS as u32;
 
 /// `fcntl(2)`: returns the seals.
 pub const F_GET_SEALS: u32 = libc::F_GET_SEALS as u32;
-
-/// `AUDIT_ARCH_X86_64`: not the entry of 32-bit programs. Calls of the x32 ABI have it, too, and
-/// other numbers.
-const ARCH: u32 = 0xc000_003e;
 
 /// The flags of memfd_create(2) that a supervisor is asked about. With others, `MFD_HUGETLB` among
 /// them, the kernel alone answers.
@@ -57,7 +54,8 @@ const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 /// Which calls wait for the supervisor.
 const FILTER: [libc::sock_filter; 12] = [
     step(LOAD, offset_of!(libc::seccomp_data, arch) as u32),
-    jump(IF_EQUAL, ARCH, 0, 9),
+    // The entry of 64-bit programs. Calls of the x32 ABI have it, too, and other numbers.
+    jump(IF_EQUAL, AUDIT_ARCH, 0, 9),
     step(LOAD, offset_of!(libc::seccomp_data, nr) as u32),
     jump(IF_EQUAL, libc::SYS_fcntl as u32, 3, 0),
     jump(IF_EQUAL, libc::SYS_memfd_create as u32, 0, 6),
@@ -337,7 +335,13 @@ mod tests {
 
     #[test]
     fn memfds_wait_unless_the_kernel_alone_can_make_them() {
-        let create = |flags| waits(ARCH, libc::SYS_memfd_create, [0x1000, flags, 9, 9, 9, 9]);
+        let create = |flags| {
+            waits(
+                AUDIT_ARCH,
+                libc::SYS_memfd_create,
+                [0x1000, flags, 9, 9, 9, 9],
+            )
+        };
         for flags in [0, 1, 2, 3, 8, 0x10, 0x1b, u64::from(MEMFD_FLAGS.bits())] {
             assert!(create(flags), "{flags:#x}");
         }
@@ -350,7 +354,7 @@ mod tests {
 
     #[test]
     fn of_fcntl_only_seals_wait() {
-        let fcntl = |command| waits(ARCH, libc::SYS_fcntl, [3, command, 0, 0, 0, 0]);
+        let fcntl = |command| waits(AUDIT_ARCH, libc::SYS_fcntl, [3, command, 0, 0, 0, 0]);
         let waiting: Vec<u64> = (0..2048).filter(|command| fcntl(*command)).collect();
         assert_eq!(waiting, [u64::from(F_ADD_SEALS), u64::from(F_GET_SEALS)]);
     }
@@ -358,7 +362,9 @@ mod tests {
     #[test]
     fn no_other_call_waits_nor_one_of_another_entry() {
         let args = [3, u64::from(F_GET_SEALS), 0, 0, 0, 0];
-        let waiting: Vec<i64> = (0..1024).filter(|nr| waits(ARCH, *nr, args)).collect();
+        let waiting: Vec<i64> = (0..1024)
+            .filter(|nr| waits(AUDIT_ARCH, *nr, args))
+            .collect();
         // 1034 as flags of memfd_create(2) has unknown ones.
         assert_eq!(waiting, [libc::SYS_fcntl]);
         const I386: u32 = 0x4000_0003;
@@ -366,7 +372,7 @@ mod tests {
         for nr in [libc::SYS_fcntl, libc::SYS_memfd_create, 55, 221, 356] {
             assert!(!waits(I386, nr, [0; 6]) && !waits(I386, nr, args), "{nr}");
             assert!(
-                !waits(ARCH, nr | X32, [0; 6]) && !waits(ARCH, nr | X32, args),
+                !waits(AUDIT_ARCH, nr | X32, [0; 6]) && !waits(AUDIT_ARCH, nr | X32, args),
                 "{nr}"
             );
         }
@@ -377,7 +383,7 @@ mod tests {
         let request = |nr: i64, args| {
             Request::new(&libc::seccomp_data {
                 nr: nr as i32,
-                arch: ARCH,
+                arch: AUDIT_ARCH,
                 instruction_pointer: 0,
                 args,
             })

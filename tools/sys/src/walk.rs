@@ -48,7 +48,11 @@ impl Mapping {
             // SAFETY: The page is this mapping's, since all up to the walk's end are. The value is
             // dropped, so its type does not matter; where there is no memory, the process ends.
             unsafe {
+                #[cfg(target_arch = "x86_64")]
                 asm!("mov {value}, byte ptr [{at}]", at = in(reg) at, value = out(reg_byte) _,
+                    options(nostack, preserves_flags, readonly));
+                #[cfg(target_arch = "aarch64")]
+                asm!("ldrb {value:w}, [{at}]", at = in(reg) at, value = out(reg) _,
                     options(nostack, preserves_flags, readonly));
             }
         }
@@ -66,7 +70,11 @@ impl Mapping {
             // SAFETY: The page is this mapping's, since all up to the walk's end are, and no Rust
             // object lies in it; where there is no memory, the process ends.
             unsafe {
+                #[cfg(target_arch = "x86_64")]
                 asm!("mov byte ptr [{at}], 1", at = in(reg) at, options(nostack, preserves_flags));
+                #[cfg(target_arch = "aarch64")]
+                asm!("strb {one:w}, [{at}]", at = in(reg) at, one = in(reg) 1,
+                    options(nostack, preserves_flags));
             }
         }
     }
@@ -77,6 +85,7 @@ impl Mapping {
     /// # Panics
     ///
     /// If the mapping has fewer pages.
+    #[cfg(target_arch = "x86_64")]
     pub fn zero_pages(&self, pages: usize) {
         let start = self.range(0, pages * PAGE_SIZE).start;
         for page in 0..pages {
@@ -92,12 +101,14 @@ impl Mapping {
 
 /// Tells a profiler in the emulator that what it counts begins: by an instruction that does nothing
 /// (`plugin/count.c` of the benchmark).
+#[cfg(target_arch = "x86_64")]
 pub fn mark_begin() {
     // SAFETY: A register is exchanged with itself.
     unsafe { asm!("xchg bx, bx", options(nomem, nostack, preserves_flags)) };
 }
 
 /// Tells it that this ends.
+#[cfg(target_arch = "x86_64")]
 pub fn mark_end() {
     // SAFETY: As above.
     unsafe { asm!("xchg cx, cx", options(nomem, nostack, preserves_flags)) };

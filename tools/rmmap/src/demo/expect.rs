@@ -5,11 +5,15 @@
 //! The ids are those of the mmap path's table (MK, kinds of mapping; PO, `__mm_populate`).
 
 use crate::observe::PAGES;
+use rmmap_sys::PAGE_SIZE;
 
 use super::{
     case::{Case, Kind, Way},
     facts::Facts,
 };
+
+/// Size of a page, KiB.
+const PAGE_KB: u64 = PAGE_SIZE as u64 / 1024;
 
 /// Returns whether the memory is allocated before mmap(2), or mlockall(2), returns.
 fn is_populated(way: Way) -> bool {
@@ -76,7 +80,7 @@ pub fn expected(case: Case, target: &str) -> Facts {
         resident_after_touch: pages,
         faults_mmap,
         faults_touch,
-        locked_kb: if is_locked(way) { pages * 4 } else { 0 },
+        locked_kb: if is_locked(way) { pages * PAGE_KB } else { 0 },
         flags: flags(case),
         ..Facts::default()
     };

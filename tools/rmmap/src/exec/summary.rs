@@ -2,6 +2,7 @@
 
 //! What `rmmap exec --stat` prints.
 
+use rmmap_sys::PAGE_SIZE;
 use rmmap_uapi::RmmapCounters;
 
 use super::serve::Tally;
@@ -19,7 +20,7 @@ pub fn text(tally: &Tally, before: &RmmapCounters, after: &RmmapCounters) -> Str
     let memory: u64 = orders.iter().map(|(order, folios)| folios << order).sum();
     let each: Vec<String> = orders
         .iter()
-        .map(|(order, folios)| format!("{folios} of {}", bytes(4096 << order)))
+        .map(|(order, folios)| format!("{folios} of {}", bytes((PAGE_SIZE as u64) << order)))
         .collect();
     let each = match each.is_empty() {
         true => String::new(),
@@ -33,7 +34,7 @@ pub fn text(tally: &Tally, before: &RmmapCounters, after: &RmmapCounters) -> Str
         tally.seals,
         tally.left,
         reads + writes + private,
-        bytes(memory * 4096),
+        bytes(memory * PAGE_SIZE as u64),
     )
 }
 

@@ -2,6 +2,7 @@
 
 //! A sample of the counters as text and as JSON.
 
+use rmmap_sys::PAGE_SIZE;
 use rmmap_uapi::{
     RmmapCounters, RmmapInfo, RMMAP_HOOK_PREPARE, RMMAP_KIND_DEVICE, RMMAP_POLICY_ADAPTIVE,
     RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
@@ -10,6 +11,10 @@ use serde_json::{json, Map, Value};
 
 use super::{counters::COUNTERS, Look};
 use crate::style::HEAD;
+
+/// The order of a huge page, the largest that a folio has: a page table is a page of entries of
+/// eight bytes.
+const HUGE: usize = PAGE_SIZE.trailing_zeros() as usize - 3;
 
 /// Returns the name of the hook for mmap(2).
 pub fn hook_name(info: &RmmapInfo) -> &'static str {
@@ -35,8 +40,8 @@ pub fn text(target: &str, look: &Look, before: Option<&Look>) -> String {
         lines.push(line(counter.label, look, before, counter.get));
     }
     lines.push(format!("{HEAD}Folios added{HEAD:#}"));
-    for order in 0..look.stats.region.folios.len() {
-        let label = format!("order {order}, {}", bytes(4096 << order));
+    for order in 0..=HUGE {
+        let label = format!("order {order}, {}", bytes((PAGE_SIZE as u64) << order));
         lines.push(line(&label, look, before, |counters| {
             counters.folios[order]
         }));
@@ -147,7 +152,7 @@ fn counters(counters: &RmmapCounters) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use rmmap_uapi::RmmapStats;
+    use rmmap_uapi::{RmmapStats, RMMAP_NR_ORDERS};
 
     use super::*;
 
@@ -228,7 +233,10 @@ mod tests {
         assert_eq!(value["device"]["mmap"], 7);
         for side in ["region", "device"] {
             assert_eq!(value[side].as_object().unwrap().len(), COUNTERS.len() + 1);
-            assert_eq!(value[side]["folios"].as_array().unwrap().len(), 10);
+            assert_eq!(
+                value[side]["folios"].as_array().unwrap().len(),
+                RMMAP_NR_ORDERS
+            );
         }
     }
 }

@@ -7,8 +7,24 @@
 
 use super::tree::{Call, Kind};
 
+/// The name of the function of a system call.
+#[cfg(target_arch = "x86_64")]
+macro_rules! syscall {
+    ($name:literal) => {
+        concat!("__x64_sys_", $name)
+    };
+}
+
+/// The name of the function of a system call.
+#[cfg(target_arch = "aarch64")]
+macro_rules! syscall {
+    ($name:literal) => {
+        concat!("__arm64_sys_", $name)
+    };
+}
+
 /// The function at which the path into the kernel begins.
-pub const SYSCALL: &str = "__x64_sys_mmap";
+pub const SYSCALL: &str = syscall!("mmap");
 
 /// The function at which a page fault enters memory management.
 pub const FAULT: &str = "handle_mm_fault";
@@ -35,10 +51,10 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("perf_event_mmap", "notifies perf"),
     ("mmap_action_complete", "does the actions that mmap_prepare requested"),
     ("vma_set_page_prot", "computes the page protection from VmFlags"),
-    ("__x64_sys_mlock", "the system call that locks a range"),
-    ("__x64_sys_mlock2", "the system call that locks a range"),
-    ("__x64_sys_mlockall", "the system call that locks everything"),
-    ("__x64_sys_munmap", "the system call that ends a mapping"),
+    (syscall!("mlock"), "the system call that locks a range"),
+    (syscall!("mlock2"), "the system call that locks a range"),
+    (syscall!("mlockall"), "the system call that locks everything"),
+    (syscall!("munmap"), "the system call that ends a mapping"),
     ("__mm_populate", "seed: faults in all pages now"),
     ("populate_vma_page_range", ""),
     ("asm_exc_page_fault", "the processor found no page"),

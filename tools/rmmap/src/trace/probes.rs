@@ -10,6 +10,7 @@ use std::{fs::OpenOptions, io::Write};
 use super::{
     decode::Returns,
     names,
+    path::SYSCALL,
     tracefs::{Instance, Tracefs},
 };
 
@@ -38,12 +39,19 @@ const fn probe(function: &'static str, fetch: &'static str, returns: Returns) ->
     }
 }
 
-/// All of them. The system calls have their arguments in `struct pt_regs`: rdi, rsi, rdx, r10, r8,
-/// r9 lie at 112, 104, 96, 56, 72, 64.
+/// The arguments of mmap(2), which lie in `struct pt_regs`: rdi, rsi, rdx, r10, r8, r9.
+#[cfg(target_arch = "x86_64")]
+const MMAP: &str = "addr=+112($arg1):x64 len=+104($arg1):x64 prot=+96($arg1):x64 \
+                    flags=+56($arg1):x64 fd=+72($arg1):x32 offset=+64($arg1):x64";
+/// The same in x0 to x5.
+#[cfg(target_arch = "aarch64")]
+const MMAP: &str = "addr=+0($arg1):x64 len=+8($arg1):x64 prot=+16($arg1):x64 \
+                    flags=+24($arg1):x64 fd=+32($arg1):x32 offset=+40($arg1):x64";
+
+/// All of them.
 #[rustfmt::skip] // A table.
 pub const PROBES: &[Probe] = &[
-    probe("__x64_sys_mmap", "addr=+112($arg1):x64 len=+104($arg1):x64 prot=+96($arg1):x64 \
-        flags=+56($arg1):x64 fd=+72($arg1):x32 offset=+64($arg1):x64", Returns::Address),
+    probe(SYSCALL, MMAP, Returns::Address),
     probe("ksys_mmap_pgoff", "addr=$arg1:x64 len=$arg2:x64 prot=$arg3:x64 flags=$arg4:x64 \
         fd=$arg5:x32 pgoff=$arg6:x64", Returns::Address),
     probe("security_mmap_file", "prot=$arg2:x64 flags=$arg3:x64", Returns::Errno),

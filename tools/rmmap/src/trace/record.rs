@@ -24,7 +24,10 @@ use super::{
 use crate::Moment;
 
 /// Tracepoints to record besides the module's, if the kernel has them.
-const EVENTS: [&str; 2] = ["exceptions/page_fault_user", "mmap/vm_unmapped_area"];
+#[cfg(target_arch = "x86_64")]
+const EVENTS: &[&str] = &["exceptions/page_fault_user", "mmap/vm_unmapped_area"];
+#[cfg(not(target_arch = "x86_64"))]
+const EVENTS: &[&str] = &["mmap/vm_unmapped_area"];
 
 /// The options for the tracer's lines; see [`parse`].
 const OPTIONS: [(&str, &str); 4] = [

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rmmap-panics`: the program `rmmap`, but it panics as soon as it has something to put back.
+//! `rmmap-panics`: the program `rmmap` with a panic as soon as it has changed state that it must
+//! restore.
 //!
-//! No input makes `rmmap` panic, and tests have to see what a panic leaves behind: a release build
+//! No input makes `rmmap` panic, but tests must check the state after a panic: a release build
 //! aborts without dropping anything.
 
 #![forbid(unsafe_code)]

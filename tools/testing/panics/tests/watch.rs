@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A panic of `rmmap watch` on a terminal. In the guest `rmmap selftest -t watch` does the same with
-//! the release build, which aborts.
+//! A panic of `rmmap watch` on a terminal. In the guest, `rmmap selftest -t watch` tests the same
+//! with the release build, which aborts.
 
 use std::process::Command;
 
 use rmmap_selftest::terminal::OnTerminal;
 
-/// Any address will do; this one is of the program's own file.
+/// A byte of the program's own file, because `--address` needs a mapped address.
 static ANYTHING: u8 = 1;
 
 #[test]

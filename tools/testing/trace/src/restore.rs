@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! That `rmmap trace` leaves tracing as it was, however it ends.
+//! Tests that `rmmap trace` restores the tracing settings in whatever way it ends.
 
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -13,13 +13,13 @@ use rmmap_sys::rustix::process::{kill_process, Pid, Signal};
 
 use super::{run_json, Args, Verdict, TRACEFS};
 
-/// How long one step may take; a busy machine emulates the guest.
+/// The time limit of a step: a busy machine may emulate the guest.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A user who may do nothing.
+/// A user without privileges.
 const NOBODY: u32 = 65534;
 
-/// An error, before and while something is recorded: everything is restored.
+/// Checks that errors before and during recording restore everything.
 pub fn failed(args: &Args) -> Verdict {
     let before = State::take()?;
     for (words, why) in [
@@ -40,14 +40,15 @@ pub fn failed(args: &Args) -> Verdict {
         let output = output.map_err(|error| format!("cannot run rmmap: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() || !said.contains(why) {
-            return Err(format!("{words:?}: {}, and it said: {said}", output.status));
+            return Err(format!("{words:?}: {}; stderr: {said}", output.status));
         }
         before.is_back()?;
     }
     Ok(())
 }
 
-/// A signal in the middle: everything is restored, the program is gone, the signal has its effect.
+/// Checks that a signal while recording restores everything, ends the traced program, and still
+/// ends `rmmap trace`.
 pub fn interrupted(args: &Args) -> Verdict {
     let before = State::take()?;
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
@@ -64,7 +65,7 @@ pub fn interrupted(args: &Args) -> Verdict {
     Ok(())
 }
 
-/// A panic, which aborts the program: everything is restored.
+/// Checks that a panic, which aborts the program, restores everything.
 pub fn panicked(args: &Args) -> Verdict {
     let before = State::take()?;
     let (mut child, traced) = start("rmmap-panics", args, &["--", "sleep", "5"])?;
@@ -77,7 +78,7 @@ pub fn panicked(args: &Args) -> Verdict {
     is_gone(&traced)
 }
 
-/// Killed without a chance: the next run clears up.
+/// Checks that the run after SIGKILL cleans up.
 pub fn killed(args: &Args) -> Verdict {
     let before = State::take()?;
     let (mut child, traced) = start("rmmap", args, &["--", "sleep", "1000"])?;
@@ -89,7 +90,8 @@ pub fn killed(args: &Args) -> Verdict {
     before.is_back()
 }
 
-/// Where tracefs is not mounted, it is not afterwards, whether all went well or not.
+/// Checks that `rmmap trace` unmounts the tracefs that it mounted, after a success, a signal and a
+/// panic.
 pub fn unmounted(args: &Args) -> Verdict {
     let umount = Command::new("umount").arg(TRACEFS).status();
     if !umount.is_ok_and(|status| status.success()) || is_mounted() {
@@ -119,7 +121,7 @@ fn is_mounted() -> bool {
     Path::new(TRACEFS).join("tracing_on").exists()
 }
 
-/// Where tracing may not be used: one line that says what is missing, and nothing is changed.
+/// Checks that a user without permission gets one line that names it, and that nothing changes.
 pub fn unavailable(args: &Args) -> Verdict {
     let before = State::take()?;
     let output = rmmap(args).arg("anon").uid(NOBODY).gid(NOBODY).output();
@@ -127,7 +129,7 @@ pub fn unavailable(args: &Args) -> Verdict {
     let said = String::from_utf8_lossy(&output.stderr);
     let is_clear = said.trim().lines().count() == 1 && said.contains("tracing needs root");
     if output.status.code() != Some(2) || !is_clear {
-        return Err(format!("{}, and it said: {said}", output.status));
+        return Err(format!("{}; stderr: {said}", output.status));
     }
     before.is_back()
 }
@@ -136,14 +138,14 @@ fn rmmap(args: &Args) -> Command {
     trace("rmmap", args)
 }
 
-/// `rmmap trace`, or that of the program which panics.
+/// Returns a command for `rmmap trace`, or for `trace` of the program that panics.
 fn trace(name: &str, program: &Args) -> Command {
     let mut command = Command::new(program.rmmap.with_file_name(name));
     command.arg("trace");
     command
 }
 
-/// Starts to trace a program that sleeps; returns when it is being recorded, with its pid.
+/// Starts to trace a program that sleeps; returns its pid once it is recorded.
 fn start(name: &str, program: &Args, args: &[&str]) -> Result<(Child, String), String> {
     let mut child = trace(name, program)
         .args(args)
@@ -168,7 +170,7 @@ fn start(name: &str, program: &Args, args: &[&str]) -> Result<(Child, String), S
     Err("rmmap trace did not begin to record".into())
 }
 
-/// The traced process, once the instance of that prefix records it.
+/// Returns the pid of the traced process, once the instance of that prefix records it.
 fn recorded(prefix: &str) -> Option<String> {
     let name = instances()
         .into_iter()
@@ -184,7 +186,7 @@ fn send(child: &Child, signal: Signal) -> Verdict {
     kill_process(pid, signal).map_err(|errno| format!("cannot send {signal:?}: {errno}"))
 }
 
-/// Waits for the end, but not for ever.
+/// Waits for the end of a process, for a limited time.
 fn wait(child: &mut Child) -> Result<ExitStatus, String> {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
@@ -199,7 +201,7 @@ fn wait(child: &mut Child) -> Result<ExitStatus, String> {
     Err("rmmap trace did not end".into())
 }
 
-/// Waits until a process is gone.
+/// Waits until a process has ended.
 fn is_gone(pid: &str) -> Verdict {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
@@ -213,14 +215,14 @@ fn is_gone(pid: &str) -> Verdict {
     Err(format!("the traced program, process {pid}, still runs"))
 }
 
-/// What of tracing is everybody's: files, and what is in them.
+/// The system-wide settings of tracing: files, and their contents.
 #[derive(Debug, PartialEq, Eq)]
 pub struct State {
     files: Vec<(&'static str, String)>,
     instances: Vec<String>,
 }
 
-/// The files, all of the top level. `enabled_functions` are those that any tracer patched.
+/// The files of the top level. `enabled_functions` lists the functions that any tracer has patched.
 const FILES: [&str; 15] = [
     "buffer_size_kb",
     "current_tracer",
@@ -240,7 +242,7 @@ const FILES: [&str; 15] = [
 ];
 
 impl State {
-    /// Takes it down.
+    /// Reads the current state.
     pub fn take() -> Result<Self, String> {
         let files = FILES.map(|file| {
             let path = format!("{TRACEFS}/{file}");
@@ -253,19 +255,19 @@ impl State {
         })
     }
 
-    /// Tells whether everything is as it was.
+    /// Checks that the current state is the same.
     pub fn is_back(&self) -> Verdict {
         let now = Self::take()?;
         match now == *self {
             true => Ok(()),
-            false => Err(format!("tracing is {now:?}, but was {self:?}")),
+            false => Err(format!("tracing is {now:?}, and was {self:?}")),
         }
     }
 
-    /// Tells whether anything is not as it was: else a test of what is restored tests nothing.
+    /// Checks that the current state differs: otherwise a test of restoring proves nothing.
     fn is_changed(&self) -> Verdict {
         match self.is_back() {
-            Ok(()) => Err("nothing of tracing was changed: this test tests nothing".into()),
+            Ok(()) => Err("tracing was not changed, so this test proves nothing".into()),
             Err(_) => Ok(()),
         }
     }
