@@ -103,6 +103,7 @@ mod tests {
         .unwrap();
         let tools = Toolchain {
             cc: "cc".into(),
+            cross: None,
             rust_lib_src: "/x".into(),
         };
         let make = Make::new(dir.path(), dir.path(), &tools, "7.3.4", 1);

@@ -2,7 +2,7 @@
 //! The command line of `rmmap-kdir`.
 
 use crate::prepare::{self, Options};
-use crate::{check, symbols};
+use crate::{check, deb, symbols};
 use anyhow::{bail, Context, Result};
 use clap::{Parser, Subcommand};
 use std::os::unix::process::CommandExt;
@@ -57,6 +57,16 @@ enum Action {
         /// The kernel's Module.symvers.
         symvers: PathBuf,
     },
+    /// Make a Debian package of a folder's metadata: with it, DKMS builds Rust modules.
+    Deb {
+        /// The folder, which `prepare` made.
+        kdir: PathBuf,
+
+        /// The folder of the package.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+
     /// Find a folder for a kernel, or make one, and run make there.
     Make {
         /// The folder [default: of the running kernel].
@@ -95,6 +105,10 @@ pub fn run() -> Result<()> {
         Action::Check { kdir } => check::check(&kdir),
         Action::Verify { kdir, symvers } => {
             println!("{} Rust symbols match", symbols::verify(&kdir, &symvers)?);
+            Ok(())
+        }
+        Action::Deb { kdir, out } => {
+            println!("{}", deb::make(&kdir, &out)?.display());
             Ok(())
         }
         Action::Make {

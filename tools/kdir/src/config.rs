@@ -20,6 +20,10 @@ pub const STRIPPED: &[(&str, &str)] = &[
     ("CONFIG_SYSTEM_TRUSTED_KEYS", "\"\""),
 ];
 
+/// Options of the vDSO that arm64 has for 32-bit programs. It wants a compiler of its own, and no
+/// module sees it.
+pub const COMPAT_VDSO: &[&str] = &["CONFIG_COMPAT_VDSO", "CONFIG_THUMB2_COMPAT_VDSO"];
+
 impl Config {
     /// Reads the file `path`.
     pub fn read(path: &Path) -> Result<Self> {
@@ -72,7 +76,8 @@ impl Config {
         own.chain(stripped).map(line).collect()
     }
 
-    /// Returns the differences to `other`, as `NAME: here -> there`, except for stripped options.
+    /// Returns the differences to `other`, as `NAME: here -> there`, except for options that do not
+    /// matter to a module.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names: std::collections::BTreeSet<_> =
             self.options.keys().chain(other.options.keys()).collect();
@@ -87,6 +92,7 @@ impl Config {
         names
             .into_iter()
             .filter(|name| STRIPPED.iter().all(|(stripped, _)| stripped != name))
+            .filter(|name| !COMPAT_VDSO.contains(&name.as_str()))
             .filter(|name| value(self, name) != value(other, name))
             .map(|name| format!("{name}: {} -> {}", value(self, name), value(other, name)))
             .collect()

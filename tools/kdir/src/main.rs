@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod cli;
 mod config;
+mod deb;
 mod locate;
 mod prepare;
 mod source;

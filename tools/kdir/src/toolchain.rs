@@ -20,6 +20,9 @@ const TOOLS: &[(&str, &str)] = &[
 pub struct Toolchain {
     /// The C compiler, as `CC=`.
     pub cc: String,
+    /// What its name begins with if it compiles for another architecture, such as
+    /// `aarch64-linux-gnu-`, and the kernel's name of that architecture.
+    pub cross: Option<(String, &'static str)>,
     /// The sources of Rust's `core`, as `RUST_LIB_SRC=`.
     pub rust_lib_src: PathBuf,
 }
@@ -34,8 +37,10 @@ impl Toolchain {
         }
         check_rustc(config)?;
         check_bindgen(config)?;
+        let cc = find_cc(config)?;
         Ok(Self {
-            cc: find_cc(config)?,
+            cross: cross(config, &cc),
+            cc,
             rust_lib_src: find_rust_lib_src()?,
         })
     }
@@ -44,9 +49,13 @@ impl Toolchain {
     pub fn make_arguments(&self) -> Vec<String> {
         let mut arguments = vec![
             format!("CC={}", self.cc),
-            format!("HOSTCC={}", self.cc),
+            format!("HOSTCC={}", self.host_cc()),
             format!("RUST_LIB_SRC={}", self.rust_lib_src.display()),
         ];
+        if let Some((prefix, architecture)) = &self.cross {
+            arguments.push(format!("ARCH={architecture}"));
+            arguments.push(format!("CROSS_COMPILE={prefix}"));
+        }
         if self.cc.starts_with("clang") {
             // A kernel built with clang uses the rest of LLVM's tools, of the same version.
             let suffix = self.cc.trim_start_matches("clang");
@@ -57,6 +66,28 @@ impl Toolchain {
         }
         arguments
     }
+
+    /// Returns the compiler for programs that run here.
+    fn host_cc(&self) -> &str {
+        let prefix = self.cross.as_ref().map_or("", |(prefix, _)| prefix);
+        self.cc.strip_prefix(prefix).unwrap_or(&self.cc)
+    }
+}
+
+/// The architectures of kernels: the option, the name in Kbuild, and that in Rust.
+const ARCHITECTURES: &[(&str, &str, &str)] = &[
+    ("CONFIG_X86_64", "x86_64", "x86_64"),
+    ("CONFIG_ARM64", "arm64", "aarch64"),
+];
+
+/// Returns the prefix of the cross compiler `cc` and the architecture of the kernel, where that is
+/// not this machine's.
+fn cross(config: &Config, cc: &str) -> Option<(String, &'static str)> {
+    let (_, kbuild, _) = ARCHITECTURES
+        .iter()
+        .find(|(option, _, rust)| config.is_y(option) && *rust != std::env::consts::ARCH)?;
+    let prefix = cc.split("gcc").next().filter(|prefix| *prefix != cc)?;
+    Some((prefix.to_owned(), kbuild))
 }
 
 /// Checks that `rustc` is exactly the kernel's: metadata of another version is unreadable.
@@ -174,9 +205,29 @@ mod tests {
     }
 
     #[test]
+    fn kernels_of_another_architecture_take_a_cross_compiler() {
+        let config = Config::parse(match std::env::consts::ARCH {
+            "aarch64" => "CONFIG_X86_64=y\n",
+            _ => "CONFIG_ARM64=y\n",
+        });
+        let cc = "aarch64-linux-gnu-gcc-14";
+        let toolchain = Toolchain {
+            cc: cc.into(),
+            cross: cross(&config, cc),
+            rust_lib_src: "/x".into(),
+        };
+        let arguments = toolchain.make_arguments();
+        for wanted in ["HOSTCC=gcc-14", "CROSS_COMPILE=aarch64-linux-gnu-"] {
+            assert!(arguments.contains(&wanted.to_owned()), "{arguments:?}");
+        }
+        assert_eq!(cross(&Config::parse(""), cc), None);
+    }
+
+    #[test]
     fn clang_kernels_take_llvms_tools() {
         let toolchain = Toolchain {
             cc: "clang-19".into(),
+            cross: None,
             rust_lib_src: "/x".into(),
         };
         assert!(toolchain.make_arguments().contains(&"LLVM=-19".to_owned()));
