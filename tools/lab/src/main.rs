@@ -14,13 +14,12 @@ mod doc;
 mod generated;
 mod mmap_path;
 mod patches;
-mod project;
 mod run;
-mod steps;
 mod test;
 mod vm;
 
 use rmmap_guest::protocol;
+use rmmap_steps::{project, steps};
 use std::process::ExitCode;
 
 /// Exit status if the lab itself could not do its work (EX_UNAVAILABLE of sysexits.h).

@@ -4,8 +4,9 @@
 use crate::build::{self, Ready};
 use crate::project::Project;
 use crate::steps::Steps;
+use crate::test::DEBUG_APPEND;
 use crate::vm::{Outcome, Vm};
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -17,12 +18,15 @@ const DEMO: Duration = Duration::from_secs(300);
 ///
 /// The root file system is the lab's root, read-only; the checkout is at the same path as here. `/tmp`
 /// is a tmpfs. The project's programs are on the PATH, and modprobe finds its modules. Files that the
-/// command writes to /run/lab/out are in build/vm/try/out afterwards.
+/// command writes to /run/lab/out are in build/vm/NAME/out afterwards.
 #[derive(Debug, clap::Args)]
 pub struct VmArgs {
     /// Time limit, seconds.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
+    /// Name of the guest; guests of one name do not overlap.
+    #[arg(long, default_value = "try")]
+    name: String,
     /// Append this word to the kernel's command line; may be given more than once.
     #[arg(long)]
     append: Vec<String>,
@@ -32,6 +36,9 @@ pub struct VmArgs {
     /// Use the module without statistics (`STATS=n`).
     #[arg(long)]
     without_statistics: bool,
+    /// Boot the debug kernel, with all its checks; its modules are in `build/modules/debug`.
+    #[arg(long)]
+    debug: bool,
     /// Count instructions: each takes a nanosecond of the guest's clock; one processor.
     #[arg(long)]
     icount: bool,
@@ -55,7 +62,7 @@ pub fn lab(project: &Project) -> Result<u8> {
 pub fn demo(project: &Project) -> Result<u8> {
     let ready = ready(project)?;
     let vm = with_module("run", &ready)?.timeout(DEMO);
-    let program = project.program("rmmap");
+    let program = project.guest_program("rmmap");
     let command = [path(&program)?, "demo"];
     Ok(report(&vm.run(project, &command)?))
 }
@@ -63,6 +70,10 @@ pub fn demo(project: &Project) -> Result<u8> {
 /// Gives the terminal to a shell in a guest with the module loaded.
 pub fn shell(project: &Project) -> Result<u8> {
     let ready = ready(project)?;
+    ensure!(
+        ready.kernel.arm64.is_none(),
+        "a guest of arm64 has no shell for a person: use `make vm VM='-- COMMAND'`"
+    );
     let vm = with_module("shell", &ready)?;
     eprintln!("lab: booting with the module loaded; `rmmap --help` lists commands, `exit` leaves");
     Ok(report(&vm.shell(project)?))
@@ -70,15 +81,22 @@ pub fn shell(project: &Project) -> Result<u8> {
 
 /// Runs any command in a guest.
 pub fn command(project: &Project, args: &VmArgs) -> Result<u8> {
-    let mut ready = ready(project)?;
+    let mut ready = match args.debug {
+        true => build::ready_debug(project, &Steps::begin(project)?)?,
+        false => ready(project)?,
+    };
     if args.without_statistics {
         ready.module = build::without_statistics(project, &Steps::begin(project)?)?;
     }
     let mut vm = match args.module {
-        true => with_module("try", &ready)?,
-        false => Vm::new("try", ready.kernel),
+        true => with_module(&args.name, &ready)?,
+        false => Vm::new(&args.name, ready.kernel),
     };
-    vm.append.clone_from(&args.append);
+    if args.debug {
+        vm.append = DEBUG_APPEND.iter().map(|&word| word.into()).collect();
+        vm.boot_timeout = Duration::from_secs(args.timeout);
+    }
+    vm.append.extend_from_slice(&args.append);
     vm.icount = args.icount;
     vm.memory = args.memory.unwrap_or(vm.memory);
     let vm = vm.timeout(Duration::from_secs(args.timeout));

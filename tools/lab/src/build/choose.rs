@@ -3,28 +3,61 @@
 //! requested one.
 
 use super::apt;
-use crate::project::Project;
+use crate::project::{wanted, Project};
 use crate::steps::{Log, Steps};
 use anyhow::{bail, Context, Result};
+use rmmap_matrix::kernels::{newest_first, BASE, MAJOR};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The series to look for: it has the C API that the library is written for.
-const SERIES: u32 = 7;
-/// The ordinary flavour: neither `-cloud-` nor `-rt-`.
-const FLAVOUR: &str = "-amd64";
-/// The package that holds a kernel's config.
-const BASE: &str = "linux-base-";
+/// The ordinary flavour: neither `cloud-amd64` nor `rt-amd64`.
+const FLAVOUR: &str = "amd64";
+/// Where the choice is remembered.
+const CHOSEN: &str = "kernel/chosen";
+/// The label of the kernel that is taken without KERNEL.
+const STOCK: &str = "stock";
+
+/// Returns the build folder of one's own kernel, if KERNEL names one.
+pub fn folder() -> Option<PathBuf> {
+    let word = wanted().filter(|word| word.contains('/'));
+    word.map(PathBuf::from)
+}
+
+/// Returns whether the kernel is the one that is taken without KERNEL.
+pub fn is_default(project: &Project) -> bool {
+    let version = wanted().unwrap_or_default();
+    label(project, &version) == STOCK
+}
+
+/// Returns the name of the results for a kernel.
+pub fn label(project: &Project, version: &str) -> String {
+    let chosen = fs::read_to_string(project.build(CHOSEN));
+    match wanted().is_none() || chosen.is_ok_and(|chosen| chosen == version) {
+        true => STOCK.to_owned(),
+        false => version.to_owned(),
+    }
+}
+
+/// Returns the name of `step` for the kernel `label`: each kernel's result is remembered.
+pub fn named(step: &str, label: &str) -> String {
+    match label {
+        STOCK => step.to_owned(),
+        _ => format!("{step} ({label})"),
+    }
+}
 
 /// Returns the kernel's version, such as `7.3.4+deb13-amd64`, and remembers it.
 pub fn choose(project: &Project, steps: &Steps) -> Result<String> {
-    if let Some(version) = std::env::var("KERNEL")
-        .ok()
-        .filter(|version| !version.is_empty())
-    {
+    if let Some(folder) = folder() {
+        bail!(
+            "KERNEL={} is a folder: with it there are `make lab`, `run`, `shell`, `vm` and `test`",
+            folder.display()
+        );
+    }
+    if let Some(version) = wanted() {
         return Ok(version);
     }
-    let memory = project.build("kernel/chosen");
+    let memory = project.build(CHOSEN);
     let inputs = super::root_inputs()?;
     steps.step("choosing a kernel", &inputs, &[&memory], |log| {
         fs::create_dir_all(project.build("kernel"))?;
@@ -35,7 +68,7 @@ pub fn choose(project: &Project, steps: &Steps) -> Result<String> {
 }
 
 fn newest_with_rust(log: &mut Log, probe: &Path) -> Result<String> {
-    let candidates = newest_first(&apt::names(log, BASE)?);
+    let candidates = newest_first(&apt::names(log, BASE)?, FLAVOUR);
     for version in &candidates {
         if probe.exists() {
             fs::remove_dir_all(probe)?;
@@ -50,55 +83,7 @@ fn newest_with_rust(log: &mut Log, probe: &Path) -> Result<String> {
         }
     }
     bail!(
-        "none of Debian's {} kernels of series {SERIES} has CONFIG_RUST=y: choose one with KERNEL=VERSION",
+        "none of Debian's {} kernels of series {MAJOR} has CONFIG_RUST=y: choose one with KERNEL=VERSION",
         candidates.len()
     );
-}
-
-/// Returns the kernel versions of the series and flavour in these package names, the newest first.
-fn newest_first(packages: &[String]) -> Vec<String> {
-    let parsed = packages.iter().filter_map(|package| {
-        let version = package.strip_prefix(BASE)?;
-        // What is left is "7.3.4+deb13": another flavour would have one more word.
-        let (numbers, distribution) = version.strip_suffix(FLAVOUR)?.split_once('+')?;
-        let numbers = numbers.split('.').map(str::parse);
-        let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().ok()?;
-        let is_wanted = numbers.first() == Some(&SERIES) && !distribution.contains('-');
-        is_wanted.then(|| (numbers, version.to_owned()))
-    });
-    let mut found: Vec<_> = parsed.collect();
-    found.sort();
-    found
-        .into_iter()
-        .rev()
-        .map(|(_, version)| version)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_compared_as_numbers_and_flavours_left_out() {
-        let packages = [
-            "linux-base-7.2.11+deb13-amd64",
-            "linux-base-7.2.9+deb13-amd64",
-            "linux-base-7.3.4+deb13-rt-amd64",
-            "linux-base-7.3.4+deb13-cloud-amd64",
-            "linux-base-7.3.4+deb13-amd64",
-            "linux-base-6.19.14+deb13-amd64",
-            "linux-base-5.0",
-        ]
-        .map(String::from);
-        let versions = newest_first(&packages);
-        assert_eq!(
-            versions,
-            [
-                "7.3.4+deb13-amd64",
-                "7.2.11+deb13-amd64",
-                "7.2.9+deb13-amd64"
-            ]
-        );
-    }
 }

@@ -5,20 +5,23 @@
 //! Each part is one step or a few; all of them are quick if nothing changed.
 
 mod apt;
+mod arm64;
 mod choose;
 mod coverage;
 mod debug;
+mod folder;
 mod module;
 pub mod own;
 mod pip;
 mod stock;
 
+pub use choose::is_default;
 pub use coverage::coverage;
 pub use debug::debug;
 pub use module::{module, modules_in, saved_command};
 pub use stock::{stock, Stock};
 
-use crate::project::Project;
+use crate::project::{self, Project};
 use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{Context, Result};
@@ -34,11 +37,19 @@ pub struct Ready {
     pub module: PathBuf,
 }
 
-/// Makes everything that a run on the stock kernel needs.
+/// Makes everything that a run on the stock kernel needs, or on the one that KERNEL names.
 pub fn ready(project: &Project, steps: &Steps) -> Result<Ready> {
+    if let Some(kdir) = choose::folder() {
+        return folder::ready(project, steps, &kdir);
+    }
+    if let Some(page_size) = project::arm64() {
+        return arm64::ready(project, steps, page_size);
+    }
     let stock = stock_and_virtme(project, steps)?;
-    let module = module(project, steps, "stock", &stock.kdir)?;
-    let kernel = module::with_ours(project, steps, stock.kernel(), &module)?;
+    let kernel = stock.kernel()?;
+    apt::virtiofsd(steps, &kernel)?;
+    let module = module(project, steps, &stock.label, &stock.kdir)?;
+    let kernel = module::with_ours(project, steps, &stock.label, kernel, &module)?;
     Ok(Ready { kernel, module })
 }
 
@@ -56,11 +67,16 @@ fn stock_and_virtme(project: &Project, steps: &Steps) -> Result<Stock> {
 /// `build/modules/stock-nostats`, to measure their cost. Returns `rmmap.ko`.
 pub fn without_statistics(project: &Project, steps: &Steps) -> Result<PathBuf> {
     let stock = stock(project, steps)?;
-    module::module_with(project, steps, "stock-nostats", &stock.kdir, &["STATS=n"])
+    let name = format!("{}-nostats", stock.label);
+    module::module_with(project, steps, &name, &stock.kdir, &["STATS=n"])
 }
 
 /// Makes everything that a run on the debug kernel needs.
 pub fn ready_debug(project: &Project, steps: &Steps) -> Result<Ready> {
+    anyhow::ensure!(
+        project::arm64().is_none(),
+        "there is no debug kernel for arm64: test with TESTS='--kernel stock'"
+    );
     let stock = stock_and_virtme(project, steps)?;
     let debug = debug().build(project, steps, &stock)?;
     let (kernel, kdir) = (debug.kernel(), debug.kdir);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The module, built for one kernel.
 
+use super::choose::named;
 use crate::project::Project;
 use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{Context, Result};
+use rmmap_matrix::config::make_words;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -44,12 +46,17 @@ pub fn module_with(
         let out = module.parent().context("the module has no folder")?;
         fs::create_dir_all(out)?;
         let mut make = Command::new("make");
-        make.arg("-C").arg(kdir).arg(jobs()).args(words);
+        let own = make_words(&kdir.join(".config"))?;
+        make.arg("-C").arg(kdir).arg(jobs()).args(words).args(&own);
         make.arg(format!("M={}", root.display()));
         make.arg(format!("MO={}", out.display()));
         log.run(make.arg("modules"))?;
         // Debug information doubles the time to load, and some tests load often.
-        log.run(command("strip --strip-debug").args(modules_in(out)?))
+        let mut crosses = own
+            .iter()
+            .filter_map(|word| word.strip_prefix("CROSS_COMPILE="));
+        let prefix = crosses.next().unwrap_or_default();
+        log.run(command(&format!("{prefix}strip --strip-debug")).args(modules_in(out)?))
     })?;
     Ok(module)
 }
@@ -59,6 +66,7 @@ pub fn module_with(
 pub fn with_ours(
     project: &Project,
     steps: &Steps,
+    label: &str,
     mut kernel: Kernel,
     module: &Path,
 ) -> Result<Kernel> {
@@ -77,7 +85,8 @@ pub fn with_ours(
         inputs = inputs.text(&module.to_string_lossy());
     }
     let list = folder.join("modules.dep.bin");
-    steps.step("listing the modules", &inputs, &[&list], |log| {
+    let step = named("listing the modules", label);
+    steps.step(&step, &inputs, &[&list], |log| {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }

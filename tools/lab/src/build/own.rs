@@ -36,10 +36,7 @@ pub struct Own {
 impl Own {
     /// Returns the kernel to boot: all that a guest needs is built in.
     pub fn kernel(&self) -> Kernel {
-        Kernel {
-            image: self.kdir.join("arch/x86/boot/bzImage"),
-            modules: None,
-        }
+        Kernel::built_in(&self.kdir)
     }
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The stock kernel: Debian's image and modules, its source, and a build folder with Rust metadata.
 
-use super::{apt, choose};
+use super::apt;
+use super::choose::{choose, label, named};
 use crate::project::Project;
 use crate::steps::{command, Inputs, Steps};
 use crate::vm::Kernel;
 use anyhow::{bail, Context, Result};
+use rmmap_matrix::config::needs_virtiofs;
+use rmmap_matrix::kernels::{ordinary, series};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,6 +19,8 @@ use std::process::Command;
 pub struct Stock {
     /// Its version, as `uname -r` prints it.
     pub version: String,
+    /// The name of its results: `stock`, or the version if KERNEL names another kernel.
+    pub label: String,
     /// Its source tree, as Debian patched it; also the source of the debug kernel.
     pub source: PathBuf,
     /// Its config.
@@ -28,22 +33,34 @@ pub struct Stock {
 
 impl Stock {
     /// Returns the kernel to boot.
-    pub fn kernel(&self) -> Kernel {
-        let modules = self.files.join("usr/lib/modules").join(&self.version);
-        Kernel {
-            image: modules.join("vmlinuz"),
-            modules: Some(modules),
-        }
+    pub fn kernel(&self) -> Result<Kernel> {
+        Ok(Kernel {
+            image: self.image(),
+            virtiofs: needs_virtiofs(&self.config, "ym")?,
+            arm64: None,
+            modules: Some(self.modules()),
+        })
+    }
+
+    /// Returns its `lib/modules/VERSION`.
+    pub fn modules(&self) -> PathBuf {
+        self.files.join("usr/lib/modules").join(&self.version)
+    }
+
+    fn image(&self) -> PathBuf {
+        self.modules().join("vmlinuz")
     }
 }
 
 /// Gets the kernel and makes its build folder.
 pub fn stock(project: &Project, steps: &Steps) -> Result<Stock> {
-    let version = choose::choose(project, steps)?;
-    let folder = project.build("kernel").join(&version);
-    let files = folder.join("files");
+    let version = choose(project, steps)?;
+    let folder = |version: &str| project.build("kernel").join(version);
+    let files = folder(&version).join("files");
+    let owner = ordinary(&version);
     let stock = Stock {
-        source: folder.join("source"),
+        source: folder(&owner).join("source"),
+        label: label(project, &version),
         config: files.join("usr/lib/modules").join(&version).join("config"),
         kdir: project.build("kdir").join(&version),
         files,
@@ -51,28 +68,25 @@ pub fn stock(project: &Project, steps: &Steps) -> Result<Stock> {
     };
     let inputs = Inputs::new().text(&stock.version);
     get_packages(steps, &stock, &inputs)?;
-    unpack_source(steps, &stock, &inputs)?;
+    unpack_source(project, steps, &stock, &owner)?;
     make_kdir(project, steps, &stock)?;
     Ok(stock)
 }
 
 fn get_packages(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
     let version = &stock.version;
-    let image = stock.kernel().image;
+    let image = stock.image();
     let name = format!("downloading the kernel {version}");
     steps.step(&name, inputs, &[&image, &stock.config], |log| {
         let base = format!("linux-base-{version}");
         let Ok(package) = apt::version(log, &base) else {
             bail!("Debian's archive has no kernel {version}: choose another with KERNEL=VERSION");
         };
-        let source = format!("linux-source-{}", series(version)?);
         let mut packages: Vec<_> = ["linux-binary", "linux-modules", "linux-headers"]
             .iter()
             .map(|part| format!("{part}-{version}={package}"))
             .collect();
         packages.push(format!("{base}={package}"));
-        // The source must be the image's: its symbols carry the source's hashes.
-        packages.push(format!("{source}={package}"));
         empty(&stock.files)?;
         apt::unpack(log, &packages, &stock.files)?;
         // For depmod and virtme-ng, which search below lib/ as well as below usr/lib/.
@@ -81,15 +95,22 @@ fn get_packages(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
     })
 }
 
-fn unpack_source(steps: &Steps, stock: &Stock, inputs: &Inputs) -> Result<()> {
+/// Gets the source of `stock` and the other flavours, next to the files of `owner`.
+fn unpack_source(project: &Project, steps: &Steps, stock: &Stock, owner: &str) -> Result<()> {
     let makefile = stock.source.join("Makefile");
-    let step = "unpacking the kernel's source";
-    steps.step(step, inputs, &[&makefile], |log| {
-        let archive = format!("usr/src/linux-source-{}.tar.xz", series(&stock.version)?);
+    let step = named("unpacking the kernel's source", &label(project, owner));
+    let inputs = Inputs::new().text(owner);
+    steps.step(&step, &inputs, &[&makefile], |log| {
+        let name = format!("linux-source-{}", series(&stock.version)?);
+        // The source must be the image's: its symbols carry the source's hashes.
+        let package = apt::version(log, &format!("linux-base-{}", stock.version))?;
+        let files = stock.source.with_extension("files");
+        apt::unpack(log, &[format!("{name}={package}")], &files)?;
         empty(&stock.source)?;
         let mut tar = command("tar --strip-components=1 -xf");
-        tar.arg(stock.files.join(archive));
-        log.run(tar.arg("-C").arg(&stock.source))
+        tar.arg(files.join(format!("usr/src/{name}.tar.xz")));
+        log.run(tar.arg("-C").arg(&stock.source))?;
+        Ok(fs::remove_dir_all(files)?)
     })
 }
 
@@ -100,8 +121,8 @@ fn make_kdir(project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
         .text(&stock.version)
         .file(&symvers)?;
     let proved = stock.kdir.join("rmmap-kdir.proved");
-    let step = "compiling the kernel's Rust crates";
-    steps.step(step, &inputs, &[&proved], |log| {
+    let step = named("compiling the kernel's Rust crates", &stock.label);
+    steps.step(&step, &inputs, &[&proved], |log| {
         let mut kdir = Command::new(project.program("rmmap-kdir"));
         kdir.args(["prepare", "--kernel", &stock.version]);
         kdir.arg("--out").arg(&stock.kdir);
@@ -111,32 +132,9 @@ fn make_kdir(project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
     })
 }
 
-/// Returns the series in a kernel's version: `7.3` of `7.3.4+deb13-amd64`.
-fn series(version: &str) -> Result<String> {
-    let numbers = version.split('+').next().unwrap_or_default();
-    let mut parts = numbers.split('.');
-    match (parts.next(), parts.next()) {
-        (Some(major), Some(minor)) => Ok(format!("{major}.{minor}")),
-        _ => {
-            bail!("`{version}` is not a kernel version: give one such as KERNEL=7.3.4+deb13-amd64")
-        }
-    }
-}
-
 fn empty(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     Ok(fs::create_dir_all(folder)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn series_of_a_version() {
-        assert_eq!(series("7.3.4+deb13-amd64").unwrap(), "7.3");
-        assert!(series("newest").is_err());
-    }
 }

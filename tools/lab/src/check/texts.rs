@@ -5,8 +5,8 @@ use super::lab::{Lab, SourceFile};
 use super::Found;
 use anyhow::Result;
 
-/// The text of the licence, and cargo's own file, in which it names its registry.
-const WITHOUT: &[&str] = &["LICENSE", "Cargo.lock"];
+/// The text of the licence, and files of cargo and dpkg, which have no place for it.
+const WITHOUT: &[&str] = &["LICENSE", "Cargo.lock", "changelog"];
 
 fn is_ours(file: &SourceFile) -> bool {
     !WITHOUT.contains(&file.name())

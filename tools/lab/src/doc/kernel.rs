@@ -19,7 +19,7 @@ const KERNEL_CRATE: &str = "kernel=https://rust.docs.kernel.org/";
 
 /// Documents every crate of the stock kernel's modules. A broken link is an error.
 pub fn build(log: &mut Log, project: &Project, steps: &Steps, stock: &Stock) -> Result<()> {
-    let module = build::module(project, steps, "stock", &stock.kdir)?;
+    let module = build::module(project, steps, &stock.label, &stock.kdir)?;
     let modules = module.parent().context("the module has no folder")?;
     let out = folder(project, "kernel");
     if out.exists() {

@@ -64,10 +64,7 @@ impl<'a> Target<'a> {
 
     /// Returns the kernel to boot: all that a guest needs is built in.
     pub fn kernel(&self) -> Kernel {
-        Kernel {
-            image: self.objects.join("arch/x86/boot/bzImage"),
-            modules: None,
-        }
+        Kernel::built_in(&self.objects)
     }
 
     /// Returns the modules of the samples.

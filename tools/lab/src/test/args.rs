@@ -59,6 +59,8 @@ pub enum Group {
     Vm,
     /// The tutorial: build its code, and run its commands on the stock kernel.
     Tutorial,
+    /// The package that `rmmap-kdir deb` makes: build modules with it by DKMS, and load them.
+    Package,
 }
 
 /// A kernel to test on.
@@ -96,10 +98,15 @@ pub const DEBUG_SETTINGS: &[Setting] = &[
 
 impl Args {
     /// Returns the arguments with `--rows` expanded to the groups of rows, such as `SC-` of
-    /// `SC-01`.
-    pub fn resolved(&self) -> Self {
+    /// `SC-01`. With another stock kernel than usual (`is_default`) only its device tests run,
+    /// unless a group is chosen.
+    pub fn resolved(&self, is_default: bool) -> Self {
         if !self.rows {
-            return self.clone();
+            let other = (!is_default && self.only.is_empty()).then_some(KernelKind::Stock);
+            return Self {
+                kernel: self.kernel.or(other),
+                ..self.clone()
+            };
         }
         let groups: BTreeSet<&str> = rmmap_rows::all()
             .filter_map(|row| row.id.split_inclusive('-').next())
@@ -207,10 +214,21 @@ mod tests {
 
     #[test]
     fn rows_are_picked_by_their_groups() {
-        let rows = args("test --rows").resolved();
+        let rows = args("test --rows").resolved(true);
         let known = ["DM-", "KS-", "MK-", "MR-", "PO-", "SC-", "VM-"];
         assert_eq!(rows.patterns, known);
         assert_eq!(rows.settings(KernelKind::Stock), STOCK_SETTINGS);
+    }
+
+    #[test]
+    fn another_stock_kernel_gets_the_device_tests_alone() {
+        let other = args("test -t fork").resolved(false);
+        assert_eq!(other.kernels(), [KernelKind::Stock]);
+        assert!(!other.wants_alone(Group::Host) && !other.has_all_rows());
+        assert!(args("test --only host")
+            .resolved(false)
+            .wants_alone(Group::Host));
+        assert!(args("test").resolved(true).wants_alone(Group::Host));
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn boot<W: Write>(
     vm.boot_timeout = BOOT_LIMIT;
     vm.spare_node = true;
     let agent = project
-        .program("rmmap-guest")
+        .guest_program("rmmap-guest")
         .to_string_lossy()
         .into_owned();
     let command = [agent, "test".to_owned(), serde_json::to_string(plan)?];

@@ -148,7 +148,7 @@ fn read(mut command: Command, log: &Path) -> Result<Vec<Test>> {
         .stderr(said.try_clone()?)
         .spawn()
         .with_context(|| format!("cannot run {command:?}"))?;
-    let mut parser = Parser::new();
+    let mut parser = Parser::start();
     let output = child.stdout.take().context("no pipe to a test program")?;
     let mut before = String::new();
     for line in BufReader::new(output).split(b'\n') {

@@ -6,9 +6,10 @@
 //! |---|---|
 //! | [`args`], [`mod@run`] | the command line; the run |
 //! | [`jobs`] | parts of it in parallel |
-//! | [`host`], [`libtest`] | the workspace's unit tests |
+//! | [`host`] | the workspace's unit tests |
 //! | [`compile_fail`] | misuses that the library's types must refuse |
 //! | [`tutorial`] | the tutorial's commands |
+//! | [`package`] | the package of Rust metadata's |
 //! | [`vm`] | the environment in guests of `make vm` |
 //! | [`boot`] | one boot, seen from the host |
 //! | [`report`] | the report for people |
@@ -21,8 +22,8 @@ mod boot;
 mod compile_fail;
 mod host;
 mod jobs;
-mod libtest;
 pub(crate) mod origin;
+mod package;
 pub(crate) mod report;
 mod run;
 mod tutorial;
@@ -31,5 +32,5 @@ mod vm;
 pub use args::Args;
 pub use plan::Hook;
 pub use record::Record;
-pub(crate) use rmmap_guest::{collect, expected, insmod, kmsg, ktap, kunit, plan, record};
-pub use run::{coverage, run, Covered};
+pub(crate) use rmmap_guest::{collect, expected, insmod, kmsg, ktap, kunit, libtest, plan, record};
+pub use run::{coverage, run, Covered, DEBUG_APPEND};

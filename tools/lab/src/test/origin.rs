@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{ensure, Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::project::Project;
+use crate::project::{wanted, Project};
 
 /// The file next to the results, below `build/`.
 const FILE: &str = "test/origin.json";
@@ -59,12 +59,9 @@ pub fn write(project: &Project, full: bool) -> Result<()> {
         return Ok(());
     };
     let kernel = fs::read_to_string(project.build("kernel/chosen")).unwrap_or_default();
-    let asked = std::env::var("KERNEL")
-        .ok()
-        .filter(|asked| !asked.is_empty());
     let origin = Origin {
         rust: rust_tree(project)?,
-        kernel: asked.unwrap_or(kernel),
+        kernel: wanted().unwrap_or(kernel),
         clean: git(project, &["status", "--porcelain", "--", "rust"])?.is_empty(),
         commit,
         full,

@@ -198,7 +198,7 @@ fn again(record: &Record) -> String {
     }
     match group {
         "trace" => words.push(format!("--only selftest -t {name}")),
-        "tutorial" | "vm" => words.push(format!("--only {group}")),
+        "tutorial" | "vm" | "package" => words.push(format!("--only {group}")),
         // A reader's own failure, in parentheses, belongs to the whole report.
         "host" | "selftest" | "kunit" | "compile-fail" if name.contains('(') => {
             words.push(format!("--only {group}"));

@@ -19,7 +19,7 @@ use super::jobs::Jobs;
 use super::plan::{Hook, Plan, Setting};
 use super::record::{Record, Tally, Test};
 use super::report::Report;
-use super::{compile_fail, host, kunit, origin, tutorial, vm};
+use super::{compile_fail, host, kunit, origin, package, tutorial, vm};
 use crate::build::{self, Ready};
 use crate::project::Project;
 use crate::steps::Steps;
@@ -38,7 +38,7 @@ const LIMIT: Duration = Duration::from_secs(1800);
 /// briefly forget the fifth, and KASAN then reports any access of an interrupt as wild. Slab caches
 /// are checked because that disables their per-CPU sheaves: these keep the addresses of allocated
 /// objects, so that kmemleak would consider most leaked objects referenced.
-const DEBUG_APPEND: &[&str] = &[
+pub const DEBUG_APPEND: &[&str] = &[
     "page_owner=on",
     "page_poison=1",
     "kunit.enable=1",
@@ -48,6 +48,8 @@ const DEBUG_APPEND: &[&str] = &[
 
 /// The stock kernel zeroes all memory that it allocates, which would hide that the module does not.
 /// A part of the memory is a disk, `/dev/pmem0`: files on it can be mapped with DAX.
+/// Guests with virtio-fs keep the zeroing: emulated processors do not notice that virtiofsd writes to
+/// a page, and would run the code that was in it before, unless the guest itself overwrites it.
 const STOCK_APPEND: &[&str] = &["init_on_alloc=0", "memmap=32M!1G"];
 
 /// The debug kernel takes about ten times as long for a page fault.
@@ -71,7 +73,7 @@ type Sink<'a> = &'a mut dyn FnMut(Test) -> Result<()>;
 /// The lab compiles the debug kernel while the tests that do not need it run, with the processor
 /// time that they leave; then guests run in parallel.
 pub fn run(project: &Project, args: &Args) -> Result<u8> {
-    let args = &args.resolved();
+    let args = &args.resolved(build::is_default(project));
     let folder = project.build("test");
     fs::create_dir_all(&folder)?;
     let report = Report::new(folder.join("results.json"), stdout())?;
@@ -82,8 +84,14 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
     let wants_tutorial = args.wants_alone(Group::Tutorial) && tutorial::is_picked(&args.patterns);
     // Its tests only make sense together.
     let wants_vm = args.wants_alone(Group::Vm) && args.patterns.is_empty();
+    let wants_package = args.wants_alone(Group::Package) && args.patterns.is_empty();
     let mut stock = None;
-    if wants_compile_fail || wants_vm || wants_tutorial || !args.kernels().is_empty() {
+    if wants_compile_fail
+        || wants_vm
+        || wants_tutorial
+        || wants_package
+        || !args.kernels().is_empty()
+    {
         // Other runs may build once all jobs have dropped their references.
         let steps = Arc::new(Steps::begin(project)?);
         let ready = build::ready(project, &steps)?;
@@ -121,6 +129,11 @@ pub fn run(project: &Project, args: &Args) -> Result<u8> {
             let kernel = target.kernel.clone();
             let run = |sink: Sink<'_>| vm::run(project, kernel, sink);
             jobs.add(None, move || alone(results, "vm", run));
+        }
+        if wants_package {
+            let steps = Arc::clone(&steps);
+            let run = |sink: Sink<'_>| package::run(project, steps, sink);
+            jobs.add(None, move || alone(results, "package", run));
         }
         if wants_tutorial {
             let run = |sink: Sink<'_>| tutorial::run(project, steps, sink);
@@ -275,7 +288,7 @@ fn plan(
         ..Plan::new(
             &kernel.to_string(),
             &target.module,
-            &project.program("rmmap"),
+            &project.guest_program("rmmap"),
         )
     })
 }
@@ -298,10 +311,12 @@ fn suites(project: &Project) -> Result<Vec<String>> {
 }
 
 fn target(ready: Ready, append: &[&str]) -> Target {
+    let mut append: Vec<_> = append.iter().map(|&word| word.to_owned()).collect();
+    append.retain(|word| !ready.kernel.virtiofs || word != "init_on_alloc=0");
     Target {
         kernel: ready.kernel,
         module: ready.module,
-        append: append.iter().map(|&word| word.to_owned()).collect(),
+        append,
         limit: LIMIT,
     }
 }

@@ -12,6 +12,7 @@
 //! run (see [`crate::protocol`]).
 
 mod accel;
+mod arm64;
 mod ending;
 mod virtme;
 mod watch;
@@ -39,6 +40,22 @@ pub struct Kernel {
     pub image: PathBuf,
     /// Its `lib/modules/VERSION` folder. Without one the kernel must have 9p and virtio built in.
     pub modules: Option<PathBuf>,
+    /// Whether its guests' files come by virtio-fs, because it has no 9p.
+    pub virtiofs: bool,
+    /// The initial RAM disk of an arm64 kernel, which is emulated. Its programs are the guest's root.
+    pub arm64: Option<PathBuf>,
+}
+
+impl Kernel {
+    /// Returns the kernel that was built in `kdir` and needs no modules.
+    pub fn built_in(kdir: &Path) -> Self {
+        Self {
+            image: kdir.join("arch/x86/boot/bzImage"),
+            modules: None,
+            virtiofs: false,
+            arm64: None,
+        }
+    }
 }
 
 /// A virtual machine to start.
@@ -212,7 +229,7 @@ impl Vm {
     }
 
     fn request(&self, project: &Project, command: Vec<String>, interactive: bool) -> Request {
-        let path = format!("{}:{PATH}", project.program("").display());
+        let path = format!("{}:{PATH}", project.guest_program("").display());
         let mut env = vec![("PATH".to_owned(), path)];
         env.extend_from_slice(&self.env);
         Request {
@@ -238,9 +255,14 @@ impl Vm {
             serde_json::to_vec_pretty(&request)?,
         )?;
 
-        virtme::prepare_root()?;
-        let accel = accel::choose(project, &self.kernel)?;
-        let command = virtme::guest(self, project, &dir, accel, request.interactive)?;
+        let command = match &self.kernel.arm64 {
+            Some(initrd) => arm64::guest(self, project, &dir, initrd),
+            None => {
+                virtme::prepare_root()?;
+                let accel = accel::choose(project, &self.kernel)?;
+                virtme::guest(self, project, &dir, accel, request.interactive)?
+            }
+        };
         let expired = watch::run(command, &dir, self, sink)?;
 
         let status = read_lossy(&dir.join(protocol::STATUS));

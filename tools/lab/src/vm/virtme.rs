@@ -40,8 +40,11 @@ pub fn guest(
     run.arg("--kimg").arg(stage(&vm.kernel, dir)?);
     let has_modules = vm.kernel.modules.is_some();
     run.args(["--mods", if has_modules { "auto" } else { "none" }]);
-    // virtiofs, with which virtme-ng uses microvm, would need a daemon; 9p works everywhere alike.
-    let mut words = "--force-9p --disable-microvm ".to_owned();
+    // virtiofs, with which virtme-ng uses microvm, needs a daemon; 9p works everywhere alike.
+    let mut words = "--disable-microvm ".to_owned();
+    if !vm.kernel.virtiofs {
+        words += "--force-9p ";
+    }
     if vm.icount {
         words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=single \
                   --qemu-opt=-icount --qemu-opt=shift=0,sleep=off ";
@@ -49,15 +52,16 @@ pub fn guest(
         words += "--disable-kvm --qemu-opt=-accel --qemu-opt=tcg,thread=multi ";
     }
     // A dead guest must end immediately, with its last messages on the console. So must one whose
-    // kernel oopses, because it may hang afterwards.
+    // kernel oopses, because it may hang afterwards. `check_timer()` counts the ticks of a few
+    // milliseconds, and panics if the host runs the guest too little meanwhile.
     words += "--qemu-opt=-no-reboot --kopt=oops=panic --kopt=panic=-1 --kopt=loglevel=6 \
-              --kopt=log_buf_len=8M --kopt=printk.devkmsg=on";
+              --kopt=no_timer_check --kopt=log_buf_len=8M --kopt=printk.devkmsg=on";
     run.args(words.split_whitespace());
     let cpus = if vm.icount { 1 } else { vm.cpus };
     run.arg(format!("--memory={}M", vm.memory))
         .arg(format!("--cpus={cpus}"));
     if vm.spare_node {
-        run.args(spare_node(vm.memory, cpus));
+        run.args(spare_node(vm.memory, cpus, vm.kernel.virtiofs));
         run.arg("--kopt=memhp_default_state=offline");
     }
     run.arg(format!("--rwdir={GUEST_DIR}={}", dir.display()));
@@ -79,8 +83,8 @@ pub fn guest(
 
 /// Returns the words that give a machine of `memory` MiB a second NUMA node, made of a memory
 /// module. The kernel adds its memory when it finds it by ACPI; memory that is present from the
-/// start cannot be offline.
-fn spare_node(memory: u32, cpus: u32) -> Vec<String> {
+/// start cannot be offline. With `virtiofs` virtme-ng adds the first node.
+fn spare_node(memory: u32, cpus: u32, virtiofs: bool) -> Vec<String> {
     let options = [
         // QEMU places a module at a multiple of 1 GiB.
         ("-m", format!("slots=1,maxmem={}M", memory + 2048)),
@@ -100,8 +104,10 @@ fn spare_node(memory: u32, cpus: u32) -> Vec<String> {
         ("-device", "pc-dimm,memdev=spare,node=1".to_owned()),
     ];
     let word = |word: String| format!("--qemu-opt={word}");
+    let is_first = |value: &str| value.contains("=main");
     let words = options.into_iter();
     words
+        .filter(|(_, value)| !(virtiofs && is_first(value)))
         .flat_map(|(option, value)| [word(option.to_owned()), word(value)])
         .collect()
 }
@@ -128,8 +134,8 @@ mod tests {
     fn words(interactive: bool, modules: Option<PathBuf>) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let kernel = Kernel {
-            image: "/k/vmlinuz".into(),
             modules,
+            ..Kernel::built_in("/k".as_ref())
         };
         let mut vm = Vm::new("t", kernel);
         vm.append.push("kunit.enable=1".into());

@@ -167,13 +167,7 @@ mod tests {
     use std::fs;
 
     fn vm() -> Vm {
-        Vm::new(
-            "t",
-            Kernel {
-                image: "/dev/null".into(),
-                modules: None,
-            },
-        )
+        Vm::new("t", Kernel::built_in("/none".as_ref()))
     }
 
     fn sh(script: String) -> Command {

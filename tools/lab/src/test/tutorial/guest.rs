@@ -9,9 +9,10 @@ use anyhow::Result;
 
 use super::page::{Block, Folder, Kind, Page};
 use super::test;
+use crate::build::Stock;
 use crate::project::Project;
 use crate::test::ktap::Test;
-use crate::vm::{Kernel, Stream, Vm};
+use crate::vm::{Stream, Vm};
 
 /// The prefix of lines that are not a command's: `@@ begin 3`, `@@ end 3 STATUS`.
 const SIGN: &str = "@@ ";
@@ -24,19 +25,19 @@ struct Step<'a> {
     shows: Vec<&'a Block>,
 }
 
-/// Boots `kernel` as `make shell` does and runs the commands: those of a checkout in this one, the
+/// Boots `stock` as `make shell` does and runs the commands: those of a checkout in this one, the
 /// others in `own`. Results go to `sink`.
 pub fn run(
     project: &Project,
     page: &Page,
-    kernel: Kernel,
+    stock: &Stock,
     own: &Path,
     sink: &mut dyn FnMut(Test) -> Result<()>,
 ) -> Result<()> {
     let steps = steps(page);
-    let mut vm = Vm::new("test-tutorial", kernel);
-    let module = project.module("stock").to_string_lossy().into_owned();
-    vm.insmod.push(vec![module]);
+    let mut vm = Vm::new("test-tutorial", stock.kernel()?);
+    let module = project.module(&stock.label);
+    vm.insmod.push(vec![module.to_string_lossy().into_owned()]);
     let programs = project.program("");
     vm.env.push((
         "PATH".into(),

@@ -49,7 +49,7 @@ pub fn run(
     let page = Page::read(&project.root().join(PAGE))?;
     let stock = build::stock(project, &steps)?;
     build::virtme_ng(&steps)?;
-    build::module(project, &steps, "stock", &stock.kdir)?;
+    build::module(project, &steps, &stock.label, &stock.kdir)?;
 
     let begun = Instant::now();
     let (own, verdict) = build_own(project, &steps, &page, &stock.kdir)?;
@@ -58,7 +58,7 @@ pub fn run(
     drop(steps);
 
     if builds {
-        guest::run(project, &page, stock.kernel(), &own, sink)?;
+        guest::run(project, &page, &stock, &own, sink)?;
     }
     Ok(())
 }

@@ -2,9 +2,20 @@
 //! The checkout, and the folders that the lab makes below `build/`.
 
 use anyhow::{bail, Context, Result};
+use rmmap_matrix::kernels::arm64_page_size;
 use serde::de::DeserializeOwned;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Returns what KERNEL says, if anything.
+pub fn wanted() -> Option<String> {
+    std::env::var("KERNEL").ok().filter(|word| !word.is_empty())
+}
+
+/// Returns the size of a page of the arm64 kernel that KERNEL names, if it names one.
+pub fn arm64() -> Option<u32> {
+    wanted().and_then(|version| arm64_page_size(&version))
+}
 
 /// The checkout the lab works for.
 #[derive(Debug, Clone)]
@@ -56,6 +67,18 @@ impl Project {
     pub fn program(&self, name: &str) -> PathBuf {
         self.build("cargo/x86_64-unknown-linux-gnu/release")
             .join(name)
+    }
+
+    /// Returns a userspace program that runs in guests of the kernel that KERNEL names.
+    pub fn guest_program(&self, name: &str) -> PathBuf {
+        match arm64() {
+            None => self.program(name),
+            Some(size) => self
+                .build(format!(
+                    "arm64/cargo-{size}/aarch64-unknown-linux-gnu/release"
+                ))
+                .join(name),
+        }
     }
 
     /// Returns the module that was built for the kernel `kernel` (`stock` or `debug`).

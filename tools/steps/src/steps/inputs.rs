@@ -9,13 +9,13 @@ use std::path::Path;
 use walkdir::WalkDir;
 
 /// The collected inputs of a step.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Inputs(Sha256);
 
 impl Inputs {
     /// Makes an empty collection.
     pub fn new() -> Self {
-        Self(Sha256::new())
+        Self::default()
     }
 
     /// Adds a text.
