@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The branches of the mmap path, as data: one table, the files `*.toml` here, is what tests name and
-//! what `Documentation/mmap-path.rst` is made of.
+//! The branches of the mmap path, as data: the files `*.toml` here are one table. Tests name its
+//! rows, and `Documentation/mmap-path.rst` is generated from it.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// What the group is about: a function, and the file that it is in.
+    /// The subject of the group: a function, and its source file.
     pub title: String,
     /// Its branches, in the order of the code.
     #[serde(rename = "row")]
@@ -25,39 +25,40 @@ pub struct Group {
 pub struct Row {
     /// Its name: `MR-14`.
     pub id: String,
-    /// What the walk through the older kernel says of it; in parentheses what that does not have.
+    /// Its description in the walkthrough of an older kernel (the seed); in parentheses a branch
+    /// that the seed lacks.
     pub seed: String,
-    /// Where it is now, as `file.c:function`, and what differs.
+    /// Its place in the kernel under test, as `file.c:function`, and the differences.
     pub kernel: String,
-    /// How to get there.
+    /// How a program reaches it.
     pub trigger: String,
-    /// What is seen then.
+    /// The result that a program sees.
     pub expected: String,
-    /// Who can get there.
+    /// The users who can reach it.
     pub reach: Reach,
-    /// Why nobody can, where nobody can.
+    /// The reason why no program can reach it, if so.
     #[serde(default)]
     pub why: String,
 }
 
-/// Who can take a branch.
+/// The users who can reach a branch.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
     /// Any user who may open the device.
     Anyone,
-    /// Who is root, or has a system prepared by root.
+    /// Root, or a user of a system that root prepared.
     Privileged,
     /// Nobody, from userspace on x86-64.
     No,
 }
 
-/// A test that is of branches.
+/// A test that covers branches.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Test {
     /// Its name.
     pub name: String,
-    /// Its names in results: one for each object that it is run on.
+    /// Its names in results: one for each object that it runs on.
     pub variants: Vec<String>,
     /// The branches.
     pub rows: Vec<String>,
@@ -74,12 +75,12 @@ pub static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
         include_str!("../mr.toml"),
         include_str!("../po.toml"),
     ];
-    // The test below reads them, too: a mistake does not get into a program.
+    // The test below reads them, too, so a mistake does not reach a program.
     let read = |text| toml::from_str(text).unwrap_or_else(|e| panic!("tools/testing/rows: {e}"));
     files.map(read).into()
 });
 
-/// All rows, in the order of the path.
+/// Returns all rows, in the order of the path.
 pub fn all() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| &group.rows)
 }

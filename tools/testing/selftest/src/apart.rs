@@ -6,8 +6,8 @@ use crate::message::{decode, encode};
 use crate::outcome::{Result, Stop};
 use rmmap_sys::run_in_child;
 
-/// Runs a part of a test in a child, and returns its result. The test keeps what the child gives up
-/// for good, such as a capability: it may need it to restore settings.
+/// Runs a part of a test in a child, and returns its result. The child can give something up for
+/// good, such as a capability, which the test may still need to restore settings.
 #[track_caller]
 pub fn in_child(work: impl FnOnce() -> Result) -> Result {
     match run_in_child(|| encode(work()))? {

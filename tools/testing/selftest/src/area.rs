@@ -32,7 +32,7 @@ pub enum Kind {
 /// fails.
 const DEVICE_BASE: u64 = 16 << 20;
 
-/// A range of an object that nobody else uses and that has no pages when it is created.
+/// A range of an object that no other test uses and that has no pages when it is created.
 ///
 /// Offsets and pages count from its start.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ impl Area {
         self.pages * P
     }
 
-    /// Returns whether there is nothing in it.
+    /// Returns whether it has no pages.
     pub fn is_empty(&self) -> bool {
         self.pages == 0
     }
@@ -178,7 +178,8 @@ impl Area {
     }
 
     /// Returns options for a shared mapping of some of its pages, at an address with the alignment
-    /// of the object: at other addresses large folios would be used or not by chance.
+    /// of the object: at other addresses it would depend on chance whether the kernel maps large
+    /// folios.
     pub fn part(&self, page: usize, pages: usize) -> MapOptions {
         MapOptions::new(pages * P)
             .offset(self.base + (page * P) as u64)

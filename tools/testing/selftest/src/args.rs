@@ -6,7 +6,7 @@ use crate::skips::Kernel;
 use clap::{Args as _, FromArgMatches, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// What the end of `--help` says.
+/// The end of the text of `--help`.
 pub const EXIT_STATUS: &str = "\
 Exit status:
   0  every test passed or was skipped
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "list")]
     pub junit: Option<PathBuf>,
 
-    /// Run the tests in an order that only this number decides.
+    /// Shuffle the tests; the same seed gives the same order.
     #[arg(long, value_name = "SEED", conflicts_with = "list")]
     pub shuffle: Option<u64>,
 
@@ -56,16 +56,16 @@ pub struct Args {
     pub param: Vec<String>,
 
     /// Multiply every time limit by this, for a slow machine or a debug kernel; loops that only add
-    /// confidence get shorter by it.
+    /// confidence run fewer rounds.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     pub time_scale: f64,
 
-    /// How often the load/map/unload test loads the module.
+    /// Number of times that the load/map/unload test loads the module.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub cycles: u32,
 
-    /// Judge skips by the list of this kernel of the lab: a skip that `expected-skips.toml` does
-    /// not have is a failure. Without it no skip is judged.
+    /// Fail a test that is skipped although `expected-skips.toml` does not list the skip for this
+    /// kernel of the lab. Without it every skip is accepted.
     #[arg(long, value_enum, value_name = "NAME")]
     pub kernel: Option<Kernel>,
 
@@ -85,7 +85,7 @@ impl Args {
 }
 
 impl Default for Args {
-    /// Returns what an empty command line says.
+    /// Returns the arguments of an empty command line.
     fn default() -> Self {
         let matches = Self::augment_args(clap::Command::new("")).get_matches_from([""]);
         Self::from_arg_matches(&matches).unwrap_or_else(|e| e.exit())

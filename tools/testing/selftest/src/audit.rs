@@ -6,6 +6,7 @@
 
 use crate::outcome::{errno, lacks, Result, Stop};
 use crate::undo::Undo;
+use rmmap_sys::process::AUDIT_ARCH;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::net::netlink::{SocketAddrNetlink, AUDIT};
 use rmmap_sys::rustix::net::{
@@ -54,7 +55,7 @@ impl Record {
 }
 
 /// A rule that records a system call of one process. When this is dropped, or the test killed, the
-/// rule is removed, and auditing gets its former state.
+/// rule is removed, and auditing returns to its former state.
 #[derive(Debug)]
 pub struct Rule {
     records: OwnedFd,
@@ -66,8 +67,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Switches auditing on, or says why that is not possible. Processes forked from now on can be
-    /// audited. There is no rule yet.
+    /// Switches auditing on, or returns the reason to skip the test. Processes forked from now on
+    /// can be audited. There is no rule yet.
     pub fn prepare() -> Result<Self> {
         // Without CONFIG_AUDIT `socket_create()` does not know the protocol; in another namespace
         // `audit_netlink_ok()` returns ECONNREFUSED.
@@ -93,7 +94,7 @@ impl Rule {
         })
     }
 
-    /// Records a system call (its number on x86-64) of a process from now on.
+    /// Records a system call by number of a process from now on.
     pub fn watch(&mut self, syscall: u32, pid: Pid) -> Result {
         let rule = rule(syscall, pid.as_raw_nonzero().get() as u32);
         let gone = rule.clone();
@@ -137,7 +138,7 @@ impl Rule {
     }
 }
 
-/// A socket of the audit subsystem.
+/// Opens a socket of the audit subsystem that is a member of these multicast groups.
 fn socket(groups: u32) -> rmmap_sys::Result<OwnedFd> {
     let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(AUDIT))?;
@@ -170,7 +171,7 @@ impl Control {
     }
 
     fn enable(&self, value: u32) -> rmmap_sys::Result<()> {
-        // `struct audit_status`: which of the others count (AUDIT_STATUS_ENABLED), and their values.
+        // `struct audit_status`: a mask of the valid fields (AUDIT_STATUS_ENABLED), and the fields.
         let mut status = [0; 44];
         status[0] = 1;
         status[4..8].copy_from_slice(&value.to_ne_bytes());
@@ -236,13 +237,12 @@ fn receive(socket: &OwnedFd, limit: Duration) -> rmmap_sys::Result<Option<(u16, 
     Ok(Some((kind, data.to_vec())))
 }
 
-/// `struct audit_rule_data`: always record this call of this process at its exit.
+/// Returns a `struct audit_rule_data`: always record this call of this process at its exit.
 fn rule(syscall: u32, pid: u32) -> Vec<u8> {
     const FILTER_EXIT: u32 = 4;
     const ALWAYS: u32 = 2;
     const ARCH: u32 = 11;
     const PID: u32 = 0;
-    const ARCH_X86_64: u32 = 0xc000_003e;
     const EQUAL: u32 = 0x4000_0000;
     let mut mask = [0u32; 64];
     mask[syscall as usize / 32] = 1 << (syscall % 32);
@@ -254,7 +254,7 @@ fn rule(syscall: u32, pid: u32) -> Vec<u8> {
     let head = [FILTER_EXIT, ALWAYS, 2];
     let fields = [
         three(ARCH, PID),
-        three(ARCH_X86_64, pid),
+        three(AUDIT_ARCH, pid),
         three(EQUAL, EQUAL),
     ];
     let words = head

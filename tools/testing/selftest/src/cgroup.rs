@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// Creates one, or says why that is not possible here.
+    /// Creates a cgroup, or returns the reason to skip the test.
     pub fn new(limit: usize) -> Result<Self> {
         let top = top_folder()?;
         // A controller that cannot be enabled is missing below; the skip's reason says so.
@@ -36,7 +36,8 @@ impl Cgroup {
         fs::write(self.0.join("cgroup.procs"), "0")
     }
 
-    /// Opens the file of its limit: in a full cgroup only an open file allows to raise it.
+    /// Opens the file of its limit. In a full cgroup opening it could fail, so a test opens it
+    /// before it fills the cgroup.
     pub fn limit_file(&self) -> Result<File> {
         let path = self.0.join("memory.max");
         Ok(OpenOptions::new().write(true).open(path)?)
@@ -85,8 +86,8 @@ fn top_folder() -> Result<PathBuf> {
 /// Runs `work` in a child in a cgroup, and returns its failure.
 ///
 /// In a full cgroup any further page kills the child: one of the stack, one of the program that was
-/// not read yet, or one for the message with the result. So first all of the process is made
-/// resident, with a stack as deep as the work may need, and the limit is raised after the work.
+/// not read yet, or one for the message with the result. So the child first makes all of its memory
+/// resident, with a stack as deep as the work may need, and raises the limit after the work.
 pub fn in_cgroup(group: &Cgroup, work: impl FnOnce() -> Result) -> Result<Option<String>> {
     let mut limit = group.limit_file()?;
     let mut child = fork(|channel| {

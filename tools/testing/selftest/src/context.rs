@@ -10,12 +10,29 @@ use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
 use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::uapi::{RmmapInfo, RMMAP_CREATE_NEVER};
 use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
+use std::path::Path;
 
 /// Size of a page.
 pub const P: usize = PAGE_SIZE;
 
 /// The span of a page table of the lowest level: fault-around and huge pages end there.
 pub const PMD: usize = 2 << 20;
+
+/// Returns whether folios of the page cache may have more than one page.
+///
+/// Without CONFIG_TRANSPARENT_HUGEPAGE, `mapping_set_folio_order_range()` in
+/// include/linux/pagemap.h does nothing, and this folder does not exist (mm/huge_memory.c).
+pub fn has_large_folios() -> bool {
+    Path::new("/sys/kernel/mm/transparent_hugepage").exists()
+}
+
+/// Skips a test that is about large folios if the kernel has none.
+pub fn needs_large_folios() -> Result {
+    match has_large_folios() {
+        true => Ok(()),
+        false => Err(Stop::skip("this kernel has no transparent huge pages")),
+    }
+}
 
 /// The context of a test.
 #[derive(Debug)]
@@ -38,13 +55,13 @@ impl Context {
         Area::new(self.kind, pages)
     }
 
-    /// The same in single pages under any policy, for a test that counts them; see
+    /// Returns fresh memory in single pages under any policy, for a test that counts them; see
     /// [`Area::of_single_pages`].
     pub fn single_pages(&self, pages: usize) -> Result<Area> {
         Area::of_single_pages(self.kind, pages)
     }
 
-    /// The same in the largest folios that fit; see [`Area::of_large_folios`].
+    /// Returns fresh memory in the largest folios that fit; see [`Area::of_large_folios`].
     pub fn large_folios(&self, pages: usize) -> Result<Area> {
         Area::of_large_folios(self.kind, pages)
     }
@@ -58,7 +75,7 @@ impl Context {
         }
     }
 
-    /// The same in single pages; see [`Context::single_pages`].
+    /// Returns the same in single pages; see [`Context::single_pages`].
     pub fn other_single_pages(&self, pages: usize) -> Result<Area> {
         match self.kind {
             Kind::Device | Kind::Region => Area::of_single_pages(Kind::Region, pages),
@@ -118,7 +135,7 @@ impl Context {
             .ok_or_else(|| Stop::skip("needs --module FILE.ko to reload the module"))
     }
 
-    /// Shrinks the number of rounds of a loop on a slow machine.
+    /// Returns the number of rounds of a loop: fewer than `usual` on a slow machine.
     pub fn rounds(&self, usual: usize) -> usize {
         ((usual as f64 / self.time_scale.max(1.0)) as usize).max(1)
     }

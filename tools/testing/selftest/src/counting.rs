@@ -17,7 +17,7 @@ pub fn stats(device: &Device) -> Result<RmmapStats> {
     }
 }
 
-/// The counters of a region from a point in time on; nothing on memfd.
+/// The increase of a region's counters since a point in time; on memfd there are none.
 #[derive(Debug)]
 pub struct Counting<'a> {
     device: Option<&'a Device>,

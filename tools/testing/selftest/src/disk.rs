@@ -18,7 +18,7 @@ pub fn load_drivers(names: &[&str]) {
     let _ = Command::new("modprobe").arg("-a").args(names).output();
 }
 
-/// Runs a program for its effect, or skips the test if it is not there.
+/// Runs a program for its effect, or skips the test if it is not installed.
 pub fn run(program: &str, arguments: &[&str]) -> Result {
     let what = || format!("{program} {}", arguments.join(" "));
     let skip = |e: std::io::Error| match e.kind() {

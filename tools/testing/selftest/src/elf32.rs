@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 /// The load address, as linkers for i386 choose it.
 const BASE: u32 = 0x0804_8000;
 
-/// Maps a page of memory and a page of descriptor 0, read-only, writes their addresses to
+/// Code that maps a page of memory and a page of descriptor 0, read-only, writes their addresses to
 /// descriptor 1, and sleeps until it is killed.
 #[rustfmt::skip]
 const CODE: &[u8] = &[
@@ -89,7 +89,7 @@ pub struct Mapper {
 }
 
 impl Mapper {
-    /// Starts it, and waits until it has mapped, or says why that is not possible.
+    /// Starts the program and waits until it has mapped, or returns the reason to skip the test.
     pub fn start(mounts: &Mounts, stack: Option<u32>, device: Device) -> Result<Self> {
         let path = mounts.folder().join("mapper");
         fs::write(&path, image(stack))?;
@@ -108,7 +108,7 @@ impl Mapper {
         let output = mapper.child.stdout.take();
         let mut output = output.ok_or_else(|| Stop::fail("it has no output"))?;
         output.read_exact(&mut bytes)?;
-        // The stack grows down: what was pushed last comes first.
+        // The stack grows down: the value that was pushed last comes first.
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| bytes[at + i])) as usize;
         mapper.addresses = [word(4), word(0)];
         Ok(mapper)

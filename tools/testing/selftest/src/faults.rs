@@ -28,7 +28,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Prepares it, or says why that is not possible.
+    /// Prepares fault injection, or returns the reason to skip the test.
     pub fn new() -> Result<Self> {
         let what = "make an allocation fail on demand (FAILSLAB, FAULT_INJECTION_DEBUG_FS)";
         let mut before = Vec::new();

@@ -27,8 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Runs the selected tests. [`EXIT_STATUS`](crate::args::EXIT_STATUS) says what the exit
-/// status means.
+/// Runs the selected tests. [`EXIT_STATUS`](crate::args::EXIT_STATUS) explains the exit status.
 pub fn run(args: &Args) -> ExitCode {
     match list_or_run(args) {
         Ok(failed) => ExitCode::from(u8::from(failed)),
@@ -39,7 +38,7 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Returns whether a test failed, or why no test can run or be reported on.
+/// Lists or runs the tests. Returns whether a test failed, or why no test can run or be reported.
 fn list_or_run(args: &Args) -> Result<bool, String> {
     let entries = pick(args);
     if args.list {
@@ -74,7 +73,7 @@ fn list(entries: &[Entry], args: &Args) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that the object exists, and loads the module if the user named one.
+/// Checks that the object exists, after loading the module if the user named one.
 fn prepare(args: &Args) -> Result<Context, String> {
     let load = |file: &PathBuf| Loader::new(file, &args.param);
     let loader = args.module.as_ref().map(load).transpose()?;
@@ -95,7 +94,7 @@ fn prepare(args: &Args) -> Result<Context, String> {
     })
 }
 
-/// Returns the device's INFO, or says why that is not possible and what to do.
+/// Returns the device's INFO, or a message with the cause of the failure and a remedy.
 fn ask_device() -> Result<RmmapInfo, String> {
     let device = Device::open().map_err(|e| match e {
         Errno::NOENT if !module::is_loaded(NAME) => {
@@ -202,7 +201,7 @@ pub fn run_one(case: &Case, context: &Context) -> Result<(), Stop> {
     let end = child.wait()?;
     match (answer, end) {
         (None, _) => Err(Stop::Fail(format!(
-            "no end within {} s",
+            "did not end within {} s",
             limit.as_secs_f64()
         ))),
         (Some(message), _) if !message.is_empty() => decode(&message),
@@ -238,10 +237,10 @@ fn wait_for_answer(child: &Child, limit: Duration) -> Result<Option<Vec<u8>>, St
     }
 }
 
-/// The child's part.
+/// Runs a test in the child, and sends its result.
 fn in_child(case: &Case, context: &Context, channel: &Channel) -> std::io::Result<()> {
     setpgid(None, None)?;
-    // A test that is killed on purpose should not leave a file behind.
+    // A test that is killed on purpose must not leave a core file.
     setrlimit(
         Resource::Core,
         Rlimit {
@@ -259,7 +258,7 @@ fn signal_name(signal: i32) -> &'static str {
         (Signal::SEGV, " (SIGSEGV)"),
         (
             Signal::KILL,
-            " (SIGKILL; the kernel log says if it was the OOM killer)",
+            " (SIGKILL; the kernel log says whether it was the OOM killer)",
         ),
         (
             Signal::ABORT,

@@ -16,7 +16,7 @@ pub const HUGE: usize = 2 << 20;
 pub struct HugePool(#[expect(dead_code, reason = "dropped for its effect")] Sysctl);
 
 impl HugePool {
-    /// Makes a pool of this many free pages, or says why that is not possible.
+    /// Makes a pool of this many free pages, or returns the reason to skip the test.
     pub fn new(pages: u64) -> Result<Self> {
         let sysctl = Sysctl::set("vm/nr_hugepages", pages)?;
         if sysctl.value()? < pages {

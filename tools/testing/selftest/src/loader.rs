@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 /// Name of the module.
 pub const NAME: &str = "rmmap";
 
-/// The folio policy under which a touch adds one page, which tests count by. Tests of other
-/// policies set them.
+/// The folio policy under which a touch adds one page, so that tests can count pages. Tests of
+/// other policies set those themselves.
 const ONE_PAGE: &str = "policy=0";
 
 /// A shell command to run before the module is unloaded for another one: the module's own counters
 /// are lost with it.
 pub const BEFORE_UNLOAD: &str = "RMMAP_BEFORE_UNLOAD";
 
-/// The module's file and the parameters that the user wants.
+/// The module's file and the user's parameters.
 #[derive(Clone, Debug)]
 pub struct Loader {
     name: String,
@@ -80,7 +80,7 @@ impl Loader {
 
     /// Unloads the module, if it is loaded.
     ///
-    /// It waits a moment: a process that held the last reference may just have ended.
+    /// Retries for a moment: a process that held the last reference may just have ended.
     pub fn unload(&self) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
@@ -108,7 +108,7 @@ impl Loader {
         }
     }
 
-    /// Reloads the module with the user's parameters, whatever a test left.
+    /// Reloads the module with the user's parameters, in whatever state a test left it.
     pub fn restore(&self) -> std::result::Result<(), String> {
         let cannot = |verb, what: &str, e| {
             let remedy = module::remedy(e);

@@ -11,7 +11,8 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The mount point: a folder that every root has for this purpose, so the test leaves none.
+/// The mount point: every root file system has this folder for the purpose, so the test creates
+/// none.
 const TOP: &str = "/mnt";
 
 /// Mounts that only the calling test sees, and that end with it, even if it is killed.
@@ -19,7 +20,7 @@ const TOP: &str = "/mnt";
 pub struct Mounts(());
 
 impl Mounts {
-    /// Prepares a writable folder to mount in, or says why that is not possible.
+    /// Prepares a writable folder to mount in, or returns the reason to skip the test.
     pub fn new() -> Result<Self> {
         unshare_mounts().map_err(|e| cannot("unshare the mounts", e))?;
         let none = MountFlags::empty();
@@ -33,7 +34,7 @@ impl Mounts {
         Path::new(TOP)
     }
 
-    /// Mounts a file system in a new folder below, or says why that is not possible.
+    /// Mounts a file system in a new folder below, or returns the reason to skip the test.
     pub fn mount(
         &self,
         name: &str,

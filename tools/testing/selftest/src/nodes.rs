@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A second NUMA node. The lab's guests have one with offline memory, so that no other test gets
-//! memory of it.
+//! A second NUMA node. The lab's guests have one with offline memory, so that no other test
+//! allocates from it.
 
 use crate::outcome::{both, cannot, Result, Stop};
+use crate::sysctl::Sysctl;
 use crate::undo::Undo;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const NODES: &str = "/sys/devices/system/node";
 
-/// Runs a test with two nodes that have memory. If there is only one, it sets the memory of another
-/// online for the test, as movable memory: kernel memory in it would keep it from being set offline
+/// Runs a test with two nodes that have memory. If only one has memory, sets the memory of another
+/// online for the test, as movable memory: kernel memory in it would prevent setting it offline
 /// afterwards.
 pub fn with_two_nodes(test: impl FnOnce([u32; 2]) -> Result) -> Result {
     if let [first, second, ..] = with_memory()?[..] {
@@ -21,6 +22,9 @@ pub fn with_two_nodes(test: impl FnOnce([u32; 2]) -> Result) -> Result {
     if blocks.is_empty() {
         return Err(Stop::skip("there is one NUMA node with memory"));
     }
+    // The kernel calculates it anew when memory goes online or offline
+    // (`init_per_zone_wmark_min()` in mm/page_alloc.c).
+    let _reserve = Sysctl::keep("vm/min_free_kbytes")?;
     let undo = blocks.clone();
     let _undo = Undo::new(move || {
         // A failure shows below, unless the test was killed.

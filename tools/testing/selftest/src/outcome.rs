@@ -6,13 +6,13 @@ use rmmap_sys::{Errno, Fault};
 use std::fmt::{Debug, Display};
 use std::panic::Location;
 
-/// What a test returns.
+/// The result of a test.
 pub type Result<T = ()> = std::result::Result<T, Stop>;
 
 /// Why a test ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// A failure: what differs, and where in the source.
+    /// A failure: the difference, and its place in the source.
     Fail(String),
     /// The reason why the test cannot run here.
     Skip(String),
@@ -31,8 +31,7 @@ impl Stop {
     }
 }
 
-/// Returns the reason to skip a test for a user who may not do `what`; any other error is a
-/// failure, and so is this one for root.
+/// Returns the reason to skip a test if the user may not do `what`; any other error is a failure.
 #[track_caller]
 pub fn cannot(what: impl Display, e: impl Into<std::io::Error>) -> Stop {
     let e = e.into();
@@ -44,7 +43,8 @@ pub fn cannot(what: impl Display, e: impl Into<std::io::Error>) -> Stop {
     }
 }
 
-/// As [`cannot`], for errors that mean that the kernel lacks a feature: they skip the test.
+/// Returns the same as [`cannot`], except that these errors skip the test: the kernel lacks a
+/// feature.
 #[track_caller]
 pub fn lacks(what: impl Display, e: impl Into<std::io::Error>, missing: &[Errno]) -> Stop {
     let e = e.into();
@@ -169,7 +169,7 @@ pub fn is_sigbus<T: Debug>(
 macro_rules! check {
     ($condition:expr $(,)?) => {
         if !$condition {
-            return Err($crate::outcome::Stop::fail(concat!("not so: ", stringify!($condition))));
+            return Err($crate::outcome::Stop::fail(concat!("failed: ", stringify!($condition))));
         }
     };
     ($condition:expr, $($why:tt)+) => {

@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-/// How long a race runs.
+/// Returns how long a race runs.
 fn duration(cx: &Context) -> Duration {
     Duration::from_millis(400).mul_f64(cx.time_scale.clamp(1.0, 5.0))
 }
 
-/// How much longer it may run until both sides have met.
+/// The factor by which a race may run longer until both sides have met.
 const PATIENCE: u32 = 40;
 
 /// Runs `work` in `n` threads, each with its number, and `meanwhile` in this one, until the time is
-/// over and `met` says that the two sides have met. Returns the first error. It is an error if they
-/// do not meet: such a race shows nothing.
+/// up and `met` returns true: the two sides have met. Returns the first error. Fails if they do not
+/// meet: such a race proves nothing.
 pub fn race<F, M, T>(cx: &Context, n: usize, work: F, meanwhile: M, met: T) -> Result
 where
     F: Fn(usize, &AtomicBool) -> Result + Sync,
@@ -28,7 +28,7 @@ where
     race_for(duration(cx), n, work, meanwhile, met)
 }
 
-/// As [`race`], for a time of the caller's choice.
+/// Runs a race like [`race`], for a time that the caller chooses.
 pub fn race_for<F, M, T>(time: Duration, n: usize, work: F, mut meanwhile: M, met: T) -> Result
 where
     F: Fn(usize, &AtomicBool) -> Result + Sync,

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where reports go. The files exist and are empty until the tests are over.
+/// The files of the reports. They exist and are empty until the tests are over.
 pub struct Files {
     json: Option<Output>,
     junit: Option<Output>,
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// A result of each kind, printed as KTAP, too.
+    /// Returns a result of each kind, and the KTAP.
     fn results() -> (Results, String) {
         let args = Args {
             shuffle: Some(9),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What came of the tests, and its form as [KTAP], which is printed as tests end.
+//! The results of the tests, and their form as [KTAP], which is printed as tests end.
 //!
 //! [KTAP]: https://docs.kernel.org/dev-tools/ktap.html
 
@@ -11,39 +11,39 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// How a test ended.
+/// The outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// As it has to.
+    /// It passed.
     Pass,
-    /// Otherwise.
+    /// It failed.
     Fail,
-    /// It cannot be run here.
+    /// It cannot run here.
     Skip,
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// Its name, with `@ROUND` when there are several rounds.
     pub name: String,
     /// The round, from 1.
     pub round: u32,
-    /// The rows of mmap-path that it is of.
+    /// The rows of the mmap path that it covers.
     pub rows: Vec<&'static str>,
-    /// What it is about, in a line.
+    /// Its description, one line.
     pub about: String,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
     /// Why it failed or was skipped; may have several lines.
     pub message: String,
-    /// How long it took.
+    /// Its duration.
     pub milliseconds: u64,
 }
 
 impl Record {
-    /// Makes a record of how the test of `entry` ended.
+    /// Creates the record of the test of `entry`.
     pub fn new(name: String, round: u32, entry: &Entry, result: Result, time: Duration) -> Self {
         let (outcome, message) = match result {
             Ok(()) => (Outcome::Pass, String::new()),
@@ -62,24 +62,24 @@ impl Record {
     }
 }
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Results {
-    /// What was tested: `rmmap` or `memfd`.
+    /// The object under test: `rmmap` or `memfd`.
     pub object: &'static str,
-    /// What `uname -r` prints.
+    /// The kernel's release (`uname -r`).
     pub kernel: String,
-    /// What `uname -m` prints.
+    /// The machine's architecture (`uname -m`).
     pub machine: String,
     /// The parameters that the module was loaded with.
     pub params: Vec<String>,
-    /// What decided the order of the tests.
+    /// The seed of the order of the tests.
     pub seed: Option<u64>,
-    /// How many tests passed.
+    /// The number of tests that passed.
     pub passed: u32,
-    /// How many failed.
+    /// The number that failed.
     pub failed: u32,
-    /// How many were skipped.
+    /// The number that were skipped.
     pub skipped: u32,
     /// The tests, in the order in which they ran.
     pub tests: Vec<Record>,
@@ -142,7 +142,7 @@ impl Results {
         Ok(())
     }
 
-    /// Prints the sums.
+    /// Prints the totals.
     pub fn end(&self, ktap: &mut dyn Write) -> io::Result<()> {
         let (pass, fail, skip) = (self.passed, self.failed, self.skipped);
         writeln!(

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A resource limit of this process for a while.
+//! A resource limit of this process, restored on drop.
 
 use crate::outcome::Result;
 use rmmap_sys::rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-/// A soft limit that a test lowers, restored on drop.
+/// A soft limit that a test lowers.
 ///
-/// While it is in force nothing larger may be allocated, not even the text of a failure: a test
-/// stores its results, drops the limit, and then checks them.
+/// While it is in force, allocations may fail, even one for the text of a failure: so a test stores
+/// its results, drops the limit, and then checks them.
 #[derive(Debug)]
 pub struct Limit {
     resource: Resource,

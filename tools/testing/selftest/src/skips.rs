@@ -17,14 +17,37 @@ pub enum Kernel {
     Debug,
     /// The kernel that counts executed code.
     Coverage,
+    /// Debian's kernel with PREEMPT_RT, with `Stock`.
+    #[value(skip)]
+    Rt,
+    /// Debian's kernel for cloud machines, with `Stock`.
+    #[value(skip)]
+    Cloud,
+    /// Debian's kernel for arm64, with `Stock`.
+    #[value(skip)]
+    Arm64,
+}
+
+impl Kernel {
+    /// Returns which flavour of the stock kernel has this version (`uname -r`), or `None` if it is
+    /// not one of Debian's: `make test KERNEL=DIR`.
+    fn flavour(release: &str) -> Option<Self> {
+        let (_, debian) = release.split_once("+deb")?;
+        Some(match debian.split_once('-') {
+            Some((_, "rt-amd64")) => Self::Rt,
+            Some((_, "cloud-amd64")) => Self::Cloud,
+            Some((_, "arm64" | "arm64-16k")) => Self::Arm64,
+            _ => Self::Stock,
+        })
+    }
 }
 
 /// One entry of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skip {
-    /// The test's name, without the kind of object.
-    pub test: String,
+    /// The tests' names, without the kind of object.
+    pub tests: Vec<String>,
     /// The kernels on which it is skipped.
     pub kernels: Vec<Kernel>,
     /// A part of the skip's reason.
@@ -53,16 +76,29 @@ pub fn expected_skips(kernel: Kernel) -> impl Iterator<Item = &'static Skip> {
         .filter(move |skip| skip.kernels.contains(&kernel))
 }
 
-/// Turns the skip of a test into a failure, unless this kernel expects it for this reason.
+/// Turns the skip of a test into a failure, unless `expected-skips.toml` lists it for this kernel
+/// and this reason.
+///
+/// With `stock` the flavour of the running kernel counts as well.
 pub(crate) fn judge(kernel: Kernel, test: &str, result: Result) -> Result {
+    let uname = rmmap_sys::rustix::system::uname();
+    judge_on(kernel, &uname.release().to_string_lossy(), test, result)
+}
+
+fn judge_on(kernel: Kernel, release: &str, test: &str, result: Result) -> Result {
     let Err(Stop::Skip(why)) = &result else {
         return result;
     };
-    let is = |skip: &Skip| skip.test == test && why.contains(&skip.reason);
-    match expected_skips(kernel).any(is) {
+    let flavour = match kernel {
+        Kernel::Stock => Kernel::flavour(release).unwrap_or(kernel),
+        _ => kernel,
+    };
+    let is = |skip: &Skip| skip.tests.iter().any(|name| name == test) && why.contains(&skip.reason);
+    let mut expected = expected_skips(kernel).chain(expected_skips(flavour));
+    match expected.any(is) {
         true => result,
         false => Err(Stop::Fail(format!(
-            "skipped, which expected-skips.toml does not say of the {kernel:?} kernel: {why}"
+            "unexpected skip, not in expected-skips.toml for the {kernel:?} kernel: {why}"
         ))),
     }
 }
@@ -75,9 +111,16 @@ mod tests {
     #[test]
     fn expected_skips_are_of_tests_that_exist() {
         for skip in SKIPS.iter() {
-            let exists = all().any(|case| case.name == skip.test);
-            assert!(exists, "there is no test {}", skip.test);
-            assert!(!skip.kernels.is_empty() && !skip.reason.is_empty() && !skip.why.is_empty());
+            for test in &skip.tests {
+                let exists = all().any(|case| case.name == test);
+                assert!(exists, "there is no test {test}");
+            }
+            assert!(
+                !skip.tests.is_empty()
+                    && !skip.kernels.is_empty()
+                    && !skip.reason.is_empty()
+                    && !skip.why.is_empty()
+            );
         }
     }
 
@@ -86,6 +129,7 @@ mod tests {
         let test = "create_without_memory";
         let skip = |why: &str| Err(Stop::skip(why));
         let told = "this kernel cannot make an allocation fail on demand (FAILSLAB): ENOENT";
+        let judge = |kernel, test, result| judge_on(kernel, "7.3.4+deb13-amd64", test, result);
         assert_eq!(judge(Kernel::Stock, test, skip(told)), skip(told));
         // On another kernel, for another reason, of another test.
         for (kernel, test, why) in [
@@ -97,6 +141,16 @@ mod tests {
             assert!(matches!(result, Err(Stop::Fail(_))), "{result:?}");
         }
         assert_eq!(judge(Kernel::Stock, test, Ok(())), Ok(()));
+        // Of another flavour.
+        let test = "large_mapping_is_aligned";
+        let why = "this kernel has no transparent huge pages";
+        let on = |release| judge_on(Kernel::Stock, release, test, skip(why));
+        assert_eq!(on("7.3.4+deb13-rt-amd64"), skip(why));
+        for release in ["7.3.4+deb13-amd64", "7.3.4+deb13-cloud-amd64", "7.3.4"] {
+            assert!(matches!(on(release), Err(Stop::Fail(_))), "{release}");
+        }
+        let debug = judge_on(Kernel::Debug, "7.3.4", test, skip(why));
+        assert!(matches!(debug, Err(Stop::Fail(_))), "{debug:?}");
         let failed = Err(Stop::Fail("why".into()));
         assert_eq!(judge(Kernel::Debug, test, failed.clone()), failed);
     }

@@ -31,6 +31,13 @@ impl Sysctl {
         Ok(sysctl)
     }
 
+    /// Restores `name` on drop, after the kernel may have changed it.
+    pub fn keep(name: &str) -> Result<Self> {
+        let value =
+            fs::read_to_string(path(name)).map_err(|e| cannot(format!("read {name}"), e))?;
+        Self::set(name, value)
+    }
+
     /// Sets it again; opens nothing.
     pub fn change(&self, value: impl ToString) -> std::io::Result<()> {
         self.file
@@ -58,6 +65,7 @@ fn path(name: &str) -> PathBuf {
 /// The settings that tests may change.
 const WATCHED: &[&str] = &[
     "fs/file-max",
+    "vm/compact_unevictable_allowed",
     "vm/compaction_proactiveness",
     "vm/lowmem_reserve_ratio",
     "vm/max_map_count",
@@ -87,15 +95,15 @@ impl Settings {
         Self(vec![(name, value.to_owned())])
     }
 
-    /// Restores all settings, and fails if one had changed. One that cannot be restored does not
-    /// keep the others from being restored.
+    /// Restores all settings, and fails if one had changed. Continues with the others if one cannot
+    /// be restored.
     pub fn restore(&self) -> Result {
         let mut changed = Vec::new();
         for (name, before) in &self.0 {
             match restore(name, before) {
                 Ok(false) => {}
                 Ok(true) => changed.push(format!("{name} (it was {})", before.trim())),
-                Err(e) => changed.push(format!("{name}, which cannot be put back: {e}")),
+                Err(e) => changed.push(format!("{name}, which cannot be restored: {e}")),
             }
         }
         match changed.is_empty() {

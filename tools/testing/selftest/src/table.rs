@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests of the rows, for other programs: what `rmmap selftest --list --json` prints.
+//! The tests of the rows, for other programs: the output of `rmmap selftest --list --json`.
 
 use crate::suite;
 use rmmap_rows::Test;

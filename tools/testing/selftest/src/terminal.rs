@@ -63,7 +63,7 @@ impl OnTerminal {
         })
     }
 
-    /// Returns all that was written to the terminal so far.
+    /// Returns everything that was written to the terminal so far.
     pub fn seen(&self) -> &str {
         &self.seen
     }
@@ -124,7 +124,7 @@ impl OnTerminal {
         for (take, give, what) in TAKEN {
             let (taken, given) = (self.seen.rfind(take), self.seen.rfind(give));
             if taken.is_none() {
-                return Err(self.stop(&format!("no {take:?}: nothing was taken over")));
+                return Err(self.stop(&format!("no {take:?}: it was not taken over")));
             }
             if given < taken {
                 return Err(self.stop(what));
@@ -146,7 +146,7 @@ impl OnTerminal {
     }
 
     fn stop(&self, what: &str) -> Stop {
-        Stop::fail(format_args!("{what}; on the terminal was {:?}", self.seen))
+        Stop::fail(format_args!("{what}; the terminal shows {:?}", self.seen))
     }
 }
 

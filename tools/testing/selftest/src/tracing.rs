@@ -27,7 +27,8 @@ pub fn folder(needed: &str, option: &str) -> Result<PathBuf> {
     }
 }
 
-/// A trace instance, of this process or of all. It ends on drop, also if the test is killed.
+/// A trace instance, of this process or of all. It is removed on drop, and also if the test is
+/// killed.
 #[derive(Debug)]
 struct Instance {
     path: PathBuf,
@@ -35,7 +36,7 @@ struct Instance {
 }
 
 impl Instance {
-    /// Creates one for an event, or a group of events (`events/GROUP`).
+    /// Creates an instance for an event, or a group of events (`events/GROUP`).
     fn of(event: &'static str, option: &str) -> Result<Self> {
         let folder = folder(event, option)?;
         let name = format!("rmmap-selftest-{}", std::process::id());

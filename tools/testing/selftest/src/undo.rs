@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Undoes something even if the test is killed.
+//! Clean-up that runs even if the test is killed.
 
 use crate::outcome::Result;
 use rmmap_sys::rustix::process::{set_parent_process_death_signal, setpgid};
 use rmmap_sys::{fork, Child};
 
-/// A child that waits until the test ends or this is dropped, and then undoes.
+/// A child that waits until the test ends or this is dropped, and then undoes a change.
 ///
-/// The kernel restores no settings of a process that ends. Mounts and loop devices need no undoing.
+/// The kernel does not restore settings when a process ends. Mounts and loop devices need no
+/// undoing: they end with the process.
 #[derive(Debug)]
 pub struct Undo(Child);
 
@@ -22,7 +23,7 @@ impl Undo {
             if apart.is_err() || channel.send(b"ready").is_err() {
                 return 1;
             }
-            // Drop closes the other end, or the kernel does.
+            // Drop sends a message; if the test was killed, the kernel closes the other end.
             let _ = channel.receive();
             undo();
             0

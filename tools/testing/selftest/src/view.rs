@@ -16,7 +16,7 @@ pub fn resident(m: &Mapping) -> Result<usize> {
     resident_in(m, 0, m.pages())
 }
 
-/// Returns how many of some pages of a mapping have page table entries (pagemap).
+/// Returns how many pages of a part of a mapping have page table entries (pagemap).
 #[track_caller]
 pub fn resident_in(m: &Mapping, page: usize, pages: usize) -> Result<usize> {
     Ok(Process::Myself
@@ -37,7 +37,7 @@ pub fn cached(m: &Mapping) -> Result<usize> {
     Ok(m.mincore(0, m.len())?.iter().filter(|held| **held).count())
 }
 
-/// Returns the VMAs within a mapping, without merely reserved addresses.
+/// Returns the VMAs within a mapping, except addresses that are only reserved.
 #[track_caller]
 pub fn vmas(m: &Mapping) -> Result<Vec<Map>> {
     let (start, end) = (m.address(), m.address() + m.len());
@@ -99,7 +99,7 @@ pub fn check_flags(m: &Mapping, has: &[&str], has_not: &[&str]) -> Result {
     }
     let all: Vec<_> = flags.iter().collect();
     Err(Stop::fail(format_args!(
-        "VmFlags are {all:?}: {missing:?} missing, {extra:?} too much"
+        "VmFlags are {all:?}: missing {missing:?}, unexpected {extra:?}"
     )))
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The harness tells every way in which a test can end, and goes on after each.
+//! The harness reports every way in which a test can end, and continues after each.
 
 use rmmap_selftest::area::Kind;
 use rmmap_selftest::case::{Case, On};
@@ -46,7 +46,7 @@ fn main() {
     println!("every end was reported");
 }
 
-/// Runs a test with a limit that no machine needs.
+/// Runs a test with a time limit that no machine reaches.
 fn ended(run: fn(&Context) -> Result) -> Result {
     ended_within(60.0, run)
 }
@@ -89,7 +89,7 @@ fn endless_test_is_ended() {
     let result = ended_within(0.2, |_| loop {
         sleep(Duration::from_secs(1));
     });
-    assert_eq!(result, Err(Stop::Fail("no end within 0.2 s".into())));
+    assert_eq!(result, Err(Stop::Fail("did not end within 0.2 s".into())));
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
@@ -98,7 +98,7 @@ fn grandchild_is_ended() {
         let child = fork(|_| loop {
             sleep(Duration::from_secs(1));
         })?;
-        // Its id is the message; it is not killed by the test, which forgets it.
+        // Its id is the message. The test forgets the child, so that dropping it does not kill it.
         let pid = child.pid();
         std::mem::forget(child);
         Err(Stop::Fail(pid.as_raw_nonzero().to_string()))
@@ -115,8 +115,8 @@ fn grandchild_is_ended() {
     assert!(state.contains(") Z "), "the grandchild lives: {state}");
 }
 
-/// Runs four tests, of which the second panics and the third is skipped. Returns what came of them,
-/// and KTAP.
+/// Runs four tests, of which the second panics and the third is skipped. Returns their results, and
+/// the KTAP.
 fn run_samples(words: Args) -> (Results, String) {
     let cases: &'static [Case] = Box::leak(Box::new([
         case("passes", |_| Ok(())),
@@ -171,7 +171,7 @@ fn a_failure_stops_the_rest_if_asked() {
         last.message,
         "not run: panics@1 failed, and --fail-fast was given"
     );
-    // A reader that counts gets as many results as were planned.
+    // A KTAP reader gets as many results as the plan says.
     assert!(ktap.contains("\n1..8\n") && ktap.contains("\nok 8 fails@2 # SKIP not run: panics@1 "));
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests that hold for any shared memory, on memfd: what they expect is the kernel's.
+//! The tests that hold for any shared memory, run on memfd, to check their expectations against the
+//! kernel.
 //!
-//! A `main` of its own, since the harness forks and a process with threads cannot.
+//! It has a `main` of its own, since the harness forks, which a process with threads must not do.
 
 use rmmap_selftest::args::Object;
 use rmmap_selftest::Args;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     rmmap_selftest::run(&Args {
-        // It runs beside guests and compilers.
+        // Guests and compilers may run at the same time.
         time_scale: 4.0,
         cycles: 1,
         object: Object::Memfd,

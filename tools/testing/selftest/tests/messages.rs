@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `rmmap selftest` says when it cannot run.
+//! The messages of `rmmap selftest` when it cannot run.
 
 use std::process::Command;
 
-/// Command lines, and what each prints on standard error before it exits with status 2.
+/// Command lines, and the message that each prints to standard error before it exits with status 2.
 const MESSAGES: [(&str, &str); 3] = [
     (
         "-t no-such-test",

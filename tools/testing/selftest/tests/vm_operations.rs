@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `Documentation/c-api.rst` says which test sees each of `vm_operations_struct` called. Here: no
-//! operation is missing there, and every test that it names exists.
+//! `Documentation/c-api.rst` lists the tests that see the kernel call each operation of
+//! `vm_operations_struct`. These tests check that no operation is missing there, and that every
+//! test in the list exists.
 
 use rmmap_selftest::suite;
 use std::collections::HashSet;
@@ -12,23 +13,23 @@ use std::path::PathBuf;
 #[derive(Debug)]
 struct Row {
     operation: String,
-    /// What stands between double backticks in the other columns.
+    /// The texts between double backticks in the other columns.
     names: Vec<String>,
     is_refused: bool,
 }
 
-/// A file of the project.
+/// Reads a file of the project.
 fn read(path: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..");
     fs::read_to_string(root.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// What stands between double backticks.
+/// Returns the texts between double backticks.
 fn literals(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split("``").skip(1).step_by(2).map(str::to_owned)
 }
 
-/// The rows of the table of the section about tests.
+/// Returns the rows of the table of the section about tests.
 fn rows() -> Vec<Row> {
     let page = read("Documentation/c-api.rst");
     let (_, section) = page.split_once("Tests of each operation\n").unwrap();
@@ -45,7 +46,7 @@ fn rows() -> Vec<Row> {
     .collect()
 }
 
-/// The operations that the library puts into its table.
+/// Returns the operations that the library puts into its table.
 fn offered() -> HashSet<String> {
     let source = read("rust/kernel_mm/vm/table.rs");
     let (_, table) = source
@@ -63,7 +64,7 @@ fn offered() -> HashSet<String> {
         .collect()
 }
 
-/// The KUnit cases of the library as `SUITE/CASE`.
+/// Returns the KUnit cases of the library as `SUITE/CASE`.
 fn kunit_cases() -> HashSet<String> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../rust/kernel_mm_kunit");
     let mut cases = HashSet::new();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A program that uses memfds, for tests of `rmmap exec`. What it prints is the same wherever the memfds
-//! come from, except for their names' prefix.
+//! A program that uses memfds, for tests of `rmmap exec`. Under `rmmap exec` it prints the same as
+//! without, except for the prefix of the memfds' names.
 
 #![forbid(unsafe_code)]
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints at once, so that a reader that waits sees it.
+/// Prints a line at once: the reader may be waiting for it.
 fn say(text: impl AsRef<str>) -> Result {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", text.as_ref())?;
@@ -63,12 +63,12 @@ fn link(fd: impl AsFd) -> Result<String> {
     Ok(link.to_string_lossy().into_owned())
 }
 
-/// What memfd_create(2) and the seals answer, in every way of asking.
+/// Prints the results of memfd_create(2) and of sealing for all kinds of arguments.
 fn facts() -> Result {
     for flags in 0..0x40 {
         let flags = MemfdFlags::from_bits_retain(flags);
         let made = about(memfd_create("some name", flags))?;
-        // The kernel makes those of huge pages, with `rmmap exec` as without.
+        // The kernel itself creates memfds of huge pages, also under `rmmap exec`.
         let huge = if flags.contains(MemfdFlags::HUGETLB) {
             "huge "
         } else {
@@ -93,7 +93,7 @@ fn facts() -> Result {
     full_table()
 }
 
-/// Whether execve(2) may still give this process privileges.
+/// Prints whether execve(2) may still give this process privileges.
 fn privileges() -> Result {
     let status = read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with("NoNewPrivs"));
@@ -102,7 +102,7 @@ fn privileges() -> Result {
     say(link(memfd_create("own", MemfdFlags::empty())?)?)
 }
 
-/// A new file, or the error.
+/// Describes a new file, or the error.
 fn about(made: rmmap_sys::Result<OwnedFd>) -> Result<String> {
     let file = match made {
         Ok(file) => file,
@@ -144,7 +144,7 @@ fn sealing() -> Result {
     say(format!("seals: {:?}", fcntl_get_seals(&file)))
 }
 
-/// No room for a descriptor.
+/// Prints the error of memfd_create(2) when no descriptor is left.
 fn full_table() -> Result {
     let none = Rlimit {
         current: Some(0),
@@ -155,7 +155,7 @@ fn full_table() -> Result {
     say(format!("no descriptor left: {:?}", full.map(drop)))
 }
 
-/// Many threads at once, and a child, which executes this program once more.
+/// Creates memfds in many threads at once and in a child, which executes this program again.
 fn crowd(threads: &str, memfds: &str) -> Result {
     let (threads, memfds) = (threads.parse::<u32>()?, memfds.parse::<u32>()?);
     let me = std::env::current_exe()?;
@@ -179,7 +179,7 @@ fn crowd(threads: &str, memfds: &str) -> Result {
     say(format!("child: {:?}", child.wait()?))
 }
 
-/// A memfd that is written, mapped, sealed and read.
+/// Writes, maps, seals and reads a memfd.
 fn work(name: &str) -> Result {
     let file = memfd_create(name, MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC)?;
     let shown = link(&file)?;
@@ -195,15 +195,15 @@ fn work(name: &str) -> Result {
     pread(&file, &mut read, 0)?;
     match read == name.as_bytes() && fcntl_get_seals(&file)?.contains(SealFlags::WRITE) {
         true => Ok(()),
-        false => Err(format!("{name} is not as it was written").into()),
+        false => Err(format!("{name} differs from the bytes written").into()),
     }
 }
 
-/// Ends by a signal.
+/// Ends this process by a signal.
 fn kill(signal: &str) -> Result {
     let signal = Signal::from_named_raw(signal.parse()?).ok_or("no such signal")?;
     kill_process(getpid(), signal)?;
-    Err("the signal did not end it".into())
+    Err("the signal did not end the process".into())
 }
 
 /// Waits for a signal, or for the end of its standard input.
@@ -217,7 +217,7 @@ fn wait() -> Result {
 fn outlive() -> Result {
     leave(|| {
         say("waiting")?;
-        // The file's own name, or an error: nothing else.
+        // As long as memfd_create(2) succeeds, the file must have a name.
         while let Ok(file) = memfd_create("outlive", MemfdFlags::empty()) {
             link(&file)?;
             thread::sleep(std::time::Duration::from_millis(10));
@@ -225,13 +225,13 @@ fn outlive() -> Result {
         let answer = memfd_create("outlive", MemfdFlags::empty()).map(drop);
         say(format!("unanswered: {answer:?}"))
     })?;
-    // Until the parent's end kills it.
+    // Wait for SIGKILL, which the kernel sends when the parent ends.
     loop {
         thread::park();
     }
 }
 
-/// Leaves a child that makes a memfd when its standard input ends, and ends first.
+/// Leaves a child that creates a memfd when its standard input ends, and exits before that.
 fn stay() -> Result {
     leave(|| {
         std::io::stdin().read_to_end(&mut Vec::new())?;
@@ -245,8 +245,8 @@ fn stay() -> Result {
     })
 }
 
-/// Has a child do it and go on when this process has ended. It executes this program once more: what
-/// `fork` makes ends with its parent.
+/// Runs `work` in a child that outlives this process. The child executes this program again: a
+/// child of `fork` would end with its parent.
 fn leave(work: impl FnOnce() -> Result) -> Result {
     const CHILD: &str = "RMMAP_MEMFD_CHILD";
     if std::env::var_os(CHILD).is_some() {

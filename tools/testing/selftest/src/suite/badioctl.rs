@@ -41,7 +41,7 @@ const KNOWN: [u32; 9] = [
     RMMAP_IOC_POLICY,
 ];
 
-/// The device and a region.
+/// Returns the device and a region.
 fn both() -> Result<[Area; 2]> {
     Ok([Area::new(Kind::Device, 4)?, Area::new(Kind::Region, 4)?])
 }
@@ -226,7 +226,7 @@ fn discard_refuses_bad_ranges(_: &Context) -> Result {
             (base, page + 1, "a length of a page and a byte"),
             (base, 0, "no length"),
             (size, 0, "no length at the end"),
-            (base, size - base + page, "an end behind the object's"),
+            (base, size - base + page, "an end past the object's"),
             (size, page, "a start at the end"),
             (size + page, page, "a start past the end"),
             (page, u64::MAX - page + 1, "a sum of 2^64"),

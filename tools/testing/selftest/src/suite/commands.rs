@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands `rmmap map` and `rmmap watch`: what they print is what the kernel says.
+//! The commands `rmmap map` and `rmmap watch`: their output matches the kernel's view.
 
 use crate::area::Pinned;
 use crate::context::{Context, P};
@@ -13,15 +13,15 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Command, Output, Stdio};
 
 cases! {
-    Rmmap map_command_tells_what_the_kernel_says [] "rmmap map: address, maps line, VmFlags, resident and locked pages are those of /proc/PID";
-    Rmmap map_command_counts_faults [] "rmmap map --touch: a fault for each page of a lazy mapping, none for those of a populated one; contents verified";
-    Rmmap map_command_names_errors [] "rmmap map: the errno of a call that fails, its cause, and exit status 1";
-    Rmmap map_command_stops_at_a_signal [] "rmmap map --touch: the first page that the kernel refuses is named, exit status 1";
-    Rmmap watch_command_sees_a_mapping [] "rmmap watch --once --pid: the pages that pagemap says are resident, and no other";
-    Rmmap watch_command_sees_an_object [] "rmmap watch --once PATH: the pages that a region holds, touched by whomever";
+    Rmmap map_command_tells_what_the_kernel_says [] "rmmap map: address, maps line, VmFlags, resident and locked pages are those of /proc/PID", 120;
+    Rmmap map_command_counts_faults [] "rmmap map --touch: a fault for each page of a lazy mapping, none for those of a populated one; contents verified", 120;
+    Rmmap map_command_names_errors [] "rmmap map: the errno of a call that fails, its cause, and exit status 1", 120;
+    Rmmap map_command_stops_at_a_signal [] "rmmap map --touch: the first page that the kernel refuses is named, exit status 1", 120;
+    Rmmap watch_command_sees_a_mapping [] "rmmap watch --once --pid: the pages that pagemap says are resident, and no other", 120;
+    Rmmap watch_command_sees_an_object [] "rmmap watch --once PATH: the pages that a region holds, whichever process touched them", 120;
 }
 
-/// What the program printed.
+/// The output of the program.
 struct Printed(String);
 
 impl Printed {
@@ -61,12 +61,12 @@ impl Printed {
     }
 }
 
-/// The program `rmmap` with these arguments.
+/// Returns a command for the program `rmmap` with these arguments.
 fn rmmap(arguments: &str) -> Result<Command> {
     program("rmmap", arguments)
 }
 
-/// A program in the folder of this one, with these arguments.
+/// Returns a command for a program in the folder of this one, with these arguments.
 pub fn program(name: &str, arguments: &str) -> Result<Command> {
     let program = std::env::current_exe()?.with_file_name(name);
     if !program.is_file() {
@@ -82,7 +82,7 @@ pub fn program(name: &str, arguments: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs the program, which must exit with this status.
+/// Runs `rmmap`, which must exit with this status.
 fn run(arguments: &str, status: i32) -> Result<Printed> {
     let output: Output = rmmap(arguments)?.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -129,7 +129,7 @@ impl Held {
         )))
     }
 
-    /// Its process.
+    /// Returns its process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -194,7 +194,7 @@ fn map_command_counts_faults(_: &Context) -> Result {
         let printed = run(&format!("map 16p --region 16p --verify {arguments}"), 0)?;
         for (nth, expected) in [(0, while_mapping), (1, while_touching)] {
             let faults = printed.number("faults", nth, "minor")?;
-            // The program's own memory may fault once or twice more.
+            // The program's own memory may add one or two faults.
             check!(
                 (expected..expected + 3).contains(&faults),
                 "{arguments}: {faults} faults instead of {expected}, {nth} of map and touch"

@@ -26,14 +26,15 @@ use rmmap_sys::uapi::{
 use rmmap_sys::{Device, Errno, MapOptions};
 use std::fs::read_link;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use zerocopy::IntoBytes;
 
 cases! {
     File name_is_shown [] "a name given at creation is in /proc/self/maps and in the link of the descriptor";
     File name_has_a_limit [] "a name of 249 bytes, none, and one with spaces; one of 250 bytes is EINVAL";
-    Rmmap name_is_checked [] "CREATE_NAMED: a name without end, bytes after it, flags and padding as in CREATE: EINVAL";
-    File mode_is_that_of_memfd [] "a new file has no link, its maker's uid and gid and mode 0777; fchmod and fchown change them";
+    Rmmap name_is_checked [] "CREATE_NAMED: a name that is not terminated, bytes after it, flags and padding as in CREATE: EINVAL";
+    File mode_is_that_of_memfd [] "a new file has no link, its creator's uid and gid, and mode 0777; fchmod and fchown change them";
     File other_users_open_by_mode [] "another user opens a descriptor again as mode and owner say";
     File memory_is_executable [] "PROT_EXEC, mprotect to it, and execve of a program in the memory";
     File noexec_seal_keeps_mode [] "NOEXEC_SEAL: no execve and no mode that allows it; PROT_EXEC works";
@@ -128,7 +129,7 @@ fn name_is_checked(cx: &Context) -> Result {
         argument
     };
     bad.push((
-        "a name without end",
+        "an unterminated name",
         with(&|a| a.name = [b'x'; RMMAP_NAME_SIZE]),
     ));
     bad.push(("a byte after the name", with(&|a| a.name[4] = 1)));
@@ -136,9 +137,9 @@ fn name_is_checked(cx: &Context) -> Result {
     bad.push(("padding", with(&|a| a.create.pad = 1)));
     bad.push(("an unknown flag", with(&|a| a.create.flags = 1 << 31)));
     let two = RMMAP_CREATE_EXEC | RMMAP_CREATE_NOEXEC_SEAL;
-    bad.push(("two wishes", with(&|a| a.create.flags = two)));
+    bad.push(("conflicting flags", with(&|a| a.create.flags = two)));
     let two = RMMAP_CREATE_NOEXEC | RMMAP_CREATE_NOEXEC_SEAL;
-    bad.push(("two wishes", with(&|a| a.create.flags = two)));
+    bad.push(("conflicting flags", with(&|a| a.create.flags = two)));
     for (what, mut argument) in bad {
         let call = device.raw_ioctl(RMMAP_IOC_CREATE_NAMED, argument.as_mut_bytes());
         check_err!(call, Errno::INVAL, "{what}");
@@ -193,13 +194,16 @@ fn other_users_open_by_mode(cx: &Context) -> Result {
     open(OFlags::RDWR)
 }
 
-/// Returns whether the kernel refuses to execute a program in the file.
+/// Writes a program to the file and executes it; returns whether it succeeded, or the error of
+/// execve(2).
 fn execute(file: &Device) -> Result<std::io::Result<bool>> {
     let program = std::fs::read("/bin/true")?;
     pwrite(file, &program, 0)?;
     let pid = std::process::id();
     let path = format!("/proc/{pid}/fd/{}", file.as_fd().as_raw_fd());
-    Ok(Command::new(path).status().map(|status| status.success()))
+    // Where `true` is a link to a program of many, its name tells which it is.
+    let status = Command::new(path).arg0("true").status();
+    Ok(status.map(|status| status.success()))
 }
 
 const EXEC: ProtFlags = ProtFlags::READ.union(ProtFlags::EXEC);
@@ -276,13 +280,13 @@ fn memfd_noexec_is_respected(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Pages that show in the system's numbers whatever else happens meanwhile: 32 MiB.
+/// Enough pages to stand out in system-wide counts: 32 MiB.
 const MANY: usize = 8192;
 
-/// How much of them may be missing or in excess, kB: what others do, and what is counted late.
+/// The tolerance, kB: other processes allocate and free memory, and the kernel updates counts late.
 const NOISE: u64 = 8 << 10;
 
-/// `Committed_AS` and `Unevictable`, kB.
+/// Returns `Committed_AS` and `Unevictable`, kB.
 fn counted() -> Result<[u64; 2]> {
     let meminfo = meminfo()?;
     let get = |name| {

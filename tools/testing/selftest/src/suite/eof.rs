@@ -9,10 +9,11 @@
 
 use super::policy::{folios, held};
 use crate::area::{Area, Kind};
-use crate::context::{Context, P, PMD};
+use crate::context::{has_large_folios, needs_large_folios, Context, P, PMD};
 use crate::outcome::{Result, Stop};
 use crate::race::race_for;
 use crate::{cases, check, check_eq, check_err};
+use rmmap_procfs::Fields;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::fs::{fallocate, fstat, ftruncate, FallocateFlags};
 use rmmap_sys::rustix::io::{pread, pwrite};
@@ -21,24 +22,27 @@ use rmmap_sys::uapi::RMMAP_CREATE_ALWAYS;
 use rmmap_sys::userfaultfd::{Mode, Userfaultfd};
 use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::scope;
+use std::thread::{scope, sleep};
 use std::time::Duration;
 
 cases! {
-    File stalled_write_leaves_nothing_past_eof [] "a growing write(2) that waits for its source publishes no folio that reaches past EOF: what is there can be split", 60;
-    File failed_write_never_grows_the_file [] "a growing write(2) whose source ends half-way: no moment at which the file is longer than the bytes", 60;
+    File stalled_write_leaves_nothing_past_eof [] "a growing write(2) that waits for its source adds no folio that reaches past EOF to the page cache: every folio there can be split", 60;
+    File failed_write_never_grows_the_file [] "a growing write(2) whose source ends half-way: the file is never longer than the bytes written", 60;
     Rmmap failed_write_past_eof_keeps_the_size [] "write(2) past EOF into the last page, which is resident, from memory that is not accessible: EFAULT, and the size stays";
-    File appends_race_with_reads [] "read(2) at EOF sees what was appended, never zeroes", 60;
-    Rmmap truncation_races_with_reads [] "read(2) during ftruncate(2) sees no hole below a size that was never there, where folios are pages", 60;
+    File appends_race_with_reads [] "read(2) at EOF sees the appended bytes, never zeroes", 60;
+    Rmmap truncation_races_with_reads [] "read(2) during ftruncate(2) of a file of single pages returns no zeroes in place of truncated bytes", 60;
     Rmmap failed_truncation_changes_nothing [] "ftruncate(2) into a large folio that a pipe holds: EBUSY, and size, bytes, pages and mappings stay";
+    Rmmap truncation_waits_for_short_references [] "ftruncate(2) into a large folio that a pipe holds for a moment waits for it, and succeeds";
     Rmmap hole_in_a_held_folio_is_zeroed [] "a hole in a large folio that a pipe holds: zeroes there and nowhere else, and its pages stay";
     Reload last_page_of_a_file_is_truncated [] "the page at 2^63 - 4096: written, kept by a failed write, freed by ftruncate(2)";
 }
 
-/// Source memory with only its first page resident.
+/// Returns source memory with only its first page resident.
 fn source(pages: usize) -> Result<Mapping> {
     let source = MapOptions::new(pages * P).private().map_anonymous()?;
-    source.advise(0, source.len(), Advice::LinuxNoHugepage)?;
+    if has_large_folios() {
+        source.advise(0, source.len(), Advice::LinuxNoHugepage)?;
+    }
     source.touch_write(0, 0xa5)?;
     Ok(source)
 }
@@ -126,7 +130,7 @@ fn failed_write_never_grows_the_file(cx: &Context) -> Result {
         }
         Ok(())
     };
-    // A fast writer finishes many rounds before the watcher first runs: they go on until it has.
+    // A fast writer finishes many rounds before the watcher first runs: continue until it has run.
     let seen = || most.load(Ordering::Relaxed) > 0;
     race_for(Duration::from_secs(2), 1, watch, write, seen)?;
     let most = most.into_inner();
@@ -221,6 +225,7 @@ const PAGES: usize = 96;
 
 /// Makes such a region, full of bytes.
 fn of_two_folios(cx: &Context) -> Result<(Device, Mapping, Vec<u8>)> {
+    needs_large_folios()?;
     let region = cx
         .device()?
         .create((PAGES * P) as u64, RMMAP_CREATE_ALWAYS)?;
@@ -231,7 +236,7 @@ fn of_two_folios(cx: &Context) -> Result<(Device, Mapping, Vec<u8>)> {
     Ok((region, mapping, bytes))
 }
 
-/// Checks what a region holds, by read(2) and through a mapping.
+/// Checks the contents of a region, by read(2) and through a mapping.
 fn check_bytes(region: &Device, mapping: &Mapping, expected: &[u8]) -> Result {
     check_eq!(fstat(region)?.st_size as usize, expected.len());
     let mut bytes = vec![0; expected.len() + 1];
@@ -265,6 +270,42 @@ fn failed_truncation_changes_nothing(cx: &Context) -> Result {
         }
     }
     Ok(())
+}
+
+/// Returns how often this thread has given up its processor to wait.
+fn waits_of_this_thread() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/status")
+        .map_err(|e| Stop::fail(format_args!("/proc/thread-self/status: {e}")))?;
+    Fields::parse(&text)
+        .get("voluntary_ctxt_switches")
+        .ok_or_else(|| Stop::fail("the thread's status has no voluntary_ctxt_switches"))
+}
+
+fn truncation_waits_for_short_references(cx: &Context) -> Result {
+    // The pipe may be closed before the truncation begins, or too late: try again then.
+    for _ in 0..20 {
+        let (region, mapping, _) = of_two_folios(cx)?;
+        let pipe = mapping.hold_page(40)?;
+        let waited = scope(|scope| -> Result<bool> {
+            scope.spawn(move || {
+                sleep(Duration::from_millis(20));
+                drop(pipe);
+            });
+            let before = waits_of_this_thread()?;
+            match ftruncate(&region, 33 * P as u64) {
+                Err(Errno::BUSY) => Ok(false),
+                result => {
+                    result?;
+                    Ok(waits_of_this_thread()? > before)
+                }
+            }
+        })?;
+        if waited {
+            check_eq!(held(&region)?, 33);
+            return Ok(());
+        }
+    }
+    Err(Stop::fail("no truncation waited for the pipe to be closed"))
 }
 
 fn hole_in_a_held_folio_is_zeroed(cx: &Context) -> Result {

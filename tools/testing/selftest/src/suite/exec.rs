@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command `rmmap exec`: a program's memfds are regions, and the program ends as it would without.
+//! The command `rmmap exec`: a program's memfds are regions, and the program ends as it would
+//! without `rmmap exec`.
 
 use super::commands::program;
 use crate::apart::in_child;
@@ -26,8 +27,8 @@ cases! {
     Rmmap exec_serves_threads_and_children [] "rmmap exec: threads, a forked and an executed child get a region for each memfd, with its own name", 120;
     Rmmap exec_ends_as_the_program [] "rmmap exec: exit status, 128 + n for signal n, 127 and 126 for programs that cannot be run", 120;
     Rmmap exec_passes_signals_on [] "rmmap exec: a signal sent to it reaches the program", 120;
-    Rmmap exec_serves_who_stays [] "rmmap exec: a process that the program leaves gets regions after its end", 120;
-    Rmmap exec_that_is_killed_takes_the_program_along [] "rmmap exec: SIGKILL kills the program, and ENOSYS is the answer to what it leaves", 120;
+    Rmmap exec_serves_who_stays [] "rmmap exec: a process that outlives the program still gets regions", 120;
+    Rmmap exec_that_is_killed_takes_the_program_along [] "rmmap exec: its death by SIGKILL kills the program, and a process that the program leaves gets ENOSYS", 120;
     Rmmap exec_refuses_to_nest [] "rmmap exec in rmmap exec: one line and status 2, since seccomp allows one listener", 120;
     Rmmap exec_needs_the_node_alone [] "rmmap exec: a user who may open the node needs no privileges, and the program need not open it", 120;
     Rmmap exec_passes_the_tests_of_memfd [] "rmmap exec: tests of a memfd's seals, size, holes, mode and times pass", 120;
@@ -35,15 +36,16 @@ cases! {
 
 const CLIENT: &str = "rmmap-memfd";
 
-/// Skips the test where the kernel cannot ask another process.
-fn needs_seccomp() -> Result {
+/// Skips the test on a kernel without seccomp filters.
+pub fn needs_seccomp() -> Result {
     match read_to_string("/proc/self/status")?.contains("\nSeccomp_filters:") {
         true => Ok(()),
         false => Err(Stop::skip("this kernel has no seccomp filters")),
     }
 }
 
-/// `rmmap exec` with these options, of the program for tests with these arguments.
+/// Returns a command that runs [`CLIENT`] with these arguments under `rmmap exec` with these
+/// options.
 fn exec(options: &str, arguments: &str) -> Result<Command> {
     needs_seccomp()?;
     let mut command = program("rmmap", "exec")?;
@@ -53,7 +55,7 @@ fn exec(options: &str, arguments: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// What it printed, if it ended with this status.
+/// Returns the output of a program, which must have exited with this status.
 fn printed(output: Output, status: i32) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stderr);
     check_eq!(output.status.code(), Some(status), "exit status ({said})");
@@ -76,7 +78,7 @@ fn exec_answers_as_the_kernel(_: &Context) -> Result {
     check_eq!(served.lines().count(), wanted.len());
     let regions = served.matches("/rmmap:").count();
     check!(regions > 10, "{served}");
-    // One more was sealed and not shown.
+    // The program sealed one more region and did not print it.
     let counted = format!("regions {}, calls for their seals ", regions + 1);
     check!(said.contains(&counted), "no {counted:?} in {said:?}");
     Ok(())
@@ -109,7 +111,7 @@ fn exec_ends_as_the_program(_: &Context) -> Result {
     Ok(())
 }
 
-/// Starts it, and waits until it says so.
+/// Starts the client under `rmmap exec`, with pipes to it.
 fn start(arguments: &str) -> Result<(Child, BufReader<impl Read>)> {
     let mut command = exec("", arguments)?;
     let mut child = command
@@ -130,6 +132,8 @@ fn exec_passes_signals_on(_: &Context) -> Result {
     for signal in [Signal::TERM, Signal::HUP, Signal::USR1, Signal::INT] {
         let (mut child, mut output) = start("wait")?;
         check_eq!(line(&mut output)?, "waiting\n");
+        // `wait` would close the pipe, at whose end the program exits.
+        let _input = child.stdin.take();
         kill_process(Pid::from_child(&child), signal)?;
         check_eq!(child.wait()?.code(), Some(128 + signal.as_raw()));
         check_eq!(line(&mut output)?, "", "the program lives on");
@@ -161,7 +165,7 @@ fn exec_that_is_killed_takes_the_program_along(_: &Context) -> Result {
         answer.contains("38") || answer.contains("NOSYS"),
         "{answer:?}"
     );
-    // The pipe's end: the program, which would park for ever, is gone as well.
+    // EOF on the pipe: the program, which would park forever, has ended, too.
     check_eq!(line(&mut output)?, "");
     Ok(())
 }
@@ -184,7 +188,7 @@ fn exec_refuses_to_nest(_: &Context) -> Result {
 fn exec_needs_the_node_alone(cx: &Context) -> Result {
     needs_seccomp()?;
     cx.needs(CapabilitySet::SETUID, "CAP_SETUID")?;
-    // The folders above the programs may be closed to others.
+    // Another user may lack access to the folder of the programs.
     let open = |name| -> Result<File> {
         let file = File::open(program(name, "")?.get_program())?;
         fcntl_setfd(&file, FdFlags::empty())?;
@@ -221,7 +225,7 @@ fn exec_needs_the_node_alone(cx: &Context) -> Result {
     };
     run(0o600)?;
     run(0o666)?;
-    // Those who may filter anyway keep what execve(2) may give them.
+    // A process with CAP_SYS_ADMIN may install filters without `no_new_privs`.
     let output = printed(exec("", "privileges")?.output()?, 0)?;
     check_eq!(output, "NoNewPrivs:\t0\n/rmmap:own (deleted)\n");
     Ok(())

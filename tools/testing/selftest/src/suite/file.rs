@@ -20,14 +20,14 @@ use std::os::fd::{AsFd, AsRawFd};
 cases! {
     Rmmap node_is_private_char_device [] "/dev/rmmap is a character device of mode 0600 that belongs to root";
     File region_is_regular_file [] "fstat: a regular file, its size, and blocks that follow the pages it holds";
-    File region_is_resized [] "ftruncate both ways changes the size and gives memory back";
+    File region_is_resized [] "ftruncate both ways changes the size and frees memory";
     File unsupported_fallocate [] "fallocate modes that make no sense for a region are EOPNOTSUPP, and change nothing";
     Rmmap device_is_not_a_file [] "ftruncate, fallocate and MADV_REMOVE do not work on the device node";
-    File mapping_keeps_object_alive ["KS-10"] "a mapping works after its descriptor was closed, and is the last to hold the memory";
-    Rmmap mapping_keeps_region_alive ["KS-10"] "INFO counts the region until its mapping is gone, then it is freed";
-    Rmmap fdinfo_tells_counters [] "/proc/self/fdinfo has rmmap's lines, and they say what INFO and STATS say";
+    File mapping_keeps_object_alive ["KS-10"] "a mapping works after its descriptor was closed, and alone keeps the memory";
+    Rmmap mapping_keeps_region_alive ["KS-10"] "INFO counts the region until it is unmapped, then it is freed";
+    Rmmap fdinfo_tells_counters [] "/proc/self/fdinfo has rmmap's lines, which match INFO and STATS";
     Rmmap statistics_are_announced [] "debugfs says that statistics are compiled in if STATS gives them, and out if not";
-    Rmmap direct_open_is_refused [] "O_DIRECT is EINVAL: there is nothing behind the page cache";
+    Rmmap direct_open_is_refused [] "O_DIRECT is EINVAL: the page cache has no backing store";
 }
 
 fn node_is_private_char_device(cx: &Context) -> Result {

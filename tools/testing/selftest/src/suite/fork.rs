@@ -11,7 +11,7 @@ use rmmap_sys::{fork, run_in_child, End};
 
 cases! {
     Each fork_shares_shared_mappings ["MK-02"] "stores after a fork are seen both ways through a shared mapping";
-    Each fork_copies_private_mappings ["MK-01"] "after a fork each has its own private pages, made before or after";
+    Each fork_copies_private_mappings ["MK-01"] "after a fork parent and child have their own private pages, allocated before or after it";
     Each fork_child_starts_lazy [] "a child finds a shared mapping without page table entries and without new pages";
     Each fork_generations [] "a grandchild's stores reach the first process after parent and child are gone";
     Each fork_mapping_survives_parent_munmap [] "a child's mapping works after the parent unmapped and closed the object";
@@ -27,7 +27,7 @@ fn fork_shares_shared_mappings(cx: &Context) -> Result {
         i32::from(!seen || told.is_err() || m.touch_read(2) != Ok(3))
     })?;
     child.channel().receive_u64()?;
-    check_eq!(m.touch_read(1)?, 2, "what the child stored");
+    check_eq!(m.touch_read(1)?, 2, "the child's store");
     m.touch_write(2, 3)?;
     child.channel().send_u64(0)?;
     check_eq!(child.wait()?, End::Exited(0));

@@ -3,8 +3,8 @@
 //! Pages that the kernel pins or accesses itself (`get_user_pages()`): direct I/O,
 //! `process_vm_writev(2)`. Such a fault has the flags of a populate, but needs only its page.
 
-use super::policy::{folios, held};
-use crate::context::{Context, P, PMD};
+use super::policy::{folios, held, map_aligned};
+use crate::context::{needs_large_folios, Context, P, PMD};
 use crate::disk::ext4;
 use crate::mounts::Mounts;
 use crate::outcome::{lacks, Result};
@@ -15,9 +15,9 @@ use rmmap_sys::uapi::{RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS};
 use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 
 cases! {
-    Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each 2 MiB: these pages, whatever the policy";
-    Rmmap gup_direct_io_takes_the_pages [] "O_DIRECT reads into scattered pages, and writes of scattered holes: these pages";
-    Rmmap gup_in_order_is_like_touches [] "O_DIRECT reads into page after page allocate what touches in order do";
+    Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each 2 MiB adds just these pages, under every policy";
+    Rmmap gup_direct_io_takes_the_pages [] "O_DIRECT reads into scattered pages, and writes of scattered holes, add just these pages";
+    Rmmap gup_in_order_is_like_touches [] "O_DIRECT reads into page after page allocate the same folios as touches in order";
     Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE differ from direct I/O: folios of 2 MiB";
 }
 
@@ -26,8 +26,7 @@ const PARTS: usize = 8;
 
 fn region(cx: &Context, flags: u32) -> Result<(Device, Mapping)> {
     let region = cx.device()?.create((PARTS * PMD) as u64, flags)?;
-    let mapping = MapOptions::new(PARTS * PMD).map(&region)?;
-    check_eq!(mapping.address() % PMD, 0, "address of a large mapping");
+    let mapping = map_aligned(cx, &region, PARTS * PMD / P)?;
     Ok((region, mapping))
 }
 
@@ -99,6 +98,7 @@ fn gup_in_order_is_like_touches(cx: &Context) -> Result {
 }
 
 fn gup_populates_take_the_largest(cx: &Context) -> Result {
+    needs_large_folios()?;
     let largest = [(9, PARTS as u64)];
     for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
         let region = cx

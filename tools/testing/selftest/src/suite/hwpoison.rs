@@ -4,7 +4,7 @@
 //! page is discarded.
 
 use crate::area::{Area, Kind};
-use crate::context::{Context, P, PMD};
+use crate::context::{needs_large_folios, Context, P, PMD};
 use crate::outcome::{Result, Stop};
 use crate::{cases, check_eq, check_err};
 use rmmap_sys::rustix::io::{pread, pwrite};
@@ -146,6 +146,7 @@ fn poisoned_page_ends_a_read(cx: &Context) -> Result {
 fn poisoned_page_of_a_large_folio(cx: &Context) -> Result {
     const LARGE: usize = PMD / P;
     const AT: usize = 300;
+    needs_large_folios()?;
     let before = cx.device()?.info()?;
     let region: Device = cx.device()?.create(PMD as u64, RMMAP_CREATE_ALWAYS)?;
     let options = MapOptions::new(PMD);

@@ -115,7 +115,7 @@ fn reopened_descriptor_is_the_same_memory(cx: &Context) -> Result {
     check_err!(MapOptions::new(P).map(&read_only), Errno::ACCESS);
     let view = MapOptions::new(4 * P).read_only().map(&read_only)?;
     check_eq!(view.touch_read(1)?, 6);
-    // The region lives until the last of them is gone.
+    // The region lives until the last of them is dropped.
     drop((area, again, m));
     let late = MapOptions::new(4 * P).read_only().map(&read_only)?;
     check_eq!((view.touch_read(1)?, late.touch_read(1)?), (6, 6));
@@ -133,7 +133,7 @@ fn child_and_parent_share_new_pages(cx: &Context) -> Result {
         check_eq!(m.touch_read(page)?, 0x50 + page as u8);
     }
     if let Some(new) = count.get("answer_new")? {
-        check_eq!(new, 0, "pages allocated for what the child had touched");
+        check_eq!(new, 0, "pages allocated where the child had touched");
     }
     check_eq!(area.held_pages()?, 8);
     Ok(())
@@ -167,7 +167,7 @@ fn info_tells_region_from_device(cx: &Context) -> Result {
     check_eq!(
         after.resident,
         before.resident,
-        "what the device's own region holds"
+        "pages of the device's own region"
     );
     drop((region, m));
     let end = device.info()?;

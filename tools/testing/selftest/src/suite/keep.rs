@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Swap, compaction and migration must not lose a byte, and memory that nobody uses is freed when a
-//! process dies.
+//! Swap, compaction and migration must not lose a byte, and unused memory is freed when a process
+//! dies.
 
 use crate::area::Area;
 use crate::context::{Context, P};
@@ -24,8 +24,8 @@ cases! {
     Each reclaim_advice_keeps_contents [] "MADV_COLD, MADV_PAGEOUT and fadvise(DONTNEED) lose nothing";
     Each drop_caches_keeps_contents [] "vm.drop_caches loses no page, mapped or not";
     Each compaction_keeps_contents [] "compact_memory moves pages to other frames and changes none", 120;
-    Rmmap killed_process_leaves_nothing [] "SIGKILL in the middle of touching and locking: regions and memory are given back";
-    Rmmap killed_process_in_populate_leaves_nothing [] "SIGKILL during MAP_POPULATE ends it, and its memory is given back";
+    Rmmap killed_process_leaves_nothing [] "SIGKILL in the middle of touching and locking: regions and memory are freed";
+    Rmmap killed_process_in_populate_leaves_nothing [] "SIGKILL during MAP_POPULATE ends it, and its memory is freed";
 }
 
 /// Fills each page with its own bytes.
@@ -109,6 +109,8 @@ fn compaction_keeps_contents(cx: &Context) -> Result {
     };
     // Keep the per-CPU lists short: compaction moves no page to those.
     let _lists = Sysctl::set("vm/percpu_pagelist_high_fraction", 1 << 20)?;
+    // With PREEMPT_RT compaction leaves pages alone that cannot be evicted (mm/Kconfig).
+    let _all = Sysctl::set("vm/compact_unevictable_allowed", 1)?;
     // Free every second single page, so that compaction has targets. Pages above all free ones do
     // not move, so each round allocates its pages elsewhere.
     for round in 0.. {
@@ -165,7 +167,7 @@ fn frames(m: &Mapping) -> Result<Vec<u64>> {
     Ok(pages.iter().map(|page| page.pfn()).collect())
 }
 
-/// Waits until the device's totals are the earlier ones again.
+/// Waits until the device's totals have their former values again.
 fn given_back(cx: &Context, before: &rmmap_sys::uapi::RmmapInfo) -> Result {
     let end = Instant::now() + Duration::from_secs(5).mul_f64(cx.time_scale);
     loop {

@@ -13,9 +13,9 @@ cases! {
     Each shared_store_is_seen_by_others ["MK-02"] "a store is seen by a second mapping, read(2) and a forked child";
     Each private_store_is_private ["MK-01"] "a store through a private mapping does not change the object";
     Each private_mapping_sees_object_until_it_is_written ["MK-01"] "stores of others show up in a private page that was not written";
-    Each private_write_to_hole_leaves_hole ["PO-14"] "a private store to a hole gives a zeroed copy and nothing stays in the object";
+    Each private_write_to_hole_leaves_hole ["PO-14"] "a private store to a hole makes a zeroed copy and adds nothing to the object";
     Each private_read_then_write_copies ["MK-01"] "a page that was read is copied at the first store, with its bytes";
-    Each private_copy_can_be_dropped [] "MADV_DONTNEED on a private mapping brings the object's bytes back";
+    Each private_copy_can_be_dropped [] "after MADV_DONTNEED a private mapping shows the object's bytes again";
 }
 
 fn shared_store_is_seen_by_others(cx: &Context) -> Result {
@@ -37,7 +37,7 @@ fn shared_store_is_seen_by_others(cx: &Context) -> Result {
         }
     })?;
     check_eq!((end, bytes), (End::Exited(0), vec![0x11]));
-    check_eq!(a.touch_read(2)?, 0x12, "what the child stored");
+    check_eq!(a.touch_read(2)?, 0x12, "the child's store");
     check_flags(
         &a,
         &["sh", "ms", "rd", "wr"],

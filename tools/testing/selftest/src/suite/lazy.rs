@@ -2,22 +2,24 @@
 
 //! Lazy allocation: one page per touch, one fault per page, and fault-around.
 
-use crate::context::{Context, P, PMD};
-use crate::outcome::{Result, Stop};
+use crate::area::Area;
+use crate::context::{needs_large_folios, Context, P, PMD};
+use crate::outcome::Result;
 use crate::view::{cached, faults_of_stores, residency, resident, resident_in};
 use crate::{cases, check_counts, check_eq};
 use rmmap_sys::rustix::mm::Advice;
 use rmmap_sys::MapOptions;
 
 cases! {
-    Each mmap_allocates_nothing ["MK-05"] "after mmap nothing is resident; a touch makes one page, with one fault";
-    Each write_touch_takes_one_fault_per_page ["MK-05"] "every first store is one fault and one new page, whatever the order";
+    Each mmap_allocates_nothing ["MK-05"] "after mmap nothing is resident; a touch allocates one page, with one fault";
+    Each write_touch_takes_one_fault_per_page ["MK-05"] "every first store is one fault and one new page, in any order";
     Each read_touch_then_store_takes_one_fault ["PO-08", "MR-40"] "a page that was read in a shared writable mapping is written without a fault";
     Each fault_around_maps_resident_neighbours ["MK-06"] "one read maps the 16 pages around it that the object holds";
+    Each folio_at_eof_needs_no_page_table ["MK-06"] "one read maps the last 16 pages of a file, with a page table or without";
     Each fault_around_stays_in_page_table ["MK-06"] "a read of the last page below a 2 MiB boundary maps one page";
     Each fault_around_allocates_nothing ["MK-06"] "holes among resident neighbours stay holes";
-    Each random_advice_maps_one_page [] "with MADV_RANDOM or without, a hole that is read gives one page";
-    Rmmap large_mapping_is_aligned [] "a mapping of some megabytes is where huge pages can map it: address and offset agree";
+    Each random_advice_maps_one_page [] "with MADV_RANDOM or without, a read of a hole adds one page";
+    Rmmap large_mapping_is_aligned [] "the kernel aligns a mapping of some megabytes for huge pages: address and offset agree";
     Each second_mapping_shares_pages [] "a second mapping finds the pages of the first: no new one, the same bytes";
 }
 
@@ -67,12 +69,13 @@ fn read_touch_then_store_takes_one_fault(cx: &Context) -> Result {
 }
 
 fn fault_around_maps_resident_neighbours(cx: &Context) -> Result {
-    let area = cx.area(16)?;
+    // The page after the 16 keeps their folio away from EOF, see the test below.
+    let area = cx.area(17)?;
     let filled = area.map()?;
     for page in 0..16 {
         filled.touch_write(page, page as u8)?;
     }
-    let mut window = cx.window(16)?;
+    let mut window = cx.window(17)?;
     area.map_at(&mut window, 0, area.whole())?;
     check_eq!((cached(&window)?, resident(&window)?), (16, 0));
     let count = area.count()?;
@@ -81,6 +84,33 @@ fn fault_around_maps_resident_neighbours(cx: &Context) -> Result {
     // Fault-around mapped the neighbours without a call of the handler.
     check_counts!(count, map_pages: 1, folios: 0);
     check_eq!(window.touch_read(15)?, 15);
+    check_counts!(count, map_pages: 1, folios: 0);
+    Ok(())
+}
+
+/// `filemap_map_pages()` (`mm/filemap.c`) calls `filemap_map_pmd()`, which installs the page table,
+/// only for a folio that ends before the last page of the file. Where a folio reaches EOF and the
+/// page table is missing, it maps nothing, and the core calls the handler.
+fn folio_at_eof_needs_no_page_table(cx: &Context) -> Result {
+    let area = cx.area(16)?;
+    let filled = area.map()?;
+    for page in 0..16 {
+        filled.touch_write(page, page as u8)?;
+    }
+    // No other mapping shares this page table: it is missing at the first fault.
+    let mut alone = cx.window(PMD / P)?;
+    area.map_at(&mut alone, 0, area.whole())?;
+    check_eq!(alone.touch_read(3)?, 3);
+    check_eq!((resident_in(&alone, 0, 16)?, area.held_pages()?), (16, 16));
+    // Here a page of anonymous memory brings the page table.
+    let mut shared = cx.window(PMD / P)?;
+    let anonymous = MapOptions::new(P).private();
+    shared.map_over(16 * P, &anonymous, None::<&Area>)?;
+    shared.touch_write(16, 1)?;
+    area.map_at(&mut shared, 0, area.whole())?;
+    let count = area.count()?;
+    check_eq!(shared.touch_read(3)?, 3);
+    check_eq!(resident_in(&shared, 0, 16)?, 16);
     check_counts!(count, map_pages: 1, folios: 0);
     Ok(())
 }
@@ -132,13 +162,14 @@ fn random_advice_maps_one_page(cx: &Context) -> Result {
 }
 
 fn second_mapping_shares_pages(cx: &Context) -> Result {
-    let area = cx.area(8)?;
+    // The page after the eight keeps their folio away from EOF.
+    let area = cx.area(9)?;
     let a = area.map()?;
     for page in 0..8 {
         a.touch_write(page, 0x40 + page as u8)?;
     }
     let count = area.count()?;
-    let mut b = cx.window(8)?;
+    let mut b = cx.window(9)?;
     area.map_at(&mut b, 0, area.whole())?;
     for page in 0..8 {
         check_eq!(b.touch_read(page)?, 0x40 + page as u8);
@@ -151,9 +182,7 @@ fn second_mapping_shares_pages(cx: &Context) -> Result {
 }
 
 fn large_mapping_is_aligned(cx: &Context) -> Result {
-    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
-        return Err(Stop::skip("this kernel has no transparent huge pages"));
-    }
+    needs_large_folios()?;
     let region = cx.region(4 * PMD / P)?;
     for (len, offset) in [
         (4 * PMD, 0),

@@ -21,7 +21,7 @@ cases! {
     Rmmap device_mapping_that_grows_past_the_end [] "mremap past the device's end: the new part is SIGBUS, BUS_ADRERR";
     Rmmap device_mapping_that_merges_past_the_end ["MR-14", "MR-15"] "a mapping that merges past the end: unseen by the mmap hook, ENXIO from mmap_prepare";
     Rmmap device_read_write_at_the_end [] "write past the device's end ENOSPC, across it partial; read at the end 0, across it short";
-    File file_write_at_the_end_grows [] "a write past the end of a region makes it longer, as in a file";
+    File file_write_at_the_end_grows [] "a write past the end of a region grows it, as with a file";
     File touch_follows_truncation [] "ftruncate down: SIGBUS beyond the end; up: zeroes, in a mapping that was there before";
     Each read_only_descriptor_maps_read_only ["DM-31", "DM-35"] "O_RDONLY: no shared writable mapping, none by mprotect; private ones write";
     Each read_only_mapping_can_become_writable ["DM-34"] "O_RDWR: a read-only shared mapping is `sh ms mw` and mprotect makes it writable";

@@ -13,12 +13,12 @@ use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::{run_in_child, End, Errno};
 
 cases! {
-    Each map_locked_populates ["MK-09"] "MAP_LOCKED makes all pages resident and locked; munmap gives VmLck back";
+    Each map_locked_populates ["MK-09"] "MAP_LOCKED makes all pages resident and locked; munmap lowers VmLck";
     Each map_locked_nonblock_populates ["MK-10"] "MAP_LOCKED populates whatever MAP_NONBLOCK says";
     Each map_locked_private_copies ["MK-09", "PO-07"] "MAP_LOCKED of a private writable mapping makes locked copies only";
-    Each mlock_locks_the_range ["MR-35"] "mlock of a part: that part is resident and counted, munlock and munmap give it back";
+    Each mlock_locks_the_range ["MR-35"] "mlock of a part: that part is resident and counted, munlock and munmap uncount it";
     Each mlock_on_fault_allocates_nothing ["MK-16"] "mlock2(MLOCK_ONFAULT) of a part: split, `lo lf`, nothing resident until touched";
-    Each locked_neighbours_merge ["MR-35"] "two adjacent MAP_LOCKED mappings are one VMA, VmLck grows by what was added";
+    Each locked_neighbours_merge ["MR-35"] "two adjacent MAP_LOCKED mappings are one VMA, VmLck grows by the added pages";
     Each locked_counts_for_not_accessible ["PO-06"] "PROT_NONE with MAP_LOCKED: counted, nothing resident";
     Each fork_does_not_inherit_lock ["MK-17"] "a child has the mapping without `lo`, and VmLck 0";
     Each lock_limit_is_kept ["DM-20", "DM-21"] "RLIMIT_MEMLOCK: EAGAIN beyond it, EPERM when 0; MAP_POPULATE does not care";

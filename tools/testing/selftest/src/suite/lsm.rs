@@ -3,7 +3,7 @@
 //! The kernel calls the hooks of security modules for a region as for a memfd; khugepaged leaves
 //! regions alone.
 
-use crate::context::{Context, P, PMD};
+use crate::context::{needs_large_folios, Context, P, PMD};
 use crate::outcome::{Result, Stop};
 use crate::tracing::folder;
 use crate::undo::Undo;
@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 cases! {
-    Rmmap security_modules_are_asked [] "fchmod and fchown of a region ask the security modules, as those of a memfd do (S_PRIVATE is not set)";
+    Rmmap security_modules_are_asked [] "fchmod and fchown of a region call the security modules, as those of a memfd do (S_PRIVATE is not set)";
     Rmmap khugepaged_leaves_regions_alone [] "MADV_COLLAPSE makes no huge page of a region's pages, with MADV_HUGEPAGE either";
 }
 
@@ -121,7 +121,7 @@ fn security_modules_are_asked(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Returns what smaps says of huge pages for the first VMA of a mapping.
+/// Returns `THPeligible` of the first VMA of a mapping (smaps).
 fn eligible(m: &Mapping) -> Result<String> {
     let smaps = fs::read_to_string("/proc/self/smaps")?;
     let start = format!("{:x}-", m.address());
@@ -132,6 +132,7 @@ fn eligible(m: &Mapping) -> Result<String> {
 }
 
 fn khugepaged_leaves_regions_alone(cx: &Context) -> Result {
+    needs_large_folios()?;
     // The setting allows huge pages on request, or everywhere.
     let setting = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled")?;
     check!(!setting.contains("[never]"), "THP is {setting}");
@@ -143,10 +144,10 @@ fn khugepaged_leaves_regions_alone(cx: &Context) -> Result {
     let m = MapOptions::new(2 * PMD).map(&region)?;
     m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;
     // smaps counts every mapping with huge_fault as eligible (vma_can_map_huge_file()); only
-    // MADV_COLLAPSE says whether khugepaged may have it.
+    // MADV_COLLAPSE shows whether khugepaged may collapse it.
     check_eq!(eligible(&m)?, "1", "of a region");
     check_err!(m.collapse(0, 2 * PMD), Errno::INVAL);
-    // khugepaged scans an executable file and leaves it: its pages are dirty.
+    // khugepaged scans an executable file and skips it: its pages are dirty.
     let region = device.create(2 * PMD as u64, RMMAP_CREATE_EXEC | RMMAP_CREATE_NEVER)?;
     let m = MapOptions::new(2 * PMD).map(&region)?;
     m.advise(0, 2 * PMD, Advice::LinuxHugepage)?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A memory cgroup at its limit: the allocating process gets an error, and the OOM killer stays
-//! away.
+//! A memory cgroup at its limit: the allocating process gets an error, and the OOM killer does not
+//! run.
 
 use crate::area::Area;
 use crate::cgroup::{in_cgroup, Cgroup};
-use crate::context::{Context, P};
+use crate::context::{needs_large_folios, Context, P};
 use crate::counting::stats;
 use crate::outcome::{Result, Stop};
 use crate::{cases, check, check_eq, check_err, check_sigbus};
@@ -15,8 +15,8 @@ use rmmap_sys::uapi::{RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS};
 use rmmap_sys::{Device, Errno, MapOptions};
 
 cases! {
-    Rmmap memcg_limit_makes_folios_smaller [] "what the cgroup has no room for is tried smaller, up to the limit; then ENOMEM or SIGBUS, and large ones again later";
-    Each memcg_limit_is_sigbus_on_touch [] "touching beyond the cgroup's limit: SIGBUS, no OOM kill, and memory is charged and given back";
+    Rmmap memcg_limit_makes_folios_smaller [] "folios that exceed the cgroup's limit fall back to smaller orders, up to the limit; then ENOMEM or SIGBUS, and large ones again later";
+    Each memcg_limit_is_sigbus_on_touch [] "touching beyond the cgroup's limit: SIGBUS, no OOM kill, and memory is charged and uncharged";
     Each memcg_limit_is_enomem_on_populate [] "MADV_POPULATE_WRITE and write beyond the limit: ENOMEM; MAP_POPULATE succeeds partly";
 }
 
@@ -31,7 +31,7 @@ fn check_events(group: &Cgroup) -> Result {
     check_eq!(group.number("memory.events", "oom_kill")?, 0);
     check!(
         group.number("memory.events", "max")? > 0,
-        "the limit was never met"
+        "the limit was never reached"
     );
     Ok(())
 }
@@ -40,7 +40,7 @@ fn memcg_limit_is_sigbus_on_touch(cx: &Context) -> Result {
     let group = Cgroup::new(LIMIT)?;
     let area = cx.single_pages(PAGES)?;
     if !area.is_rmmap() {
-        return Err(Stop::skip("memfd is charged as the OOM killer likes it"));
+        return Err(Stop::skip("charging a memfd may start the OOM killer"));
     }
     let failed = in_cgroup(&group, || {
         let m = area.map()?;
@@ -49,13 +49,13 @@ fn memcg_limit_is_sigbus_on_touch(cx: &Context) -> Result {
             .find(|t| t.1.is_err());
         area.discard(0, PAGES)?;
         let Some((page, Err(fault))) = result else {
-            return Err(Stop::fail("all pages were given beyond the limit"));
+            return Err(Stop::fail("no touch beyond the limit failed"));
         };
         check!(fault.is_beyond_end(), "page {page}: {fault}");
         check_eq!(fault.address, m.address_of(page * P));
         check!(
             page > PAGES / 4,
-            "the limit of {} pages was met at page {page}",
+            "the limit of {} pages was reached at page {page}",
             LIMIT / P
         );
         // Below the limit again.
@@ -83,7 +83,7 @@ fn memcg_limit_is_enomem_on_populate(cx: &Context) -> Result {
     let group = Cgroup::new(LIMIT)?;
     let area = cx.area(PAGES)?;
     if !area.is_rmmap() {
-        return Err(Stop::skip("memfd is charged as the OOM killer likes it"));
+        return Err(Stop::skip("charging a memfd may start the OOM killer"));
     }
     let work = || -> Result {
         let m = area.map()?;
@@ -117,6 +117,7 @@ fn memcg_limit_is_enomem_on_populate(cx: &Context) -> Result {
 }
 
 fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
+    needs_large_folios()?;
     for flags in [RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS] {
         let group = Cgroup::new(LIMIT)?;
         let region = cx.device()?.create((PAGES * P) as u64, flags)?;
@@ -145,13 +146,13 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Checks that a region was filled up to the limit, with at least so many new large folios.
+/// Checks that a region was filled up to the limit, with at least this many new large folios.
 fn check_up_to_limit(region: &Device, before: u64, wanted: u64) -> Result {
     let counters = stats(region)?.region;
     let held = region.info()?.resident as usize;
     check!(
         (LIMIT - (1 << 20)..=LIMIT).contains(&held),
-        "{held} bytes of {LIMIT} were had"
+        "{held} bytes of {LIMIT} were allocated"
     );
     check!(counters.order_fallback > 0);
     let large = counters.folios[9] - before;

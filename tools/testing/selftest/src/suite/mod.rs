@@ -32,6 +32,7 @@ mod path;
 mod patterns;
 mod policy;
 mod populate;
+mod programs;
 mod quota;
 mod quota_race;
 mod races;
@@ -49,7 +50,8 @@ mod tracepoints;
 mod watch;
 mod zeroed;
 
-/// All tests, in the order in which they run: basic ones first, those that reload the module last.
+/// Returns all tests in the order in which they run: basic ones first, those that reload the module
+/// last.
 pub fn all() -> impl Iterator<Item = &'static Case> {
     let files = [
         kinds::CASES,
@@ -92,6 +94,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         tracepoints::CASES,
         commands::CASES,
         exec::CASES,
+        programs::CASES,
         watch::CASES,
     ];
     let path = path::FILES.iter().copied();

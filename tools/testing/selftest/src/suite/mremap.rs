@@ -10,10 +10,10 @@ use rmmap_sys::rustix::mm::MremapFlags;
 use rmmap_sys::Errno;
 
 cases! {
-    Each mremap_grows_in_place [] "growing where there is room keeps the address and shows what follows in the object";
-    Each mremap_moves_to_grow [] "growing where there is none moves; bytes and object stay, the old address is free";
+    Each mremap_grows_in_place [] "growing where there is room keeps the address and shows the next pages of the object";
+    Each mremap_moves_to_grow [] "growing where there is no room moves the mapping; bytes and object stay, the old address is free";
     Each mremap_shrinks [] "shrinking unmaps the tail, whose bytes the object keeps";
-    Each mremap_over_another_mapping [] "MREMAP_FIXED replaces what was there";
+    Each mremap_over_another_mapping [] "MREMAP_FIXED replaces the mapping at its target";
     Each mremap_keeps_old_range [] "MREMAP_DONTUNMAP: the old range is still mapped and faults its pages again";
     Each mremap_duplicates_shared_mapping [] "an old size of 0 makes a second mapping of the same pages";
     Each mremap_private_takes_copies_along [] "copies of a private mapping move with it";

@@ -2,7 +2,7 @@
 
 //! The folio policy: the orders of the folios that faults and populates allocate.
 
-use crate::context::{Context, P, PMD};
+use crate::context::{has_large_folios, needs_large_folios, Context, P, PMD};
 use crate::counting::stats;
 use crate::outcome::Result;
 use crate::view::{resident, smap};
@@ -19,21 +19,21 @@ use zerocopy::IntoBytes;
 
 cases! {
     Rmmap policy_populate_takes_the_largest [] "MAP_POPULATE, MAP_LOCKED and MADV_POPULATE of aligned memory: one folio of 2 MiB each";
-    Rmmap policy_populate_begins_where_asked [] "a populate of a part brings nothing before it, in the largest aligned folios";
+    Rmmap policy_populate_begins_where_asked [] "a populate of a part adds nothing before it, and uses the largest aligned folios";
     Rmmap policy_stream_doubles [] "touches in order: 16 single pages, then folios that double up to 2 MiB";
-    Rmmap policy_stream_passes_what_is_there [] "touches in order of a region with scattered pages: the stream goes on after each";
+    Rmmap policy_stream_passes_what_is_there [] "touches in order of a region with scattered pages: the stream continues after each";
     Rmmap policy_never_batches_a_stream [] "policy never: touches in order add many pages per fault, each a folio of its own";
-    Rmmap policy_random_takes_no_more [] "touches out of order, in strides or backwards bring one page each";
+    Rmmap policy_random_takes_no_more [] "touches out of order, in strides or backwards add one page each";
     Rmmap policy_advice [] "MADV_HUGEPAGE allocates 2 MiB at once, SEQUENTIAL 64 KiB, RANDOM and NOHUGEPAGE a page";
-    Rmmap policy_always_takes_the_largest [] "policy always: the first touch brings 2 MiB";
-    Rmmap policy_huge_page_is_mapped_as_one [] "a load from another mapping of a 2 MiB folio maps it at once, and asks no map_pages; a store, too, is one fault";
-    Rmmap policy_never_is_exact [] "policy never: a populate, too, brings single pages";
+    Rmmap policy_always_takes_the_largest [] "policy always: the first touch allocates 2 MiB";
+    Rmmap policy_huge_page_is_mapped_as_one [] "a load from another mapping of a 2 MiB folio maps it at once, without map_pages; a store, too, is one fault";
+    Rmmap policy_never_is_exact [] "policy never: a populate, too, adds single pages";
     Rmmap policy_respects_what_is_there [] "small folios in the way: the largest that fit between them, and their data stays";
     Rmmap policy_respects_the_end [] "no folio reaches beyond the end of the region, of the mapping, or an unaligned page table";
     Reload policy_respects_the_capacity [] "the device's own region: no folio reaches beyond its end";
-    Reload policy_respects_the_quota [] "what the quota has no room for is tried smaller, down to the last page, and counted";
-    Rmmap policy_write_fills_large_folios [] "a long write(2) is in large folios; a short one takes its pages only";
-    Rmmap policy_large_folio_gives_back [] "punching, discarding and truncating parts of a 2 MiB folio frees just these pages";
+    Reload policy_respects_the_quota [] "folios that exceed the quota fall back to smaller orders, down to the last page, and are counted";
+    Rmmap policy_write_fills_large_folios [] "a long write(2) adds large folios; a short one adds its pages only";
+    Rmmap policy_large_folio_gives_back [] "punching, discarding and truncating parts of a 2 MiB folio frees just these parts";
     Rmmap policy_can_be_changed [] "flags, ioctl and debugfs set and show it; bad values are refused";
     Reload policy_parameter [] "module parameter policy: the default of device and regions; 3 is EINVAL";
 }
@@ -44,18 +44,24 @@ pub(super) const LARGE: usize = PMD / P;
 /// Creates a region of `pages` with a policy, and maps it at an address with the same alignment.
 pub(super) fn region(cx: &Context, pages: usize, flags: u32) -> Result<(Device, Mapping)> {
     let region = cx.device()?.create((pages * P) as u64, flags)?;
-    if pages < LARGE {
-        let mapping = map_at(cx, &region, 0, pages)?;
-        return Ok((region, mapping));
-    }
-    let mapping = MapOptions::new(pages * P).map(&region)?;
-    check_eq!(mapping.address() % PMD, 0, "address of a large mapping");
+    let mapping = map_aligned(cx, &region, pages)?;
     Ok((region, mapping))
+}
+
+/// Maps a region of `pages` at an address with the same alignment, which large mappings have if the
+/// kernel has large folios.
+pub(super) fn map_aligned(cx: &Context, region: &Device, pages: usize) -> Result<Mapping> {
+    if pages < LARGE || !has_large_folios() {
+        return map_at(cx, region, 0, pages);
+    }
+    let mapping = MapOptions::new(pages * P).map(region)?;
+    check_eq!(mapping.address() % PMD, 0, "address of a large mapping");
+    Ok(mapping)
 }
 
 /// Maps the first pages of `region`, from this page of a page table on.
 fn map_at(cx: &Context, region: &Device, page: usize, pages: usize) -> Result<Mapping> {
-    let mut window = cx.window(LARGE)?;
+    let mut window = cx.window(pages.max(LARGE))?;
     window.map_over(page * P, &MapOptions::new(pages * P), Some(region))?;
     Ok(window)
 }
@@ -80,6 +86,7 @@ pub(super) fn touch(mapping: &Mapping, pages: impl IntoIterator<Item = usize>) -
 }
 
 fn policy_populate_takes_the_largest(cx: &Context) -> Result {
+    needs_large_folios()?;
     for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
         let region = cx.device()?.create(2 * PMD as u64, RMMAP_CREATE_ADAPTIVE)?;
         let mapping = MapOptions::new(2 * PMD).flags(flags).map(&region)?;
@@ -98,6 +105,7 @@ fn policy_populate_takes_the_largest(cx: &Context) -> Result {
 }
 
 fn policy_populate_begins_where_asked(cx: &Context) -> Result {
+    needs_large_folios()?;
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
     mapping.advise(12 * P, 20 * P, Advice::LinuxPopulateWrite)?;
     // Pages 12 to 15, and 16 to 31.
@@ -108,13 +116,14 @@ fn policy_populate_begins_where_asked(cx: &Context) -> Result {
 }
 
 fn policy_stream_doubles(cx: &Context) -> Result {
+    needs_large_folios()?;
     let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
     touch(&mapping, 0..16)?;
     check_eq!(folios(&region)?, [(0, 16)]);
     touch(&mapping, 16..4 * LARGE)?;
     let counters = stats(&region)?.region;
     check_eq!(counters.order_fallback, 0);
-    // Pages 16 to 31 at once, 32 to 63, ...: as many pages as precede them.
+    // Pages 16 to 31 at once, 32 to 63, ...: as many pages as the stream has touched before.
     let expected = [(0, 16), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (9, 3)];
     check_eq!(folios(&region)?, expected);
     check_eq!(held(&region)?, 4 * LARGE);
@@ -125,6 +134,7 @@ fn policy_stream_doubles(cx: &Context) -> Result {
 }
 
 fn policy_stream_passes_what_is_there(cx: &Context) -> Result {
+    needs_large_folios()?;
     let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
     // Backwards, so that these touches are no stream.
     let there = (0..4 * LARGE).filter(|page| page % 64 == 40);
@@ -184,6 +194,7 @@ fn policy_random_takes_no_more(cx: &Context) -> Result {
 }
 
 fn policy_advice(cx: &Context) -> Result {
+    needs_large_folios()?;
     let after = |advice: Advice, flags: u32, pages: usize| {
         let (region, mapping) = region(cx, LARGE, flags)?;
         mapping.advise(0, PMD, advice)?;
@@ -218,6 +229,7 @@ fn policy_advice(cx: &Context) -> Result {
 }
 
 fn policy_always_takes_the_largest(cx: &Context) -> Result {
+    needs_large_folios()?;
     let (region, mapping) = region(cx, 2 * LARGE, RMMAP_CREATE_ALWAYS)?;
     touch(&mapping, [LARGE + 77])?;
     check_eq!(folios(&region)?, [(9, 1)]);
@@ -227,6 +239,7 @@ fn policy_always_takes_the_largest(cx: &Context) -> Result {
 }
 
 fn policy_huge_page_is_mapped_as_one(cx: &Context) -> Result {
+    needs_large_folios()?;
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ALWAYS)?;
     touch(&mapping, [77])?;
     for store in [false, true] {
@@ -258,6 +271,7 @@ fn policy_never_is_exact(cx: &Context) -> Result {
 }
 
 fn policy_respects_what_is_there(cx: &Context) -> Result {
+    needs_large_folios()?;
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
     // write(2) adds the third: a read of a hole adds no page.
     touch(&mapping, [3, 300])?;
@@ -288,6 +302,7 @@ fn policy_respects_what_is_there(cx: &Context) -> Result {
 }
 
 fn policy_respects_the_end(cx: &Context) -> Result {
+    needs_large_folios()?;
     // The end of the region: 100 pages are 64, 32 and 4.
     let (device, mapping) = region(cx, 100, RMMAP_CREATE_ALWAYS)?;
     touch(&mapping, [99, 0, 64])?;
@@ -307,6 +322,7 @@ fn policy_respects_the_end(cx: &Context) -> Result {
 }
 
 fn policy_respects_the_capacity(cx: &Context) -> Result {
+    needs_large_folios()?;
     let capacity = format!("capacity={}", PMD + 3 * P);
     for policy in [RMMAP_POLICY_ADAPTIVE, RMMAP_POLICY_ALWAYS] {
         let policy = format!("policy={policy}");
@@ -321,6 +337,7 @@ fn policy_respects_the_capacity(cx: &Context) -> Result {
 }
 
 fn policy_respects_the_quota(cx: &Context) -> Result {
+    needs_large_folios()?;
     let quota = format!("max_bytes={}", 300 * P);
     cx.loader()?.reload_with(&[&quota, "capacity=1048576"])?;
     // A sparse region of the size of the quota, of which other regions use a part.
@@ -340,6 +357,7 @@ fn policy_respects_the_quota(cx: &Context) -> Result {
 }
 
 fn policy_write_fills_large_folios(cx: &Context) -> Result {
+    needs_large_folios()?;
     let data = vec![7; PMD];
     let (region, mapping) = region(cx, 2 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
     check_eq!(pwrite(&region, &data, 0)?, PMD);
@@ -373,6 +391,7 @@ fn policy_write_fills_large_folios(cx: &Context) -> Result {
 }
 
 fn policy_large_folio_gives_back(cx: &Context) -> Result {
+    needs_large_folios()?;
     let before = cx.device()?.info()?.used_bytes;
     let used = || -> Result<usize> { Ok((cx.device()?.info()?.used_bytes - before) as usize / P) };
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ALWAYS)?;

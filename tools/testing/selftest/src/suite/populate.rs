@@ -17,8 +17,8 @@ cases! {
     Each populate_part_only ["PO-01", "MR-14"] "a populated mapping that merges with a lazy one populates its own range";
     Each populate_none_when_not_accessible ["PO-06"] "PROT_NONE with MAP_POPULATE succeeds with nothing resident";
     Each populate_write_only ["PO-09"] "PROT_WRITE alone is populated";
-    Each populate_again_allocates_nothing ["PO-12"] "populating pages that are there maps them and makes no new one";
-    Each populate_hole_among_pages [] "populating fills the holes between pages that are there and keeps their bytes";
+    Each populate_again_allocates_nothing ["PO-12"] "populating pages that are present maps them and adds none";
+    Each populate_hole_among_pages [] "populating fills the holes between present pages, whose bytes stay";
     Each madvise_populate_read [] "MADV_POPULATE_READ makes exactly the range resident, by read faults";
     Each madvise_populate_write [] "MADV_POPULATE_WRITE makes exactly the range resident and dirty, by write faults";
     Each madvise_populate_private [] "MADV_POPULATE_READ and _WRITE of a private mapping: the object's pages, then copies";
@@ -171,7 +171,7 @@ fn populate_hole_among_pages(cx: &Context) -> Result {
     let m = area.whole().flags(MapFlags::POPULATE).map(&area)?;
     check_eq!((held, resident(&m)?, area.held_pages()?), (6, PAGES, PAGES));
     if let Some(new) = count.get("answer_new")? {
-        check_eq!(new as usize, PAGES - held, "pages that were made for holes");
+        check_eq!(new as usize, PAGES - held, "pages added for holes");
     }
     for page in 0..PAGES {
         let want = if page % 3 == 0 { page as u64 + 1 } else { 0 };

@@ -13,11 +13,11 @@ use rmmap_sys::rustix::mm::{Advice, MapFlags};
 use rmmap_sys::{Errno, MapOptions};
 
 cases! {
-    Reload quota_is_sigbus_on_touch [] "the first page too much: SIGBUS for a touch, which works once memory is given back";
+    Reload quota_is_sigbus_on_touch [] "the first page beyond the quota: SIGBUS for a touch, which succeeds once memory is freed";
     Reload quota_is_enomem_on_populate [] "MADV_POPULATE ENOMEM, mlock EAGAIN; MAP_POPULATE and MAP_LOCKED succeed partly";
-    Reload quota_is_enomem_on_write [] "write(2) beyond the quota: what fits, then ENOMEM";
+    Reload quota_is_enomem_on_write [] "write(2) beyond the quota: a short write, then ENOMEM";
     Reload quota_is_given_back [] "discard, punch, truncate and the end of a region make room";
-    Reload quota_does_not_count_copies [] "private copies of holes need none of the quota";
+    Reload quota_does_not_count_copies [] "private copies of holes use none of the quota";
     Reload quota_limits_size [] "CREATE of more than the quota ENOMEM, ftruncate to more EFBIG; sparse regions overcommit";
     Reload quota_counts_all_regions_and_device [] "the device's own region and all others draw on the same quota";
 }
@@ -84,7 +84,7 @@ fn quota_is_enomem_on_populate(cx: &Context) -> Result {
             count.get("answer_oom")? > Some(0),
             "{advice:?} failed without VM_FAULT_OOM"
         );
-        check_eq!(other.held_pages()?, 4, "pages made by {advice:?}");
+        check_eq!(other.held_pages()?, 4, "pages added by {advice:?}");
         other.discard(0, 8)?;
     }
     check_err!(om.lock(0, om.len()), Errno::AGAIN);
@@ -98,7 +98,7 @@ fn quota_is_enomem_on_populate(cx: &Context) -> Result {
         check_eq!(
             (resident(&m)?, other.held_pages()?),
             (4, 4),
-            "pages made by {flags:?}"
+            "pages added by {flags:?}"
         );
         check!(
             count.get("answer_oom")? > Some(0),
@@ -157,7 +157,7 @@ fn quota_is_given_back(cx: &Context) -> Result {
     drop(area);
     used("while the mapping is there", PAGES)?;
     drop(m);
-    used("when the region is gone", 0)?;
+    used("when the region is freed", 0)?;
     let other = Area::new(Kind::Region, PAGES)?;
     take(&other.map()?, 0)
 }

@@ -15,9 +15,9 @@ use std::io::{IoSlice, IoSliceMut};
 cases! {
     Each read_sees_stores [] "pread sees bytes that were stored through a mapping, across pages and at odd offsets";
     Each stores_and_writes_mix [] "a mapping sees bytes of pwrite, before and after its page was touched";
-    Each read_of_hole_allocates_nothing [] "pread of a hole gives zeroes, and the object holds nothing afterwards";
-    Each partial_write_zeroes_the_rest [] "a short pwrite to a hole makes one page, zero around the bytes";
-    Each whole_page_write_counts_pages [] "pwrite of n pages makes n pages, once";
+    Each read_of_hole_allocates_nothing [] "pread of a hole returns zeroes and adds no page";
+    Each partial_write_zeroes_the_rest [] "a short pwrite to a hole adds one page, zero around the bytes";
+    Each whole_page_write_counts_pages [] "pwrite of n pages adds n pages, once";
     Each vectors_are_read_and_written [] "preadv and pwritev with buffers of odd lengths";
     Each position_moves [] "read, write and lseek (SET, CUR, END) move one position";
     Each sync_succeeds [] "fsync, fdatasync and msync succeed and lose nothing";
@@ -26,7 +26,7 @@ cases! {
     Each bad_buffers_are_efault [] "buffers that are not accessible: EFAULT, or the part before is transferred";
 }
 
-/// Bytes that differ from their neighbours and from page to page.
+/// Returns bytes that differ from their neighbours and from page to page.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 251) as u8 ^ (i / P) as u8).collect()
 }
@@ -38,7 +38,7 @@ fn read_sees_stores(cx: &Context) -> Result {
     m.write(P - 33, &data)?;
     check!(
         area.read(P - 33, data.len())? == data,
-        "pread differs from what was stored"
+        "pread differs from the stores"
     );
     check_eq!(area.read(0, P - 33)?.iter().filter(|b| **b != 0).count(), 0);
     check_eq!(area.read(3 * P - 40, 10)?, data[2 * P - 7..2 * P + 3]);
@@ -53,7 +53,7 @@ fn stores_and_writes_mix(cx: &Context) -> Result {
     area.write(P / 2, &data)?;
     let mut seen = vec![0; data.len()];
     m.read(P / 2, &mut seen)?;
-    check!(seen == data, "the mapping differs from what was written");
+    check!(seen == data, "the mapping differs from the write");
     m.write(P, &[1, 2, 3])?;
     check_eq!(
         area.read(P - 1, 5)?,
@@ -108,7 +108,7 @@ fn whole_page_write_counts_pages(cx: &Context) -> Result {
     check_eq!((area.held_pages()?, area.cached_pages()?), (33, 33));
     check!(
         area.read(3 * P, data.len())? == data,
-        "other bytes come back"
+        "read returns other bytes"
     );
     Ok(())
 }
@@ -137,7 +137,7 @@ fn vectors_are_read_and_written(cx: &Context) -> Result {
     check_eq!(n, data.len());
     check!(
         x == data[..P - 1] && y == data[P - 1..],
-        "other bytes come back"
+        "read returns other bytes"
     );
     Ok(())
 }
@@ -206,14 +206,14 @@ fn write_from_own_mapping(cx: &Context) -> Result {
         m.pwrite_from(2 * P, P, &area, area.base() + 4 * P as u64 + 9)?,
         P
     );
-    check!(area.read(4 * P + 9, P)? == pattern(P), "other bytes arrive");
+    check!(area.read(4 * P + 9, P)? == pattern(P), "the bytes differ");
     // Overlapping pages, which fault during the copy.
     let fresh = area.map()?;
     check_eq!(
         fresh.pwrite_from(2 * P, 3 * P, &area, area.base() + 3 * P as u64)?,
         3 * P
     );
-    check!(area.read(3 * P, P)? == pattern(P), "other bytes arrive");
+    check!(area.read(3 * P, P)? == pattern(P), "the bytes differ");
     Ok(())
 }
 
@@ -223,7 +223,7 @@ fn read_into_own_mapping(cx: &Context) -> Result {
     let m = area.map()?;
     check_eq!(m.pread_into(P, P, &area, area.base() + P as u64)?, P);
     check_eq!(m.pread_into(5 * P, P, &area, area.base() + P as u64)?, P);
-    check!(area.read(5 * P, P)? == pattern(P), "other bytes arrive");
+    check!(area.read(5 * P, P)? == pattern(P), "the bytes differ");
     // Copies a hole into a hole.
     check_eq!(
         m.pread_into(6 * P, P, &area, area.base() + 7 * P as u64)?,

@@ -25,7 +25,7 @@ const LIMIT: usize = 16 << 20;
 /// Size of the file that the readers read, more than fits into the limit, bytes.
 const FILE: usize = 40 << 20;
 
-/// Threads that read it: the memory that one reclaims the others use up.
+/// Threads that read it: they use up the memory that another one reclaims.
 const READERS: usize = 8;
 
 /// Pages that each of two threads touches repeatedly; together a quarter of the limit.
@@ -82,7 +82,7 @@ fn reclaim_before_sigbus(cx: &Context) -> Result {
     check_eq!(group.number("memory.events", "oom_kill")?, 0);
     check!(
         group.number("memory.events", "max")? > 0,
-        "the limit was never met"
+        "the limit was never reached"
     );
     Ok(())
 }

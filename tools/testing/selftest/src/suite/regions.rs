@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cost of empty regions, the limit of their number, and who may change the policy of all.
+//! The cost of empty regions, the limit of their number, and the privilege to change the device's
+//! policy.
 
 use crate::apart::in_child;
 use crate::cgroup::{in_cgroup, Cgroup};
@@ -16,8 +17,8 @@ use rmmap_sys::{Device, Errno, MapOptions};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 cases! {
-    Rmmap regions_are_charged [] "what empty regions cost the kernel is charged to the cgroup, per-CPU counters included";
-    Reload regions_are_limited [] "CREATE beyond max_regions is ENFILE; a region that goes makes room";
+    Rmmap regions_are_charged [] "the kernel memory of empty regions is charged to the cgroup, per-CPU counters included";
+    Reload regions_are_limited [] "CREATE beyond max_regions is ENFILE; freeing a region makes room";
     Reload regions_limit_holds_in_a_race [] "threads that create and close regions at the limit: never more, never fewer";
     Rmmap regions_policy_of_all_is_for_admins [] "the device's policy needs CAP_SYS_ADMIN, a region's own does not";
 }

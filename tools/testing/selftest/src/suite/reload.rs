@@ -15,10 +15,10 @@ use rmmap_sys::{module, Device, Errno, MapOptions};
 use std::io::Read;
 
 cases! {
-    Reload unload_is_refused_while_used [] "EWOULDBLOCK while a descriptor or a mapping of device or region is left, and not longer";
-    Reload parameters_are_taken [] "capacity, max_bytes and prepare are what INFO tells; both default to half of RAM";
+    Reload unload_is_refused_while_used [] "EWOULDBLOCK as long as a descriptor or a mapping of device or region is left";
+    Reload parameters_are_taken [] "INFO reports capacity, max_bytes and prepare; the first two default to half of RAM";
     Reload bad_parameters_are_refused [] "an unusable parameter: EINVAL, one line in the kernel log that names it, nothing left";
-    Reload hook_is_what_was_asked_for ["MR-14", "MR-15"] "prepare=0 and prepare=1: the hook's calls for merging mappings tell which one runs";
+    Reload hook_is_what_was_asked_for ["MR-14", "MR-15"] "prepare=0 and prepare=1: the number of calls for merging mappings shows which hook runs";
     Reload load_map_unload_cycles [] "load, map, touch, unload, again and again: no memory is lost", 300;
 }
 
@@ -144,6 +144,7 @@ fn bad_parameters_are_refused(cx: &Context) -> Result {
         ("capacity", "18446744073709551615"),
         ("max_bytes", "0"),
         ("max_bytes", &limit),
+        ("prepare", "2"),
     ];
     for (name, value) in bad {
         log.lines();
@@ -252,6 +253,27 @@ fn load_map_unload_cycles(cx: &Context) -> Result {
     for _ in 0..warm {
         cycle(cx)?;
     }
+    // Slabs that earlier tests freed may still be in use. A leak grows in every round.
+    let mut grown = None;
+    for _ in 0..3 {
+        grown = grow(cx, warm)?;
+        if grown.is_none() {
+            break;
+        }
+    }
+    check!(
+        grown.is_none(),
+        "{} in {} cycles",
+        grown.unwrap_or_default(),
+        cx.cycles
+    );
+    loader.load()?;
+    Ok(())
+}
+
+/// Runs the cycles after the first `warm` ones. Returns the kernel's memory that grew by more than
+/// noise.
+fn grow(cx: &Context, warm: u32) -> Result<Option<String>> {
     let before = kernel_memory()?;
     for n in 0..cx.cycles.saturating_sub(warm) {
         cycle(cx).map_err(|stop| match stop {
@@ -262,14 +284,10 @@ fn load_map_unload_cycles(cx: &Context) -> Result {
     let after = kernel_memory()?;
     // One page per cycle, of any kind, exceeds this; noise from other tasks does not.
     let most = u64::from(cx.cycles) * 4 / 2 + 2048;
-    for ((name, before), (_, after)) in before.into_iter().zip(after) {
-        let grown = after.saturating_sub(before);
-        check!(
-            grown < most,
-            "{name} grew by {grown} kB in {} cycles",
-            cx.cycles
-        );
-    }
-    loader.load()?;
-    Ok(())
+    let mut grown = before
+        .into_iter()
+        .zip(after)
+        .map(|((name, before), (_, after))| (name, after.saturating_sub(before)));
+    let grown = grown.find(|(_, grown)| *grown >= most);
+    Ok(grown.map(|(name, grown)| format!("{name} grew by {grown} kB")))
 }

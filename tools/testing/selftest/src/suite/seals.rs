@@ -27,15 +27,15 @@ use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 cases! {
-    File seals_are_added [] "seals only add up; none for a file that was made without, nor past SEAL, nor for readers";
+    File seals_are_added [] "seals only accumulate; a file created without sealing, sealed with SEAL or open for reading gets none";
     File seals_keep_the_size [] "SHRINK and GROW: ftruncate, write(2) and fallocate are EPERM";
     File seal_write_keeps_the_contents [] "WRITE: write(2), hole punching and new writable mappings are EPERM, reading works";
-    File seal_write_waits_for_mappings [] "WRITE is EBUSY while a shared mapping is writable or may become so";
+    File seal_write_waits_for_mappings [] "WRITE is EBUSY while a shared mapping is writable or may become writable";
     File seal_write_waits_for_pins [] "WRITE is EBUSY while direct I/O or a pipe holds a page";
-    File seal_future_write_lets_mappings_be [] "FUTURE_WRITE: what is mapped stays writable, nothing else is";
-    Rmmap seal_future_write_and_neighbours [] "FUTURE_WRITE: mremap extends a writable mapping; a new one is EPERM, also beside it, where the core asks before it merges";
+    File seal_future_write_lets_mappings_be [] "FUTURE_WRITE: existing mappings stay writable, nothing else is";
+    Rmmap seal_future_write_and_neighbours [] "FUTURE_WRITE: mremap extends a writable mapping; a new one is EPERM, also beside it, where the core checks before it merges";
     File seal_exec_keeps_the_mode [] "EXEC: the execute bits stay, and an executable file is sealed wholly";
-    File seal_write_wins_races [] "threads that map and store while WRITE is added: then nothing changes", 60;
+    File seal_write_wins_races [] "threads that map and store while WRITE is added: after that nothing changes", 60;
     Rmmap seals_are_checked [] "ADD_SEALS and GET_SEALS: padding EINVAL, the device EINVAL; fcntl(2) does not reach a region";
 }
 
@@ -116,7 +116,7 @@ fn punch(fd: &Device) -> rmmap_sys::Result<()> {
     fallocate(fd, flags, 0, P as u64)
 }
 
-/// The common effects of WRITE and FUTURE_WRITE.
+/// Checks the common effects of WRITE and FUTURE_WRITE.
 fn check_no_new_writers(file: &Device) -> Result {
     let options = MapOptions::new(PAGES * P);
     check_err!(pwrite(file, &[1], 0), Errno::PERM);
@@ -202,11 +202,12 @@ fn seal_future_write_and_neighbours(cx: &Context) -> Result {
     let mut window = cx.window(PAGES)?;
     window.map_over(0, &options, Some(&file))?;
     add(cx, &file, RMMAP_SEAL_FUTURE_WRITE)?;
-    // Apart from the first, with nothing to merge with.
+    // A mapping apart from the first has nothing to merge with.
     let far = options.offset(3 * P as u64);
     check_err!(window.map_over(3 * P, &far, Some(&file)), Errno::PERM);
     let beside = window.map_over(P, &options.offset(P as u64), Some(&file));
-    // memfd_check_seals_mmap() is called by do_mmap(), a hook `mmap` only for what does not merge.
+    // do_mmap() always calls memfd_check_seals_mmap(); the core calls an `mmap` hook only for
+    // mappings that do not merge.
     match cx.info {
         Some(info) if info.hook == RMMAP_HOOK_MMAP => beside?,
         _ => check_err!(beside, Errno::PERM),
@@ -247,7 +248,7 @@ fn seal_exec_keeps_the_mode(cx: &Context) -> Result {
     check_no_new_writers(&executable)
 }
 
-/// The most checks of a sealed page.
+/// The maximum number of checks of a sealed page.
 const LOOKS: usize = 2000;
 
 fn seal_write_wins_races(cx: &Context) -> Result {

@@ -9,7 +9,7 @@ use rmmap_sys::rustix::fs::{ftruncate, seek, tell, SeekFrom};
 use rmmap_sys::Errno;
 
 cases! {
-    Each seek_tells_holes_from_data [] "SEEK_DATA and SEEK_HOLE find the pages that are there, and set the position";
+    Each seek_tells_holes_from_data [] "SEEK_DATA and SEEK_HOLE find the pages that are present, and set the position";
     Each seek_begins_in_a_large_folio [] "SEEK_HOLE from the middle of a large folio finds the hole after it";
     File seek_ends_with_the_file [] "SEEK_HOLE finds the end of the file, within a page as well; past it ENXIO";
 }
@@ -64,7 +64,7 @@ fn seek_begins_in_a_large_folio(cx: &Context) -> Result {
     area.write(0, &[1; 8 * P])?;
     area.discard(8, 56)?;
     area.write(9 * P, &[1])?;
-    // The folio at page 9 goes no further back.
+    // The folio at page 9 does not extend before page 8.
     area.discard(8, 1)?;
     for page in 0..8 {
         let found = seek(&area, SeekFrom::Hole(base + (page * P + 1) as u64))? - base;

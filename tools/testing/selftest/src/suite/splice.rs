@@ -12,14 +12,14 @@ use rmmap_sys::Device;
 use std::os::fd::OwnedFd;
 
 cases! {
-    Each splice_out_of_object [] "splice from the object to a pipe gives its bytes, holes as zeroes";
+    Each splice_out_of_object [] "splice from the object to a pipe transfers its bytes, holes as zeroes";
     Each splice_into_object [] "splice from a pipe to the object changes its bytes and no others";
     Each spliced_bytes_keep_their_page [] "bytes that wait in a pipe survive a discard of their page";
     Rmmap copy_file_range_between_regions [] "copy_file_range copies between regions that were created through one open file";
     Each sendfile_between_objects [] "sendfile copies from one object to another";
 }
 
-/// Bytes that differ from their neighbours.
+/// Returns bytes that differ from their neighbours.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 253) as u8 + 1).collect()
 }
@@ -70,7 +70,7 @@ fn splice_out_of_object(cx: &Context) -> Result {
     );
     check!(
         bytes[50..50 + 2 * P] == pattern(2 * P),
-        "other bytes arrive"
+        "the contents differ"
     );
     check!(
         bytes[50 + 2 * P..].iter().all(|b| *b == 0),
@@ -96,7 +96,7 @@ fn splice_into_object(cx: &Context) -> Result {
     }
     check!(
         area.read(P - 100, data.len())? == data,
-        "other bytes arrive"
+        "the contents differ"
     );
     let mut seen = vec![0; data.len()];
     m.read(P - 100, &mut seen)?;
@@ -141,7 +141,7 @@ fn copy_file_range_between_regions(_: &Context) -> Result {
     check_eq!(copied, 2 * P);
     let mut read = vec![0; 2 * P];
     check_eq!(pread(&to, &mut read, 100)?, 2 * P);
-    check!(read == bytes, "other bytes arrive");
+    check!(read == bytes, "the contents differ");
     Ok(())
 }
 
@@ -157,7 +157,7 @@ fn sendfile_between_objects(cx: &Context) -> Result {
         check!(n > 0, "sendfile ends after {sent} bytes");
         sent += n;
     }
-    check!(to.read(77, data.len())? == data, "other bytes arrive");
+    check!(to.read(77, data.len())? == data, "the contents differ");
     check_eq!((to.held_pages()?, from.held_pages()?), (4, 4));
     Ok(())
 }

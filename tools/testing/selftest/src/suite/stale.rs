@@ -79,7 +79,7 @@ fn area_of_dirt(cx: &Context, dirt: &[u8], make: fn(&Context) -> Result<Area>) -
     make(cx)
 }
 
-/// Writes, and returns the contents that the area must have if all else is zero.
+/// Writes to an area; returns the contents that it must have if all else is zero.
 fn write(area: &Area, source: &Source, write: (usize, usize, usize)) -> Result<Vec<u8>> {
     let (at, asked, good) = write;
     let (start, to) = (SIZE - good, area.base() + at as u64);

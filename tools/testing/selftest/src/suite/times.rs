@@ -12,7 +12,7 @@ use rmmap_sys::rustix::fs::{
 
 cases! {
     File changes_set_the_times [] "write(2), truncation, fallocate and hole punching set mtime and ctime";
-    File stores_set_the_times [] "the fault of a shared store sets mtime and ctime, as one of a page cache file does";
+    File stores_set_the_times [] "the fault of a shared store sets mtime and ctime, as that of a page cache file does";
     File reads_leave_the_times [] "reads, private stores, and calls that fail leave mtime as it is";
 }
 
@@ -83,7 +83,7 @@ fn stores_set_the_times(cx: &Context) -> Result {
     let other = area.map()?;
     age(&area)?;
     other.touch_write(2, 1)?;
-    check_new(&area, "a store to a page that is there")?;
+    check_new(&area, "a store to a page that is present")?;
     // Stores in order, of which one fault maps several pages.
     let long = cx.single_pages(512)?;
     let m = long.map()?;

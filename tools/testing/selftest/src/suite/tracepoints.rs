@@ -12,12 +12,12 @@ use rmmap_sys::uapi::{RMMAP_CREATE_NEVER, RMMAP_HOOK_PREPARE};
 use rmmap_sys::{Device, Errno, MapOptions};
 
 cases! {
-    Rmmap tracepoints_of_a_region [] "rmmap:create, truncate, discard: which region, how much of it";
+    Rmmap tracepoints_of_a_region [] "rmmap:create, truncate, discard: the region, and the range";
     Rmmap tracepoints_of_a_mapping [] "rmmap:mmap: address, length, offset, flags, hook and result, of a success and of an error";
-    Rmmap tracepoints_of_faults [] "rmmap:fault, populate, map_pages: which page, the access, who answered";
+    Rmmap tracepoints_of_faults [] "rmmap:fault, populate, map_pages: the page, the access, and the answer";
 }
 
-/// A region of this many pages in single pages, and its number in events.
+/// Creates a region of this many pages in single pages; returns its inode number in events, too.
 fn region(cx: &Context, pages: usize) -> Result<(Device, u64)> {
     let region = cx
         .device()?
@@ -115,10 +115,10 @@ fn device_ino(cx: &Context) -> Result<u64> {
     let fault = fault.ok_or_else(|| Stop::fail(format_args!("no fault in {events:?}")))?;
     let ino = field(fault, "ino")?;
     ino.parse()
-        .map_err(|_| Stop::fail(format_args!("{ino:?} is no inode's number")))
+        .map_err(|_| Stop::fail(format_args!("{ino:?} is no inode number")))
 }
 
-/// The window of fault-around holds the page, and no page of another mapping.
+/// Checks that the fault-around window contains the page, and no page of another mapping.
 fn check_looked(event: &str, address: &str, page: u64, answer: &str) -> Result {
     check_eq!(event.split(": ").next(), Some("map_pages"), "{event:?}");
     check_eq!(field(event, "address")?, address);

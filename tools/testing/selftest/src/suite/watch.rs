@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The live view of `rmmap watch`: it restores the terminal, however it ends.
+//! The live view of `rmmap watch`: it restores the terminal in whatever way it ends.
 
 use super::commands::{program, Held};
 use crate::context::Context;
@@ -16,14 +16,14 @@ cases! {
     Rmmap watch_gives_the_terminal_back_after_a_panic [] "rmmap watch: a panic, which aborts the program: the same";
 }
 
-/// A `watch` of `rmmap`, or of another program, that has taken over its terminal, and the mapping
-/// that it watches.
+/// Starts `watch` of `rmmap`, or of another program, and returns it when it has taken over its
+/// terminal, with the mapping that it watches.
 fn begun(name: &str) -> Result<(OnTerminal, Held)> {
     let held = Held::start("16p --region 16p --touch write")?;
     let pid = held.pid();
     let mut command = program(name, &format!("watch --interval 0.1 --pid {pid}"))?;
     let mut terminal = OnTerminal::start(&mut command)?;
-    // It moves the cursor instead of writing blanks.
+    // The program moves the cursor instead of writing blanks.
     terminal.wait_for("zoom,")?;
     Ok((terminal, held))
 }
@@ -31,7 +31,7 @@ fn begun(name: &str) -> Result<(OnTerminal, Held)> {
 fn watch_gives_the_terminal_back_at_the_end(_: &Context) -> Result {
     for keys in [&b"q"[..], b"\x03", b""] {
         let (mut terminal, held) = begun("rmmap")?;
-        check!(terminal.is_raw()?, "keys do not get to the program");
+        check!(terminal.is_raw()?, "keys do not reach the program");
         match keys {
             b"" => drop(held),
             keys => terminal.press(keys)?,

@@ -15,10 +15,10 @@ cases! {
     Each new_memory_is_zero [] "pages that others filled before arrive zeroed: by touch, populate, copy and read";
     Each discarded_range_is_zero [] "after a discard the range is a hole for mappings and reads, the pages around it stay";
     Each discard_spares_private_copies [] "a discard takes the object's pages from a private mapping, not its copies";
-    File punched_hole_is_zero [] "fallocate(PUNCH_HOLE): whole pages go, parts of pages are zeroed";
-    File madvise_remove_punches [] "MADV_REMOVE on a mapping is a hole for everyone";
-    File truncated_part_is_zero [] "truncate down and up: zeroes, also behind the new end within its page";
-    File truncate_unmaps [] "truncate takes pages out of all mappings and gives the memory back";
+    File punched_hole_is_zero [] "fallocate(PUNCH_HOLE): whole pages are freed, parts of pages are zeroed";
+    File madvise_remove_punches [] "MADV_REMOVE on a mapping makes a hole that everyone sees";
+    File truncated_part_is_zero [] "truncate down and up: zeroes, also past the new end within its page";
+    File truncate_unmaps [] "truncate unmaps pages from all mappings and frees the memory";
 }
 
 /// Checks that all bytes of a mapping are zero.
@@ -44,8 +44,8 @@ fn filled(cx: &Context, pages: usize, byte: u8) -> Result<(Area, Mapping)> {
     fill(cx.area(pages)?, byte)
 }
 
-/// The same in single pages, for tests that count mapped pages: when the kernel splits a large
-/// folio, it unmaps all of it (`unmap_folio()` in mm/huge_memory.c).
+/// Returns the same in single pages, for tests that count mapped pages: when the kernel splits a
+/// large folio, it unmaps all of it (`unmap_folio()` in mm/huge_memory.c).
 fn filled_pages(cx: &Context, pages: usize, byte: u8) -> Result<(Area, Mapping)> {
     fill(cx.single_pages(pages)?, byte)
 }
@@ -59,7 +59,7 @@ fn fill(area: Area, byte: u8) -> Result<(Area, Mapping)> {
 fn new_memory_is_zero(cx: &Context) -> Result {
     const PAGES: usize = 64;
     for round in 0..4 {
-        // Frees dirty pages to the allocator, which tends to reuse the last freed ones first.
+        // Free dirty pages to the allocator, which tends to reuse the last freed ones first.
         drop(filled(cx, PAGES, 0xff)?);
         let area = cx.area(PAGES)?;
         match round {
@@ -75,7 +75,7 @@ fn new_memory_is_zero(cx: &Context) -> Result {
                 (0..PAGES).try_for_each(|page| m.touch_write(page, 0))?;
                 check!(
                     area.read(0, PAGES * P)?.iter().all(|b| *b == 0),
-                    "read gives other bytes"
+                    "read returns other bytes"
                 );
             }
         }
@@ -113,7 +113,7 @@ fn discarded_range_is_zero(cx: &Context) -> Result {
         );
     }
     check_eq!(area.held_pages()?, 8);
-    // Punches a hole into a hole.
+    // Punch a hole into a hole.
     area.discard(0, 8)?;
     area.discard(0, 8)?;
     check_eq!((area.held_pages()?, resident(&m)?), (0, 0));
@@ -187,7 +187,7 @@ fn truncated_part_is_zero(cx: &Context) -> Result {
     // Past EOF, within the last page: zeroes, as POSIX requires of a mapping.
     check_eq!((m.read_u64(P + 104)?, m.read_u64(2 * P - 8)?), (0, 0));
     check_eq!(m.read_u64(P + 88)?, 0x5555_5555_5555_5555);
-    // Bytes stored there are gone when the file grows over them.
+    // The kernel zeroes bytes stored there when the file grows over them.
     m.write_u64(P + 2000, u64::MAX)?;
     ftruncate(&area, 4 * P as u64)?;
     let bytes = area.read(P, 3 * P)?;
@@ -197,7 +197,7 @@ fn truncated_part_is_zero(cx: &Context) -> Result {
     );
     let stray = bytes[100..].iter().position(|b| *b != 0);
     if area.is_rmmap() {
-        check_eq!(stray, None, "a byte behind the former end");
+        check_eq!(stray, None, "a byte past the former end");
     }
     check_eq!((m.touch_read(2)?, m.touch_read(3)?), (0, 0));
     Ok(())
@@ -220,7 +220,7 @@ fn truncate_unmaps(cx: &Context) -> Result {
         (area.held_pages()?, resident(&m)?, resident(&other)?),
         (3, 3, 3)
     );
-    // Private copies go as well: they lie past EOF.
+    // The truncation zaps private copies as well: they lie past EOF.
     check_eq!(resident(&private)?, 3);
     for m in [&m, &other, &private] {
         check_sigbus!(m.touch_read(3), m.address_of(3 * P));

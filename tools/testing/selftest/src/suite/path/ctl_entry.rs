@@ -7,6 +7,7 @@ use crate::ctl::Ctl;
 use crate::outcome::Result;
 use crate::tracing::SyscallExits;
 use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::process::SYS_MMAP;
 use rmmap_sys::rustix::mm::{mlockall, MlockAllFlags};
 use rmmap_sys::rustix::process::{Pid, Signal};
 use rmmap_sys::rustix::thread::CapabilitySet;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 cases! {
     With("rmmap_ctl") ctl_mapping_keeps_the_file ["KS-10"] "a mapping holds the file after close; after a failed mmap close alone releases it";
-    With("rmmap_ctl") ctl_killed_while_it_waits ["VM-03"] "SIGKILL while mmap waits for the lock that another thread's hook holds: EINTR", 60;
+    With("rmmap_ctl") ctl_killed_while_it_waits ["VM-03"] "SIGKILL while mmap waits for the mmap lock, which another thread holds in its hook: EINTR", 60;
 }
 
 fn ctl_mapping_keeps_the_file(_: &Context) -> Result {
@@ -41,16 +42,13 @@ fn ctl_mapping_keeps_the_file(_: &Context) -> Result {
     Ok(())
 }
 
-/// The number of mmap(2) on x86-64.
-const NR_MMAP: u32 = 9;
-
 /// The length of the mapping that blocks: no other call of the process uses it.
 const LEN: usize = 0x7000;
 
 fn ctl_killed_while_it_waits(cx: &Context) -> Result {
     cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let (slow, dev) = (Ctl::open("slow")?, cx.region(LEN / P)?);
-    let exits = SyscallExits::of(NR_MMAP)?;
+    let exits = SyscallExits::of(SYS_MMAP)?;
     let mut child = fork(|channel| {
         // Lock all pages: a page fault of this thread's code would also wait for the mmap lock,
         // before mmap does.
@@ -74,14 +72,14 @@ fn ctl_killed_while_it_waits(cx: &Context) -> Result {
     let returned = exits.returned(pid.as_raw_nonzero().get())?;
     let last = returned.last().copied();
     let interrupted = -i64::from(Errno::INTR.raw_os_error());
-    check_eq!(last, Some(interrupted), "what mmap returned last");
+    check_eq!(last, Some(interrupted), "the last result of mmap");
     Ok(())
 }
 
 /// Waits until the thread blocks in the system call with these arguments.
 fn wait_for_mmap(cx: &Context, pid: Pid) -> Result {
     let path = format!("/proc/{}/syscall", pid.as_raw_nonzero());
-    let wanted = format!("{NR_MMAP} 0x0 {LEN:#x} ");
+    let wanted = format!("{SYS_MMAP} 0x0 {LEN:#x} ");
     let end = Instant::now() + Duration::from_secs(4).mul_f64(cx.time_scale);
     let mut seen = Vec::new();
     loop {
@@ -102,7 +100,7 @@ fn wait_for_mmap(cx: &Context, pid: Pid) -> Result {
 fn wait_until(cx: &Context, what: &str, is: impl Fn() -> Result<bool>) -> Result {
     let end = Instant::now() + Duration::from_secs(10).mul_f64(cx.time_scale);
     while !is()? {
-        check!(Instant::now() < end, "not so in time: {what}");
+        check!(Instant::now() < end, "timed out; expected: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())

@@ -14,7 +14,7 @@ use rmmap_sys::{Errno, MapOptions};
 
 cases! {
     With("rmmap_ctl") ctl_commit_heuristic ["MR-12"] "1 TiB private and writable is too much; NORESERVE, shared, read-only or vm.overcommit_memory 1 are not";
-    With("rmmap_ctl") ctl_commit_strict ["MR-13"] "vm.overcommit_memory 2: too much leaves what MAP_FIXED was to replace, and what it replaces is not charged twice";
+    With("rmmap_ctl") ctl_commit_strict ["MR-13"] "vm.overcommit_memory 2: a MAP_FIXED that is too large leaves its victim, and a replaced mapping is not charged twice";
     With("rmmap_ctl") ctl_commit_of_a_failed_hook ["MR-23"] "a failing hook: its error, no VMA, no charge, no vm_ops->close";
 }
 

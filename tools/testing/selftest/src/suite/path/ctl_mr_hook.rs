@@ -15,10 +15,10 @@ use rmmap_sys::{Device, Errno, MapOptions};
 
 cases! {
     With("rmmap_ctl") ctl_no_operations ["MR-22"] "a driver that sets no vm_ops: mmap and populate succeed, a touch is SIGBUS";
-    With("rmmap_ctl") ctl_partial_mapping_is_undone ["MR-24"] "a hook that maps a page and then fails: its error, and the page is given back";
-    With("rmmap_ctl") ctl_failed_hook_leaves_a_hole ["MR-25"] "a failing hook under MAP_FIXED: the error, and a hole in what was there";
+    With("rmmap_ctl") ctl_partial_mapping_is_undone ["MR-24"] "a hook that maps a page and then fails: its error, and the page is freed";
+    With("rmmap_ctl") ctl_failed_hook_leaves_a_hole ["MR-25"] "a failing hook under MAP_FIXED: the error, and a hole in the old mapping";
     With("rmmap_ctl") ctl_zero_replaces_the_file ["MR-29"] "/dev/zero: private is anonymous memory, shared is a file of its own";
-    With("rmmap_ctl") ctl_failed_mapped_is_unmapped ["MR-30"] "vm_ops->mapped fails: its error, and the VMA is gone again";
+    With("rmmap_ctl") ctl_failed_mapped_is_unmapped ["MR-30"] "vm_ops->mapped fails: its error, and the VMA is unmapped again";
     With("rmmap_ctl") ctl_special_is_never_locked ["MR-36"] "MAP_LOCKED, mlock and mlockall on VM_PFNMAP, VM_IO, VM_DONTEXPAND, VM_MIXEDMAP lock nothing";
 }
 
@@ -56,7 +56,7 @@ fn ctl_failed_hook_leaves_a_hole(cx: &Context) -> Result {
         }
         check_err!(ctl.map_at(&mut window, 4, ctl.pages(8)), Errno::IO);
         let left = vma_pages(&window)?;
-        equal(&format!("what {name} left"), &left, &[(0, 4), (12, 16)])?;
+        equal(&format!("VMAs after {name}"), &left, &[(0, 4), (12, 16)])?;
         check_eq!((window.touch_read(3)?, window.touch_read(12)?), (4, 13));
         check_eq!(ctl.counts(["hook", "close"])?, [1, 0]);
     }
@@ -133,7 +133,7 @@ fn ctl_special_is_never_locked(cx: &Context) -> Result {
         mlockall(MlockAllFlags::CURRENT)?;
         for m in [&m, &plain] {
             check_flags(m, flags, &["lo"])?;
-            check_eq!(smap(m)?.kb("Locked"), 0, "what of {name} is locked");
+            check_eq!(smap(m)?.kb("Locked"), 0, "locked kB of {name}");
         }
         check_eq!(check_locked_sum()? > 0, true, "the rest is locked");
         munlockall()?;

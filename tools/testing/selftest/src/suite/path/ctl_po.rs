@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `__mm_populate()` over drivers with odd answers.
+//! `__mm_populate()` over drivers with odd fault results.
 
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 
 cases! {
     With("rmmap_ctl") ctl_without_map_pages ["MK-06"] "a driver without map_pages: a read maps one page, not its cached neighbours";
-    With("rmmap_ctl") ctl_retry_populates ["PO-02"] "a handler that drops the lock once per page: populate goes on, two calls per page";
+    With("rmmap_ctl") ctl_retry_populates ["PO-02"] "a handler that drops the lock once per page: populate continues, two calls per page";
     With("rmmap_ctl") ctl_spin_populates_for_ever ["PO-03"] "a handler that retries without progress: a touch ends, a populate ends by a fatal signal only";
     With("rmmap_ctl") ctl_populate_goes_on_after_an_error ["PO-04"] "mlockall over a bad VMA, a hole and a good one: 0, the good one is resident";
-    With("rmmap_ctl") ctl_populate_skips_io_and_pfn ["PO-05"] "MAP_POPULATE asks no handler of a VM_IO or VM_PFNMAP mapping; a touch does";
+    With("rmmap_ctl") ctl_populate_skips_io_and_pfn ["PO-05"] "MAP_POPULATE calls no handler of a VM_IO or VM_PFNMAP mapping; a touch does";
     With("rmmap_ctl") ctl_populate_ignores_errors ["PO-10"] "MAP_POPULATE stops at the first bad page and succeeds";
-    With("rmmap_ctl") ctl_mlock_tells_errors ["PO-11"] "mlock says ENOMEM at the first bad page, and the VMA stays locked";
-    With("rmmap_ctl") ctl_populate_ends_with_its_range ["PO-13"] "a range that is unmapped while MAP_POPULATE and MAP_LOCKED wait for its pages: mmap returns its address, the handler is called no more";
-    With("rmmap_ctl") ctl_out_of_memory ["VM-07"] "VM_FAULT_OOM: MAP_POPULATE succeeds with what there is, mlock says EAGAIN";
+    With("rmmap_ctl") ctl_mlock_tells_errors ["PO-11"] "mlock returns ENOMEM at the first bad page, and the VMA stays locked";
+    With("rmmap_ctl") ctl_populate_ends_with_its_range ["PO-13"] "a range that is unmapped while MAP_POPULATE and MAP_LOCKED wait for its pages: mmap returns its address, the handler is not called again";
+    With("rmmap_ctl") ctl_out_of_memory ["VM-07"] "VM_FAULT_OOM: MAP_POPULATE succeeds with the pages so far, mlock returns EAGAIN";
     With("rmmap_ctl") ctl_cow_of_zeroes ["PO-14"] "a private store that gets a page of zeroes to copy leaves the page cache empty";
     With("rmmap_ctl") ctl_cow_done_is_not_done ["PO-14"] "VM_FAULT_DONE_COW without finish_fault: the store is repeated until the process is killed";
 }
@@ -88,7 +88,7 @@ fn ctl_spin_populates_for_ever(cx: &Context) -> Result {
 fn wait_for_calls(cx: &Context, ctl: &Ctl, calls: u64) -> Result {
     let end = Instant::now() + Duration::from_secs(10).mul_f64(cx.time_scale);
     while ctl.get("fault")? < calls {
-        check!(Instant::now() < end, "the handler is called no more");
+        check!(Instant::now() < end, "the handler is no longer called");
         sleep(Duration::from_millis(5));
     }
     Ok(())
@@ -155,8 +155,7 @@ fn ctl_mlock_tells_errors(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Only the unmapping of its range can end this populate, see PO-03; so its end proves the
-/// unmapping.
+/// Checks that unmapping its range ends a populate. Nothing else can end this one, see PO-03.
 fn ctl_populate_ends_with_its_range(cx: &Context) -> Result {
     cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;
     let ctl = Ctl::open("spin")?;

@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 cases! {
     Rmmap regular_files_end_at_2_63 ["DM-24"] "memfd and region: a page at 2^63-4096 is EOVERFLOW, at 2^63-8192 mapped and SIGBUS";
     Each reader_gets_no_writable_mapping ["DM-35"] "O_RDONLY, MAP_SHARED: `r--s` and `ms`, but neither `sh` nor `mw`; mprotect(W) is EACCES";
-    Rmmap append_only_file_is_not_mapped_shared ["DM-33"] "a file with FS_APPEND_FL: EACCES for every shared mapping of who may write; others map it";
+    Rmmap append_only_file_is_not_mapped_shared ["DM-33"] "a file with FS_APPEND_FL: EACCES for every shared mapping of a writable descriptor; others map it";
     Rmmap device_has_no_append_flag ["DM-33"] "FS_IOC_SETFLAGS and GETFLAGS on device and region: ENOTTY";
     Rmmap sealed_memory_is_not_mapped_writable ["DM-42"] "memfd with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE: EPERM; read-only without `mw`; private writable";
 }
@@ -27,7 +27,7 @@ cases! {
 /// Protection for reading and writing.
 const RW: MprotectFlags = MprotectFlags::READ.union(MprotectFlags::WRITE);
 
-/// A file with one page of memory.
+/// Creates a file with one page of memory.
 fn memory(flags: MemfdFlags) -> Result<Device> {
     let fd = memfd_create("rmmap-selftest", flags | MemfdFlags::CLOEXEC)?;
     ftruncate(&fd, P as u64)?;
@@ -157,7 +157,7 @@ fn sealed_memory_is_not_mapped_writable(_: &Context) -> Result {
         let private = page.private().map(&memory)?;
         check_flags(&private, &["wr", "mw"], &["sh", "ms"])?;
         private.touch_write(0, 1)?;
-        check_eq!(m.touch_read(0)?, 9, "what is sealed, after a private store");
+        check_eq!(m.touch_read(0)?, 9, "the sealed byte after a private store");
     }
     Ok(())
 }

@@ -5,11 +5,12 @@
 use crate::apart::in_child;
 use crate::context::{Context, P};
 use crate::counting::Counting;
-use crate::outcome::Result;
+use crate::outcome::{Result, Stop};
 use crate::sysctl::Sysctl;
 use crate::view::{resident, smap, smap_at, status_kb, vma_pages};
 use crate::{cases, check, check_counts, check_eq, check_err};
 use rmmap_procfs::Process;
+use rmmap_sys::map::MAP_32BIT;
 use rmmap_sys::process::drop_capabilities;
 use rmmap_sys::rustix::fs::OFlags;
 use rmmap_sys::rustix::mm::MapFlags;
@@ -17,15 +18,17 @@ use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::{Device, Errno, MapOptions};
 
 cases! {
-    Each addresses_run_out ["DM-15"] "more than the address space, beyond its end, the kernel's: ENOMEM, and the hook is not asked";
+    Each addresses_run_out ["DM-15"] "more than the address space, beyond its end, the kernel's addresses: ENOMEM, and the hook is not called";
     Each fixed_address_is_that_of_a_page ["DM-16"] "MAP_FIXED and MAP_FIXED_NOREPLACE at an odd address: EINVAL before EACCES";
     Rmmap lowest_addresses_take_privilege ["DM-17"] "below vm.mmap_min_addr: with CAP_SYS_RAWIO mapped, without EPERM";
     Each low_addresses_on_demand ["DM-18"] "MAP_32BIT: an address below 2 GiB";
     Each noreplace_replaces_nothing ["DM-19"] "MAP_FIXED_NOREPLACE over all of a mapping or a part: EEXIST, and it stays as it was";
 }
 
-/// `MAP_32BIT`, which rustix leaves out.
-const LOW: MapFlags = MapFlags::from_bits_retain(0x40);
+/// The addresses that a program gets which does not ask for higher ones, and all that there are
+/// with the most levels of page tables: 47 and 56 bits on x86-64, 48 and 52 on arm64.
+const WINDOW: usize = 1 << if cfg!(target_arch = "x86_64") { 47 } else { 48 };
+const ALL: usize = 1 << if cfg!(target_arch = "x86_64") { 56 } else { 52 };
 
 fn addresses_run_out(cx: &Context) -> Result {
     let area = cx.area(1)?;
@@ -35,22 +38,24 @@ fn addresses_run_out(cx: &Context) -> Result {
             .offset(area.base())
             .flags(MapFlags::NORESERVE)
     };
-    // The second is all that a search without a hint covers.
-    for len in [1 << 57, 1 << 47] {
+    // The second length is all that a search without a hint covers.
+    for len in [1 << 57, WINDOW] {
         check_err!(of(len).map(&area), Errno::NOMEM, "{len:#x} bytes");
         check_err!(of(len).private().map(&area), Errno::NOMEM, "{len:#x} bytes");
         check_err!(of(len).map_anonymous(), Errno::NOMEM, "{len:#x} bytes");
     }
     let fixed_at = |address, len| of(len).hint(address).map_fixed(Some(&area));
-    // The end of the address space depends on the number of page table levels: five, or four.
-    let end = match fixed_at(1 << 47, P) {
-        Ok(_) => 1usize << 56,
-        Err(_) => 1 << 47,
+    // The end of the address space depends on the number of page table levels. On x86 its last
+    // page belongs to nobody (`TASK_SIZE_MAX` in asm/page_64.h).
+    let end = match fixed_at(WINDOW, P) {
+        Ok(_) => ALL,
+        Err(_) => WINDOW,
     };
+    let top = end - if cfg!(target_arch = "x86_64") { P } else { 0 };
     let fixed = [
-        (end - P, P),
-        (end - 2 * P, 2 * P),
-        (end - P, 2 * P),
+        (top, P),
+        (top - P, 2 * P),
+        (top, 2 * P),
         (end, P),
         (0xffff_8880_0000_0000, P),
         (usize::MAX - P + 1, P),
@@ -70,7 +75,7 @@ fn addresses_run_out(cx: &Context) -> Result {
         );
     }
     check_eq!(status_kb("VmSize")?, size);
-    check_counts!(count, mmap: u64::from(end > 1 << 47));
+    check_counts!(count, mmap: u64::from(end > WINDOW));
     Ok(())
 }
 
@@ -141,7 +146,7 @@ fn lowest_addresses_without_privilege(region: &Device) -> Result {
         check_err!(noreplace.private().map_anonymous(), Errno::PERM, "{what}");
         check!(
             Process::Myself.smap_at(address).is_err(),
-            "{what}: something is there"
+            "{what}: a mapping is there"
         );
     }
     check_counts!(count, mmap: 0);
@@ -151,9 +156,12 @@ fn lowest_addresses_without_privilege(region: &Device) -> Result {
 }
 
 fn low_addresses_on_demand(cx: &Context) -> Result {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Stop::skip("MAP_32BIT is of x86 alone"));
+    }
     let area = cx.area(4)?;
     for options in [area.whole(), area.whole().private()] {
-        let m = options.flags(LOW).map(&area)?;
+        let m = options.flags(MAP_32BIT).map(&area)?;
         let range = smap(&m)?.map.range;
         check_eq!(
             (range.start, range.end),

@@ -12,7 +12,7 @@ use std::fs::File;
 
 cases! {
     Rmmap anonymous_types_are_few ["DM-43"] "anonymous memory of other types, MAP_SHARED_VALIDATE among them, or shared and growing: EINVAL";
-    Rmmap anonymous_offset_is_not_the_callers ["DM-44"] "shared: offset 0 whatever is asked for; private: neighbours merge whatever is asked for";
+    Rmmap anonymous_offset_is_not_the_callers ["DM-44"] "shared: offset 0 for every requested offset; private: neighbours merge at unrelated offsets";
     Rmmap droppable_memory ["DM-45"] "MAP_DROPPABLE: `dp nr wf dd`, no `ac`; not locked, not growing, not huge";
     Each pages_in_another_order ["DM-49"] "remap_file_pages: the VMA is split, and the page shows another one of the object, populated";
 }
@@ -96,8 +96,8 @@ fn droppable_memory(_: &Context) -> Result {
             "with {more:?}"
         );
     }
-    // Huge pages make it a mapping of a file, which does not have this type; a full mapping needs a
-    // pool.
+    // With huge pages it is a mapping of a file, for which this type is invalid; a valid mapping
+    // needs a pool of huge pages.
     let huge = MapOptions::new(2 << 20).only_flags(MapFlags::DROPPABLE | MapFlags::HUGETLB);
     check_err!(huge.map_anonymous(), Errno::INVAL, "with MAP_HUGETLB");
     Ok(())

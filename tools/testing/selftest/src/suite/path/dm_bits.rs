@@ -2,7 +2,7 @@
 
 //! do_mmap(): the VM_* flags for each protection and flag, as maps and smaps show them.
 
-use crate::context::{Context, P};
+use crate::context::{has_large_folios, Context, P};
 use crate::mounts::Mounts;
 use crate::outcome::Result;
 use crate::view::{check_flags, kb, locked_kb, resident, smap};
@@ -11,7 +11,6 @@ use rmmap_sys::rustix::fs::OFlags;
 use rmmap_sys::rustix::mm::{MapFlags, ProtFlags};
 use rmmap_sys::rustix::mount::MountFlags;
 use rmmap_sys::{Device, MapOptions};
-use std::path::Path;
 
 cases! {
     Rmmap protection_is_what_was_asked_for ["DM-11"] "each combination of R, W, X, and unknown bits, shared and private";
@@ -22,7 +21,7 @@ cases! {
     Each forgotten_flags_change_nothing ["DM-14"] "MAP_DENYWRITE, MAP_EXECUTABLE and MAP_UNINITIALIZED have no effect";
 }
 
-/// The device on a mount that allows execution; a region never lies on one.
+/// Opens the device on a mount that allows execution; a region never lies on one.
 fn executable() -> Result<Device> {
     Mounts::new()?.device(MountFlags::empty(), OFlags::RDWR)
 }
@@ -67,10 +66,9 @@ fn flags_become_vm_flags(cx: &Context) -> Result {
     check_eq!((resident(&locked)?, locked_kb()?), (4, kb(4)));
     drop(locked);
     // MAP_STACK excludes huge pages, on a kernel that has them.
-    let has_thp = Path::new("/sys/kernel/mm/transparent_hugepage").exists();
     for options in [area.whole(), area.whole().private()] {
         let stack = options.flags(MapFlags::STACK).map(&area)?;
-        match has_thp {
+        match has_large_folios() {
             true => check_flags(&stack, &["nh"], &["lo", "gd"])?,
             false => check_flags(&stack, &[], &["nh", "lo", "gd"])?,
         }

@@ -16,12 +16,13 @@ use rmmap_sys::{compat, Device, Errno, MapOptions};
 use std::os::fd::{AsFd, AsRawFd};
 
 cases! {
-    Rmmap old_program_executes_what_it_reads ["DM-03", "DM-04"] "a 32-bit program that says nothing of its stack: PROT_READ is `r-x`, but not of a noexec mount";
+    Rmmap old_program_executes_what_it_reads ["DM-03", "DM-04"] "a 32-bit program without PT_GNU_STACK: PROT_READ is `r-x`, except on a noexec mount";
     Rmmap long_mappings_of_32_bits ["DM-07", "DM-15"] "mmap2 of nearly 4 GiB: ENOMEM, also where the length rounds up to 2^32";
     Rmmap offsets_of_32_bits_do_not_wrap ["DM-08"] "mmap2 of two pages from page 2^32-1 on: mapped, the sum does not wrap";
 }
 
-/// The protection that a 32-bit program gets when it maps memory and the device with PROT_READ.
+/// Returns the protection that a 32-bit program gets when it maps memory and the device with
+/// PROT_READ.
 fn perms(stack: Option<u32>, mount: MountFlags) -> Result<[String; 2]> {
     let mounts = Mounts::new()?;
     let device = mounts.device(mount, OFlags::RDWR)?;
@@ -47,7 +48,7 @@ fn old_program_executes_what_it_reads(_: &Context) -> Result {
     check_eq!(
         perms(Some(READ_WRITE), exec)?,
         ["r--p", "r--s"],
-        "with a stack that is data"
+        "with a stack that is not executable"
     );
     // This applies to old programs only: one that asks for an executable stack gets just that.
     check_eq!(
@@ -58,7 +59,7 @@ fn old_program_executes_what_it_reads(_: &Context) -> Result {
     Ok(())
 }
 
-/// A region's descriptor and its number, for calls of the i386 table.
+/// Creates a region; returns its descriptor's number, too, for calls of the i386 table.
 fn region(cx: &Context) -> Result<(Device, i32)> {
     if !compat::is_available()? {
         return Err(Stop::skip(

@@ -34,7 +34,7 @@ fn file(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Returns the files that `/proc/swaps` lists.
+/// Returns whether `/proc/swaps` lists the file.
 fn is_swapped_to(path: &Path) -> Result<bool> {
     let text = fs::read_to_string("/proc/swaps")?;
     let mut names = text

@@ -13,10 +13,10 @@ use rmmap_sys::rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rmmap_sys::{Errno, MapOptions};
 
 cases! {
-    Each nothing_is_not_mapped ["DM-02"] "length 0 is EINVAL, whatever else is wrong, and the hook is not asked";
-    Each noreplace_takes_the_very_address ["DM-05"] "MAP_FIXED_NOREPLACE where nothing is, between mappings: that address";
-    Each hint_is_a_wish ["DM-06"] "a hint is rounded down to its page; where something is, the kernel takes another address";
-    Rmmap hint_below_the_lowest_address ["DM-06"] "a hint below vm.mmap_min_addr becomes that; one in page 0 is none";
+    Each nothing_is_not_mapped ["DM-02"] "length 0 is EINVAL, whatever else is wrong, and the hook is not called";
+    Each noreplace_takes_the_very_address ["DM-05"] "MAP_FIXED_NOREPLACE in a gap between mappings: that address";
+    Each hint_is_a_wish ["DM-06"] "a hint is rounded down to its page; over a mapping the kernel takes another address";
+    Rmmap hint_below_the_lowest_address ["DM-06"] "a hint below vm.mmap_min_addr is raised to that; one in page 0 is ignored";
     Each length_that_wraps_is_no_memory ["DM-07"] "a length that rounds up to 0: ENOMEM before all other checks";
     Rmmap mapping_count_is_limited ["DM-09"] "vm.max_map_count: one more is mapped, then neither a new nor a merging nor a replacing one";
 }
@@ -86,7 +86,7 @@ fn hint_is_a_wish(cx: &Context) -> Result {
         let in_hole = (2..=4).any(|page| m.address() == window.address_of(page * P));
         check!(
             apart || in_hole,
-            "{:#x} overlaps what was there",
+            "{:#x} overlaps an old mapping",
             m.address()
         );
         check!(m.address() != window.address_of(page * P));
@@ -157,7 +157,7 @@ fn mapping_count_is_limited(cx: &Context) -> Result {
     window.unmap(2 * P, P)?;
     let old = Process::Myself.smap_at(window.address_of(4 * P))?.map;
 
-    // Open the file first: nothing may happen between counting and mapping.
+    // Open the file first: the number of VMAs must not change between counting and mapping.
     let limit = Sysctl::set("vm/max_map_count", 1 << 16)?;
     let count = vma_count()?;
     limit.change(count)?;
@@ -183,7 +183,7 @@ fn mapping_count_is_limited(cx: &Context) -> Result {
     check_err!(replacing, Errno::NOMEM, "a mapping in the place of another");
     check_err!(anonymous, Errno::NOMEM);
     let still = Process::Myself.smap_at(window.address_of(4 * P))?.map;
-    check_eq!(still, old, "what was to be replaced");
+    check_eq!(still, old, "the mapping to replace");
     // Below the limit, the mapping that merges adds none. Count again: reading the old count has
     // allocated and freed memory.
     let count = vma_count()?;

@@ -16,9 +16,9 @@ use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::{Errno, MapOptions, Mapping};
 
 cases! {
-    Each locking_takes_permission ["DM-20"] "RLIMIT_MEMLOCK 0: MAP_LOCKED with CAP_IPC_LOCK only, else EPERM; MAP_POPULATE for everybody";
-    Each locking_has_a_limit ["DM-21"] "RLIMIT_MEMLOCK without CAP_IPC_LOCK: EAGAIN beyond it, counting what is locked already, before EACCES";
-    Each replaced_pages_count_as_locked ["DM-21"] "MAP_LOCKED over locked pages: they are not discounted, EAGAIN, and they stay";
+    Each locking_takes_permission ["DM-20"] "RLIMIT_MEMLOCK 0: MAP_LOCKED needs CAP_IPC_LOCK, else EPERM; MAP_POPULATE does not";
+    Each locking_has_a_limit ["DM-21"] "RLIMIT_MEMLOCK without CAP_IPC_LOCK: EAGAIN beyond it, including pages locked before, and before EACCES";
+    Each replaced_pages_count_as_locked ["DM-21"] "MAP_LOCKED over locked pages: they still count, EAGAIN, and they stay";
     Each future_locks_have_the_limit ["DM-22"] "mlockall(MCL_FUTURE): a plain mapping beyond RLIMIT_MEMLOCK is EAGAIN, also when that is 0";
 }
 
@@ -78,10 +78,10 @@ fn locking_has_a_limit(cx: &Context) -> Result {
     check_err!(
         unwritable.map(&reader),
         Errno::AGAIN,
-        "too much of what cannot be written"
+        "too much of a read-only object"
     );
     let less = area.part(0, LIMIT).flags(MapFlags::LOCKED);
-    check_err!(less.map(&reader), Errno::ACCESS, "what is allowed of that");
+    check_err!(less.map(&reader), Errno::ACCESS, "within the limit");
     check_counts!(count, mmap: 0);
     check_eq!((locked_kb()?, area.held_pages()?), (0, 0));
 

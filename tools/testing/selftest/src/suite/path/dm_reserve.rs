@@ -21,7 +21,7 @@ cases! {
 /// The size of these private mappings, in pages: more than all other tasks commit meanwhile.
 const PAGES: usize = (64 << 20) / P;
 
-/// The error of `Committed_AS`: a per-CPU counter that other tasks also change.
+/// The tolerance for `Committed_AS`: a per-CPU counter that other tasks also change.
 const SLACK_KB: u64 = 16 << 10;
 
 fn committed_kb() -> Result<u64> {

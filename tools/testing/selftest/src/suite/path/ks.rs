@@ -13,8 +13,8 @@ use rmmap_sys::{procmap, Errno, MapOptions};
 use std::os::fd::{AsFd, AsRawFd};
 
 cases! {
-    Rmmap anonymous_ignores_descriptor ["KS-01"] "with MAP_ANONYMOUS any number is good for a descriptor, that of the device, too";
-    Rmmap bad_descriptor_is_refused_first ["KS-02"] "EBADF for no descriptor and for O_PATH, before the length is looked at";
+    Rmmap anonymous_ignores_descriptor ["KS-01"] "with MAP_ANONYMOUS the descriptor is ignored, that of the device, too";
+    Rmmap bad_descriptor_is_refused_first ["KS-02"] "EBADF for a closed descriptor and for O_PATH, before the length is checked";
     Rmmap huge_flag_needs_huge_file ["KS-05"] "MAP_HUGETLB with the device is EINVAL, and its hook is not called";
     Rmmap failed_mapping_keeps_no_reference ["KS-10"] "after a refused mapping, close alone releases the file; after a good one, the last munmap";
 }

@@ -6,6 +6,7 @@ use crate::audit::{Record, Rule, AUDIT_MMAP};
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
 use crate::{cases, check_eq};
+use rmmap_sys::process::SYS_MMAP;
 use rmmap_sys::rustix::process::Pid;
 use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::{fork, End, MapOptions};
@@ -15,19 +16,16 @@ cases! {
     Rmmap mmap_is_audited ["KS-03"] "with an audit rule, mmap of the device leaves a record of descriptor and flags";
 }
 
-/// Number of mmap on x86-64.
-const MMAP: u32 = 9;
-
 fn mmap_is_audited(cx: &Context) -> Result {
     cx.needs(CapabilitySet::AUDIT_CONTROL, "CAP_AUDIT_CONTROL")?;
     let area = cx.area(2)?;
     let fd = area.as_fd().as_raw_fd().to_string();
+    // The search for an address also maps: the child's would be recorded if the rule were faster.
+    let whole = area.whole();
     let mut rule = Rule::prepare()?;
     // Only a process forked while auditing is on has an audit context.
     let mut child = fork(|channel| {
         let map = || -> Result {
-            // The search for an address also maps, and would be recorded.
-            let whole = area.whole();
             channel.receive_u64()?;
             drop(whole.map(&area)?);
             drop(whole.private().map(&area)?);
@@ -36,7 +34,7 @@ fn mmap_is_audited(cx: &Context) -> Result {
         };
         i32::from(map().is_err())
     })?;
-    rule.watch(MMAP, child.pid())?;
+    rule.watch(SYS_MMAP, child.pid())?;
     child.channel().send_u64(0)?;
     check_eq!(child.wait()?, End::Exited(0));
 
@@ -66,7 +64,7 @@ fn of_mapping(rule: &Rule, pid: Pid) -> Result<Vec<Record>> {
     let call = &event[0];
     check_eq!(
         (call.get("syscall"), call.get("success")),
-        (Some("9"), Some("yes")),
+        (Some(&*SYS_MMAP.to_string()), Some("yes")),
         "the system call"
     );
     Ok(event)

@@ -122,7 +122,7 @@ fn huge_reservation_comes_last(_: &Context) -> Result {
     );
     check_eq!(reserved()?, 0);
     let all = MapOptions::new(POOL as usize * HUGE).map(&file)?;
-    check_eq!(reserved()?, POOL, "reserved for what the pool has");
+    check_eq!(reserved()?, POOL, "reserved for all of the pool");
     drop((all, file));
     check_eq!(reserved()?, 0);
     Ok(())

@@ -16,12 +16,11 @@ use rmmap_sys::{procmap, run_in_child, Device, End, MapOptions, Mapping};
 cases! {
     Rmmap anonymous_private_is_copied ["MK-03"] "private anonymous memory: a child's store stays its own, the VMA has no name";
     Rmmap anonymous_shared_is_shared ["MK-04"] "shared anonymous memory: a child's store is seen, the VMA is a deleted /dev/zero";
-    With("rust_mm_dirty") no_fault_around_without_map_pages ["MK-06"] "a driver without map_pages gets one page mapped per fault, held neighbours or not";
-    Rmmap mincore_tells_strangers_nothing ["MK-18"] "to who may not write the node every page of an untouched mapping is in core";
+    With("rust_mm_dirty") no_fault_around_without_map_pages ["MK-06"] "a driver without map_pages gets one page mapped per fault, with or without cached neighbours";
+    Rmmap mincore_tells_strangers_nothing ["MK-18"] "mincore reports every page of an untouched mapping to a process that may not write the node";
 }
 
-/// Accesses a mapping in a child: returns what the first page held before it stored 2 there, and
-/// after.
+/// Stores 2 to the first page of a mapping in a child; returns the first byte before and after.
 fn store_in_child(m: &Mapping) -> Result<Vec<u8>> {
     let (end, bytes) = run_in_child(|| {
         let look = || -> Result<Vec<u8>> {

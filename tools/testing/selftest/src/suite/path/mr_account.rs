@@ -31,7 +31,7 @@ const BIG: usize = 64 << 20;
 /// The noise in Committed_AS from other processes, kB.
 const SLACK: i64 = 4 << 10;
 
-/// Returns the commit limit, kB.
+/// Returns the committed memory (`Committed_AS`), kB.
 #[track_caller]
 fn committed() -> Result<i64> {
     let kb = meminfo()?.get("Committed_AS");
@@ -51,7 +51,7 @@ fn check_charged(before: i64, bytes: usize) -> Result {
     }
 }
 
-/// Shared anonymous memory.
+/// Returns options for shared anonymous memory.
 fn shared_anonymous(bytes: usize) -> MapOptions {
     MapOptions::new(bytes)
 }

@@ -18,7 +18,7 @@ cases! {
     Rmmap ksm_takes_private_only ["MR-41"] "PR_SET_MEMORY_MERGE: a private mapping of the device is `mg`, a shared one is not";
 }
 
-/// `/dev/zero` for reading and writing.
+/// Opens `/dev/zero` for reading and writing.
 fn zero() -> Result<rmmap_sys::Device> {
     let fd = open("/dev/zero", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     Ok(fd.into())

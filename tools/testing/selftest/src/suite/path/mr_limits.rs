@@ -14,7 +14,7 @@ use rmmap_sys::rustix::process::Resource;
 use rmmap_sys::{Errno, Mapping};
 
 cases! {
-    Rmmap address_space_limit ["MR-05"] "RLIMIT_AS: what fits is mapped, what MAP_FIXED replaces is not counted twice";
+    Rmmap address_space_limit ["MR-05"] "RLIMIT_AS: a mapping within it succeeds, pages that MAP_FIXED replaces are not counted twice";
     Rmmap address_space_limit_keeps_victims ["MR-06"] "MAP_FIXED beyond RLIMIT_AS: ENOMEM, victims intact, though split";
     Rmmap data_limit ["MR-07"] "RLIMIT_DATA counts private writable mappings of the device, no others";
     Rmmap map_count_limit_keeps_victim ["MR-09"] "MAP_FIXED inside a VMA at vm.max_map_count: ENOMEM, victim intact";
@@ -42,7 +42,7 @@ fn number(m: &Mapping, pages: usize) -> Result {
     Ok(())
 }
 
-/// Checks that the first pages hold what [`number`] stored.
+/// Checks that the first pages hold the numbers that [`number`] stored.
 #[track_caller]
 fn check_numbers(m: &Mapping, pages: usize) -> Result {
     let read = |page| m.touch_read(page);
@@ -66,7 +66,7 @@ fn address_space_limit(cx: &Context) -> Result {
     drop(limit);
     check_err!(five, Errno::NOMEM, "mapping 5 pages where 4 fit");
     four?;
-    check_err!(one, Errno::NOMEM, "mapping a page where none fits any more");
+    check_err!(one, Errno::NOMEM, "mapping a page at the limit");
     same?;
     check_eq!(vma_pages(&w)?, [(0, 16)]);
 
@@ -76,7 +76,7 @@ fn address_space_limit(cx: &Context) -> Result {
     let one = area.part(0, 1).map(&area);
     drop(limit);
     more?;
-    check_err!(one, Errno::NOMEM, "mapping a page where none fits any more");
+    check_err!(one, Errno::NOMEM, "mapping a page at the limit");
     check_eq!(vma_pages(&w)?, [(0, 20)]);
     w.touch_write(19, 1)?;
     check_eq!(area.read(19 * P, 1)?, [1]);
@@ -127,7 +127,7 @@ fn map_count_limit_keeps_victim(cx: &Context) -> Result {
     number(&w, 12)?;
     let middle = area.part(12, 4);
     let whole = area.part(0, 12);
-    // Open the file first: nothing may happen between counting and mapping.
+    // Open the file first: the number of VMAs must not change between counting and mapping.
     let sysctl = Sysctl::set("vm/max_map_count", 1 << 16)?;
     let own = vma_count()?;
     sysctl.change(own)?;

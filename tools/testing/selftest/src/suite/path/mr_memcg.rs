@@ -13,7 +13,7 @@ use std::fs::{read_to_string, write};
 use std::os::unix::fs::FileExt;
 
 cases! {
-    Rmmap no_memory_for_a_vma ["MR-20"] "single pages in a full memory cgroup: ENOMEM long before vm.max_map_count, and the process goes on", 120;
+    Rmmap no_memory_for_a_vma ["MR-20"] "single pages in a full memory cgroup: ENOMEM long before vm.max_map_count, and the process continues", 120;
 }
 
 /// The cgroup's limit.
@@ -53,7 +53,7 @@ fn no_memory_for_a_vma(cx: &Context) -> Result {
         all.touch_write(count - 1, 5)?;
         check_eq!(all.touch_read(0)?, 5);
         let maps = crate::view::vma_pages(&all)?;
-        check_eq!(maps.len(), count, "VMAs that the kernel tells of");
+        check_eq!(maps.len(), count, "VMAs in maps");
         // With memory it works again.
         all.fill(count * P, &page, Some(&area))?;
         check_eq!(all.touch_read(count)?, 5);
@@ -63,7 +63,7 @@ fn no_memory_for_a_vma(cx: &Context) -> Result {
     check_eq!(group.number("memory.events", "oom_kill")?, 0);
     check!(
         group.number("memory.events", "max")? > 0,
-        "the limit was never met"
+        "the limit was never reached"
     );
     Ok(())
 }

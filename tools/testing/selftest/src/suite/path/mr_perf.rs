@@ -100,7 +100,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default())
 }
 
-/// `pid tid u32, addr len pgoff u64, maj min u32, ino generation u64, prot flags u32, filename`.
+/// Parses `pid tid u32, addr len pgoff u64, maj min u32, ino generation u64, prot flags u32,
+/// filename`.
 fn record(body: &[u8]) -> Record {
     let name = body[64..].split(|byte| *byte == 0).next();
     Record {

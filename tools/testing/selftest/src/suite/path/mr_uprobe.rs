@@ -21,7 +21,10 @@ cases! {
 }
 
 /// `int3`: the breakpoint of a uprobe.
-const INT3: u8 = 0xcc;
+const BREAKPOINT: u8 = match cfg!(target_arch = "x86_64") {
+    true => 0xcc,
+    false => 0xa0,
+};
 
 /// `nop`: the original instruction.
 const NOP: u8 = 0x90;
@@ -79,7 +82,11 @@ fn uprobes_enter_private_code(_: &Context) -> Result {
     let early = code.private().map(&file)?;
 
     let probe = Uprobe::new(&tracing, &path, PAGE * P)?;
-    check_eq!(early.touch_read(PAGE)?, INT3, "code that was mapped before");
+    check_eq!(
+        early.touch_read(PAGE)?,
+        BREAKPOINT,
+        "code that was mapped before"
+    );
     let private = code.private().map(&file)?;
     let anonymous = smap(&private)?.kb("Anonymous");
     check_eq!(
@@ -89,7 +96,7 @@ fn uprobes_enter_private_code(_: &Context) -> Result {
     );
     check_eq!(
         (private.touch_read(PAGE)?, private.touch_read(0)?),
-        (INT3, NOP)
+        (BREAKPOINT, NOP)
     );
     let shared = code.map(&file)?;
     check_flags(&shared, &["ex", "sh"], &["wr"])?;
@@ -100,7 +107,7 @@ fn uprobes_enter_private_code(_: &Context) -> Result {
     let data = code.prot(ProtFlags::READ).private().map(&file)?;
     check_eq!(
         data.touch_read(PAGE)?,
-        INT3,
+        BREAKPOINT,
         "a mapping that may become executable"
     );
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! mmap_region() and existing mappings in its range: the victims of MAP_FIXED, and those that
-//! refuse.
+//! cannot be replaced.
 
 use crate::area::{Area, Kind};
 use crate::context::{Context, P};
@@ -22,7 +22,7 @@ use rmmap_sys::{Errno, MapOptions};
 cases! {
     Rmmap write_exec_is_denied ["MR-01"] "PR_SET_MDWE: a mapping that is writable and executable is EACCES, one of the two is not";
     Rmmap writable_count_is_undone ["MR-04"] "a memfd can be sealed against writing once no shared writable mapping is left, failed ones included";
-    Rmmap map_over_vmas_and_a_hole ["MR-08"] "MAP_FIXED over several VMAs and a hole: one VMA, nothing of the old";
+    Rmmap map_over_vmas_and_a_hole ["MR-08"] "MAP_FIXED over several VMAs and a hole: one VMA, and no old contents";
     Rmmap huge_page_is_not_split ["MR-09"] "MAP_FIXED of a page inside a hugetlb mapping: EINVAL, victim intact";
     Rmmap sealed_mapping_is_not_replaced ["MR-10"] "MAP_FIXED over a sealed mapping of the device: EPERM, victim intact";
 }

@@ -44,8 +44,7 @@ fn populate_private_copies_pages_of_memfd(_: &Context) -> Result {
     Ok(())
 }
 
-/// Returns the dirty sizes that smaps shows of a mapping, kB: of its page table entries, and of the
-/// pages.
+/// Returns the dirty size of a mapping, kB: smaps counts dirty page table entries and dirty pages.
 fn dirty(m: &Mapping) -> Result<u64> {
     let smap = smap(m)?;
     Ok(smap.kb("Private_Dirty") + smap.kb("Shared_Dirty"))
@@ -139,7 +138,7 @@ fn populate_exec_only(_: &Context) -> Result {
     check_eq!(
         (resident, held),
         (0, 0),
-        "pages resident and held behind key {key}"
+        "pages resident and held with key {key}"
     );
     Ok(())
 }

@@ -14,14 +14,15 @@ use std::os::fd::{AsFd, AsRawFd};
 
 cases! {
     Rmmap mmap2_offset_is_in_pages ["SC-01"] "i386's mmap2, the only way into mmap_pgoff: all six arguments arrive, the offset counts pages";
-    Rmmap mmap_offset_is_in_bytes ["SC-02"] "mmap of x86-64: an offset within a page is EINVAL, before the descriptor is looked at";
+    Rmmap mmap_offset_is_in_bytes ["SC-02"] "mmap of x86-64: an offset within a page is EINVAL, before the descriptor is checked";
     Rmmap old_mmap_takes_a_pointer ["SC-03"] "i386's old mmap: offset in bytes, EINVAL within a page, EFAULT without arguments";
 }
 
 /// A descriptor that is not open.
 const CLOSED: i32 = 999;
 
-/// Returns four pages, each of which begins with its number plus one.
+/// Returns four pages, each of which begins with its number plus one, and the number of their
+/// descriptor.
 fn numbered(cx: &Context) -> Result<(Area, i32)> {
     let area = cx.area(4)?;
     for page in 0..4 {

@@ -7,8 +7,9 @@ use crate::context::{Context, P};
 use crate::ctl::Ctl;
 use crate::outcome::{errno, Result, Stop};
 use crate::view::{resident, vmas};
-use crate::waiting::{until_blocked, MMAP};
+use crate::waiting::until_blocked;
 use crate::{cases, check, check_eq, check_err};
+use rmmap_sys::process::SYS_MMAP;
 use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rmmap_sys::rustix::thread::gettid;
 use rmmap_sys::userfaultfd::Mode;
@@ -19,9 +20,9 @@ use std::thread::scope;
 use std::time::Duration;
 
 cases! {
-    Rmmap unmap_event_is_waited_for ["VM-04"] "MAP_FIXED over memory of a userfaultfd: one event of just these pages, and mmap waits until it is read";
-    With("rmmap_ctl") unmap_event_of_a_failure ["VM-05"] "the same when the driver's hook fails: the pages are gone, and that is reported and waited for";
-    Rmmap userfaultfd_refuses_device ["VM-06"] "UFFDIO_REGISTER of a mapping of the device is EINVAL, which is answered as before";
+    Rmmap unmap_event_is_waited_for ["VM-04"] "MAP_FIXED over memory of a userfaultfd: one event for just these pages, and mmap waits until it is read";
+    With("rmmap_ctl") unmap_event_of_a_failure ["VM-05"] "the same when the driver's hook fails: the pages are unmapped, and that is reported and waited for";
+    Rmmap userfaultfd_refuses_device ["VM-06"] "UFFDIO_REGISTER of a mapping of the device is EINVAL, and its faults are answered as before";
 }
 
 /// Returns a userfaultfd, or the reason to skip the test.
@@ -42,7 +43,7 @@ fn has_event(uffd: &Userfaultfd, limit: Duration) -> Result<bool> {
     Ok(poll(&mut [PollFd::new(uffd, PollFlags::IN)], Some(&limit))? > 0)
 }
 
-/// Maps sixteen pages of anonymous memory, a VMA of its own.
+/// Maps sixteen pages of anonymous memory.
 fn anonymous(cx: &Context) -> Result<Mapping> {
     let mut m = cx.window(16)?;
     m.map_over(0, &MapOptions::new(16 * P).private(), None::<&Area>)?;
@@ -69,7 +70,7 @@ fn map_over_watched(
         let came = has_event(&uffd, Duration::from_secs(20))?;
         // An mmap that does not wait never sleeps, and its thread ends.
         let thread = format!("/proc/self/task/{}", id.load(Ordering::SeqCst));
-        let waited = until_blocked(cx, &thread, &[MMAP]);
+        let waited = until_blocked(cx, &thread, &[SYS_MMAP]);
         // Read the event in any case: the mapping thread waits for that.
         let event = if came { uffd.unmapped()? } else { None };
         let mapped = mapper.join();
@@ -124,8 +125,11 @@ fn unmap_event_of_a_failure(cx: &Context) -> Result {
 }
 
 /// Returns the VMAs of a mapping as page ranges, and whether each is of a file.
+///
+/// The first may begin before the mapping: without huge pages a thread's stack below it has the same
+/// flags (`MAP_STACK`) and merges with it.
 fn names(m: &Mapping) -> Result<Vec<(usize, usize, bool)>> {
-    let page = |address: usize| (address - m.address()) / P;
+    let page = |address: usize| address.saturating_sub(m.address()) / P;
     let vmas = vmas(m)?;
     let vmas = vmas.iter();
     Ok(vmas

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 cases! {
     Rmmap security_module_refuses ["VM-01"] "EACCES for executable mappings of an unsigned file that IMA appraises, readable ones are fine";
-    Rmmap storage_manager_is_asked ["VM-02"] "fanotify's pre-content event comes with the range, its refusal is EPERM";
+    Rmmap storage_manager_is_asked ["VM-02"] "fanotify's pre-content event has the range; refusing it is EPERM";
 }
 
 /// Owner of the files that IMA's policy appraises; no other file has this owner.
@@ -33,7 +33,7 @@ fn owned_file(mounts: &Mounts, owner: u32) -> Result<File> {
     let path = mounts.folder().join(format!("of-{owner}"));
     fs::write(&path, [7; P])?;
     chown(&path, Some(Uid::from_raw(owner)), None)?;
-    // Reopens it: the process that created a file may execute it before it is signed.
+    // Reopen it: the process that created a file may execute it before it is signed.
     Ok(File::open(path)?)
 }
 
@@ -45,7 +45,7 @@ fn appraise(mounts: &Mounts) -> Result {
     let policy = folder.join("ima/policy");
     if !policy.exists() {
         return Err(Stop::skip(
-            "this kernel has no IMA, or has got its rules already",
+            "this kernel has no IMA, or already has its rules",
         ));
     }
     let rule = format!("appraise func=MMAP_CHECK fowner={OWNER}\n");
@@ -149,7 +149,7 @@ fn storage_manager_is_asked(cx: &Context) -> Result {
             tv_nsec: 0,
         };
         let asked = poll(&mut [PollFd::new(&listener, PollFlags::IN)], Some(&limit))?;
-        check_eq!(asked, 1, "questions before a mapping");
+        check_eq!(asked, 1, "events before a mapping");
         let question = listener.next_question()?;
         check_eq!(
             (question.pid, question.range.clone()),

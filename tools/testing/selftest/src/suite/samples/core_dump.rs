@@ -3,6 +3,7 @@
 //! Core dumps of this process, and their contents for a mapping.
 
 use crate::context::Context;
+use crate::folder::Folder;
 use crate::outcome::{Result, Stop};
 use crate::{check, check_eq};
 use elf::abi::PT_LOAD;
@@ -12,14 +13,15 @@ use rmmap_sys::rustix::process::{getpid, kill_process, setrlimit, Resource, Rlim
 use rmmap_sys::rustix::thread::CapabilitySet;
 use rmmap_sys::{fork, End};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The contents of a core file.
 #[derive(Debug)]
 pub struct Dump(Vec<u8>);
 
 impl Dump {
-    /// Returns the bytes of the VMA that begins at `address`; none if the dump lacks it.
+    /// Returns the bytes of the VMA that begins at `address`: none if the dump has its size only.
+    /// Fails if the dump lacks the VMA.
     #[track_caller]
     pub fn bytes_of(&self, address: usize) -> Result<&[u8]> {
         let bad = |e| Stop::fail(format_args!("the core file cannot be read: {e}"));
@@ -54,39 +56,17 @@ impl Drop for Pattern {
     }
 }
 
-/// A folder, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes one where that is possible: the lab's guest has no `/tmp` that can be written.
-    fn new() -> Result<Self> {
-        let name = format!("rmmap-core-{}", getpid().as_raw_nonzero());
-        let places = [std::env::temp_dir(), "/dev/shm".into(), "/run".into()];
-        let folders = places.iter().map(|place| place.join(&name));
-        let mut made = folders.filter(|folder| fs::create_dir(folder).is_ok());
-        let none = || Stop::skip(format_args!("needs one of {places:?} to write to"));
-        made.next().map(Self).ok_or_else(none)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A folder that stays is no failure of the tested code.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Forks a child that dumps core, with this `coredump_filter`.
 pub fn dump(cx: &Context, filter: u32) -> Result<Dump> {
     cx.needs(CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN")?;
-    let folder = Folder::new()?;
-    let pattern = Pattern::set(&folder.0.join("core"))?;
+    let folder = Folder::new("core")?;
+    let pattern = Pattern::set(&folder.path().join("core"))?;
     let mut child = fork(|_| die(filter).map_or(1, |()| 2))?;
     let end = child.wait()?;
     drop(pattern);
     check_eq!(end, End::Killed(Signal::QUIT.as_raw()));
     // The kernel may add the process id to the name (`core_uses_pid`).
-    let mut files = fs::read_dir(&folder.0)?;
+    let mut files = fs::read_dir(folder.path())?;
     let file = files
         .next()
         .ok_or_else(|| Stop::fail("no core was dumped"))?;

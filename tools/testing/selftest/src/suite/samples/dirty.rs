@@ -12,11 +12,11 @@ use rmmap_sys::rustix::mm::MremapFlags;
 use rmmap_sys::{fork, Device, End, Errno, MapOptions};
 
 cases! {
-    With("rust_mm_dirty") rust_mm_dirty_is_told_of_first_stores [] "a store marks its page, a load does not; read(2) makes it clean and takes it out of the page table";
+    With("rust_mm_dirty") rust_mm_dirty_is_told_of_first_stores [] "a store marks its page, a load does not; read(2) cleans it and zaps it";
     With("rust_mm_dirty") rust_mm_dirty_costs_a_fault_for_each_first_store [] "a page that was read takes one fault for its first store and none for the next";
-    With("rust_mm_dirty") rust_mm_dirty_hears_of_each_process [] "stores of a forked child and through another mapping are announced, too";
-    With("rust_mm_dirty") rust_mm_dirty_leaves_private_copies_alone [] "a store to a private mapping is none to the device";
-    With("rust_mm_dirty") rust_mm_dirty_ends_after_32_pages [] "ENXIO beyond them";
+    With("rust_mm_dirty") rust_mm_dirty_hears_of_each_process [] "stores of a forked child and through another mapping notify the driver, too";
+    With("rust_mm_dirty") rust_mm_dirty_leaves_private_copies_alone [] "a store to a private mapping does not notify the driver";
+    With("rust_mm_dirty") rust_mm_dirty_ends_after_32_pages [] "ENXIO for a mapping beyond them";
     With("rust_mm_dirty") rust_mm_dirty_gives_no_page_past_the_end [] "a mapping that mremap(2) grows past EOF: SIGBUS there, and no page";
 }
 

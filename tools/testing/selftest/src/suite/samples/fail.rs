@@ -15,15 +15,15 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 cases! {
-    With("rust_mm_fail") rust_mm_fail_in_hook [] "EIO from mmap_prepare: no VMA, Committed_AS back, the victim of MAP_FIXED is gone, the next mmap works";
-    With("rust_mm_fail") rust_mm_fail_in_mapped [] "ENOSPC from mapped, when the VMA was made: unmapped again, Committed_AS back, the victim of MAP_FIXED is gone";
-    With("rust_mm_fail") rust_mm_fail_in_split [] "EBUSY from may_split: munmap, mprotect, mremap and MAP_FIXED of a part fail and change nothing; the whole can go";
+    With("rust_mm_fail") rust_mm_fail_in_hook [] "EIO from mmap_prepare: no VMA, Committed_AS as before, the victim of MAP_FIXED stays unmapped, the next mmap works";
+    With("rust_mm_fail") rust_mm_fail_in_mapped [] "ENOSPC from mapped, after the VMA was added: unmapped again, Committed_AS as before, the victim of MAP_FIXED stays unmapped";
+    With("rust_mm_fail") rust_mm_fail_in_split [] "EBUSY from may_split: munmap, mprotect, mremap and MAP_FIXED of a part fail and change nothing; the whole can be unmapped";
     With("rust_mm_fail") rust_mm_fail_in_mremap [] "EXDEV from mremap: the move is undone, the pages are where they were";
     With("rust_mm_fail") rust_mm_fail_in_mprotect [] "EPERM from mprotect: the protection stays";
     With("rust_mm_fail") rust_mm_fail_in_fault [] "SIGBUS from fault; pages that are mapped stay, and later touches work";
-    With("rust_mm_fail") rust_mm_fail_in_mkwrite [] "SIGBUS from pfn_mkwrite: the page can be read and not written, until it may be";
+    With("rust_mm_fail") rust_mm_fail_in_mkwrite [] "SIGBUS from pfn_mkwrite: the page can be read and not written, until the driver allows it";
     With("rust_mm_fail") rust_mm_fail_in_access [] "a debugger gets EIO from access, the program itself does not notice";
-    With("rust_mm_fail") rust_mm_fail_knows_its_words [] "another word is EINVAL, and changes nothing; each open file fails for itself";
+    With("rust_mm_fail") rust_mm_fail_knows_its_words [] "another word is EINVAL, and changes nothing; each open file has its own setting";
 }
 
 const NAME: &str = "rust_mm_fail";
@@ -131,7 +131,7 @@ fn rust_mm_fail_in_split(cx: &Context) -> Result {
     let (fd, mut m) = mapped()?;
     fail_at(&fd, "split")?;
     m.unmap(0, 8 * P)?;
-    check_eq!(vmas_of(NAME)?.len(), 1, "the one whose part was given up");
+    check_eq!(vmas_of(NAME)?.len(), 1, "the VMA whose part was given up");
     let (fd, mut m) = mapped()?;
     fail_at(&fd, "split")?;
     check_err!(m.unmap(2 * P, P), Errno::BUSY);
@@ -178,7 +178,7 @@ fn rust_mm_fail_in_mprotect(_: &Context) -> Result {
     check_eq!(m.touch_read(3)?, 2, "each page shows the one page");
     check!(
         m.touch_write(3, 1).is_err(),
-        "a store to what was made read-only"
+        "a store to a page made read-only"
     );
     Ok(())
 }
@@ -205,7 +205,7 @@ fn rust_mm_fail_in_mkwrite(_: &Context) -> Result {
     check_eq!(
         m.touch_read(1)?,
         0x44,
-        "a store to what could be written before"
+        "a store to a page that was writable"
     );
     fail_at(&fd, "none")?;
     m.touch_write(1, 9)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_lazy: memory that is allocated when it is touched, and that behaves as that of a file.
+//! rust_mm_lazy: memory that is allocated when it is touched, and that behaves like a file's.
 
 use super::sample::{map, open, own_memory, peek, vmas_of};
 use crate::context::{Context, P};
@@ -15,9 +15,9 @@ use std::os::unix::fs::FileExt;
 cases! {
     With("rust_mm_lazy") rust_mm_lazy_fills_on_touch [] "nothing is resident before the first touch, one page after it, and every mapping shows it";
     With("rust_mm_lazy") rust_mm_lazy_maps_resident_neighbours [] "one read of another mapping maps the 16 resident pages around it (map_pages)";
-    With("rust_mm_lazy") rust_mm_lazy_ends_at_its_size [] "ENXIO beyond 16 MiB, SIGBUS where mremap(2) reached beyond it, no truncation";
-    With("rust_mm_lazy") rust_mm_lazy_is_treated_as_a_file [] "mappings merge, lock, populate, copy on write, and debuggers need no help of the driver";
-    With("rust_mm_lazy") rust_mm_lazy_pages_live_as_long_as_the_module [] "pages outlive mappings and descriptors, and end with the module";
+    With("rust_mm_lazy") rust_mm_lazy_ends_at_its_size [] "ENXIO beyond 16 MiB, SIGBUS where mremap(2) grew the mapping beyond it, no truncation";
+    With("rust_mm_lazy") rust_mm_lazy_is_treated_as_a_file [] "mappings merge, lock, populate, copy on write, and debuggers need no help from the driver";
+    With("rust_mm_lazy") rust_mm_lazy_pages_live_as_long_as_the_module [] "pages outlive mappings and descriptors, and are freed with the module";
 }
 
 const NAME: &str = "rust_mm_lazy";

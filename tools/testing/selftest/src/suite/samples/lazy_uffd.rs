@@ -44,7 +44,7 @@ fn store_and_release(
             false => Ok(None),
         });
         let meanwhile = other.touch_read(2);
-        // Wake the thread before returning an error: it would wait for ever.
+        // Wake the thread before returning an error: it would wait forever.
         let released = uffd.protect((m, 2 * P, P), mode, false);
         let stored = thread.join().map_err(|_| Stop::fail("a thread panicked"))?;
         released?;

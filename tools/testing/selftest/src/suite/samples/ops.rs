@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! rust_mm_ops: the operations that the kernel calls for a program's calls, and how often.
+//! rust_mm_ops: the operations that the kernel calls for system calls and accesses of a program,
+//! and how often.
 
 use super::sample::{open, with_each_hook};
-use crate::context::{Context, P, PMD};
+use crate::context::{needs_large_folios, Context, P, PMD};
 use crate::outcome::Result;
 use crate::view::{smap, vma_pages};
 use crate::{cases, check_eq};
@@ -14,13 +15,13 @@ use std::os::fd::BorrowedFd;
 
 cases! {
     With("rust_mm_ops") rust_mm_ops_mapped_and_close [] "mmap(2) calls mapped (with mmap_prepare only), munmap(2) calls close";
-    With("rust_mm_ops") rust_mm_ops_may_split_and_open [] "munmap(2) of the middle asks may_split twice, opens both new VMAs, closes what goes";
-    With("rust_mm_ops") rust_mm_ops_mremap [] "mremap(2) opens the new place, calls mremap, closes the old; of a part, may_split before";
+    With("rust_mm_ops") rust_mm_ops_may_split_and_open [] "munmap(2) of the middle calls may_split twice, open for both new VMAs, close for the unmapped one";
+    With("rust_mm_ops") rust_mm_ops_mremap [] "mremap(2) calls open for the new VMA, mremap, close for the old one; of a part, may_split first";
     With("rust_mm_ops") rust_mm_ops_mprotect [] "mprotect is called before mprotect(2) changes anything; may_split after it, for a part";
-    With("rust_mm_ops") rust_mm_ops_fault_and_map_pages [] "a load asks map_pages, then fault; a store asks fault alone";
-    With("rust_mm_ops") rust_mm_ops_pfn_mkwrite [] "the first store to a frame that is mapped is announced, the next is not";
-    With("rust_mm_ops") rust_mm_ops_huge_fault [] "the first touch in each 2 MiB asks huge_fault first, also where the VMA does not fill them";
-    With("rust_mm_ops") rust_mm_ops_pagesize [] "smaps says KernelPageSize: 16 kB";
+    With("rust_mm_ops") rust_mm_ops_fault_and_map_pages [] "a load calls map_pages, then fault; a store calls fault alone";
+    With("rust_mm_ops") rust_mm_ops_pfn_mkwrite [] "the first store to a mapped frame calls pfn_mkwrite, the next does not";
+    With("rust_mm_ops") rust_mm_ops_huge_fault [] "the first touch in each 2 MiB calls huge_fault first, also where the VMA does not fill them";
+    With("rust_mm_ops") rust_mm_ops_pagesize [] "smaps shows KernelPageSize: 16 kB";
 }
 
 const NAME: &str = "rust_mm_ops";
@@ -68,14 +69,14 @@ impl Ops {
             .map(|((name, now), (_, before))| (name.as_str(), now - before))
             .filter(|(_, change)| *change != 0)
             .collect();
-        check_eq!(changes, want, "what is counted for {what}");
+        check_eq!(changes, want, "the counts for {what}");
         self.seen = now;
         Ok(())
     }
 }
 
-/// A shared mapping, and a present page after it: so the page table exists, and the kernel does not
-/// call `huge_fault`.
+/// Returns a shared mapping, and a present page after it: so the page table exists, and the kernel
+/// does not call `huge_fault`.
 #[track_caller]
 pub fn beside_a_page(cx: &Context, fd: &Device, pages: usize) -> Result<(Mapping, Mapping)> {
     let mut window = cx.window(pages + 1)?;
@@ -83,7 +84,7 @@ pub fn beside_a_page(cx: &Context, fd: &Device, pages: usize) -> Result<(Mapping
     window.map_over(pages * P, &page, None::<BorrowedFd<'_>>)?;
     window.touch_write(pages, 1)?;
     window.map_over(0, &MapOptions::new(pages * P), Some(fd))?;
-    // The page stays, and has its own owner.
+    // The last page stays mapped, with an owner of its own.
     let m = window.move_part(0..pages * P, pages * P, false)?;
     Ok((m, window))
 }
@@ -99,7 +100,7 @@ fn counts(fd: &Device) -> Result<Vec<(String, i64)>> {
         Some((name.to_owned(), count.parse().ok()?))
     };
     let counts: Option<Vec<_>> = text.lines().map(count).collect();
-    counts.ok_or_else(|| crate::outcome::Stop::fail(format_args!("odd report: {text}")))
+    counts.ok_or_else(|| crate::outcome::Stop::fail(format_args!("unexpected report: {text}")))
 }
 
 fn rust_mm_ops_mapped_and_close(cx: &Context) -> Result {
@@ -209,6 +210,7 @@ fn rust_mm_ops_huge_fault(cx: &Context) -> Result {
     const PAGES: usize = PMD / P;
     /// The size of a PMD entry: for a whole one, the kernel also calls huge_fault.
     const PUD: usize = 1 << 30;
+    needs_large_folios()?;
     let mut ops = Ops::new()?;
     // Two halves, one of which lies within a single PMD. Its last page is present, so the page
     // table exists.

@@ -16,9 +16,9 @@ use rmmap_sys::{fork, End, MapOptions};
 cases! {
     With("rust_mm_ops") rust_mm_ops_data_is_shared_by_fork [] "fork(2) opens a VMA for the child with the same data, and its exit closes it, with either hook";
     With("rust_mm_ops") rust_mm_ops_data_outlives_the_parent [] "data stays while a child has it, although the parent has unmapped its own";
-    With("rust_mm_ops") rust_mm_ops_data_is_freed_by_a_killed_process [] "a child that is killed amid pieces of VMAs leaves nothing";
+    With("rust_mm_ops") rust_mm_ops_data_is_freed_by_a_killed_process [] "a child that is killed with split VMAs leaves nothing";
     With("rust_mm_ops") rust_mm_ops_data_is_of_each_mmap [] "two mappings in a row stay two, each with data of its own";
-    With("rust_mm_ops") rust_mm_ops_data_moves_and_splits [] "pieces made by munmap, mprotect, mremap and MAP_FIXED share the data; with the last it goes";
+    With("rust_mm_ops") rust_mm_ops_data_moves_and_splits [] "pieces made by munmap, mprotect, mremap and MAP_FIXED share the data, which is freed with the last";
 }
 
 const NAME: &str = "rust_mm_ops";
@@ -31,7 +31,8 @@ fn rust_mm_ops_data_is_shared_by_fork(cx: &Context) -> Result {
         ops.check("a store", &[("fault", 1), ("pfn_mkwrite", 1)])?;
         let mut child = fork(|channel| {
             let waited = channel.receive();
-            // fork(2) copied the page table; whether the kernel announces the frame again is open.
+            // fork(2) copied the page table; whether the kernel calls pfn_mkwrite again is not
+            // specified.
             i32::from(waited.is_err() || m.touch_read(0) != Ok(1))
         })?;
         ops.check("fork", &[("open", 1), ("vmas", 1)])?;

@@ -12,8 +12,8 @@ use rmmap_sys::{fork, Tracee};
 use std::os::unix::fs::FileExt;
 
 cases! {
-    With("rust_mm_ops") rust_mm_ops_access [] "/proc/PID/mem and ptrace(2) call access, once for each piece that it answers";
-    With("rust_mm_ops") rust_mm_ops_name [] "a core dump asks for the name, and has the VMA whatever coredump_filter says";
+    With("rust_mm_ops") rust_mm_ops_access [] "/proc/PID/mem and ptrace(2) call access, once for each piece that it copies";
+    With("rust_mm_ops") rust_mm_ops_name [] "a core dump calls name, and contains the VMA under every coredump_filter";
 }
 
 fn rust_mm_ops_access(cx: &Context) -> Result {
@@ -37,7 +37,7 @@ fn rust_mm_ops_access(cx: &Context) -> Result {
     check_eq!(word.to_ne_bytes(), *b"debugger", "PTRACE_PEEKDATA");
     tracee.poke((&m, 24), 42)?;
     ops.check("PTRACE_PEEKDATA and POKEDATA", &[("access", 2)])?;
-    check_eq!(m.read_u64(24)?, 42, "what PTRACE_POKEDATA wrote");
+    check_eq!(m.read_u64(24)?, 42, "the word of PTRACE_POKEDATA");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ cases! {
     With("rust_mm_pages") rust_mm_pages_are_there_at_once [] "all 8 pages are mapped when mmap(2) returns, and no access faults, with either hook";
     With("rust_mm_pages") rust_mm_pages_maps_the_whole_or_nothing [] "another length or offset is EINVAL, and no VMA is left, with either hook";
     With("rust_mm_pages") rust_mm_pages_belong_to_the_open_file [] "mappings of one open file share pages, those of another have their own, and a child has its parent's";
-    With("rust_mm_pages") rust_mm_pages_do_not_come_back [] "without a fault handler a page that is taken out is SIGBUS, and so is what mremap(2) adds";
+    With("rust_mm_pages") rust_mm_pages_do_not_come_back [] "without a fault handler a zapped page is SIGBUS, and so is a page that mremap(2) adds";
     With("rust_mm_pages") rust_mm_pages_outlive_the_descriptor [] "the mapping alone keeps the pages";
     With("rust_mm_pages") rust_mm_pages_private_copies [] "a private mapping has the pages, and copies on write";
     With("rust_mm_pages") rust_mm_pages_are_mixed [] "VM_MIXEDMAP: no merging, mlock(2) without effect, in core dumps as coredump_filter says";
@@ -26,7 +26,7 @@ const NAME: &str = "rust_mm_pages";
 /// Pages of an open file.
 const PAGES: usize = 8;
 
-/// Checks that the pages hold what the driver wrote.
+/// Checks that the pages hold the bytes that the driver wrote.
 #[track_caller]
 fn check_contents(m: &Mapping) -> Result {
     for page in 0..m.pages() {
@@ -99,7 +99,8 @@ fn rust_mm_pages_outlive_the_descriptor(_: &Context) -> Result {
     let fd = open(NAME)?;
     let m = map(&fd, PAGES)?;
     drop(fd);
-    // The kernel frees the file's data after the last close, and would give the pages to others.
+    // If the mapping did not keep the file, its pages would be free now, and these mappings would
+    // reuse them.
     let others: Vec<Mapping> = (0..8)
         .map(|_| map(&open(NAME)?, PAGES))
         .collect::<Result<_>>()?;

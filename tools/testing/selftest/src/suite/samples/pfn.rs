@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 
 cases! {
     With("rust_mm_pfn") rust_mm_pfn_shows_its_frames [] "with mmap_prepare all is mapped at once, with mmap each frame by a fault; stores are seen by every mapping";
-    With("rust_mm_pfn") rust_mm_pfn_refuses_what_it_cannot_map [] "private mappings are EINVAL, what reaches beyond the block ENXIO, with either hook";
+    With("rust_mm_pfn") rust_mm_pfn_refuses_what_it_cannot_map [] "private mappings are EINVAL, mappings beyond the block ENXIO, with either hook";
     With("rust_mm_pfn") rust_mm_pfn_maps_from_an_offset [] "a mapping from the third frame on shows the third frame, with either hook";
     With("rust_mm_pfn") rust_mm_pfn_is_accessible_to_debuggers [] "/proc/PID/mem and ptrace(2) read and write through access, across frames and up to the end of the VMA";
     With("rust_mm_pfn") rust_mm_pfn_is_special [] "VmFlags pf io de dd, no Rss, no merging, mlock and MADV_POPULATE without the pages, no growing, no core dump";
@@ -25,7 +25,7 @@ const NAME: &str = "rust_mm_pfn";
 /// Frames of the device.
 const FRAMES: usize = 4;
 
-/// Returns what the driver wrote to the beginning of a frame.
+/// Returns the bytes that the driver wrote to the beginning of a frame.
 fn mark(frame: usize) -> [u8; 2] {
     [b'f', b'0' + frame as u8]
 }
@@ -79,7 +79,7 @@ fn rust_mm_pfn_maps_from_an_offset(cx: &Context) -> Result {
     })
 }
 
-/// Forks a child that waits until its channel is closed.
+/// Waits, in a child, until the parent closes the channel.
 fn wait(channel: &Channel) -> i32 {
     // An error means that the parent has closed the channel.
     let _ = channel.receive();
@@ -95,7 +95,7 @@ fn rust_mm_pfn_is_accessible_to_debuggers(_: &Context) -> Result {
     check_eq!(across, [0, b'f', b'1'], "bytes across two frames");
     memory.write_all_at(b"zz", m.address_of(2 * P) as u64)?;
     check_eq!(m.touch_read(2)?, b'z');
-    // The core asks for the rest of the buffer: the library limits it to the VMA.
+    // The core requests the rest of the buffer; the library limits the length to the VMA.
     let alone = MapOptions::new(P).offset(3 * P as u64).map(&fd)?;
     let tail = peek(&memory, alone.address_of(P - 8), 8)?;
     check_eq!(tail, [0; 8], "the last bytes of the block");
@@ -111,7 +111,7 @@ fn rust_mm_pfn_is_accessible_to_debuggers(_: &Context) -> Result {
     check_eq!(
         m.read_u64(P + 8)?,
         0x1122_3344_5566_7788,
-        "what PTRACE_POKEDATA wrote"
+        "the word of PTRACE_POKEDATA"
     );
     Ok(())
 }

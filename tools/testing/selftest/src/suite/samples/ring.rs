@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 cases! {
     With("rust_mm_ring") rust_mm_ring_delivers_through_the_mapping [] "bytes, head and poll(2) agree, until the reader has taken them";
-    With("rust_mm_ring") rust_mm_ring_wraps_and_fills [] "bytes wrap around at the end of the ring, and a full one takes no more: EAGAIN, not writable";
-    With("rust_mm_ring") rust_mm_ring_believes_nothing_of_the_reader [] "a head or tail that makes no sense spoils the reader's own view only";
+    With("rust_mm_ring") rust_mm_ring_wraps_and_fills [] "bytes wrap around at the end of the ring, and a full ring takes no more: EAGAIN, not writable";
+    With("rust_mm_ring") rust_mm_ring_believes_nothing_of_the_reader [] "an invalid head or tail affects the reader's own view only";
     With("rust_mm_ring") rust_mm_ring_wakes_a_waiting_reader [] "poll(2) returns when another process writes";
     With("rust_mm_ring") rust_mm_ring_maps_shared_and_whole_only [] "private mappings, parts and offsets are EINVAL; each open file has a ring of its own";
 }
@@ -119,7 +119,7 @@ fn rust_mm_ring_wraps_and_fills(_: &Context) -> Result {
     check_eq!(reader.head()?, (2 * SIZE - 6) as u32);
     let got = reader.bytes(SIZE as u32 - 6, SIZE)?;
     let wrong = got.iter().zip(&pattern).position(|(got, want)| got != want);
-    check_eq!(wrong, None, "the first byte that is not what was written");
+    check_eq!(wrong, None, "the first byte that differs from the write");
     check_eq!(ready_now(&fd)?, (true, false), "poll of a full ring");
     check_err!(write(&fd, b"x"), Errno::AGAIN);
     reader.take_to(SIZE as u32 - 6 + 3)?;
@@ -157,8 +157,8 @@ fn rust_mm_ring_wakes_a_waiting_reader(cx: &Context) -> Result {
     let reader = Reader::new(&fd)?;
     let parent = format!("/proc/{}", getpid().as_raw_nonzero());
     let mut child = fork(|_| {
-        // It waits for no fixed time, but until the parent sleeps in poll(2).
-        let waits = until_blocked(cx, &parent, &POLL);
+        // Wait until the parent sleeps in poll(2), not for a fixed time.
+        let waits = until_blocked(cx, &parent, POLL);
         i32::from(waits.is_err() || write(&fd, b"wake") != Ok(4))
     })?;
     let limit = Duration::from_secs(10).mul_f64(cx.time_scale);
@@ -174,11 +174,11 @@ fn rust_mm_ring_wakes_a_waiting_reader(cx: &Context) -> Result {
         "poll of a reader that waits"
     );
     let waited = start.elapsed();
-    // When its time is over, poll(2) checks once more, whether it was woken or not.
+    // At its timeout poll(2) checks once more, whether or not it was woken.
     check!(waited < limit / 2, "poll was not woken for {waited:?}");
     check_eq!(fds[0].revents(), PollFlags::IN);
     check_eq!(reader.bytes(0, 4)?, b"wake");
-    check_eq!(child.wait()?, End::Exited(0), "the writer, who waited");
+    check_eq!(child.wait()?, End::Exited(0), "the writer that waited");
     Ok(())
 }
 

@@ -49,9 +49,9 @@ pub fn with_each_hook(cx: &Context, name: &str, run: fn(&Context, bool) -> Resul
     Ok(())
 }
 
-/// Returns the number of page faults to load (or store) the first byte of each page.
+/// Returns the number of page faults that `access` takes for the first byte of each page.
 ///
-/// As [`faults_of_stores`](crate::view::faults_of_stores): it touches other memory first, so that
+/// Like [`faults_of_stores`](crate::view::faults_of_stores), it touches other memory first, so that
 /// the code itself has already faulted.
 #[track_caller]
 pub fn faults_of(m: &Mapping, access: fn(&Mapping, usize) -> Result) -> Result<u64> {
