@@ -20,6 +20,7 @@ use rmmap_sys::{Channel, Device, Errno, PAGE_SIZE};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The world of regions and the device.
 pub const RMMAP: usize = 0;
@@ -39,6 +40,8 @@ pub enum Command {
         counterpart: Option<(Op, Option<i32>)>,
         /// The process of each actor.
         pids: Vec<i32>,
+        /// When to begin ([`now`]), so that another actor begins at the same time.
+        at: Option<u64>,
     },
     /// Forks, and sends the channel to the child.
     Fork,
@@ -72,6 +75,12 @@ pub struct World {
     pub pipe: (OwnedFd, OwnedFd),
     /// A pipe that keeps pages.
     pub held: (OwnedFd, OwnedFd),
+}
+
+/// The time in microseconds, the same for all processes.
+pub fn now() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH);
+    time.map_or(0, |time| time.as_micros() as u64)
 }
 
 /// Both ends of a pipe of which neither blocks.
@@ -115,7 +124,11 @@ impl Actor {
                     op,
                     counterpart,
                     pids,
+                    at,
                 } => {
+                    while at.is_some_and(|at| now() < at) {
+                        std::hint::spin_loop();
+                    }
                     let outcome = self.act(RMMAP, &op.call, &pids);
                     let other = match &counterpart {
                         Some((_, Some(errno))) if outcome.ret == -i64::from(*errno) => None,

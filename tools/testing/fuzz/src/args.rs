@@ -26,9 +26,17 @@ pub struct Args {
     #[arg(long)]
     pub operations: Option<u64>,
 
-    /// Operations of an episode.
+    /// The most operations of an episode.
     #[arg(long, default_value_t = 1000)]
     pub steps: usize,
+
+    /// Let actors act one after the other only.
+    #[arg(long, conflicts_with = "races")]
+    pub alone: bool,
+
+    /// Let two actors act at the same time in each episode.
+    #[arg(long)]
+    pub races: bool,
 
     /// Load this module first, and unload it afterwards.
     #[arg(long, value_name = "FILE.ko")]

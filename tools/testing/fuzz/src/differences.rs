@@ -4,12 +4,20 @@
 //!
 //! Everything else that differs is a failure. Documentation/abi.rst has the reasons at length.
 
-use crate::model::{Kind, Model, Slot};
-use crate::op::{Call, Fd, Op, RO};
+mod judge;
+
+use self::judge::{
+    end_of_write, first_is_device, is_device, is_opaque, may_be_device, may_merge, only,
+    range_of_ioctl,
+};
+use crate::model::Model;
+use crate::op::{Call, Op, RO};
 use crate::predict::libc_advice;
 use rmmap_sys::{Errno, PAGE_SIZE};
 
 const SIZE: u64 = PAGE_SIZE as u64;
+const PROT_READ: i32 = 1;
+const PROT_WRITE: i32 = 2;
 const PROT_EXEC: i32 = 4;
 /// `F_SEAL_FUTURE_WRITE`.
 const SEAL_FUTURE_WRITE: u32 = 0x10;
@@ -23,6 +31,8 @@ pub enum Verdict {
     Instead(Call),
     /// rmmap may answer with this errno; then memfds are not asked.
     Unless(i32),
+    /// rmmap must not succeed; when it answers with this errno, memfds are not asked.
+    Refused(i32),
     /// What the calls return is not compared; what they do to files is.
     Free,
     /// The calls may return different values; if so, the sequence ends.
@@ -76,6 +86,22 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        name: "splice-copies",
+        reason: "splice(2) and sendfile(2) from a region copy its bytes (copy_splice_read()), \
+                 from a memfd they pass its pages, in which later writes show \
+                 (shmem_file_splice_read() in mm/shmem.c): only from a file to itself do they \
+                 overlap",
+        judge: |model, op| match op.call {
+            Call::SendFile { from, off, to, len } if from.file == to.file => {
+                let pos = model.position.filter(|_| !op.may_append(model));
+                let (len, page) = (len as u64, SIZE);
+                let apart = |pos: u64| pos >= off + len + page || off >= pos + len + page;
+                (!pos.is_some_and(apart)).then_some(Verdict::Skip)
+            }
+            _ => None,
+        },
+    },
+    Difference {
         name: "device-end-of-write",
         reason: "the device does not grow: write(2) at its end is ENOSPC, across it is short",
         judge: end_of_write,
@@ -87,23 +113,31 @@ pub const DIFFERENCES: &[Difference] = &[
             Call::Map { fd, prot, .. } if is_device(model, fd) && prot & PROT_EXEC != 0 => {
                 Some(Verdict::Unless(Errno::PERM.raw_os_error()))
             }
-            Call::Protect { page, pages, prot }
-                if prot & PROT_EXEC != 0 && may_be_device(model, op.actor, page, pages) =>
-            {
-                Some(Verdict::Skip)
+            // mprotect(2) begins with the first mapping; what follows a part of the range that is
+            // no device would be changed in one world only.
+            Call::Protect { page, pages, prot } if prot & PROT_EXEC != 0 => {
+                match first_is_device(model, op.actor, page) {
+                    Some(_) => only(Errno::ACCESS),
+                    None if may_be_device(model, op.actor, page, pages) => Some(Verdict::Skip),
+                    None => None,
+                }
             }
             _ => None,
         },
     },
     Difference {
         name: "device-end-of-mapping",
-        reason: "mmap(2) past the end of the device is ENXIO, unless the mapping merges \
-                 (__mmap_region() in mm/vma.c asks the hook `mmap` only then)",
+        reason: "mmap(2) past the end of the device is ENXIO, unless the mapping merges with a \
+                 neighbour (__mmap_region() in mm/vma.c does not ask the hook `mmap` then)",
         judge: |model, op| match op.call {
             Call::Map {
                 fd, pgoff, pages, ..
             } if is_device(model, fd) && pgoff + pages > model.files[fd.file].size_pages() => {
-                Some(Verdict::Unless(Errno::NXIO.raw_os_error()))
+                let errno = Errno::NXIO.raw_os_error();
+                Some(match may_merge(model, op) {
+                    true => Verdict::Unless(errno),
+                    false => Verdict::Refused(errno),
+                })
             }
             _ => None,
         },
@@ -152,7 +186,14 @@ pub const DIFFERENCES: &[Difference] = &[
                 advice: libc_advice::REMOVE,
                 page,
                 pages,
-            } if may_be_device(model, op.actor, page, pages) => Some(Verdict::Skip),
+            } => match first_is_device(model, op.actor, page) {
+                // EINVAL where it is locked (madvise_remove() in mm/madvise.c).
+                Some(_) if model.is_locking(op.actor) => Some(Verdict::Skip),
+                Some(mapped) if !mapped.shared => only(Errno::ACCESS),
+                Some(mapped) if mapped.prot & PROT_WRITE != 0 => only(Errno::NODEV),
+                _ if may_be_device(model, op.actor, page, pages) => Some(Verdict::Skip),
+                _ => None,
+            },
             _ => None,
         },
     },
@@ -186,21 +227,15 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "splice-of-unreadable-memory",
-        reason:
-            "vmsplice(2) from a mapping without PROT_READ is EFAULT, but for pages that a page \
-                 table shows already (check_vma_flags() and gup_fast() in mm/gup.c): which those \
-                 are depends on the folios",
+        reason: "vmsplice(2) from a mapping with PROT_WRITE or PROT_EXEC and without PROT_READ is \
+                 EFAULT, but for pages that a page table shows already (check_vma_flags() and \
+                 gup_fast_pte_range() in mm/gup.c): which those are depends on the folios",
         judge: |model, op| match op.call {
-            Call::Vmsplice { at, len } | Call::Hold { at, len } => {
-                let mut pages = at / PAGE_SIZE..(at + len).div_ceil(PAGE_SIZE);
-                let unreadable = |slot: &Slot| match slot {
-                    Slot::File(mapped) => mapped.prot & 1 == 0,
-                    Slot::Free => false,
-                    Slot::Unknown => true,
-                };
-                let found = pages.any(|page| unreadable(model.slot(op.actor, page)));
-                found.then_some(Verdict::Skip)
+            Call::Vmsplice { at, len } if is_opaque(model, op.actor, at, len) => {
+                Some(Verdict::Free)
             }
+            // The pipes would keep different pages.
+            Call::Hold { at, len } if is_opaque(model, op.actor, at, len) => Some(Verdict::Skip),
             _ => None,
         },
     },
@@ -215,24 +250,12 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "device-copies",
-        reason: "copy_file_range(2) refuses a device and two file systems (fs/read_write.c); \
-                 sendfile(2) to the device's end is short",
+        reason: "copy_file_range(2) refuses a device (generic_file_rw_checks() in \
+                 fs/read_write.c)",
         judge: |model, op| match op.call {
             Call::CopyRange { from, to, .. } if is_device(model, from) || is_device(model, to) => {
-                Some(Verdict::Skip)
+                only(Errno::INVAL)
             }
-            Call::SendFile { to, .. } if is_device(model, to) => Some(Verdict::Skip),
-            Call::Write { fd, off: None, .. } if is_device(model, fd) => Some(Verdict::Skip),
-            _ => None,
-        },
-    },
-    Difference {
-        name: "splice-copies",
-        reason: "splice(2) and sendfile(2) from a region copy its bytes (copy_splice_read()), \
-                 from a memfd they pass its pages, in which later writes show \
-                 (shmem_file_splice_read() in mm/shmem.c)",
-        judge: |_, op| match op.call {
-            Call::SendFile { from, to, .. } if from.file == to.file => Some(Verdict::Skip),
             _ => None,
         },
     },
@@ -269,7 +292,7 @@ pub const DIFFERENCES: &[Difference] = &[
         judge: |model, op| match op.call {
             Call::Map { fd, prot, .. } if prot & 2 != 0 => {
                 let sealed = model.files[fd.file].seals & SEAL_FUTURE_WRITE != 0;
-                sealed.then_some(Verdict::MayEnd)
+                (sealed && may_merge(model, op)).then_some(Verdict::MayEnd)
             }
             _ => None,
         },
@@ -285,77 +308,84 @@ pub fn of(model: &Model, op: &Op) -> Option<(usize, Verdict)> {
     all.find_map(|(i, difference)| Some((i, (difference.judge)(model, op)?)))
 }
 
-/// Whether some of these pages of an arena may show the device.
-fn may_be_device(model: &Model, actor: usize, page: usize, pages: usize) -> bool {
-    (page..page + pages).any(|page| match model.slot(actor, page) {
-        Slot::Free => false,
-        Slot::Unknown => true,
-        Slot::File(mapped) => model.files[mapped.file].kind == Kind::Device,
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{File, Kind, Mapped, Memory, Slot};
+    use crate::op::{Fd, RW};
 
-fn is_device(model: &Model, fd: Fd) -> bool {
-    model.files[fd.file].kind == Kind::Device
-}
+    /// A device of eight pages, of which page 2 shows page 6.
+    fn model() -> Model {
+        let mut slots = vec![Slot::Free; 8];
+        slots[2] = Slot::File(Mapped {
+            file: 0,
+            page: 6,
+            shared: true,
+            prot: PROT_WRITE,
+            copy: None,
+            vague: false,
+            no_fork: false,
+        });
+        Model {
+            files: vec![File::new(Kind::Device, 8 * SIZE)],
+            actors: vec![Some(Memory {
+                slots,
+                locks: false,
+            })],
+            only_memfds: false,
+            position: None,
+        }
+    }
 
-fn only(errno: Errno) -> Option<Verdict> {
-    Some(Verdict::Only(-i64::from(errno.raw_os_error())))
-}
+    fn verdict(model: &Model, call: Call) -> Option<Verdict> {
+        of(model, &Op::new(0, call)).map(|(_, verdict)| verdict)
+    }
 
-fn end_of_write(model: &Model, op: &Op) -> Option<Verdict> {
-    let (fd, off, len) = match &op.call {
-        Call::Write {
+    #[test]
+    fn only_a_mapping_that_merges_may_reach_past_the_device() {
+        let map = |page: usize, pgoff: usize| Call::Map {
+            page,
+            pages: 2,
+            prot: 3,
+            flags: 1,
+            fd: Fd { file: 0, desc: RW },
+            pgoff,
+        };
+        let nxio = Errno::NXIO.raw_os_error();
+        let model = model();
+        assert_eq!(verdict(&model, map(3, 7)), Some(Verdict::Unless(nxio)));
+        assert_eq!(verdict(&model, map(4, 7)), Some(Verdict::Refused(nxio)));
+        assert_eq!(verdict(&model, map(3, 6)), None);
+    }
+
+    #[test]
+    fn memory_that_is_only_writable_may_be_spliced_or_not() {
+        let model = model();
+        let at = 2 * PAGE_SIZE + 1;
+        let len = 9;
+        assert_eq!(
+            verdict(&model, Call::Vmsplice { at, len }),
+            Some(Verdict::Free)
+        );
+        assert_eq!(verdict(&model, Call::Vmsplice { at: 9, len }), None);
+    }
+
+    #[test]
+    fn a_write_at_the_position_ends_with_the_device() {
+        let mut model = model();
+        let fd = Fd { file: 0, desc: RW };
+        let write = |lens: Vec<usize>| Call::Write {
             fd,
-            off: Some(off),
+            off: None,
             lens,
-            ..
-        } => (*fd, *off, lens.iter().sum::<usize>()),
-        Call::SpliceIn { fd, off, len, .. } | Call::WriteFrom { fd, off, len, .. } => {
-            (*fd, *off, *len)
-        }
-        _ => return None,
-    };
-    let size = model.files[fd.file].size;
-    if !is_device(model, fd) || fd.desc == RO || len == 0 || off + len as u64 <= size {
-        return None;
-    }
-    if off >= size {
-        return only(Errno::NOSPC);
-    }
-    let room = (size - off) as usize;
-    let mut call = op.call.clone();
-    match &mut call {
-        Call::Write { lens, .. } => {
-            let mut left = room;
-            for len in lens {
-                *len = (*len).min(left);
-                left -= *len;
-            }
-        }
-        Call::SpliceIn { len, .. } | Call::WriteFrom { len, .. } => *len = room,
-        _ => return None,
-    }
-    Some(Verdict::Instead(call))
-}
-
-fn range_of_ioctl(model: &Model, op: &Op) -> Option<Verdict> {
-    let (Call::Discard { fd, off, len } | Call::Allocate { fd, off, len }) = op.call else {
-        return None;
-    };
-    if fd.desc == RO {
-        return only(Errno::BADF);
-    }
-    let size = model.files[fd.file].size;
-    let aligned = len > 0 && off % SIZE == 0 && len % SIZE == 0;
-    if !aligned || off.saturating_add(len) > size.next_multiple_of(SIZE) {
-        return only(Errno::INVAL);
-    }
-    match op.call {
-        Call::Allocate { .. } => Some(Verdict::Instead(Call::Allocate {
-            fd,
-            off,
-            len: len.min(size - off),
-        })),
-        _ => None,
+            seed: 1,
+        };
+        assert_eq!(verdict(&model, write(vec![9])), Some(Verdict::Skip));
+        model.position = Some(8 * SIZE - 9);
+        assert_eq!(verdict(&model, write(vec![9])), None);
+        let shorter = Verdict::Instead(write(vec![7, 2]));
+        assert_eq!(verdict(&model, write(vec![7, 3])), Some(shorter));
+        model.position = Some(8 * SIZE);
+        assert_eq!(verdict(&model, write(vec![1])), only(Errno::NOSPC));
     }
 }

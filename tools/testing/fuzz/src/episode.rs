@@ -2,26 +2,20 @@
 
 //! An episode: fresh files in both worlds, actors, and a sequence of operations on them.
 
-use crate::actor::{self, Actor, Answer, Command, World, MEMFD, RMMAP};
+use crate::actor::{self, Answer, Command};
 use crate::differences::{self, Verdict, DIFFERENCES};
-use crate::files::{Checked, Files};
+use crate::files::{Begins, Checked, Files};
 use crate::model::{File, Kind, Memory, Model, Slot};
 use crate::op::{Call, Fd, Op, Outcome};
 use crate::pair;
 use crate::predict::Effects;
+use crate::process::{first_process, use_processors, waited, Process};
 use anyhow::{bail, Context, Result};
-use rmmap_sys::arena::Arena;
-use rmmap_sys::rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rmmap_sys::rustix::event::PollFlags;
 use rmmap_sys::rustix::process::{pidfd_open, Pid, PidfdFlags};
-use rmmap_sys::rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
-use rmmap_sys::{Channel, Child, PAGE_SIZE};
+use rmmap_sys::Channel;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::fd::AsFd;
-use std::sync::OnceLock;
-
-/// How long one operation may take, seconds, before it counts as a hang.
-const PATIENCE: i64 = 120;
 
 /// What an episode begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,16 +59,10 @@ pub enum Step {
     Well,
     /// The worlds differ as was declared, from now on.
     Ends,
+    /// As [`Step::Ends`], and the bytes of the files differ already.
+    EndsApart,
     /// They differ.
     Failed(Failure),
-}
-
-/// An actor's process.
-struct Process {
-    channel: Channel,
-    pid: i32,
-    /// Of those that this process forked itself.
-    child: Option<Child>,
 }
 
 /// A running episode.
@@ -119,6 +107,7 @@ impl Episode {
                 files: setting.files.iter().map(model).collect(),
                 actors,
                 only_memfds: with_memfds_only,
+                position: None,
             },
             files,
             processes,
@@ -147,11 +136,8 @@ impl Episode {
                 false => Ok(Step::Well),
             };
         }
-        let declared = differences::of(&self.model, op);
-        let (number, verdict) = match declared {
-            Some((number, verdict)) => (Some(number), Some(verdict)),
-            None => (None, None),
-        };
+        self.model.position = self.position(op)?;
+        let (number, verdict) = differences::of(&self.model, op).unzip();
         if verdict == Some(Verdict::Skip) {
             return Ok(Step::Well);
         }
@@ -176,6 +162,10 @@ impl Episode {
         };
         let differs = other.as_ref().is_some_and(|other| *other != outcome);
         match verdict {
+            Some(Verdict::Refused(errno)) if outcome.is_ok() => {
+                let text = format!("rmmap {outcome:?}, declared is -{errno}");
+                return self.failed(op, "declared errno", text);
+            }
             Some(Verdict::Only(expected)) => {
                 self.meet(number);
                 if outcome.ret != expected {
@@ -187,7 +177,7 @@ impl Episode {
                 self.meet(number);
                 return Ok(Step::Ends);
             }
-            Some(Verdict::Unless(_)) if other.is_none() => self.meet(number),
+            Some(Verdict::Unless(_) | Verdict::Refused(_)) if other.is_none() => self.meet(number),
             Some(Verdict::Free) => self.meet(number),
             _ if differs => {
                 let text = format!("rmmap {outcome:?}\nmemfd {:?}", other.unwrap_or_default());
@@ -196,14 +186,21 @@ impl Episode {
             _ => {}
         }
         let sizes: Vec<u64> = self.model.files.iter().map(|file| file.size).collect();
-        let effects = self.model.apply(op, &outcome);
+        let effects = match verdict {
+            // Nothing was changed, not even a part of what was asked for.
+            Some(Verdict::Only(..0)) => Effects::default(),
+            _ => self.model.apply(op, &outcome),
+        };
+        if effects.apart {
+            return Ok(Step::EndsApart);
+        }
         for (file, before) in sizes.into_iter().enumerate() {
-            let from = match op.may_append(&self.model) {
-                true => before,
-                false => op.written_from(file, before, &outcome),
+            let begins = match op.may_append(&self.model) {
+                true => Begins::BeforeEnd(outcome.ret.max(0) as u64),
+                false => Begins::At(op.written_from(file, before, &outcome)),
             };
-            if !self.files.mend(&self.model, file, before, from)? {
-                return Ok(Step::Ends);
+            if !self.files.mend(&self.model, file, before, begins)? {
+                return Ok(Step::EndsApart);
             }
         }
         if let Some(file) = effects.emptied {
@@ -277,19 +274,27 @@ impl Episode {
         let counterpart = match verdict {
             Some(Verdict::Only(_)) => None,
             Some(Verdict::Instead(call)) => Some((Op::new(op.actor, call.clone()), None)),
-            Some(Verdict::Unless(errno)) => Some((op.clone(), Some(*errno))),
+            Some(Verdict::Unless(errno) | Verdict::Refused(errno)) => {
+                Some((op.clone(), Some(*errno)))
+            }
             _ => Some((op.clone(), None)),
         };
-        self.begin_to_act(op, counterpart)?;
+        self.begin_to_act(op, counterpart, None)?;
         self.outcomes(op.actor)
     }
 
-    fn begin_to_act(&self, op: &Op, counterpart: Option<(Op, Option<i32>)>) -> Result<()> {
+    fn begin_to_act(
+        &self,
+        op: &Op,
+        counterpart: Option<(Op, Option<i32>)>,
+        at: Option<u64>,
+    ) -> Result<()> {
         let pid = |process: &Option<Process>| process.as_ref().map_or(0, |process| process.pid);
         let command = Command::Do {
             op: op.clone(),
             counterpart,
             pids: self.processes.iter().map(pid).collect(),
+            at,
         };
         Ok(actor::send(self.channel(op.actor)?, &command)?)
     }
@@ -305,9 +310,13 @@ impl Episode {
 
     /// Has two actors do operations at the same time that do not depend on each other.
     fn pair(&mut self, one: &Op, other: &Op) -> Result<Step> {
+        /// How long it takes until both actors have their commands, microseconds.
+        const NOTICE: u64 = 3_000;
+
         let mut all = Effects::default();
+        let at = Some(actor::now() + NOTICE);
         for op in [one, other] {
-            self.begin_to_act(op, Some((op.clone(), None)))?;
+            self.begin_to_act(op, Some((op.clone(), None)), at)?;
         }
         for op in [one, other] {
             let Some((own, memfd)) = self.outcomes(op.actor)? else {
@@ -408,6 +417,22 @@ impl Episode {
         Ok(())
     }
 
+    /// The position at which an operation writes, where what it may do depends on it.
+    fn position(&mut self, op: &Op) -> Result<Option<u64>> {
+        let is_device = |fd: Fd| self.model.files[fd.file].kind == Kind::Device;
+        let fd = match &op.call {
+            Call::Write { fd, off: None, .. } if is_device(*fd) => *fd,
+            Call::SendFile { from, to, .. } if is_device(*to) || from.file == to.file => *to,
+            _ => return Ok(None),
+        };
+        let (whence, off) = (1, 0);
+        let call = Call::Seek { fd, whence, off };
+        Ok(match self.act(&Op::new(op.actor, call), None)? {
+            Some((own, Some(memfd))) if own == memfd => u64::try_from(own.ret).ok(),
+            _ => None,
+        })
+    }
+
     /// Compares what `SEEK_DATA` and `SEEK_HOLE` say with what is resident.
     fn seek_is_right(&mut self, op: &Op) -> Result<Option<Step>> {
         let Call::Seek { fd, whence, off } = op.call else {
@@ -434,61 +459,6 @@ impl Episode {
     }
 }
 
-/// Lets this process, and those that it forks, run on all processors or on one.
-fn use_processors(all: bool) -> Result<()> {
-    static ALL: OnceLock<CpuSet> = OnceLock::new();
-    let every = *match ALL.get() {
-        Some(every) => every,
-        None => {
-            let own = sched_getaffinity(None)?;
-            ALL.get_or_init(|| own)
-        }
-    };
-    let mut one = CpuSet::new();
-    if let Some(first) = (0..CpuSet::MAX_CPU).find(|cpu| every.is_set(*cpu)) {
-        one.set(first);
-    }
-    Ok(sched_setaffinity(None, if all { &every } else { &one })?)
-}
-
 fn libc_einval() -> i32 {
     rmmap_sys::Errno::INVAL.raw_os_error()
-}
-
-/// Waits until something can be read.
-fn waited(fd: impl AsFd, flags: PollFlags) -> Result<bool> {
-    let limit = Timespec {
-        tv_sec: PATIENCE,
-        tv_nsec: 0,
-    };
-    Ok(poll(&mut [PollFd::new(&fd, flags)], Some(&limit))? > 0)
-}
-
-/// Forks an actor that has nothing mapped.
-fn first_process(setting: &Setting, files: &Files) -> Result<Process> {
-    let pages = setting.pages;
-    let child = rmmap_sys::fork(|channel| {
-        let world = |number: usize| {
-            Ok::<_, anyhow::Error>(World {
-                arena: Arena::take(number, pages * PAGE_SIZE)?,
-                files: files.descriptors(number)?,
-                pipe: actor::pipe()?,
-                held: files.pipe(number)?,
-            })
-        };
-        let worlds = world(RMMAP).and_then(|first| Ok([first, world(MEMFD)?]));
-        match worlds {
-            Ok(worlds) => Actor { worlds }.serve(channel),
-            Err(error) => {
-                eprintln!("rmmap-fuzz: an actor cannot begin: {error:#}");
-                1
-            }
-        }
-    })?;
-    let pid = child.pid().as_raw_nonzero().get();
-    Ok(Process {
-        channel: Channel::from(child.channel().as_fd().try_clone_to_owned()?),
-        pid,
-        child: Some(child),
-    })
 }

@@ -45,6 +45,15 @@ pub struct Files {
     pub capacity: u64,
 }
 
+/// Where a write begins that let a file grow.
+#[derive(Clone, Copy, Debug)]
+pub enum Begins {
+    /// At this byte of the file.
+    At(u64),
+    /// This number of bytes before the new EOF: the descriptor may append.
+    BeforeEnd(u64),
+}
+
 impl Files {
     /// Makes the files.
     pub fn new(setting: &Setting, with_memfds_only: bool) -> Result<Self> {
@@ -134,10 +143,9 @@ impl Files {
         }))
     }
 
-    /// Zeroes in a memfd what mappings had stored past EOF, `before`, as the file grew by a write
-    /// from byte `from` on: rmmap does that, a memfd does not. Returns `false` where a seal
-    /// prevents it.
-    pub fn mend(&self, model: &Model, file: usize, before: u64, from: u64) -> Result<bool> {
+    /// Zeroes in a memfd what mappings had stored past EOF, `before`, as the file grew by a write:
+    /// rmmap does that, a memfd does not. Returns `false` where a seal prevents it.
+    pub fn mend(&self, model: &Model, file: usize, before: u64, begins: Begins) -> Result<bool> {
         let end = before.next_multiple_of(PAGE_SIZE as u64);
         let mut worlds = vec![MEMFD];
         if model.only_memfds {
@@ -146,12 +154,20 @@ impl Files {
         for world in worlds {
             let fd = &self.files[world][file];
             let size = fs::fstat(fd)?.st_size as u64;
-            let end = end.min(size).min(from);
             if size <= before || end <= before {
                 continue;
             }
-            let zeroes = vec![0; (end - before) as usize];
-            if pwrite(fd, &zeroes, before).is_err() {
+            if size < end {
+                // It truncates to the size that the file has (shmem_setattr() in mm/shmem.c).
+                fs::ftruncate(fd, size)?;
+            }
+            let from = match begins {
+                Begins::At(from) => from,
+                Begins::BeforeEnd(written) => size.saturating_sub(written),
+            };
+            let end = end.min(size).min(from);
+            let zeroes = vec![0; end.saturating_sub(before) as usize];
+            if !zeroes.is_empty() && pwrite(fd, &zeroes, before).is_err() {
                 return Ok(false);
             }
         }
@@ -379,7 +395,8 @@ impl Files {
         }
         for (which, pages) in &effects.absent {
             let range: Range<usize> = pages.start..pages.end.min(resident.len());
-            if *which != number || file.held {
+            // A hole leaves pages of a large folio that a pipe holds, a truncation does not.
+            if *which != number || (file.held && pages.end != usize::MAX) {
                 continue;
             }
             // A page may be mapped twice in a range, and be filled again.

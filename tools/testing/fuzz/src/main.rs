@@ -14,6 +14,7 @@ mod model;
 mod op;
 mod pair;
 mod predict;
+mod process;
 mod run;
 mod shrink;
 

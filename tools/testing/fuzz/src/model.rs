@@ -36,6 +36,8 @@ pub struct File {
     pub touched: Vec<bool>,
     /// Whether a pipe may hold pages of it.
     pub held: bool,
+    /// A page that a pipe may hold.
+    pub held_at: usize,
     /// Whether a hole was made in it meanwhile.
     pub torn: bool,
     /// Whether a descriptor of it appends.
@@ -53,6 +55,7 @@ impl File {
             pages: Vec::new(),
             touched: Vec::new(),
             held: false,
+            held_at: 0,
             torn: false,
             appends: false,
             seals: 0,
@@ -131,12 +134,18 @@ impl File {
         }
     }
 
-    /// Zeroes what mappings stored past EOF in the last page. Returns whether it changes anything.
-    pub fn empty_tail(&mut self) -> bool {
+    /// Whether mappings stored something past EOF in the last page.
+    pub fn has_tail(&self) -> bool {
         let end = self.size.next_multiple_of(SIZE);
         let tail = self.bytes(self.size, (end - self.size) as usize);
-        self.zero(self.size, end);
         tail.iter().any(|byte| *byte != 0)
+    }
+
+    /// Zeroes what mappings stored past EOF in the last page. Returns whether it changes anything.
+    pub fn empty_tail(&mut self) -> bool {
+        let had = self.has_tail();
+        self.zero(self.size, self.size.next_multiple_of(SIZE));
+        had
     }
 
     /// What ftruncate(2) does. Pages past EOF stay when the file grows.
@@ -249,6 +258,8 @@ pub struct Model {
     pub actors: Vec<Option<Memory>>,
     /// Whether both worlds have memfds.
     pub only_memfds: bool,
+    /// Where the next operation writes, where it does that at the position of its descriptor.
+    pub position: Option<u64>,
 }
 
 const NONE: Slot = Slot::Free;

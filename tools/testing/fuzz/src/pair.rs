@@ -101,6 +101,7 @@ mod tests {
             files: vec![File::new(Kind::Region, 3 << 12)],
             actors: vec![memory(), memory()],
             only_memfds: false,
+            position: None,
         };
         let fd = Fd { file: 0, desc: RW };
         let read = |actor: usize, off: u64, len: usize| {

@@ -25,6 +25,9 @@ pub struct Effects {
     pub absent: Vec<(usize, Range<usize>)>,
     /// A write that did not grow this file has zeroed what mappings stored past its end.
     pub emptied: Option<usize>,
+    /// A write that let its file grow copied what mappings stored past the old EOF: a region has
+    /// zeroed it by then, a memfd has not.
+    pub apart: bool,
     /// The model does not know what a region has past EOF.
     pub ends: bool,
     /// The model does not know what these files hold: it learns it.
@@ -134,8 +137,9 @@ impl Model {
                 for page in *at / PAGE_SIZE..(at + len).div_ceil(PAGE_SIZE) {
                     match self.slot(op.actor, page) {
                         Slot::File(mapped) => {
-                            let file = mapped.file;
+                            let (file, page) = (mapped.file, mapped.page);
                             self.files[file].held = true;
+                            self.files[file].held_at = page;
                         }
                         Slot::Unknown => self.files.iter_mut().for_each(|file| file.held = true),
                         Slot::Free => {}
@@ -160,7 +164,11 @@ impl Model {
                     Some(data) if !self.maps(op.actor, *at, done, fd.file) => {
                         self.written(*fd, *off, &data, &mut effects);
                     }
-                    _ => effects.learn.push(fd.file),
+                    _ => {
+                        effects.learn.push(fd.file);
+                        let grows = op.may_append(self) || *off + done as u64 > before;
+                        effects.apart = grows && self.maps_tail(op.actor, *at, done, fd.file);
+                    }
                 }
                 self.ended_early(op, before, outcome, &mut effects);
             }

@@ -5,10 +5,13 @@
 use crate::args::Args;
 use crate::differences::DIFFERENCES;
 use crate::episode::{Episode, Failure, Given, Setting, Step};
+use crate::generate::Edges;
 use crate::model::Model;
 use crate::op::Op;
 use crate::{actor, generate, shrink};
 use anyhow::{ensure, Context, Result};
+use rmmap_guest::klog;
+use rmmap_guest::kmsg::KernelLog;
 use rmmap_sys::module;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -49,6 +52,7 @@ pub fn run(args: &Args) -> Result<bool> {
         return Ok(true);
     }
     ensure!(actor::has_usual_pages(), "pages of 4096 bytes are needed");
+    soil();
     if let Some(file) = &args.module {
         let parameters = format!("capacity={CAPACITY} prepare={}", args.prepare);
         module::load(file, &parameters).with_context(|| format!("loading {}", file.display()))?;
@@ -88,10 +92,22 @@ fn episodes(args: &Args) -> Result<bool> {
     let mut met = vec![0; DIFFERENCES.len()];
     let (mut operations, mut number) = (0, 0);
     let mut failed = BTreeSet::new();
+    let mut log = match args.memfd {
+        true => None,
+        false => Some(KernelLog::open().context("opening the kernel log")?),
+    };
+    complaint(log.as_mut())?;
     let limit = Duration::from_secs(args.seconds);
     while begun.elapsed() < limit && args.operations.is_none_or(|most| operations < most) {
         let seed = args.seed.wrapping_mul(1_000_003).wrapping_add(number);
-        let ran = episode(args, seed)?;
+        let mut ran = episode(args, seed)?;
+        if let (None, Some(text)) = (&ran.failure, complaint(log.as_mut())?) {
+            ran.failure = Some(Failure {
+                step: ran.steps,
+                class: "kernel log".to_owned(),
+                text,
+            });
+        }
         operations += ran.steps as u64;
         number += 1;
         for (sum, one) in met.iter_mut().zip(&ran.met) {
@@ -131,19 +147,37 @@ fn episodes(args: &Args) -> Result<bool> {
     Ok(failed.is_empty())
 }
 
-/// What the episode of a seed begins with.
-fn setting(random: &mut fastrand::Rng) -> Setting {
-    let pages = match random.u32(0..6) {
-        0 => 8,
-        1 | 2 => 40,
-        3 | 4 => 200,
+/// What an unhealthy kernel wrote to its log since the last call.
+fn complaint(log: Option<&mut KernelLog>) -> Result<Option<String>> {
+    let Some(log) = log else {
+        return Ok(None);
+    };
+    let lines = log.read_new().context("reading the kernel log")?;
+    let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    let splats = klog::scan(&text.join("\n"));
+    Ok(splats.first().map(|splat| splat.text.clone()))
+}
+
+/// Fills free memory, so that a page that nobody zeroes shows it.
+fn soil() {
+    const BYTES: usize = 16 << 20;
+    std::hint::black_box(vec![0xa5_u8; BYTES]);
+}
+
+/// What the episode of a seed begins with: with `races`, files of many pages.
+fn setting(random: &mut fastrand::Rng, races: bool) -> Setting {
+    let pages = match random.u32(if races { 5..8 } else { 0..8 }) {
+        0 | 1 => 8,
+        2 | 3 => 24,
+        4 => 40,
+        5 | 6 => 200,
         _ => 1200,
     };
     let given = |device: bool, random: &mut fastrand::Rng| Given {
         device,
-        size: match random.u32(0..3) {
+        size: match random.u32(0..5) {
             0 => 0,
-            1 => random.u64(0..=(pages * 4096) as u64),
+            1..=3 => random.u64(0..=(pages * 4096) as u64),
             _ => (random.usize(0..=pages) * 4096) as u64,
         },
         policy: random.u32(0..3),
@@ -156,22 +190,27 @@ fn setting(random: &mut fastrand::Rng) -> Setting {
             given(false, random),
             given(true, random),
         ],
-        pairs: random.u32(0..4) == 0,
+        pairs: random.u32(0..3) == 0,
     }
 }
 
 /// Runs the episode of a seed.
 fn episode(args: &Args, seed: u64) -> Result<Ran> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let setting = setting(&mut random);
+    let mut setting = setting(&mut random, args.races);
+    setting.pairs = args.races || (setting.pairs && !args.alone);
+    // What the model does not know becomes more with each step.
+    let most = args.steps.div_ceil(random.usize(1..=4));
+    let mut edges = Edges::default();
     let mut ops = Vec::new();
+    soil();
     let mut episode = Episode::begin(&setting, args.memfd)?;
     if let Some(folder) = &args.out {
         fs::write(folder.join("seed"), format!("{seed} of {}\n", args.seed))?;
     }
     let failure = steps(&mut episode, |model| {
-        (ops.len() < args.steps).then(|| {
-            let op = generate::next(&mut random, model, &setting);
+        (ops.len() < most).then(|| {
+            let op = generate::next(&mut random, &mut edges, model, &setting);
             ops.push(op.clone());
             op
         })
@@ -196,12 +235,13 @@ fn steps(
         match episode.step(&op)? {
             Step::Well => {}
             Step::Ends => break,
+            Step::EndsApart => return Ok(None),
             Step::Failed(failed) => return Ok(Some(failed)),
         }
     }
     match episode.compare_all()? {
         Step::Failed(failed) => Ok(Some(failed)),
-        Step::Well | Step::Ends => Ok(None),
+        Step::Well | Step::Ends | Step::EndsApart => Ok(None),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// What a guest runs, with the words: seconds, seed, and names and files of modules.
+/// What a guest runs, with the words: seconds, seed, and modules: name, file, an option.
 ///
 /// It ends with 99 where a mutant has harmed the guest: the log says so, or the module stays.
 const SCRIPT: &str = r#"
@@ -17,19 +17,37 @@ seconds=$1 seed=$2
 shift 2
 while [ $# -gt 0 ]; do
 	echo "@mutant $1"
-	rmmap-fuzz --module "$2" --seconds "$seconds" --seed "$seed" --shrink 0 2>&1
+	rmmap-fuzz --module "$2" --seconds "$seconds" --seed "$seed" --shrink 0 "$3" 2>&1
 	status=$?
 	bad=$(dmesg | grep -E -m 1 'BUG: |WARNING: CPU|WARNING: [a-z_/]*\.c:|Bad page|Oops|general protection|hung task')
 	[ -z "$bad" ] || echo "@log $bad"
 	! grep -q '^rmmap ' /proc/modules || rmmod rmmap
 	echo "@status $status"
 	if [ -n "$bad" ] || grep -q '^rmmap ' /proc/modules; then exit 99; fi
-	shift 2
+	shift 3
 done
 "#;
 
 /// Seconds for booting, and for an operation that hangs.
 const SPARE: u64 = 400;
+
+/// A module to fuzz.
+pub struct Module {
+    /// The mutant's name.
+    name: String,
+    /// Whether two actors act at the same time.
+    race: bool,
+    /// The file.
+    file: PathBuf,
+}
+
+impl Module {
+    /// The module in this file.
+    pub fn new(name: &str, race: bool, file: PathBuf) -> Self {
+        let name = name.to_owned();
+        Self { name, race, file }
+    }
+}
 
 /// How a mutant was found.
 #[derive(Debug, Default)]
@@ -42,9 +60,9 @@ pub struct Found {
     pub by: Option<String>,
 }
 
-/// Fuzzes modules (name and file) and reports each.
+/// Fuzzes modules and reports each.
 pub fn fuzz(
-    modules: &[(String, PathBuf)],
+    modules: &[Module],
     seconds: u64,
     seed: u64,
     mut report: impl FnMut(&str, Found),
@@ -62,7 +80,7 @@ pub fn fuzz(
 
 /// Fuzzes modules in one guest. Returns how many were reported.
 fn in_guest(
-    modules: &[(String, PathBuf)],
+    modules: &[Module],
     seconds: u64,
     seed: u64,
     report: &mut impl FnMut(&str, Found),
@@ -73,8 +91,9 @@ fn in_guest(
     lab.args(["vm", "--append", "init_on_alloc=0", "--timeout"]);
     lab.args([&limit.to_string(), "--", "sh", "-c", SCRIPT, "sh"]);
     lab.args([seconds.to_string(), seed.to_string()]);
-    for (name, file) in modules {
-        lab.arg(name).arg(file);
+    for module in modules {
+        let option = if module.race { "--races" } else { "--alone" };
+        lab.arg(&module.name).arg(&module.file).arg(option);
     }
     let lab = lab.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut lab = lab.stderr(Stdio::piped()).spawn()?;
@@ -100,7 +119,7 @@ fn in_guest(
                 if found.seconds == 0.0 {
                     found.seconds = begun.elapsed().as_secs_f64();
                 }
-                report(&modules[done].0, std::mem::take(found));
+                report(&modules[done].name, std::mem::take(found));
                 running = None;
                 done += 1;
             }
@@ -114,7 +133,7 @@ fn in_guest(
         let why = ending.unwrap_or("it ended".to_owned());
         let why = why.trim_start_matches("lab: ").split(" (kernel log").next();
         found.by = found.by.or(why.map(str::to_owned));
-        report(&modules[done].0, found);
+        report(&modules[done].name, found);
         done += 1;
     }
     Ok(done)

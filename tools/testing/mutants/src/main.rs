@@ -13,9 +13,8 @@ mod mutant;
 
 use anyhow::{bail, Context, Result};
 use clap::Parser;
-use guest::Found;
+use guest::{Found, Module};
 use mutant::Mutant;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Make mistakes in a copy of the module, and tell whether rmmap-fuzz finds them.
@@ -83,7 +82,11 @@ fn run(args: &Args) -> Result<bool> {
         }
         bail!("{} mutants do not apply", lost.len());
     }
-    let mut modules: Vec<(String, PathBuf)> = vec![("none".to_owned(), build::stock(&root)?)];
+    let stock = build::stock(&root)?;
+    let mut modules = vec![Module::new("none", false, stock.clone())];
+    if mutants.iter().any(|mutant| mutant.race) {
+        modules.push(Module::new("none, races", true, stock));
+    }
     let builder = build::Builder::new(&root, args.again)?;
     for (number, mutant) in mutants.iter().enumerate() {
         eprintln!(
@@ -92,7 +95,8 @@ fn run(args: &Args) -> Result<bool> {
             mutants.len(),
             mutant.name
         );
-        modules.push((mutant.name.clone(), builder.build(&root, mutant)?));
+        let file = builder.build(&root, mutant)?;
+        modules.push(Module::new(&mutant.name, mutant.race, file));
     }
     let mut well = true;
     let mut missed = Vec::new();
@@ -112,7 +116,7 @@ fn run(args: &Args) -> Result<bool> {
             by.as_deref().unwrap_or("-")
         );
         match (name, by.is_some()) {
-            ("none", found) => well &= !found,
+            ("none" | "none, races", found) => well &= !found,
             (_, true) => {}
             (_, false) => missed.push(name.to_owned()),
         }

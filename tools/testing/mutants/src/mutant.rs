@@ -13,6 +13,9 @@ use std::path::Path;
 pub struct Mutant {
     /// What it is called.
     pub name: String,
+    /// Whether it matters only where two actors do something at the same time.
+    #[serde(default)]
+    pub race: bool,
     /// The file, relative to the checkout.
     pub file: String,
     /// What stands there exactly once.

@@ -18,11 +18,14 @@ impl Generator<'_> {
             true => self.pages - page,
             false => self.few(self.pages - page),
         };
-        let pgoff = match self.random.u32(0..4) {
+        let eof = self.model.files[fd.file].size_pages();
+        let pgoff = match self.random.u32(0..5) {
             0 => self.random.usize(..self.pages),
             1 => 0,
             // As it lies in the arena: with the file's alignment.
             2 => page,
+            // Across EOF.
+            3 => eof.saturating_sub(self.random.usize(0..4)),
             _ => (self.offset(fd.file) / 4096) as usize,
         };
         let prot = self.pick(&[3, 3, 3, 3, 1, 1, 2, 7, 5, 0]);
@@ -150,15 +153,24 @@ impl Generator<'_> {
         Call::Incore { page, pages }
     }
 
+    /// Where words are accessed: first byte, number, distance.
     pub(super) fn touches(&mut self) -> (usize, usize, usize) {
-        let (page, pages) = self.range();
-        let within = self.random.usize(..PAGE_SIZE / 8) * 8;
-        match self.random.u32(0..4) {
+        let place = self.place();
+        let page = place / PAGE_SIZE;
+        let pages = self.few(self.pages - page);
+        let within = match self.random.u32(0..4) {
+            0 => self.random.usize(..PAGE_SIZE / 8) * 8,
+            // The word that an edge is in, and the next.
+            1 if place % PAGE_SIZE < PAGE_SIZE - 8 => place % PAGE_SIZE / 8 * 8 + 8,
+            _ => place % PAGE_SIZE / 8 * 8,
+        };
+        let at = page * PAGE_SIZE + within;
+        match self.random.u32(0..6) {
             // Pages in order, a stream.
-            0 => (page * PAGE_SIZE + within, pages, PAGE_SIZE),
-            1 => (page * PAGE_SIZE + within, 1, 8),
-            2 => (page * PAGE_SIZE + within, (PAGE_SIZE - within) / 8, 8),
-            _ => (page * PAGE_SIZE + within, pages.div_ceil(4), 4 * PAGE_SIZE),
+            0 | 1 => (at, pages, PAGE_SIZE),
+            2 | 3 => (at, 1, 8),
+            4 => (at, (PAGE_SIZE - within) / 8, 8),
+            _ => (at, pages.div_ceil(4), 4 * PAGE_SIZE),
         }
     }
 
