@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Starts QEMU with 64 MiB of RAM from a backend, and checks that RAM by QMP.
 
-Usage: machine.py start|snapshot BACKEND. BACKEND is the word for `-object`, without id and size.
+Usage: machine.py start|snapshot|vhost|balloon BACKEND. BACKEND is the word for `-object`, without id and
+size.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -26,6 +28,7 @@ class Machine:
         command += ["-chardev", "file,id=log,path=bios", "-device", "isa-debugcon,iobase=0x402,chardev=log"]
         self.qemu = subprocess.Popen(command + list(words), stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True)
+        atexit.register(self.qemu.kill)
         self.next()
         self.ask("qmp_capabilities")
 
@@ -69,13 +72,21 @@ class Machine:
         assert self.qemu.returncode == 0, self.qemu.returncode
 
 
-def booted(backend):
-    """A machine whose firmware found nothing to boot, stopped."""
-    machine = Machine(backend)
+    def held(self):
+        """Bytes of the file that is its RAM."""
+        folder = f"/proc/{self.qemu.pid}/fd"
+        [ram] = [fd for fd in os.listdir(folder)
+                 if ":memory-backend-memfd" in os.readlink(os.path.join(folder, fd))]
+        return 512 * os.stat(os.path.join(folder, ram)).st_blocks
+
+
+def booted(backend, *words, last="No bootable device"):
+    """A machine whose firmware found nothing to boot, or whose disk said this last; stopped."""
+    machine = Machine(backend, *words)
     # QEMU made the file before it answered.
     with open("bios") as log:
         text = ""
-        while "No bootable device" not in text:
+        while last not in text:
             assert machine.qemu.poll() is None, "QEMU ended"
             time.sleep(0.1)
             text += log.read()
@@ -116,5 +127,52 @@ def snapshot(backend):
     machine.quit()
 
 
+# Copies its sector to the disk's third, loads 32 from the fifth on to 0x10000, and says so at QEMU's port.
+SECTOR = 512
+SAID = "from the daemon"
+BOOT = bytes.fromhex(
+    "31c0 8ed8 8ec0"  # xor ax, ax; mov ds, ax; mov es, ax
+    "b80103 b90300 ba8000 bb007c cd13 721f"  # mov ax, 0x301; cx, 3; dx, 0x80; bx, 0x7c00; int 0x13; jc
+    "b80010 8ec0 b82002 b90500 31db cd13 720e"  # es, 0x1000; ax, 0x220; cx, 5; xor bx, bx; int 0x13; jc
+    "be387c ac 84c0 7406 ba0204 ee ebf5"  # mov si, text; lodsb; test al, al; jz; dx, 0x402; out; jmp
+    "f4 ebfd"  # hlt; jmp
+)
+
+
+def vhost(backend):
+    """A storage daemon serves the disk from which the firmware boots: it maps the RAM."""
+    text = SAID.encode() + b"\0"
+    boot = BOOT + text
+    boot = boot.ljust(SECTOR - 2, b"\0") + b"\x55\xaa"
+    data = b"".join(hashlib.sha512(bytes([number])).digest() for number in range(256))
+    with open("disk", "wb") as disk:
+        disk.write(boot + bytes(3 * SECTOR) + data)
+        disk.truncate(MIB)
+    daemon = "qemu-storage-daemon --blockdev driver=file,node-name=disk,filename=disk"
+    daemon += " --export type=vhost-user-blk,id=e,node-name=disk,writable=on,addr.type=unix,addr.path=vhost"
+    daemon = subprocess.Popen(daemon.split())
+    atexit.register(daemon.kill)
+    while not os.path.exists("vhost"):
+        assert daemon.poll() is None, "the daemon ended"
+        time.sleep(0.1)
+    words = "-chardev socket,id=vhost,path=vhost -device vhost-user-blk-pci,chardev=vhost,bootindex=0"
+    machine = booted(backend, *words.split(), last=SAID)
+    # The daemon read into the machine's RAM, and wrote from there.
+    assert machine.memory(0)[0x10000 : 0x10000 + len(data)] == data, "RAM has other bytes than the disk"
+    machine.quit()
+    daemon.terminate()
+    assert daemon.wait() == 0, daemon.returncode
+    with open("disk", "rb") as disk:
+        disk.seek(2 * SECTOR)
+        assert disk.read(SECTOR) == boot, "the disk has other bytes than RAM"
+
+
+def balloon(backend):
+    """A balloon of 32 MiB is blown up, and let go; see balloon.py."""
+    import balloon as use
+
+    use.balloon(Machine, backend)
+
+
 if __name__ == "__main__":
-    {"start": start, "snapshot": snapshot}[sys.argv[1]](sys.argv[2])
+    {"start": start, "snapshot": snapshot, "vhost": vhost, "balloon": balloon}[sys.argv[1]](sys.argv[2])

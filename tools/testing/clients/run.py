@@ -2,112 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs programs on memfd or tmpfs, and on rmmap: `make clients` calls it in a guest.
 
-Usage: run.py PAGE OUT [WORD...]. Each program runs twice, in a cgroup of its own, whose numbers are
-compared. OUT is PAGE with the table filled in. WORDs select programs by name.
+Usage: run.py OUT [--random] [WORD...]. Each program runs twice, in a cgroup of its own, whose numbers are
+compared; with --random those that run for some minutes, on rmmap alone. WORDs select programs by name.
+The folder OUT gets rows.rst, a table, and differ.rst, a table of what ended otherwise by design.
 """
 
 import fcntl
-import json
 import os
-import re
 import struct
 import subprocess
 import sys
+import textwrap
 import time
-from dataclasses import dataclass
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-RMMAP = os.path.join(HERE, "rmmap")
-TMP = os.path.join(HERE, "tmp")
+from programs import HERE, NODE, PYTHON, RMMAP, TMP, at_random, clients
+
 CGROUPS = os.path.join(HERE, "cgroup")
-NODE = "/dev/rmmap"
-MARK = ".. The table of `make clients` begins here.\n"
-LIMIT = 300
-
-EXEC = [RMMAP, "exec", "--stat", "--"]
-PYTHON = ["/usr/bin/python3", os.path.join(HERE, "uses.py")]
-
-
-@dataclass
-class Client:
-    """A program, how it runs on memfd or tmpfs, and on rmmap."""
-
-    name: str
-    about: str
-    before: list
-    after: list
-    stdin: bytes = b""
-    # Reads what the program printed: the lines that must be the same.
-    results: object = None
-
-
-def exec_of(name, about, command, **rest):
-    """A program whose memfds become regions."""
-    return Client(name, about, command, EXEC + command, **rest)
-
-
-def file_of(name, about, command, **rest):
-    """A program that has a file's name in its arguments, as @."""
-    with_file = lambda path: [word.replace("@", path) for word in command]
-    return Client(name, about, with_file(f"{TMP}/file"), with_file(NODE), **rest)
-
-
-def qemu(use, backend):
-    """QEMU with RAM of this backend; machine.py says what it does there."""
-    return [PYTHON[0], os.path.join(HERE, "machine.py"), use, backend]
-
-
-FIO = "fio --name=t --size=16m --bs=64k --rw=randwrite --verify=crc32c --do_verify=1 --verify_fatal=1"
-FIO = (FIO + " --fallocate=none --norandommap=0 --randseed=7 --output-format=terse").split()
-RING = f"{FIO[0]} --name=t --filename={TMP}/data --size=16m --bs=64k --rw=write --verify=crc32c"
-RING = (RING + " --ioengine=io_uring --fixedbufs=1 --iodepth=8 --output-format=terse").split()
-STRESS = "stress-ng --verify --timeout 120 --temp-path".split() + [TMP]
-MEMFD = STRESS + "--memfd 1 --memfd-ops 8 --memfd-fds 8 --memfd-bytes 4m".split()
-SEAL = STRESS + "--seal 1 --seal-ops 20".split()
-TRINITY = "setpriv --reuid=65534 --regid=65534 --clear-groups trinity --quiet --logging=off".split()
-# It stops if the kernel becomes tainted. fanotify and old calls may do that without fault.
-TRINITY += "--kernel_taint=BAD_PAGE,DIE,WARN --children=2 -N3000 -s7".split()
-TRINITY += "--enable-fds=memfd --enable-fds=testfile --victims".split()
-
-
-def stressors(text):
-    """The results of stress-ng: `passed: 1: memfd (1)`."""
-    found = re.findall(r"(passed|failed|skipped): \d+: (.*)", text)
-    return [("ok " if how == "passed" else how + " ") + name for how, name in found]
-
-
-def clients():
-    uses = {
-        "mmap": "stores, fork, resize",
-        "numpy": "numpy.memmap of /proc/self/fd/N",
-        "balloon": "memory given back by MADV_REMOVE",
-        "rights": "two processes share a file over a socket, as vhost-user does",
-        "jit": "code through a writable and an executable mapping",
-        "pool": "create, seal, pass, map, grow, as Wayland does",
-    }
-    for use, about in uses.items():
-        yield exec_of(f"Python {use}", about, PYTHON + [use])
-    for use, about in {"mmap": "stores, reads", "numpy": "numpy.memmap of the node"}.items():
-        yield file_of(f"Python {use} of a file", about, PYTHON + [use, "@"])
-    yield file_of("fio mmap", "verified random writes through a mapping",
-                  FIO + ["--ioengine=mmap", "--filename=@"])
-    yield file_of("fio sync", "verified random pwrite(2)",
-                  FIO + ["--ioengine=psync", "--filename=@"])
-    yield file_of("fio io_uring", "registered buffers in the mapping",
-                  RING + ["--mem=mmapshared:@"])
-    yield exec_of("stress-ng --memfd", "memfds of all flags, holes, seals", MEMFD, results=stressors)
-    yield exec_of("stress-ng --seal", "seals, and what they forbid", SEAL, results=stressors)
-    yield exec_of("QEMU memfd share=on", "firmware runs in memory-backend-memfd, sealed",
-                  qemu("start", "memory-backend-memfd,share=on"))
-    yield exec_of("QEMU memfd share=off", "the same, private and allocated first",
-                  qemu("start", "memory-backend-memfd,share=off,prealloc=on"))
-    for share in ["on", "off"]:
-        yield file_of(f"QEMU file share={share}", "firmware runs in memory-backend-file, allocated first",
-                      qemu("start", f"memory-backend-file,mem-path=@,share={share},prealloc=on"))
-    yield exec_of("QEMU snapshot", "state saved, loaded and compared, memory-backend-memfd",
-                  qemu("snapshot", "memory-backend-memfd"))
-    yield Client("trinity", "random calls with memfds and a victim file", TRINITY + [f"{TMP}/file"],
-                 EXEC + TRINITY + [NODE])
 
 
 def ioctl(number, data):
@@ -156,14 +66,14 @@ def remove(group):
     os.rmdir(group)
 
 
-def run(command, stdin):
-    """Runs a command in a new cgroup; returns whether it worked, what it printed, and its numbers."""
+def run(command, limit):
+    """Runs a command in a new cgroup; returns what it printed, and its numbers."""
     group = os.path.join(CGROUPS, "client")
     os.mkdir(group)
     enter = lambda: open(os.path.join(group, "cgroup.procs"), "w").write("0")
     try:
-        done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=LIMIT, preexec_fn=enter, cwd=TMP)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=limit, preexec_fn=enter, cwd=TMP)
         status, text = done.returncode, done.stdout.decode(errors="replace")
     except subprocess.TimeoutExpired as error:
         status, text = "no end", (error.stdout or b"").decode(errors="replace")
@@ -177,73 +87,108 @@ def run(command, stdin):
     return text, numbers
 
 
-def compare(client):
-    """Runs a client both ways. Returns a row of the table, and complaints."""
-    clean()
-    old_text, old = run(client.before, client.stdin)
+def compare(client, out):
+    """Runs a client both ways. Returns a row of the table, what differs by design, and complaints."""
+    old_text, old = None, None
+    if client.before:
+        clean()
+        old_text, old = run(client.before, client.limit)
     clean()
     used = counters()
-    new_text, new = run(client.after, client.stdin)
+    new_text, new = run(client.after, client.limit)
     used = counters() - used
-    complaints = []
-    if used == 0:
+    for text, kind in [(old_text, "memfd"), (new_text, "rmmap")]:
+        with open(os.path.join(out, f"{client.name.replace('/', ' ')}.{kind}"), "w") as file:
+            file.write(text or "")
+    complaints, differ = [], []
+    if used == 0 and not client.idle:
         complaints.append("it did not use rmmap")
-    if new["status"] != 0:
-        complaints.append(f"it fails: {new_text[-800:]}")
-    same = old["status"] == new["status"]
+    outcome = "works"
     if client.results:
-        before, after = client.results(old_text), client.results(new_text)
-        same = same and before == after
-        if not any(line.startswith("ok") for line in after):
-            complaints.append(f"nothing passed: {after}, {new_text[-800:]}")
-    if not same:
-        complaints.append(f"status {old['status']} before: {old_text[-300:]}")
-    outcome = "**differs**" if complaints else "works"
-    return (client, outcome, old, new), complaints
+        after = client.results(new_text)
+        before = client.results(old_text) if old else after
+        for name in sorted(before.keys() | after.keys()):
+            was, is_now = before.get(name, "not reached"), after.get(name, "not reached")
+            if was != is_now:
+                wanted, reason = client.differs.get(name, (None, None))
+                if wanted == is_now:
+                    differ.append((client.name, name, was, is_now, reason))
+                else:
+                    complaints.append(f"{name}: {was} on memfd, {is_now} on rmmap")
+        if old and (alike := [name for name in client.differs if before.get(name) == after.get(name)]):
+            complaints.append(f"no longer otherwise: {alike}")
+        if "ok" not in after.values():
+            complaints.append(f"nothing passed: {new_text[-800:]}")
+        ends = list(after.values())
+        if len(ends) > 1:
+            counts = [f"{ends.count(end)} {end}" for end in ["ok", "not ok", "skipped", "expected to fail"]
+                      if end in ends]
+            outcome = ", ".join(counts) + ", as on memfd" * (not differ)
+            outcome += f", {len(differ)} otherwise, see below" * bool(differ)
+    elif new["status"] != 0:
+        complaints.append(f"it fails: {new_text[-800:]}")
+    if old and old["status"] != new["status"] and not differ:
+        complaints.append(f"status {new['status']}, {old['status']} before: {old_text[-300:]}")
+    return (client, "**differs**" if complaints else outcome, old, new), differ, complaints
 
 
-def table(rows):
-    """The table in reStructuredText."""
-    head = ["program", "result", "memory, MiB", "page faults", "million instructions"]
-    text = ".. list-table::\n   :header-rows: 1\n   :widths: 40 24 12 12 12\n\n"
-    lines = [head] + [
-        [
-            f"{client.name}: {client.about}",
-            outcome,
-            f"{old['memory'] / 2**20:.0f} → {new['memory'] / 2**20:.0f}",
-            f"{old['faults']:,} → {new['faults']:,}",
-            f"{old['instructions'] / 1e6:.0f} → {new['instructions'] / 1e6:.0f}",
-        ]
-        for client, outcome, old, new in rows
-    ]
-    for line in lines:
+def table(head, widths, lines):
+    """A table in reStructuredText."""
+    text = f".. list-table::\n   :header-rows: 1\n   :widths: {widths}\n\n" if head else ""
+    for line in [head] * bool(head) + lines:
         text += "   * - " + "\n     - ".join(line) + "\n"
     return text
 
 
+def cells(client, outcome, old, new):
+    """A row of the table: the numbers of memfd and of rmmap."""
+    def pair(name, show):
+        return f"{show(old[name])} → {show(new[name])}" if old else f"{show(new[name])}"
+
+    mib, million = (lambda value: f"{value / 2**20:.0f}"), (lambda value: f"{value / 1e6:.0f}")
+    return [f"{client.name}: {client.about}", outcome, pair("memory", mib),
+            pair("faults", lambda value: f"{value:,}"),
+            pair("instructions", million) if old else "not counted"]
+
+
+def together(differ):
+    """One row for tests of a program that end in one way for one reason."""
+    rows = {}
+    for client, name, was, is_now, reason in differ:
+        rows.setdefault((client, was, is_now, reason), []).append(name)
+    for (client, was, is_now, reason), names in rows.items():
+        yield [client, ", ".join(names), was, is_now, "\n       ".join(textwrap.wrap(reason, 100, break_long_words=False,
+                                                                       break_on_hyphens=False))]
+
+
 def main():
-    page, out, words = sys.argv[1], sys.argv[2], sys.argv[3:]
-    os.makedirs(TMP, exist_ok=True)
-    wanted = [c for c in clients() if not words or any(word in c.name for word in words)]
+    out, words = sys.argv[1], sys.argv[2:]
+    at_random_too = words[:1] == ["--random"]
+    words = words[at_random_too:]
+    wanted = list(at_random() if at_random_too else clients())
+    wanted = [c for c in wanted if not words or any(word in c.name for word in words)]
     # So that none is charged with reading a program from disk.
-    for program in {client.before[0] for client in wanted} | {RMMAP, "qemu-system-x86_64"}:
-        subprocess.run([program, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for program in {(client.before or client.after)[0] for client in wanted} | {RMMAP, "qemu-system-x86_64"}:
+        if not program.startswith(HERE) or program == RMMAP:
+            subprocess.run([program, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([PYTHON[0], "-c", "import numpy, ctypes, socket, mmap"], check=True)
-    rows, failed = [], 0
+    rows, differ, failed = [], [], 0
     for client in wanted:
-        row, complaints = compare(client)
-        rows.append(row)
+        row, otherwise, complaints = compare(client, out)
+        rows.append(cells(*row))
+        differ += otherwise
         failed += bool(complaints)
-        print(f"{'not ok' if complaints else 'ok'} {client.name}: {row[1]}", *row[2:], flush=True)
+        print(f"{'not ok' if complaints else 'ok'} {': '.join(rows[-1])}", flush=True)
         for complaint in complaints:
             print("# " + complaint.replace("\n", "\n# "), flush=True)
-    with open(page) as file:
-        text, mark, _ = file.read().partition(MARK)
-    with open(out, "w") as file:
-        file.write(text + mark + "\n" + table(rows))
-    with open(out + ".json", "w") as file:
-        json.dump([(c.name, o, old, new) for c, o, old, new in rows], file, indent=1)
-    print(f"{len(rows) - failed} as on memfd, {failed} otherwise", flush=True)
+    head = ["program", "result", "memory, MiB", "page faults", "million instructions"]
+    with open(os.path.join(out, "rows.rst"), "w") as file:
+        file.write(table(None if at_random_too else head, "40 24 12 12 12", rows))
+    head = ["program", "test", "on memfd", "on rmmap", "why"]
+    with open(os.path.join(out, "differ.rst"), "w") as file:
+        if not at_random_too:
+            file.write("\n" + table(head, "14 28 8 8 42", list(together(differ))))
+    print(f"{len(rows) - failed} as wanted, {failed} otherwise", flush=True)
     sys.exit(1 if failed else 0)
 
 
