@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of QEMU's translator that counts what a guest does between two marks: the instructions
- * that it executes, or its accesses to memory that several processors share, each by the calls
- * that led there. The processors must have threads (thread=multi) if there are several: otherwise
- * QEMU 10 tells of all what it does for the one that translates (gen_cpu_index() in
- * accel/tcg/plugin-gen.c).
+ * A plugin for QEMU's translator (TCG) that counts between two marks in a guest: executed
+ * instructions, or accesses to memory that several processors share, each with its call stack.
+ * With several processors QEMU needs thread=multi: otherwise QEMU 10 attributes everything to the
+ * processor that translates the code (gen_cpu_index() in accel/tcg/plugin-gen.c).
  *
- * The marks are instructions that do nothing and that no compiler emits: `xchg bx, bx` begins, and
- * `xchg cx, cx` ends. A repeated string instruction counts as often as it repeats.
+ * The marks are instructions without an effect that no compiler emits: `xchg bx, bx` begins, and
+ * `xchg cx, cx` ends. A repeated string instruction counts once per repetition.
  *
- * out=FILE: the instructions, of one processor. What was counted before another begin is dropped,
- * so that a first execution does not count. Each line of the file is the addresses at which the
- * functions on the stack begin, outermost first, then the block's, then how many instructions it
- * executed there.
+ * out=FILE: instructions, of one processor. A new begin mark drops earlier counts, so a first
+ * execution does not count. Each line of the file has the addresses at which the functions on the
+ * stack begin, outermost first, then the address of a block, then the number of instructions that
+ * the block executed there.
  *
- * shared=FILE: the kernel's accesses, those of system calls left out. Each pair of marks adds a
- * part to the file: a line `begin`, a line `entry ADDRESS COUNT` for each address at which the
- * kernel was entered from user mode, and, for each 64-byte line of memory that one processor wrote
- * and another one accessed, a line `touch LINE READERS WRITERS COUNT STACK` for each stack that
- * did. `stack STACK ADDRESS...` tells of it before. READERS and WRITERS are sets of processors, one
- * bit each, hexadecimal. What one instruction does to one line counts once, whether it reads,
- * writes or both, and however often it does so in a row: so does a processor that spins.
+ * shared=FILE: accesses of the kernel, except those in system calls. Each pair of marks adds a part
+ * to the file: a line `begin`; a line `entry ADDRESS COUNT` for each address at which the kernel
+ * was entered from user mode; and, for each 64-byte line of memory that one processor wrote and
+ * another one accessed, a line `touch LINE READERS WRITERS COUNT STACK` for each stack that
+ * accessed it. A line `stack STACK ADDRESS...` defines the stack before. READERS and WRITERS are
+ * sets of processors, one bit each, hexadecimal. Accesses by one instruction to one line count
+ * once, whether it reads, writes or both, and however often it repeats without another access in
+ * between: so does a processor that spins.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,23 +49,23 @@ struct block {
 #define PROCESSORS 32
 #define DEPTH 128
 
-/* What was executed: a function below another one, or (a leaf) a block in a function. */
+/* Executed code: a function called by another one, or (a leaf) a block in a function. */
 struct node {
-	uint32_t parent;	/* 0 is the root; also that of an empty place */
+	uint32_t parent;	/* 0 is the root, and the value in an empty slot */
 	bool leaf, printed;
 	uint64_t address;
-	uint64_t count;		/* instructions of a leaf; entries of what has no parent */
+	uint64_t count;		/* instructions of a leaf; entries of a child of 0 */
 };
 
 /* The accesses of a leaf to a line. */
 struct touch {
-	uint64_t line;		/* 0 if the place is empty */
+	uint64_t line;		/* 0 if the slot is empty */
 	uint32_t node;
 	uint32_t count;
 	bool reads, writes;
 };
 
-/* Each runs in a thread of its own. */
+/* Each processor runs in a thread of its own. */
 static struct processor {
 	pthread_mutex_t lock;
 	struct node *nodes;
@@ -73,7 +73,7 @@ static struct processor {
 	struct { uint32_t node; uint64_t back; } stack[DEPTH];
 	unsigned int depth;
 	const struct block *last;
-	bool ignored;		/* in a system call, or in the task that follows it */
+	bool ignored;		/* in a system call, or in a task scheduled by it */
 	uint32_t leaf;
 	/* The last access. */
 	struct touch *touch;
@@ -82,7 +82,7 @@ static struct processor {
 static atomic_bool counting;
 static bool counted, sharing;
 static const char *out;
-/* Powers of two: how many of these a processor has. */
+/* The sizes of the tables of a processor, powers of two. */
 static uint32_t node_count, touch_count;
 
 static FILE *file(const char *mode)
@@ -96,7 +96,7 @@ static FILE *file(const char *mode)
 	return file;
 }
 
-/* Says why in the file, since not everybody sees what QEMU prints. */
+/* Writes the reason to the file, since the output of QEMU may be lost. */
 static noreturn void fail(const char *what, uint32_t most)
 {
 	FILE *to = file("a");
@@ -111,7 +111,7 @@ static uint32_t hash(uint64_t key)
 	return (key * 0x9e3779b97f4a7c15u) >> 32;
 }
 
-/* The node of `address` below `parent`. */
+/* Returns the node of `address` below `parent`. */
 static uint32_t find(struct processor *processor, uint32_t parent, bool leaf, uint64_t address)
 {
 	uint32_t at = hash(address ^ ((uint64_t)parent << 32) ^ leaf) % node_count;
@@ -134,7 +134,7 @@ static uint32_t find(struct processor *processor, uint32_t parent, bool leaf, ui
 	fail("different stacks", node_count);
 }
 
-/* What `node` does to `line`. */
+/* Returns the accesses of `node` to `line`. */
 static struct touch *find_touch(struct processor *processor, uint64_t line, uint32_t node)
 {
 	uint32_t at = hash(line ^ ((uint64_t)node << 40)) % touch_count;
@@ -165,7 +165,7 @@ static void push(struct processor *processor, uint64_t address, uint64_t back)
 	processor->depth = depth + 1;
 }
 
-/* The processor, locked, if it is counted. */
+/* Returns the processor, locked, or NULL outside of the marks. */
 static struct processor *lock(unsigned int vcpu)
 {
 	struct processor *processor = &processors[vcpu];
@@ -204,7 +204,7 @@ static void executed(unsigned int vcpu, void *data)
 		return;
 	}
 	if (!last || KERNEL(last->begin) != KERNEL(block->begin)) {
-		/* From user to kernel or back: what is on the stack is left. */
+		/* From user to kernel or back: begin a new stack. */
 		processor->depth = 0;
 		push(processor, block->begin, 0);
 		if (last)
@@ -212,7 +212,7 @@ static void executed(unsigned int vcpu, void *data)
 	} else if (last->end == CALL) {
 		push(processor, block->begin, last->after);
 	} else if (last->end == RETURN) {
-		/* Passes over functions that were left otherwise, and jumps by a return. */
+		/* Skip functions left without a return, and ignore returns used as jumps. */
 		for (unsigned int at = processor->depth; at-- > 1;) {
 			if (processor->stack[at].back == block->begin) {
 				processor->depth = at;
@@ -260,7 +260,7 @@ static void print_stack(FILE *file, const struct node *nodes, uint32_t at)
 	fprintf(file, "%llx ", (unsigned long long)nodes[at].address);
 }
 
-/* The accesses of a processor. */
+/* The accesses of a processor to a line. */
 struct access {
 	struct touch touch;
 	uint32_t processor;
@@ -274,7 +274,7 @@ static int by_line(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
-/* Prints all accesses to a line, if of several processors one at least writes. */
+/* Prints all accesses to a line if several processors access it and at least one writes. */
 static void print_line(FILE *to, const struct access *accesses, uint32_t count)
 {
 	uint32_t all = 0;
@@ -347,7 +347,7 @@ static void mark(unsigned int vcpu, void *data)
 {
 	bool was_counting = atomic_exchange(&counting, false);
 
-	/* A processor that holds its lock still counts. */
+	/* A processor that holds its lock is still counting: wait for it. */
 	for (unsigned int at = 0; at < PROCESSORS; at++) {
 		struct processor *processor = &processors[at];
 
@@ -367,7 +367,7 @@ static void mark(unsigned int vcpu, void *data)
 	counting = !!data;
 }
 
-/* Has the marks of a block looked at. */
+/* Registers a callback for the marks in a block. */
 static void find_marks(struct qemu_plugin_tb *tb)
 {
 	for (size_t at = 0; at < qemu_plugin_tb_n_insns(tb); at++) {
@@ -404,7 +404,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	qemu_plugin_insn_data(insn, code, sizeof(code));
 	block->after = qemu_plugin_insn_vaddr(insn) + qemu_plugin_insn_size(insn);
 	block->instructions = count;
-	/* Prefixes: of notrack branches, of padded returns, of registers beyond 7. */
+	/* Skip prefixes: of notrack branches, of padded returns, of registers beyond 7. */
 	while (*op == 0x2e || *op == 0x3e || *op == 0xf2 || *op == 0xf3 || (*op & 0xf0) == 0x40)
 		op++;
 	if (*op == 0xe8 || (*op == 0xff && (op[1] & 0x38) == 0x10))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What count.c uses of QEMU's interface for plugins, version 4 (include/qemu/qemu-plugin.h). No
- * package of Debian has that header.
+ * The declarations of QEMU's plugin API, version 4 (include/qemu/qemu-plugin.h), that count.c uses.
+ * No package of Debian has that header.
  */
 #ifndef QEMU_PLUGIN_H
 #define QEMU_PLUGIN_H

@@ -8,18 +8,18 @@ use crate::workload::Workload;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
-/// What is measured.
+/// A set of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Set {
-    /// What rmmap is judged by, at small sizes
+    /// The measurements with performance targets, at small sizes
     Quick,
     /// Everything: all objects, all workloads, bulk sizes from 4 MiB to 4 GiB
     Full,
-    /// What shows the cost of statistics
+    /// The measurements that show the cost of statistics
     Statistics,
 }
 
-/// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
+/// Measure the cost of rmmap's memory, next to memfd, ramfs, huge and anonymous pages.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Measure this set of workloads and objects
@@ -42,19 +42,20 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub times: Option<u32>,
 
-    /// Measure in the random order that this number gives, not in another one each time
+    /// Measure in the random order of this seed, instead of a new order in each run
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 
-    /// Compare workloads of 1 and of N threads, in time
+    /// Compare the time of workloads with 1 and with N threads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub threads: Option<u32>,
 
-    /// Have 2 to 16 threads fault, each on a processor, for an emulator that watches what they share
+    /// Run 2 to 16 threads that fault, each on a processor of its own, for an emulator that counts
+    /// their accesses to shared cache lines
     #[arg(long, conflicts_with = "threads")]
     pub shared: bool,
 
-    /// Leave out what this file has records of, as --json prints them
+    /// Skip measurements whose records are in this file, as --json prints them
     #[arg(long, value_name = "FILE")]
     pub done: Option<PathBuf>,
 
@@ -76,7 +77,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// What costs are counted in.
+    /// Returns the unit of costs.
     pub fn unit(&self) -> Unit {
         match self.instructions {
             true => Unit::Instructions,

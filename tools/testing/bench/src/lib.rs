@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What memory costs: `rmmap bench`.
+//! The cost of memory: `rmmap bench`.
 //!
-//! Objects that can be mapped are measured side by side in one run: each workload on each object, in
-//! fresh memory, several times. A measurement is printed as a line of JSON when it is made
-//! ([`record::Record`]); `make bench` runs it where a nanosecond is an instruction, and makes tables
-//! of it.
+//! A run measures objects that can be mapped side by side: each workload on each object, in fresh
+//! memory, several times. It prints each measurement at once, as a line of JSON
+//! ([`record::Record`]). `make bench` runs it in a guest whose clock counts instructions, and makes
+//! tables of the results.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
 //! | [`args`] | the command line |
-//! | [`object`] | what is mapped |
-//! | [`setting`] | settings of the system that an object needs, put back afterwards |
-//! | [`workload`] | what is done with it: the names |
-//! | [`measure`] | how each is done, and what is counted of it |
+//! | [`object`] | the objects that are mapped |
+//! | [`setting`] | system settings that an object needs, restored afterwards |
+//! | [`workload`] | the workloads: names and access patterns |
+//! | [`measure`] | runs a workload and measures it |
 //! | [`threads`] | workloads of several threads |
-//! | [`shared`] | faults of threads whose shared lines an emulator counts |
-//! | [`lines`] | what the emulator tells of them |
+//! | [`shared`] | faults of threads, while an emulator counts accesses to shared cache lines |
+//! | [`lines`] | parses the emulator's output for these |
 //! | [`symbols`] | the kernel's symbols, and profiles |
-//! | [`unfinished`] | what an interrupted `make bench` measured |
-//! | [`usage`] | how much memory the system uses |
+//! | [`unfinished`] | the results of an interrupted `make bench` |
+//! | [`usage`] | the memory that the system uses |
 //! | [`plan`] | which workload runs on which object, at which size |
 //! | [`record`] | a measurement |
 //! | [`mod@run`] | the runs, with progress |

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which lines of memory processors share while their threads fault, and how often they access them:
-//! what the plugin `plugin/count.c` tells of [`crate::shared`].
+//! The cache lines that processors share while their threads fault, and the number of accesses to
+//! them: parses the output of the plugin `plugin/count.c` for [`crate::shared`].
 //!
-//! QEMU emulates the processors, and the plugin tells of each 64-byte line that one of them wrote and
-//! another one accessed which code accessed it. Only page faults of user mode count, without the
-//! interrupts and other threads that happen within.
+//! QEMU emulates the processors. For each 64-byte line that one of them wrote and another one
+//! accessed, the plugin prints the code that accessed it. Only page faults from user mode count,
+//! without interrupts and other threads during a fault.
 
 use crate::symbols::Symbols;
 use crate::{Place, Record};
 use anyhow::{bail, ensure, Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the kernel's code begins that answers a page fault.
+/// The entry point of the kernel for a page fault.
 const FAULT: &str = "asm_exc_page_fault";
 
-/// Beginnings of names of functions that a fault does not call: interrupts, and the scheduler, which
-/// runs something else.
+/// Prefixes of functions that are not part of a fault: interrupts, and the scheduler, which runs
+/// other threads.
 const OTHERS: &[&str] = &["sysvec_", "common_interrupt", "__schedule", "exc_nmi"];
 
-/// How many callers stand beside a function.
+/// The number of callers that are shown with a function.
 const CALLERS: usize = 3;
 
-/// How many places a record keeps.
+/// The number of places that a record keeps.
 const PLACES: usize = 24;
 
-/// What a stack does to a line.
+/// The accesses to a cache line from one call stack.
 struct Touch<'a> {
     readers: u64,
     writers: u64,
@@ -33,7 +33,7 @@ struct Touch<'a> {
     stack: Vec<&'a str>,
 }
 
-/// Completes the records, in whose order the plugin told of them.
+/// Completes the records. The plugin's output has their order.
 pub fn complete(records: &mut [Record], raw: &str, symbols: &Symbols) -> Result<()> {
     let parts: Vec<_> = raw.split("begin\n").skip(1).collect();
     ensure!(
@@ -60,10 +60,11 @@ pub fn complete(records: &mut [Record], raw: &str, symbols: &Symbols) -> Result<
     Ok(())
 }
 
-/// The number of faults of a part of the plugin's file, and all places, those with most accesses first.
+/// Returns the number of faults in a part of the plugin's output, and all places, those with most
+/// accesses first.
 fn places(part: &str, symbols: &Symbols) -> Result<(u64, Vec<Place>)> {
     let mut faults = 0;
-    // The stacks by name, and what each line has of them. Of what is no fault there are none.
+    // The stacks by name, and the accesses of each line. Stacks outside of faults are left out.
     let mut stacks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut lines: BTreeMap<u64, Vec<Touch>> = BTreeMap::new();
     for text in part.lines() {
@@ -91,7 +92,7 @@ fn places(part: &str, symbols: &Symbols) -> Result<(u64, Vec<Place>)> {
                     });
                 }
             }
-            _ => bail!("`{text}` is no line of the plugin's"),
+            _ => bail!("`{text}` is not a line of the plugin"),
         }
     }
     let mut found: BTreeMap<(String, String), (BTreeSet<u64>, f64)> = BTreeMap::new();
@@ -118,9 +119,10 @@ fn places(part: &str, symbols: &Symbols) -> Result<(u64, Vec<Place>)> {
     Ok((faults, places))
 }
 
-/// What part of the accesses can move the line from one cache to another at most: each one of the
-/// processors but the one with most, and one of that after each of those. A waker writes once to the
-/// stack of the one that it wakes, which does not make all accesses to that stack shared.
+/// Returns the largest possible share of accesses that move the line between caches: each access of
+/// every processor but the one with the most, and one access of that one after each of those. A
+/// waker writes once to the stack of the thread that it wakes, which does not make all accesses to
+/// that stack shared.
 fn moving(touches: &[Touch]) -> f64 {
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
     for touch in touches {
@@ -131,7 +133,7 @@ fn moving(touches: &[Touch]) -> f64 {
     (2 * others).min(all) as f64 / all as f64
 }
 
-/// Whether of several processors one at least writes.
+/// Returns whether several processors access the line and at least one writes.
 fn is_shared(touches: &[Touch]) -> bool {
     let all = |of: fn(&Touch) -> u64| touches.iter().map(of).fold(0, |a, b| a | b);
     let writers = all(|touch| touch.writers);

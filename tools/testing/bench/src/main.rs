@@ -8,10 +8,10 @@ use clap::Parser;
 use std::io;
 use std::process::ExitCode;
 
-/// The exit status when it could not measure. Clap uses the same for a wrong command line.
+/// The exit status if it cannot measure. Clap uses the same for a wrong command line.
 const CANNOT_RUN: u8 = 2;
 
-/// Measure what memory of rmmap costs, next to memfd, ramfs, huge and anonymous pages.
+/// Measure the cost of rmmap's memory, next to memfd, ramfs, huge and anonymous pages.
 #[derive(Debug, Parser)]
 #[command(
     name = "rmmap-bench",
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether it only failed because its reader went away (`rmmap bench | head`).
+/// Returns whether it failed only because its reader exited (`rmmap bench | head`).
 fn is_reader_gone(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How each workload is done, and what is counted of it.
+//! Runs a workload and measures it.
 
 use crate::object::{Made, Object, Prepared, HUGE};
 use crate::usage;
@@ -22,27 +22,27 @@ use std::time::{Duration, Instant};
 /// Bytes of one read(2) or write(2).
 const CHUNK: usize = 1 << 20;
 
-/// How long what a workload left to others needs: some grace periods of RCU.
+/// The time that deferred work of a workload needs: some grace periods of RCU.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What one execution of a workload cost.
+/// The cost of one execution of a workload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Nanoseconds, or instructions.
     pub cost: u64,
-    /// Pages that the workload dealt with.
+    /// Pages that the workload handled.
     pub pages: usize,
-    /// Bytes that the system uses more than before, where the workload allocates.
+    /// The increase of the memory in use, bytes, if the workload allocates.
     pub memory: Option<i64>,
-    /// Page faults that it took, those of system calls included.
+    /// Page faults, those in system calls included.
     pub faults: Option<u64>,
-    /// The cost of each touch that was a fault, if each was counted.
+    /// The cost of each touch that faulted, if measured fault by fault.
     pub latencies: Vec<u64>,
 }
 
-/// Whether an object can do that: what is private has no second mapping, what has no descriptor
-/// cannot be read, memory of a device's buffer is not populated by mmap(2), the kernel does not reach
-/// secret memory, and a pool of huge pages for the patterns would be larger than the guest.
+/// Returns whether a workload can run on an object: private memory has no second mapping, memory
+/// without a descriptor cannot be read, mmap(2) does not populate a dma-buf, the kernel cannot
+/// access secret memory, and a pool of huge pages for the patterns would exceed the guest's memory.
 pub fn is_possible(object: Object, workload: Workload) -> bool {
     use Workload::*;
     let needs_file = matches!(
@@ -63,9 +63,9 @@ pub fn is_possible(object: Object, workload: Workload) -> bool {
     }
 }
 
-/// Does the workload once, in fresh memory.
+/// Runs the workload once, in fresh memory.
 pub fn once(workload: Workload, on: &Prepared) -> Result<Sample> {
-    // What earlier work left to others (RCU, work queues) is done now, and not while we count.
+    // Let deferred work (RCU, workqueues) of earlier workloads finish before the measurement.
     std::thread::sleep(SETTLE);
     let pages = on.size() / PAGE_SIZE;
     let all = || Walk::new((0..pages as u32).collect());
@@ -99,7 +99,7 @@ pub fn once(workload: Workload, on: &Prepared) -> Result<Sample> {
     }
 }
 
-/// Counts `work`; what it returns lives on.
+/// Measures `work`; its return value stays alive.
 fn count<T>(work: impl FnOnce() -> Result<T>) -> Result<(u64, T)> {
     let begun = Instant::now();
     mark_begin();
@@ -108,7 +108,7 @@ fn count<T>(work: impl FnOnce() -> Result<T>) -> Result<(u64, T)> {
     Ok((begun.elapsed().as_nanos() as u64, value))
 }
 
-/// Counts `work` that allocates; memory is compared while what it returns is alive.
+/// Measures `work` that allocates; its return value stays alive until memory in use is read.
 fn allocate<T>(on: &Prepared, pages: usize, work: impl FnOnce() -> Result<T>) -> Result<Sample> {
     let before = usage::used()?;
     let faults_before = faults();
@@ -123,13 +123,13 @@ fn allocate<T>(on: &Prepared, pages: usize, work: impl FnOnce() -> Result<T>) ->
     })
 }
 
-/// Page faults of this thread.
+/// Returns the number of page faults of this thread.
 fn faults() -> u64 {
     let Faults { minor, major } = process::faults();
     minor + major
 }
 
-/// A sample of work that allocates nothing to speak of.
+/// Returns a sample of work that allocates no significant memory.
 fn plain(cost: u64, pages: usize) -> Sample {
     Sample {
         cost,
@@ -149,18 +149,18 @@ fn first_touch(on: &Prepared, walk: &Walk, touch: fn(&Mapping, &Walk)) -> Result
     })
 }
 
-/// Writes to pages and counts each fault alone.
+/// Writes to pages and measures each fault alone.
 fn latency(on: &Prepared, order: Vec<u32>) -> Result<Sample> {
     let pages = order.len();
     let walks: Vec<_> = order
         .into_iter()
         .map(|page| Walk::new(vec![page]))
         .collect();
-    // Written once, so that they are no faults of their own later.
+    // Write them once, so that they do not fault during the measurement.
     let mut costs = vec![1; pages];
     let mut latencies = vec![1; pages];
     latencies.clear();
-    // What counting itself costs: of touches that are no faults.
+    // The cost of measuring itself: that of touches that do not fault.
     let local = MapOptions::new(PAGE_SIZE).private().map_anonymous()?;
     let touch = |mapping: &Mapping, walk: &Walk| {
         let begun = Instant::now();
@@ -191,7 +191,7 @@ fn latency(on: &Prepared, order: Vec<u32>) -> Result<Sample> {
     })
 }
 
-/// Writes to pages as a debugger does.
+/// Writes to pages with process_vm_writev(2), as a debugger may.
 fn remote(on: &Prepared, order: &[u32]) -> Result<Sample> {
     allocate(on, order.len(), || {
         let made = on.make()?;
@@ -203,13 +203,13 @@ fn remote(on: &Prepared, order: &[u32]) -> Result<Sample> {
     })
 }
 
-/// Reads a disk, which is a file in memory, into pages without the page cache between.
+/// Reads a disk, which is a file in memory, into pages with O_DIRECT.
 fn direct(on: &Prepared, order: &[u32]) -> Result<Sample> {
     let file = memfd_create("rmmap-bench-disk", MemfdFlags::CLOEXEC)?;
     ftruncate(&file, 1 << 20)?;
-    // Where it is built in, there is no such module; where there is none, the next line says so.
+    // Ignore errors: the driver may be built in, and the next line reports a missing driver.
     let _ = Command::new("modprobe").arg("loop").output();
-    let disk = Loop::new(&file).context("no loop device: is the module loop there?")?;
+    let disk = Loop::new(&file).context("no loop device: is the driver loop available?")?;
     let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
     let disk = open(disk.path(), flags, Mode::empty())?;
     allocate(on, order.len(), || {
@@ -239,7 +239,7 @@ fn populate(on: &Prepared, flags: MapFlags, advice: Option<Advice>) -> Result<Sa
     Ok(sample)
 }
 
-/// MAP_POPULATE does not tell that it failed.
+/// Checks that a mapping is populated: MAP_POPULATE does not report failures.
 fn is_resident(mapping: &Mapping) -> Result<()> {
     let resident = mapping.mincore(0, mapping.len())?;
     ensure!(
@@ -263,7 +263,7 @@ fn allocated(on: &Prepared) -> Result<Sample> {
     Ok(sample)
 }
 
-/// An object that has data in all of its pages, and a mapping of it.
+/// Returns an object that has data in all of its pages, and a mapping of it.
 fn filled(on: &Prepared) -> Result<(Made, Mapping)> {
     let made = on.make()?;
     let mapping = on.map(&made, MapFlags::POPULATE)?;
@@ -328,7 +328,7 @@ fn read_call(on: &Prepared) -> Result<Sample> {
 fn fork_only(on: &Prepared) -> Result<Sample> {
     let (_made, mapping) = filled(on)?;
     let (cost, end) = count(|| Ok(fork(|_| 0)?.wait()?))?;
-    ensure!(end == End::Exited(0), "the child ended otherwise: {end:?}");
+    ensure!(end == End::Exited(0), "the child failed: {end:?}");
     Ok(plain(cost, mapping.pages()))
 }
 
@@ -349,7 +349,7 @@ fn copy_on_write(on: &Prepared, walk: &Walk) -> Result<Sample> {
 
 fn move_it(on: &Prepared) -> Result<Sample> {
     let (_made, mut mapping) = filled(on)?;
-    // Whole tables can be moved only between addresses that lie alike in huge pages.
+    // mremap(2) moves whole page tables only between addresses with the same offset in 2 MiB.
     let mut target = MapOptions::new(on.size() + HUGE)
         .private()
         .prot(ProtFlags::empty())
@@ -380,7 +380,7 @@ fn free(on: &Prepared) -> Result<Sample> {
     Ok(plain(cost, on.size() / PAGE_SIZE))
 }
 
-/// The whole life of objects of one page.
+/// Measures the whole life of objects of one page.
 fn tiny(on: &Prepared) -> Result<Sample> {
     const TIMES: usize = 256;
     let first = Walk::new(vec![0]);
@@ -403,7 +403,7 @@ mod tests {
     fn every_workload_runs_on_what_every_system_has() {
         let on = Object::Memfd.prepare(64 * PAGE_SIZE).unwrap();
         for &workload in Workload::value_variants() {
-            // There are other threads in a test, and loop devices are root's.
+            // A test has other threads, and loop devices need root.
             if matches!(
                 workload,
                 Workload::Fork | Workload::CopyOnWrite | Workload::Direct

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is mapped.
+//! The objects that are mapped.
 
 use crate::setting::Setting;
 use crate::workload::Workload;
@@ -19,7 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Size of a huge page, bytes.
 pub const HUGE: usize = 2 << 20;
 
-/// Where file systems are mounted: in mounts of our own, so that nobody else sees them.
+/// The mount point of file systems, in a mount namespace of this process.
 const MOUNTED: &str = "/mnt";
 
 /// A kind of object.
@@ -60,24 +60,24 @@ pub enum Object {
     Udmabuf,
 }
 
-/// An object, ready to be made again and again: what it needs of the system is set.
+/// A factory of objects of one kind: the system settings that the kind needs are in place.
 #[derive(Debug)]
 pub struct Prepared {
     object: Object,
     size: usize,
     device: Option<Device>,
     mounted: Option<Mounted>,
-    /// Where its mappings are asked for.
+    /// The address hint of its mappings.
     hint: usize,
     _settings: Vec<Setting>,
 }
 
-/// An object that was made.
+/// A created object.
 #[derive(Debug)]
 pub enum Made {
-    /// One with a descriptor.
+    /// An object with a descriptor.
     File(OwnedFd),
-    /// Anonymous memory, which is made when it is mapped.
+    /// Anonymous memory, which mmap(2) creates.
     Anonymous,
 }
 
@@ -85,13 +85,13 @@ pub enum Made {
 struct Mounted;
 
 impl Object {
-    /// Its name: on the command line, in results.
+    /// Returns its name: on the command line, in results.
     pub fn name(self) -> String {
         self.to_possible_value()
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// What it is, in a line.
+    /// Returns its description, one line.
     pub fn text(self) -> String {
         let help = self
             .to_possible_value()
@@ -99,18 +99,18 @@ impl Object {
         help.map_or_else(String::new, |help| help.to_string())
     }
 
-    /// Whether the module answers for it.
+    /// Returns whether rmmap's module implements it.
     pub fn is_ours(self) -> bool {
         self.flags().is_some()
     }
 
-    /// Whether it is mapped shared.
+    /// Returns whether it is mapped shared.
     pub fn is_file(self) -> bool {
         !matches!(self, Self::Anon | Self::AnonHuge)
     }
 
-    /// The kinds of files that rmmap is compared with. The pages of hugetlb lie in a pool, so that it
-    /// is none where memory is allocated or freed.
+    /// Returns the kinds of files that rmmap is compared with. The pages of hugetlb come from a
+    /// pool, so workloads that allocate or free memory leave it out.
     pub fn peers(workload: Workload) -> impl Iterator<Item = Self> {
         use Workload::{Fork, Mremap, Munmap, ReadCall, SecondMap};
         let pool = matches!(workload, Fork | Mremap | Munmap | ReadCall | SecondMap);
@@ -120,7 +120,7 @@ impl Object {
         })
     }
 
-    /// Flags that make such a region.
+    /// Returns the flags to create such a region; `None` if it is no region.
     fn flags(self) -> Option<u32> {
         match self {
             Self::Rmmap => Some(uapi::RMMAP_CREATE_ADAPTIVE),
@@ -130,7 +130,7 @@ impl Object {
         }
     }
 
-    /// Sets the system so that objects of `size` bytes of this kind can be made.
+    /// Changes the system settings that objects of `size` bytes of this kind need.
     pub fn prepare(self, size: usize) -> Result<Prepared> {
         const THP: &str = "/sys/kernel/mm/transparent_hugepage";
         let mut settings = Vec::new();
@@ -157,8 +157,9 @@ impl Object {
             Self::Ramfs => Some(Mounted::new("ramfs", "")?),
             _ => None,
         };
-        // A memfd is not mapped where folios of 64 KiB would fit (mm/shmem.c, shmem_get_unmapped_area(),
-        // looks at them for what is shared and anonymous only).
+        // The kernel does not align a memfd's mapping for folios of 64 KiB
+        // (shmem_get_unmapped_area() in mm/shmem.c considers them for shared anonymous memory
+        // only).
         let hint = match self {
             Self::Memfd64k => room(size)?,
             _ => 0,
@@ -181,7 +182,7 @@ impl Object {
 }
 
 impl Prepared {
-    /// Makes an object; it has no memory yet (a dma-buf has all of it).
+    /// Creates an object. It has no memory yet; only a dma-buf has all of it.
     pub fn make(&self) -> Result<Made> {
         let size = self.size as u64;
         let sized = |fd: OwnedFd| ftruncate(&fd, size).map(|()| fd);
@@ -215,22 +216,22 @@ impl Prepared {
         }))
     }
 
-    /// Makes objects of so many bytes from now on, at most as many as it was prepared for.
+    /// Sets the size of objects from now on, at most the size that it was prepared for.
     pub fn resize(&mut self, size: usize) {
         self.size = size;
     }
 
-    /// Asks for this address when an object is mapped from now on.
+    /// Sets the address hint of mappings from now on.
     pub fn place(&mut self, hint: usize) {
         self.hint = hint;
     }
 
-    /// Bytes of an object.
+    /// Returns the size of an object, bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Whether the system counts its memory: pages of a dma-buf are in no list.
+    /// Returns whether `/proc/meminfo` counts its memory: it does not count pages of a dma-buf.
     pub fn is_counted(&self) -> bool {
         self.object != Object::Udmabuf
     }
@@ -243,7 +244,7 @@ impl Prepared {
         if self.object != Object::MemfdAdvise {
             return made.map(MapOptions::new(self.size).hint(self.hint).flags(flags));
         }
-        // The advice is for a mapping that is there, so that what mmap(2) would do comes after it.
+        // The advice needs an existing mapping, so lock or populate after it.
         let mapping = made.map(MapOptions::new(self.size))?;
         mapping.advise(0, self.size, Advice::LinuxHugepage)?;
         if flags.contains(MapFlags::LOCKED) {
@@ -270,7 +271,7 @@ impl Made {
         .context("mmap failed")
     }
 
-    /// Its descriptor, if it has one.
+    /// Returns its descriptor, if it has one.
     pub fn file(&self) -> Option<impl AsFd + '_> {
         match self {
             Self::File(file) => Some(file.as_fd()),
@@ -279,14 +280,14 @@ impl Made {
     }
 }
 
-/// Where so many bytes are free, at an address of whole tables.
+/// Returns the address of a free range of this many bytes, aligned to a page table's span.
 pub fn room(bytes: usize) -> Result<usize> {
     let room = MapOptions::new(bytes + HUGE).private();
     let room = room.prot(ProtFlags::empty()).map_anonymous()?;
     Ok(room.address().next_multiple_of(HUGE))
 }
 
-/// Makes the pool of huge pages as large as `bytes`.
+/// Sets the size of the pool of huge pages to `bytes`.
 fn pool(bytes: usize) -> Result<Setting> {
     let wanted = (bytes / HUGE).to_string();
     let pool = Setting::set("/proc/sys/vm/nr_hugepages", &wanted)?;
@@ -311,7 +312,7 @@ impl Mounted {
         Ok(Self)
     }
 
-    /// A new file without a name.
+    /// Creates a file without a name.
     fn file(&self) -> Result<OwnedFd> {
         let path = format!("{MOUNTED}/object");
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

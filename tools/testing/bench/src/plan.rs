@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which workload runs on which object, at which size, how often.
+//! The plan: which workload runs on which object, at which size, how often.
 
 use crate::args::Args;
 use crate::measure::is_possible;
@@ -11,20 +11,20 @@ use clap::ValueEnum;
 pub use crate::args::Set;
 pub use crate::workload::{COMPARED, ENDS, JUDGED, MIB};
 
-/// One measurement to be made.
+/// A planned measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
     /// The object.
     pub object: Object,
-    /// Its bytes.
+    /// Its size, bytes.
     pub size: usize,
     /// The workload.
     pub workload: Workload,
-    /// How often.
+    /// The number of samples.
     pub times: u32,
 }
 
-/// The measurements that the command line asks for, by objects and sizes.
+/// Returns the measurements that the command line requests, sorted by object and size.
 pub fn plan(args: &Args) -> Vec<Case> {
     let mut cases = match args.size {
         Some(mib) => each(
@@ -47,7 +47,7 @@ pub fn plan(args: &Args) -> Vec<Case> {
     cases
 }
 
-/// The measurements of a set; some may be in it twice.
+/// Returns the measurements of a set, which may contain duplicates.
 pub fn set(set: Set) -> Vec<Case> {
     use Object::{
         AnonHuge, Hugetlb, Memfd, MemfdAdvise, MemfdHuge, MemfdWithin, Ramfs, Rmmap, RmmapNever,
@@ -89,7 +89,8 @@ pub fn set(set: Set) -> Vec<Case> {
         ]
         .concat(),
         Set::Full => [
-            // Of what differs by less than a timer's interrupt, the median of several.
+            // The median of several samples, where a timer interrupt costs more than the
+            // difference.
             own(&close, &[Populate, Locked, SeqWrite], 5),
             own(
                 &[Rmmap, Hugetlb, MemfdHuge, Memfd],
@@ -110,7 +111,7 @@ pub fn set(set: Set) -> Vec<Case> {
     }
 }
 
-/// Everything with everything that is possible.
+/// Returns all possible combinations of these objects, workloads and sizes.
 fn each(objects: &[Object], workloads: &[Workload], sizes: &[usize], times: u32) -> Vec<Case> {
     let mut cases = Vec::new();
     for &object in objects {

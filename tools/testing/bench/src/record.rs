@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a cost is counted in.
+/// The unit of a cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -25,41 +25,41 @@ pub struct Record {
     pub workload: String,
     /// Size of the object, bytes.
     pub size: u64,
-    /// How many threads shared the work.
+    /// The number of threads that shared the work.
     pub threads: u32,
-    /// What the costs are counted in.
+    /// The unit of the costs.
     pub unit: Unit,
-    /// How many pages of 4 KiB the workload deals with; costs are per page.
+    /// The number of 4 KiB pages that the workload handles; costs are per page.
     pub pages: u64,
     /// The median of the samples, per page.
     pub per_page: f64,
-    /// What zeroing a page costs in this run, which is in the costs wherever memory is new.
+    /// The cost of zeroing a page in this run, which costs include wherever memory is new.
     pub zeroing: f64,
-    /// Whether the command line has the kernel zero pages when it allocates them (`init_on_alloc=`).
+    /// Whether the kernel zeroes pages on allocation by its command line (`init_on_alloc=`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_on_alloc: Option<bool>,
-    /// Bytes of memory, page tables included, that the workload left used, per byte it dealt with.
+    /// Bytes of memory in use after the workload, page tables included, per byte that it handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<f64>,
-    /// Page faults per page that the workload dealt with.
+    /// Page faults per page that the workload handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<f64>,
-    /// What a fault costs: the median, the 99th of 100, the most.
+    /// The cost of a fault: the median, the 99th percentile, the maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<[u64; 3]>,
-    /// Every measurement in its order, per page.
+    /// All samples in the order of measurement, per page.
     pub samples: Vec<f64>,
-    /// Of accesses to shared lines: where the most of them are.
+    /// The places with most accesses to shared cache lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Place>,
 }
 
-/// Code that accesses lines of memory which processors share.
+/// Code that accesses cache lines that processors share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
-    /// The function, and those that called it.
+    /// The function, and its callers.
     pub code: String,
-    /// What the lines belong to, where that is known.
+    /// The object that the lines belong to, if known.
     pub data: String,
     /// Number of such lines.
     pub lines: u64,
@@ -67,7 +67,7 @@ pub struct Place {
     pub accesses: f64,
 }
 
-/// What this kernel's command line says of `init_on_alloc`.
+/// Returns the value of `init_on_alloc` on this kernel's command line.
 pub fn init_on_alloc() -> Option<bool> {
     let line = std::fs::read_to_string("/proc/cmdline").ok()?;
     let mut told = line
@@ -77,15 +77,15 @@ pub fn init_on_alloc() -> Option<bool> {
 }
 
 impl Record {
-    /// How far the samples are apart, in parts of their median.
+    /// Returns the range of the samples, relative to their median.
     pub fn spread(&self) -> f64 {
         let most = self.samples.iter().copied().fold(f64::MIN, f64::max);
         let least = self.samples.iter().copied().fold(f64::MAX, f64::min);
         (most - least) / self.per_page
     }
 
-    /// The least of the samples, where it was measured twice (5 % apart at most): whatever else the
-    /// machine does makes samples larger, never smaller.
+    /// Returns the smallest sample if a second one confirms it (5 % apart at most): other work of
+    /// the machine makes samples larger, never smaller.
     pub fn fastest(&self) -> Option<f64> {
         let mut sorted = self.samples.clone();
         sorted.sort_by(f64::total_cmp);
@@ -96,7 +96,7 @@ impl Record {
     }
 }
 
-/// The median; of an even number the lower one of the two, so that it was measured.
+/// Returns the median: of an even number the lower one of the two, so that it is a measured value.
 pub fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -106,7 +106,7 @@ pub fn median(samples: &[f64]) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// The median, the 99th percentile and the most of them.
+/// Returns the median, the 99th percentile and the maximum.
 pub fn percentiles(mut costs: Vec<u64>) -> Option<[u64; 3]> {
     costs.sort_unstable();
     let last = costs.len().checked_sub(1)?;

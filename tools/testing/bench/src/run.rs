@@ -17,16 +17,16 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-/// Pages that are zeroed again and again for the price of it, and how often. A timer's interrupts are in
-/// all that is counted: this counts so many that their share is the same.
+/// Pages that are zeroed repeatedly to measure the cost of zeroing, and the number of repetitions:
+/// enough that timer interrupts have the same share as in other measurements.
 const ZEROED: usize = 64;
 const ROUNDS: usize = 512;
 
-/// Bytes of an execution that is not counted, before those that are: it fills caches of the kernel,
-/// which matters less the larger the object is.
+/// Size of an execution that is not counted, before the measured ones, bytes. It fills caches of
+/// the kernel, which matters less for larger objects.
 const WARMED: usize = 16 * MIB;
 
-/// Measures what the command line says; gives each record out when it is made.
+/// Runs the measurements of the command line; prints each record at once.
 pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.module {
         replace_module(path)?;
@@ -52,14 +52,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Leaves out the cases of which the file has records.
+/// Removes the cases whose records are in the file.
 fn leave_done(cases: &mut Vec<Case>, path: &Path, suffix: &str) -> Result<()> {
     let text =
         fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut done = BTreeSet::new();
     for line in text.lines() {
         let record: Record = serde_json::from_str(line)
-            .with_context(|| format!("{} has a line that is no record", path.display()))?;
+            .with_context(|| format!("{} has a line that is not a record", path.display()))?;
         done.insert((record.object, record.workload, record.size));
     }
     cases.retain(|case| {
@@ -72,13 +72,14 @@ fn leave_done(cases: &mut Vec<Case>, path: &Path, suffix: &str) -> Result<()> {
     Ok(())
 }
 
-/// What takes a record, and whether the module answered for it.
+/// A consumer of a record, and of whether its object is rmmap's.
 type Give<'a> = dyn FnMut(Record, bool) -> Result<()> + 'a;
 
 fn serial(args: &Args, give: &mut Give) -> Result<()> {
-    // In mounts of our own: they go when we go, whatever happens.
+    // In a mount namespace of this process the mounts end with it, even if it is killed.
     mounts::unshare_mounts().context("cannot unshare the mount namespace; run this as root")?;
-    // Secret memory counts as locked memory, also of root (mm/secretmem.c, secretmem_account_folio()).
+    // Secret memory counts as locked memory, even for root (mm/secretmem.c,
+    // secretmem_account_folio()).
     let unlimited = Rlimit {
         current: None,
         maximum: None,
@@ -103,7 +104,8 @@ fn serial(args: &Args, give: &mut Give) -> Result<()> {
             case.size >> 10
         );
         eprintln!("rmmap: {}/{} {name}", number + 1, cases.len());
-        // A process of its own: none finds what another one left in this one's memory.
+        // Run each case in a process of its own, so that none depends on memory that another one
+        // left.
         let (end, answer) = run_in_child(|| {
             let answer = match measured(args, *case, zeroing) {
                 Err(error) if error.root_cause().downcast_ref() == Some(&Errno::OPNOTSUPP) => {
@@ -113,7 +115,7 @@ fn serial(args: &Args, give: &mut Give) -> Result<()> {
             };
             serde_json::to_vec(&answer).unwrap_or_default()
         })?;
-        ensure!(end == End::Exited(0), "{name}: the process ended: {end:?}");
+        ensure!(end == End::Exited(0), "{name}: the process failed: {end:?}");
         let answer: Result<Option<Record>, String> = serde_json::from_slice(&answer)?;
         match answer {
             Ok(Some(record)) => give(record, case.object.is_ours())?,
@@ -185,7 +187,7 @@ fn parallel(args: &Args, threads: u32, give: &mut Give) -> Result<()> {
     Ok(())
 }
 
-/// What zeroing a page costs: in memory that is there, page by page.
+/// Returns the cost of zeroing a page, in memory that is already mapped, page by page.
 fn zeroing() -> Result<f64> {
     let mapping = MapOptions::new(ZEROED * PAGE_SIZE)
         .private()
@@ -203,7 +205,7 @@ fn zeroing() -> Result<f64> {
 fn replace_module(path: &Path) -> Result<()> {
     const NAME: &str = "rmmap";
     let file = path.display();
-    // Read first, so that a wrong path leaves the loaded module alone.
+    // Read the file first, so that a wrong path leaves the loaded module alone.
     let image = fs::read(path).with_context(|| format!("cannot read the module {file}"))?;
     if module::is_loaded(NAME) {
         module::unload(NAME)
@@ -217,7 +219,7 @@ fn header(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{:<14} {:<16} {:>11} {:>3} {:>12} {:>12} {:>8} {:>8}",
-        "object", "workload", "size", "thr", "per page", "but zeroing", "memory", "spread"
+        "object", "workload", "size", "thr", "per page", "w/o zeroing", "memory", "spread"
     )
 }
 

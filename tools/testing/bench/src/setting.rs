@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Settings of the system that an object needs otherwise, and that are put back afterwards.
+//! System settings that an object needs, restored afterwards.
 
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A file of `/sys` or `/proc/sys` with another content than before; it gets that back when dropped.
+/// A changed file of `/sys` or `/proc/sys`, restored on drop.
 #[derive(Debug)]
 pub struct Setting {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl Setting {
         Ok(Self { path, before })
     }
 
-    /// What it is now.
+    /// Returns its current value.
     pub fn value(&self) -> Result<String> {
         Ok(chosen(&fs::read_to_string(&self.path)?).to_owned())
     }
@@ -39,7 +39,7 @@ impl Drop for Setting {
     fn drop(&mut self) {
         if let Err(error) = fs::write(&self.path, &self.before) {
             eprintln!(
-                "rmmap: {} is not {} again: {error}",
+                "rmmap: cannot restore {} to {}: {error}",
                 self.path.display(),
                 self.before
             );
@@ -47,7 +47,7 @@ impl Drop for Setting {
     }
 }
 
-/// The value in the text of such a file: all of it, or the one in brackets of those it lists.
+/// Returns the value in the text of such a file: all of it, or the value in brackets of a list.
 fn chosen(text: &str) -> &str {
     let inside = text
         .split_once('[')

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults of many threads at a time, for an emulator that watches which lines of memory processors
-//! share (`plugin/count.c`). Nothing is counted here: the emulator does that, between the marks.
+//! Faults of many threads at a time, for an emulator that counts accesses to cache lines that
+//! processors share (`plugin/count.c`). The emulator counts between the marks; this code counts
+//! nothing.
 
 use crate::object::{room, Made, Object, HUGE};
 use crate::record::{init_on_alloc, Record, Unit};
@@ -13,42 +14,43 @@ use rmmap_sys::{Errno, Mapping, Walk, PAGE_SIZE};
 use std::sync::Barrier;
 use std::time::Duration;
 
-/// Numbers of threads, and of processors. On each processor is one.
+/// The numbers of threads. Each thread runs on a processor of its own.
 pub const THREADS: &[usize] = &[2, 4, 8, 16];
 
-/// How many processors it takes.
+/// Returns the number of processors that a run needs.
 pub fn processors() -> u32 {
     THREADS.iter().max().map_or(1, |&threads| threads as u32)
 }
 
-/// Objects that are watched.
+/// Objects that are measured.
 pub const OBJECTS: &[Object] = &[Object::Rmmap, Object::Memfd, Object::Anon];
 
-/// How long what was freed before needs, on slow processors.
+/// The time that deferred freeing needs, on slow processors.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Bytes that each thread has, at an address of whole tables; it touches a quarter of the pages.
+/// The part of each thread, aligned to a page table's span, bytes. The thread touches a quarter of
+/// its pages.
 const PART: usize = 2 * HUGE;
 
-/// What the threads touch.
+/// The mappings that the threads touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Parts of one mapping.
     One,
-    /// A mapping of an object of its own each.
+    /// One mapping for each thread, of an object of its own.
     Own,
     /// The same, mapped privately: pages are copied from holes.
     PrivateHole,
 }
 
-/// Each way, and the name under which it is reported.
+/// Each way, and its name in records.
 pub const WORKLOADS: &[(&str, Way)] = &[
     ("random-write", Way::One),
     ("random-write-own", Way::Own),
     ("private-hole-own", Way::PrivateHole),
 ];
 
-/// Does everything once unwatched and once watched; tells of each in `record`, without a cost.
+/// Runs each workload once unwatched and once watched; passes a record without a cost to `record`.
 pub fn run(objects: &[Object], record: &mut dyn FnMut(Record, bool) -> Result<()>) -> Result<()> {
     for &object in OBJECTS {
         if !objects.is_empty() && !objects.contains(&object) {
@@ -91,7 +93,7 @@ fn once(object: Object, way: Way, threads: usize, is_watched: bool) -> Result<()
     let objects = if way == Way::One { 1 } else { threads };
     let size = threads / objects * PART;
     let mut on = object.prepare(size)?;
-    // A page between, so that no two become one; and none shares a table with another.
+    // A gap of a page table's span, so that mappings neither merge nor share a page table.
     let apart = size + HUGE;
     let first = room(objects * apart)?;
     let mut map = |number: usize| -> Result<(Mapping, Made)> {
@@ -101,7 +103,7 @@ fn once(object: Object, way: Way, threads: usize, is_watched: bool) -> Result<()
             Way::PrivateHole => on.map_privately(&made, MapFlags::empty())?,
             _ => on.map(&made, MapFlags::empty())?,
         };
-        ensure!(mapping.address() % HUGE == 0, "it is mapped elsewhere");
+        ensure!(mapping.address() % HUGE == 0, "the hint was not used");
         Ok((mapping, made))
     };
     let mappings = (0..objects).map(&mut map).collect::<Result<Vec<_>>>()?;
@@ -125,7 +127,7 @@ fn once(object: Object, way: Way, threads: usize, is_watched: bool) -> Result<()
             }));
         }
         if is_watched {
-            // What is left of the last one (RCU, work queues) is done before.
+            // Let deferred work (RCU, workqueues) of the last run finish first.
             std::thread::sleep(SETTLE);
             mark_begin();
         }
@@ -144,7 +146,7 @@ fn once(object: Object, way: Way, threads: usize, is_watched: bool) -> Result<()
     Ok(())
 }
 
-/// Has this thread run on this processor only.
+/// Pins this thread to this processor.
 fn pin(processor: usize) -> Result<(), Errno> {
     let mut set = CpuSet::new();
     set.set(processor);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's symbols, and what the plugin `plugin/count.c` tells of code: for a profile.
+//! The kernel's symbols, and profiles from the output of the plugin `plugin/count.c`.
 
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Of the text of `/proc/kallsyms`.
+    /// Parses the text of `/proc/kallsyms`.
     pub fn parse(text: &str) -> Self {
         let symbol = |line: &str| {
             let mut words = line.split_whitespace();
@@ -32,7 +32,7 @@ impl Symbols {
         Self { code, data }
     }
 
-    /// The function at an address.
+    /// Returns the function at an address.
     pub fn code(&self, address: u64) -> &str {
         match self.code.range(..=address).next_back() {
             Some((_, name)) if address >> 63 == 1 => name,
@@ -40,7 +40,8 @@ impl Symbols {
         }
     }
 
-    /// What is at an address of data, by Documentation/arch/x86/x86_64/mm.rst where it has no name.
+    /// Returns the name of the data at an address, or its kind by the memory layout in
+    /// Documentation/arch/x86/x86_64/mm.rst.
     pub fn data(&self, address: u64) -> String {
         match address >> 40 {
             0xffffea | 0xffd400 => "a struct page".to_owned(),
@@ -52,12 +53,13 @@ impl Symbols {
         }
     }
 
-    /// The functions of a stack of addresses.
+    /// Returns the functions of a stack of addresses.
     pub fn stack<'a>(&self, addresses: impl Iterator<Item = &'a str>) -> Result<Vec<&str>> {
         let mut names = Vec::new();
         for address in addresses {
             let name = self.code(u64::from_str_radix(address, 16)?);
-            // Compilers call by way of these, and a block is in the function that it is a part of.
+            // Compilers emit calls through these thunks; consecutive blocks of one function count
+            // once.
             if names.last() != Some(&name) && !name.starts_with("__x86_indirect_thunk") {
                 names.push(name);
             }
@@ -66,7 +68,7 @@ impl Symbols {
     }
 }
 
-/// The plugin's lines with names, equal ones together.
+/// Returns the plugin's stacks with names, with the counts of equal stacks added.
 pub fn stacks(raw: &str, symbols: &Symbols) -> Result<BTreeMap<String, u64>> {
     let mut stacks = BTreeMap::new();
     for line in raw.lines() {
@@ -78,7 +80,7 @@ pub fn stacks(raw: &str, symbols: &Symbols) -> Result<BTreeMap<String, u64>> {
     Ok(stacks)
 }
 
-/// The functions with most instructions of their own.
+/// Returns a table of the functions with most instructions of their own.
 pub fn functions(stacks: &BTreeMap<String, u64>, pages: u64) -> String {
     let mut own: BTreeMap<&str, u64> = BTreeMap::new();
     for (stack, count) in stacks {

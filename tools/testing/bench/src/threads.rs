@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Workloads of several threads, which are measured by the clock and compared within one run.
+//! Workloads of several threads, measured in time and compared within one run.
 
 use crate::object::{Object, Prepared};
 use crate::record::{init_on_alloc, median, Record, Unit};
@@ -20,18 +20,19 @@ pub const OBJECTS: &[Object] = &[
     Object::Anon,
 ];
 
-/// The object of threads that need none, and what they do.
+/// The name for no object, in records of [`ZEROING`].
 pub const NONE: &str = "(none)";
-/// Zeroing memory that is there.
+/// The workload that zeroes memory that is already mapped.
 pub const ZEROING: &str = "zeroing";
 
 /// Bytes of each object.
 const SIZE: usize = 4 * COMPARED;
 
-/// How often each is measured; one thread and several in turn, so that both meet the same machine.
+/// The number of samples of each. One thread and several threads alternate, so that other load
+/// affects both.
 const TIMES: u32 = 12;
 
-/// How the threads share the work.
+/// The division of the work among the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
     /// One object and one mapping; each thread has a part of it.
@@ -40,16 +41,16 @@ pub enum Sharing {
     Own,
 }
 
-/// In which order a thread touches its pages.
+/// The order in which a thread touches its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// One after the other.
+    /// In ascending order.
     Sequential,
     /// In random order.
     Random,
 }
 
-/// Each way to share, with each order, and the names under which they are reported.
+/// Each sharing with each order, and their names in records.
 pub const WORKLOADS: &[(&str, Sharing, Order)] = &[
     ("seq-write", Sharing::One, Order::Sequential),
     ("random-write", Sharing::One, Order::Random),
@@ -57,7 +58,7 @@ pub const WORKLOADS: &[(&str, Sharing, Order)] = &[
     ("random-write-own", Sharing::Own, Order::Random),
 ];
 
-/// Measures one workload with one thread and with `threads`; says of each in `record`.
+/// Measures one workload with one thread and with `threads`; passes each result to `record`.
 pub fn compare(
     object: Object,
     (name, sharing, order): (&str, Sharing, Order),
@@ -75,8 +76,8 @@ pub fn compare(
     in_turn(&object.name(), name, threads, zeroing, &once, record)
 }
 
-/// Measures the same for threads that zero memory which they have: what the machine itself gives
-/// more of them.
+/// Measures the same for threads that zero memory that is already mapped: the speedup of the
+/// machine itself.
 pub fn compare_zeroing(
     threads: u32,
     zeroing: f64,
@@ -122,9 +123,10 @@ fn in_turn(
     Ok(())
 }
 
-/// Zeroes as many pages as an object has, in memory that is there.
+/// Zeroes as many pages as an object has, in memory that is already mapped; returns nanoseconds per
+/// page.
 fn zero(threads: usize) -> Result<f64> {
-    /// Pages that a thread zeroes again and again.
+    /// Pages that a thread zeroes repeatedly.
     const PAGES: usize = 64;
     let pages = SIZE / PAGE_SIZE;
     let mappings = (0..threads)
@@ -141,8 +143,8 @@ fn zero(threads: usize) -> Result<f64> {
     }) / (rounds * threads * PAGES) as f64)
 }
 
-/// Has one thread for each of `parts` do `work`; returns the nanoseconds from when all of them are
-/// ready until the last one is done.
+/// Runs `work` in one thread for each of `parts`; returns the nanoseconds from the moment all of
+/// them are ready until the last one is done.
 fn together<T: Sync>(parts: &[T], work: impl Fn(&T) + Sync) -> f64 {
     let ready = Barrier::new(parts.len() + 1);
     let mut begun = Instant::now();
@@ -160,7 +162,8 @@ fn together<T: Sync>(parts: &[T], work: impl Fn(&T) + Sync) -> f64 {
     begun.elapsed().as_nanos() as f64
 }
 
-/// Nanoseconds per page. The work is the same for any number of threads.
+/// Runs a workload once; returns nanoseconds per page. The total work is the same for any number of
+/// threads.
 fn once(on: &Prepared, sharing: Sharing, order: Order, threads: usize) -> Result<f64> {
     let pages = on.size() / PAGE_SIZE;
     let part = pages / threads;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a run measured that was interrupted: the next one of the same module and program goes on.
+//! The results of an interrupted run: the next run with the same module and program continues it.
 //!
-//! Each guest has a file of records, a line of JSON each, which grows while it measures, and has another
-//! name when all is there.
+//! Each guest has a file of records, a line of JSON each. The file grows while the guest measures,
+//! and is renamed when it is complete.
 
 use crate::Record;
 use anyhow::{Context, Result};
@@ -18,7 +18,8 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Keeps what is there if it was measured with the same `key`, in the order of the same seed.
+    /// Opens the folder. Keeps its results if they were measured with the same `key` in the order
+    /// of the same seed.
     pub fn open(folder: PathBuf, key: &str, seed: Option<u64>) -> Result<Self> {
         let path = folder.join("key");
         let earlier = fs::read_to_string(&path).unwrap_or_default();
@@ -28,7 +29,7 @@ impl Unfinished {
             .and_then(|(_, seed)| seed.parse::<u64>().ok())
             .filter(|earlier| seed.is_none_or(|seed| seed == *earlier));
         if let Some(seed) = earlier {
-            eprintln!("lab: goes on with an interrupted run, in the order of --seed {seed}");
+            eprintln!("lab: continuing an interrupted run, in the order of --seed {seed}");
             return Ok(Self { folder, seed });
         }
         if folder.exists() {
@@ -41,32 +42,33 @@ impl Unfinished {
         Ok(Self { folder, seed })
     }
 
-    /// The number that gives the order.
+    /// Returns the seed of the order.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The file of a guest that is not done.
+    /// Returns the path of the file of a guest that is not done.
     pub fn path(&self, guest: &str) -> PathBuf {
         self.folder.join(format!("{guest}.part"))
     }
 
-    /// The records of a guest that is done.
+    /// Returns the records of a guest that is done.
     pub fn done(&self, guest: &str) -> Result<Option<Vec<Record>>> {
         let path = self.folder.join(guest);
         path.exists().then(|| read(&path)).transpose()
     }
 
-    /// What a guest measured till now.
+    /// Returns the records of a guest so far.
     pub fn records(&self, guest: &str) -> Result<Vec<Record>> {
         read(&self.path(guest))
     }
 
-    /// The file for what a guest prints: after the records of an earlier run, if it `goes_on`.
+    /// Opens the file for a guest's output, with the records of an earlier run first if it
+    /// `goes_on`.
     pub fn log(&self, guest: &str, goes_on: bool) -> Result<File> {
         let path = self.path(guest);
         let earlier = if goes_on && path.exists() {
-            // The last line may be torn.
+            // The last line may be incomplete.
             let text = fs::read_to_string(&path)?;
             text.rsplit_once('\n')
                 .map_or(String::new(), |(whole, _)| format!("{whole}\n"))
@@ -86,7 +88,7 @@ impl Unfinished {
         Ok(fs::rename(path, self.folder.join(guest))?)
     }
 
-    /// All is measured: the next run begins anew.
+    /// Removes the folder when all guests are done: the next run starts from scratch.
     pub fn close(self) -> Result<()> {
         Ok(fs::remove_dir_all(self.folder)?)
     }
@@ -122,7 +124,8 @@ mod tests {
         assert_eq!(records.len(), 2);
         second.finish("a", &records).unwrap();
         assert_eq!(open("key", None).done("a").unwrap(), Some(records));
-        // Another order or another module begins anew, as does what is complete.
+        // Another order or another module starts from scratch, and so does a run after a complete
+        // one.
         assert!(open("key", Some(8)).done("a").unwrap().is_none());
         open("key", None).finish("a", &[]).unwrap();
         assert!(open("other", Some(8)).done("a").unwrap().is_none());

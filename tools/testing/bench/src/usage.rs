@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much memory the system uses.
+//! The memory that the system uses.
 
 use anyhow::{Context, Result};
 use rmmap_procfs::process::meminfo;
 
-/// What of `/proc/meminfo` is counted: files (of shared memory, too), anonymous memory and the
-/// tables that map it. Free memory itself will not do: it misses what waits on a processor's lists.
+/// The fields of `/proc/meminfo` that are counted: files (shared memory, too), anonymous memory and
+/// page tables. Free memory is unsuitable: it leaves out pages on the per-CPU lists.
 const COUNTED: &[&str] = &["Cached", "AnonPages", "PageTables"];
 
-/// Bytes of memory that are used for mappings and files.
+/// Returns the memory that is used for mappings and files, bytes.
 pub fn used() -> Result<u64> {
-    // Each processor has its part of the counters; only a root may ask that they be added up.
+    // Each processor has a part of the counters. Only root may have the kernel fold them; ignore
+    // errors.
     let _ = std::fs::write("/proc/sys/vm/stat_refresh", "1");
     let fields = meminfo()?;
     let get = |name: &str| {
@@ -47,7 +48,7 @@ mod tests {
             .map_anonymous()
             .unwrap();
         mapping.walk_write(&Walk::new((0..PAGES as u32).collect()));
-        // Others use and free memory meanwhile.
+        // Other processes use and free memory meanwhile.
         assert!(used().unwrap() > before + (PAGES * PAGE_SIZE / 2) as u64);
     }
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done with an object: the names.
+//! The workloads: names and access patterns.
 
 use clap::ValueEnum;
 use rmmap_sys::PAGE_SIZE;
 use std::ops::RangeInclusive;
 
-/// Bytes of a MiB.
+/// A MiB, bytes.
 pub const MIB: usize = 1 << 20;
 
-/// Size at which everything is compared with everything, bytes.
+/// Size at which all objects and workloads are compared, bytes.
 pub const COMPARED: usize = 16 * MIB;
-/// Size at which rmmap's bulk workloads are judged, bytes.
+/// Size of rmmap's bulk workloads that have targets, bytes.
 pub const JUDGED: usize = 256 * MIB;
 /// The smallest and the largest size of the comparison of sizes, bytes.
 pub const ENDS: [usize; 2] = [4 * MIB, 4096 * MIB];
@@ -47,13 +47,15 @@ pub enum Workload {
     /// The same in 16 parts of 2 MiB
     #[value(name = "near-streams-16")]
     NearStreams16,
-    /// Make the object, map it, write to a quarter of its pages by process_vm_writev(2), in random order
+    /// Make the object, map it, write to a quarter of its pages by process_vm_writev(2), in random
+    /// order
     Remote,
-    /// Make the object, map it, read a disk with O_DIRECT into a quarter of its pages, in random order
+    /// Make the object, map it, read a disk with O_DIRECT into a quarter of its pages, in random
+    /// order
     Direct,
-    /// Count seq-write by the fault, with the cost of counting taken off
+    /// Measure seq-write fault by fault, less the cost of measuring
     SeqLatency,
-    /// Count random-write by the fault, with the cost of counting taken off
+    /// Measure random-write fault by fault, less the cost of measuring
     RandomLatency,
     /// Make the object, map it with MAP_POPULATE
     Populate,
@@ -88,13 +90,14 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// Its name: on the command line, in results.
+    /// Returns its name: on the command line, in results.
     pub fn name(self) -> String {
         self.to_possible_value()
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Bytes of the object with which it is compared: patterns need room, and what is tiny is a page.
+    /// Returns the size of its objects in the comparison, bytes: patterns need room, and `tiny` is
+    /// one page.
     pub fn size(self) -> usize {
         match self {
             Self::Tiny => PAGE_SIZE,
@@ -105,26 +108,28 @@ impl Workload {
         }
     }
 
-    /// Whether what it costs contains the zeroing of each page.
+    /// Returns whether its cost includes the zeroing of each page.
     pub fn zeroes(self) -> bool {
         use Workload::*;
         let other = [Populate, Locked, AdvisePopulate, Fallocate, PrivateHole];
         self.walk(1).is_some() && self != SeqRead || other.contains(&self)
     }
 
-    /// Whether it is about the cost of single faults.
+    /// Returns whether it measures the cost of single faults.
     pub fn is_latency(self) -> bool {
         matches!(self, Self::SeqLatency | Self::RandomLatency)
     }
 
-    /// The pages that it touches of so many, in its order, if that is what it does.
+    /// Returns the pages of an object that it touches, in its order; `None` if it does not touch
+    /// pages.
     pub fn walk(self, pages: usize) -> Option<Vec<u32>> {
         let pages = pages as u32;
         let shuffled = |mut order: Vec<u32>| {
             fastrand::Rng::with_seed(1).shuffle(&mut order);
             order
         };
-        // In each of these parts, in random order, a run of random length that begins anywhere.
+        // The parts follow in random order. Each has one run, of random length and at a random
+        // place.
         let runs = |part: u32, lengths: RangeInclusive<u32>| {
             let part = part.min(pages);
             let mut random = fastrand::Rng::with_seed(2);
@@ -136,7 +141,7 @@ impl Workload {
             let parts = shuffled((0..pages / part).collect());
             parts.into_iter().flat_map(run).collect()
         };
-        // A 16 MiB part of each at most: what is touched is all the same.
+        // At most 16 MiB in total, so that each number of streams touches the same amount.
         let streams = |count: u32| {
             let (apart, each) = (pages / count, (pages / 2).min(4096) / count);
             let round = |page: u32| (0..count).map(move |stream| stream * apart + page);
@@ -160,7 +165,7 @@ impl Workload {
         })
     }
 
-    /// Those that touch pages in a pattern that a policy may take for another one.
+    /// The workloads with a pattern that a folio policy may mistake for another one.
     pub const PATTERNS: &[Self] = &[
         Self::Backward,
         Self::RandomWrite,
@@ -176,7 +181,7 @@ impl Workload {
         Self::Direct,
     ];
 
-    /// What it does, in a line.
+    /// Returns its description, one line.
     pub fn text(self) -> String {
         let help = self
             .to_possible_value()

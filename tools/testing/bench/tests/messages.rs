@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `rmmap bench` says when it cannot measure.
+//! The messages of `rmmap bench` when it cannot measure.
 
 use std::process::Command;
 
-/// Command lines, and what each prints on standard error before it exits with status 2.
+/// Command lines, and the message that each prints to standard error before it exits with status 2.
 const MESSAGES: [(&str, &str); 2] = [
     (
         "--module /nonexistent/rmmap.ko",
