@@ -14,10 +14,14 @@ pub use progress::Progress;
 pub use rmmap_guest::command;
 
 use crate::project::Project;
-use anyhow::{Context, Result};
-use rustix::fs::{flock, FlockOperation};
+use anyhow::{ensure, Context, Result};
+use rustix::fs::{flock, statvfs, FlockOperation};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+
+/// The free space that a step needs to begin, in bytes: the largest one, which compiles the debug
+/// kernel, takes LEAST.
+const ROOM: u64 = 2 << 30;
 
 /// The right to change `build/`, which one run at a time has.
 pub struct Steps {
@@ -76,6 +80,7 @@ impl Steps {
 
     /// Does `work` each time: it checks itself what is up to date.
     pub fn always(&self, name: &str, work: impl FnOnce(&mut Log) -> Result<()>) -> Result<()> {
+        check_room(&self.logs, ROOM).with_context(|| format!("no space for {name}"))?;
         let progress = Progress::begin(name);
         let path = self
             .logs
@@ -84,6 +89,20 @@ impl Steps {
         progress.end(result.is_ok());
         result.with_context(|| format!("{name} failed"))
     }
+}
+
+/// Fails when the file system of `dir` has less than `room` bytes left. Compilers that meet a full
+/// disk end in pages of messages.
+fn check_room(dir: &Path, room: u64) -> Result<()> {
+    let stat = statvfs(dir)?;
+    let free = stat.f_bavail * stat.f_frsize;
+    ensure!(
+        free >= room,
+        "build/ has {} MiB left on its disk and needs {}: delete something, or move the checkout",
+        free >> 20,
+        room >> 20
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -161,5 +180,13 @@ mod tests {
             .step("test", &Inputs::new(), &[&output], |_| Ok(()))
             .unwrap_err();
         assert!(error.to_string().contains("did not create"), "{error}");
+    }
+
+    #[test]
+    fn full_disk_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        check_room(dir.path(), 1).unwrap();
+        let error = check_room(dir.path(), 1 << 62).unwrap_err().to_string();
+        assert!(error.contains("MiB left"), "{error}");
     }
 }
