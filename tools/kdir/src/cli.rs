@@ -4,7 +4,7 @@
 use crate::prepare::{self, Options};
 use crate::{check, deb, symbols};
 use anyhow::{bail, Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,13 +26,13 @@ struct Cli {
 enum Action {
     /// Make the folder and prove that modules built in it will load.
     Prepare {
-        /// The kernel, as `uname -r` prints it.
+        /// The kernel, as `uname -r` prints it [default: the running one].
         #[arg(long, value_name = "VERSION")]
-        kernel: String,
-        /// The folder to make.
+        kernel: Option<String>,
+        /// The folder to make [default: kdir-VERSION].
         #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        /// Source tree or archive [default: /usr/src/linux-source-X.Y*].
+        out: Option<PathBuf>,
+        /// Source tree or archive [default: in /usr/src].
         #[arg(long, value_name = "DIR|TAR")]
         source: Option<PathBuf>,
         /// The kernel's config [default: in /usr/lib/modules or /boot].
@@ -67,6 +67,13 @@ enum Action {
         out: PathBuf,
     },
 
+    /// Give the installed headers of a kernel their metadata, without a package.
+    Install {
+        /// The kernel, as `uname -r` prints it [default: the running one].
+        #[arg(long, value_name = "VERSION")]
+        kernel: Option<String>,
+    },
+
     /// Find a folder for a kernel, or make one, and run make there.
     Make {
         /// The folder [default: of the running kernel].
@@ -81,6 +88,11 @@ enum Action {
     },
 }
 
+/// Returns the command line, of which `rmmap-manual` makes the manual page.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command of the command line.
 pub fn run() -> Result<()> {
     match Cli::parse().command {
@@ -93,6 +105,8 @@ pub fn run() -> Result<()> {
             jobs,
         } => {
             let jobs = jobs.unwrap_or_else(processors);
+            let kernel = kernel.map_or_else(running_kernel, Ok)?;
+            let out = out.unwrap_or_else(|| format!("kdir-{kernel}").into());
             prepare::prepare(&Options {
                 kernel,
                 out,
@@ -110,6 +124,10 @@ pub fn run() -> Result<()> {
         Action::Deb { kdir, out } => {
             println!("{}", deb::make(&kdir, &out)?.display());
             Ok(())
+        }
+        Action::Install { kernel } => {
+            let kernel = kernel.map_or_else(running_kernel, Ok)?;
+            deb::install(&kernel, processors())
         }
         Action::Make {
             kdir,
@@ -134,9 +152,7 @@ pub fn run() -> Result<()> {
 /// Returns the build folder of the running kernel: its own when complete, otherwise one made in
 /// `out`.
 fn of_running_kernel(out: &Path) -> Result<PathBuf> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?
-        .trim()
-        .to_owned();
+    let release = running_kernel()?;
     let own = Path::new("/lib/modules").join(&release).join("build");
     if own.join(check::METADATA).exists() {
         return Ok(own);
@@ -161,6 +177,12 @@ fn of_running_kernel(out: &Path) -> Result<PathBuf> {
     };
     prepare::prepare(&options)?;
     Ok(made)
+}
+
+/// Returns the release of the running kernel, as `uname -r` prints it.
+fn running_kernel() -> Result<String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    Ok(release.trim().to_owned())
 }
 
 fn processors() -> usize {

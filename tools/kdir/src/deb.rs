@@ -3,7 +3,7 @@
 //! and DKMS build Rust modules, as if the headers had shipped the metadata.
 
 use crate::config::Config;
-use crate::prepare::PROVED;
+use crate::prepare::{prepare, Options, PROVED};
 use crate::version::SourceVersion;
 use anyhow::{bail, Context, Result};
 use std::fs::{self, Permissions};
@@ -128,6 +128,34 @@ pub fn make(kdir: &Path, out: &Path) -> Result<PathBuf> {
     line_of(build.arg(&tree).arg(&deb))?;
     fs::remove_dir_all(&tree)?;
     Ok(deb)
+}
+
+/// Makes the metadata of a kernel and puts it where the package would. It is for hooks of the kernel's
+/// packages, which run while dpkg is busy and takes no other package.
+pub fn install(release: &str, jobs: usize) -> Result<()> {
+    let headers = format!("/usr/src/linux-headers-{release}");
+    if Path::new(&headers).join("rust").exists() {
+        return Ok(());
+    }
+    let work = PathBuf::from(format!("/var/tmp/rmmap-kdir-{release}"));
+    let options = Options {
+        kernel: release.to_owned(),
+        out: work.join("kdir"),
+        source: None,
+        config: None,
+        symvers: None,
+        jobs,
+    };
+    prepare(&options)?;
+    let deb = make(&options.out, &work)?;
+    let control = work.join("control");
+    line_of(Command::new("dpkg-deb").arg("-x").arg(&deb).arg("/"))?;
+    line_of(Command::new("dpkg-deb").arg("-e").arg(&deb).arg(&control))?;
+    line_of(Command::new(control.join("postinst")).arg("configure"))?;
+    let own = PathBuf::from(format!("/usr/lib/linux-lib-rust-{release}"));
+    fs::copy(control.join("prerm"), own.join("remove"))?;
+    fs::remove_dir_all(work)?;
+    Ok(())
 }
 
 /// Copies the files of folder `from` whose names `is_wanted`; there must be one.

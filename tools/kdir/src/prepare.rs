@@ -5,7 +5,8 @@ use crate::build::Make;
 use crate::config::Config;
 use crate::toolchain::Toolchain;
 use crate::version::SourceVersion;
-use crate::{locate, source, symbols};
+use crate::locate::Places;
+use crate::{source, symbols};
 use anyhow::{bail, Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,8 @@ pub struct Options {
 /// Makes `options.out`, and reuses the results of an interrupted run.
 pub fn prepare(options: &Options) -> Result<()> {
     let version = SourceVersion::of_release(&options.kernel)?;
-    let shipped_path = or_else(&options.config, || locate::config(&options.kernel))?;
+    let places = Places::here();
+    let shipped_path = or_else(&options.config, || places.config(&options.kernel))?;
     let shipped = Config::read(&shipped_path)?;
     if !shipped.is_y("CONFIG_RUST") {
         bail!(
@@ -43,8 +45,8 @@ pub fn prepare(options: &Options) -> Result<()> {
             shipped_path.display()
         );
     }
-    let symvers = or_else(&options.symvers, || locate::symvers(&options.kernel))?;
-    let given = or_else(&options.source, || locate::source(version))?;
+    let symvers = or_else(&options.symvers, || places.symvers(&options.kernel))?;
+    let given = or_else(&options.source, || places.source(&options.kernel))?;
     let toolchain = Toolchain::for_kernel(&shipped)?;
 
     fs::create_dir_all(&options.out)

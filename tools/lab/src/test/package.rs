@@ -76,6 +76,7 @@ fn build_modules(project: &Project, steps: &Steps, stock: &Stock, folder: &Path)
         .file(&kdir)?
         .file(&stock.kdir.join("rmmap-kdir.proved"))?
         .file(&project.root().join("tools/lab/machine"))?
+        .tree(&project.root().join("tools/kdir/hooks"))?
         .tree(&sources)?;
     let last = folder.join("done");
     steps.step("building Rust modules by DKMS", &inputs, &[&last], |log| {
@@ -88,6 +89,8 @@ fn build_modules(project: &Project, steps: &Steps, stock: &Stock, folder: &Path)
         let mut build = Command::new(sources.join("build"));
         build.arg(deb.trim()).arg(&stock.version).arg(&stock.source);
         log.run(build.arg(folder))?;
+        let mut hook = Command::new(sources.join("hook"));
+        log.run(hook.arg(&stock.version).arg(&stock.source).arg(&kdir))?;
         Ok(fs::write(&last, "")?)
     })
 }
