@@ -17,7 +17,7 @@ KDIR ?=
 MO ?= $(CURDIR)/build/modules/host
 KBUILD = $(KBUILD_IN) $(if $(KDIR),--kdir $(KDIR)) --out build/kdir -- M=$(CURDIR) MO=$(MO)
 
-.PHONY: modules modules_install help lab tools run shell vm test matrix bench fuzz mutants fail-nth clients deb coverage check patches doc clean distclean
+.PHONY: modules modules_install help lab tools run shell vm test matrix bench fuzz mutants fail-nth races clients deb coverage check patches doc clean distclean
 
 modules: ## Build the modules for KDIR, or for the running kernel (default)
 	@+$(KBUILD) modules
@@ -63,6 +63,9 @@ mutants: ## Show which planted bugs in the module the fuzzer finds (SECONDS=60 S
 fail-nth: ## Fail each allocation of each operation once, on the debug kernel (FAIL_NTH='--help')
 	@$(LAB) vm --debug --name fail-nth --append kunit.enable=0 --timeout 3000 -- rmmap-fail-nth \
 		--modules $(CURDIR)/build/modules/debug $(FAIL_NTH)
+
+races: ## Delay a processor at each point of the module while another one runs on (RACES='--help')
+	@$(LAB) rmmap-races $(RACES)
 
 clients: ## Run programs of Debian on memfd and on rmmap, side by side (CLIENTS='WORD...')
 	@tools/testing/clients/run $(CLIENTS)

@@ -42,6 +42,9 @@ pub struct VmArgs {
     /// Count instructions: each takes a nanosecond of the guest's clock; one processor.
     #[arg(long)]
     icount: bool,
+    /// Emulate the processors, with this word for QEMU; may be given more than once.
+    #[arg(long, allow_hyphen_values = true)]
+    qemu: Vec<String>,
     /// Memory of the guest, MiB.
     #[arg(long)]
     memory: Option<u32>,
@@ -98,6 +101,8 @@ pub fn command(project: &Project, args: &VmArgs) -> Result<u8> {
     }
     vm.append.extend_from_slice(&args.append);
     vm.icount = args.icount;
+    vm.emulated = !args.qemu.is_empty();
+    vm.qemu.extend_from_slice(&args.qemu);
     vm.memory = args.memory.unwrap_or(vm.memory);
     let vm = vm.timeout(Duration::from_secs(args.timeout));
     Ok(report(&vm.run(project, &args.command)?))

@@ -66,6 +66,19 @@ pub fn fork<F: FnOnce(&Channel) -> i32>(f: F) -> io::Result<Child> {
     }
 }
 
+/// Forks a child that only exits, and waits for it. Unlike [`fork`] this allows other threads.
+pub fn fork_and_exit() -> io::Result<()> {
+    // SAFETY: Between the two calls the child does nothing, whatever locks other threads held.
+    let pid = match unsafe { libc::fork() } {
+        -1 => return Err(last_error().into()),
+        // SAFETY: This ends the child without running anything of the parent's.
+        0 => unsafe { libc::_exit(0) },
+        pid => Pid::from_raw(pid).ok_or(Errno::CHILD)?,
+    };
+    rustix::process::waitpid(Some(pid), WaitOptions::empty())?;
+    Ok(())
+}
+
 /// Goes on twice: returns `false` to the caller, and `true` in a copy of this process. That one is in a
 /// session of its own, and keeps neither terminal nor pipes nor a folder busy.
 ///

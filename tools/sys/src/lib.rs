@@ -77,7 +77,7 @@ pub mod walk;
 
 pub use access::{Fault, Signal};
 pub use channel::Channel;
-pub use child::{fork, fork_to_background, run_in_child, Child, End};
+pub use child::{fork, fork_and_exit, fork_to_background, run_in_child, Child, End};
 pub use device::Device;
 pub use map::MapOptions;
 pub use mapping::Mapping;

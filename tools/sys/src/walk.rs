@@ -114,6 +114,36 @@ pub fn mark_end() {
     unsafe { asm!("xchg cx, cx", options(nomem, nostack, preserves_flags)) };
 }
 
+/// Announces a number and four words to a plugin in the emulator (`plugin/delay.c` of
+/// `tools/testing/races`), which may delay this processor until it lets it go on.
+#[cfg(target_arch = "x86_64")]
+pub fn announce(what: u64, words: [u64; 4]) {
+    let [first, second, third, fourth] = words;
+    let mut memory = [0u64; 5];
+    // Aligned, so that the emulator translates the instructions together. The memory is resident,
+    // so that none of them faults: it has just been written.
+    std::hint::black_box(&mut memory);
+    // SAFETY: A register is exchanged with itself, and the words are stored in `memory`.
+    unsafe {
+        asm!(
+            ".p2align 6",
+            "xchg dx, dx",
+            "mov [{to}], {what}",
+            "mov [{to} + 8], {first}",
+            "mov [{to} + 16], {second}",
+            "mov [{to} + 24], {third}",
+            "mov [{to} + 32], {fourth}",
+            to = in(reg) memory.as_mut_ptr(),
+            what = in(reg) what,
+            first = in(reg) first,
+            second = in(reg) second,
+            third = in(reg) third,
+            fourth = in(reg) fourth,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

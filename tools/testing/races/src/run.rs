@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The part in the guest: sweeps the points of the scenarios.
+
+use crate::args::{Args, Role};
+use crate::cx::{load, Cx};
+use crate::plugin::{self, Delay, BEGIN, NONE};
+use crate::report::{head, Counts};
+use crate::scenarios::{self, Scenario};
+use crate::symbols::{readable, Symbols};
+use anyhow::{ensure, Context, Result};
+use rmmap_guest::klog;
+use rmmap_guest::kmsg::KernelLog;
+use rmmap_guest::leak::{map_program, Snapshot};
+use rmmap_guest::taint::Mask;
+use rmmap_sys::{module, Device};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long what a trial leaves may stay.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the scenarios share.
+struct Bench<'a> {
+    args: &'a Args,
+    image: Vec<u8>,
+    symbols: Symbols,
+    log: KernelLog,
+    /// The addresses of the module's code that the plugin watches.
+    watched: Vec<(u64, u64)>,
+    /// Regions of the module itself.
+    regions: u64,
+}
+
+/// Does what the command line says. Returns the exit status.
+pub fn run(args: &Args) -> Result<u8> {
+    let begun = Instant::now();
+    let file = args.module.display();
+    let image = fs::read(&args.module).with_context(|| format!("cannot read {file}"))?;
+    map_program()?;
+    let taint = Mask::read()?;
+    let mut log = KernelLog::open()?;
+    log.read_new()?;
+    let before = Snapshot::take()?;
+    load(&image)?;
+    let mut bench = Bench {
+        args,
+        image,
+        symbols: Symbols::read()?,
+        log,
+        watched: Vec::new(),
+        regions: Device::open()?.info()?.regions,
+    };
+    for name in &args.core {
+        bench.watched.push(bench.symbols.function(name)?);
+    }
+    plugin::watch(&bench.watched);
+    bench.watch()?;
+
+    head();
+    let mut all = Counts::default();
+    let mut scenarios = 0;
+    for scenario in scenarios::ALL.iter().filter(|one| args.wants(one.name)) {
+        all += bench.sweep(scenario)?;
+        scenarios += 1;
+    }
+    ensure!(scenarios > 0, "no scenario has such a name, see --list");
+
+    module::unload("rmmap").context("rmmod rmmap")?;
+    let mut end = |what: &str, text: String| {
+        println!("FAILED {what}: {text}");
+        all.findings += 1;
+    };
+    if let Some(missing) = before.wait_until_back()? {
+        end("memory that the module left", missing);
+    }
+    if let Some(letters) = Mask::read()?.new_since(taint, false, false) {
+        end("taint", letters);
+    }
+    if let Some(text) = bench.new_reports()? {
+        end("kernel log", text);
+    }
+    all.print(&format!("{scenarios} scenarios"), begun.elapsed());
+    Ok(u8::from(all.findings > 0))
+}
+
+impl Bench<'_> {
+    /// Makes the plugin watch the module, which may be at other addresses than before.
+    fn watch(&mut self) -> Result<()> {
+        let module = Symbols::read()?.module()?;
+        if !self.watched.contains(&module) {
+            self.symbols = Symbols::read()?;
+            self.watched.push(module);
+            plugin::watch(&[module]);
+        }
+        Ok(())
+    }
+
+    /// Delays each role of a scenario at each of its points.
+    fn sweep(&mut self, scenario: &Scenario) -> Result<Counts> {
+        let begun = Instant::now();
+        fs::write(plugin::file(plugin::OUT), scenario.name)?;
+        let mut counts = Counts::default();
+        // The first time is different: of code, and of memory that stays.
+        self.trial(scenario, 0, NONE, 1, &mut Counts::default())?;
+        for (first, role) in [Role::A, Role::B].into_iter().enumerate() {
+            if self.args.role.is_some_and(|only| only != role) {
+                continue;
+            }
+            plugin::forget();
+            let mut points = VecDeque::from([(NONE, 1), (BEGIN, 1)]);
+            if let Some(point) = &self.args.point {
+                let point = match point.as_str() {
+                    "none" => NONE,
+                    "begin" => BEGIN,
+                    address => self.symbols.point(address)?,
+                };
+                points = VecDeque::from([(point, self.args.hit)]);
+            }
+            let most = counts.findings + self.args.findings as u32;
+            while let Some((point, hit)) = points.pop_front() {
+                let new = self.trial(scenario, first, point, hit, &mut counts)?;
+                if self.args.point.is_none() {
+                    points.extend(new);
+                }
+                if counts.findings >= most {
+                    break;
+                }
+            }
+        }
+        counts.print(scenario.name, begun.elapsed());
+        Ok(counts)
+    }
+
+    /// Runs a trial. Returns points that it was the first to reach.
+    fn trial(
+        &mut self,
+        scenario: &Scenario,
+        first: usize,
+        point: u64,
+        hit: u64,
+        counts: &mut Counts,
+    ) -> Result<Vec<(u64, u64)>> {
+        let cx = Cx {
+            image: &self.image,
+            delay: Delay { first, point, hit },
+            hits: self.args.hits,
+            answer: RefCell::new(None),
+            reloaded: Cell::new(false),
+        };
+        let mut outcome = (scenario.run)(&cx).and_then(|()| check_nothing_left(self.regions));
+        let answer = cx.answer.take();
+        if cx.reloaded.get() {
+            self.watch()?;
+        }
+        if let Some(text) = self.new_reports()? {
+            outcome = Err(anyhow::anyhow!("kernel log: {text}"));
+        }
+        let role = if first == 0 { "A" } else { "B" };
+        let name = match point {
+            NONE => "none".to_owned(),
+            BEGIN => "begin".to_owned(),
+            address => self.symbols.name(address),
+        };
+        if self.args.verbose {
+            println!("{} {role} {name} {hit}: {:?}", scenario.name, outcome);
+        }
+        if let Err(error) = outcome {
+            counts.findings += 1;
+            println!(
+                "FAILED {}: {error:#}\n  {role} delayed at {}, execution {hit}: {:?}\n  \
+                 make races RACES='--scenario {} --role {role} --point {name} --hit {hit}'",
+                scenario.name,
+                readable(&name),
+                answer.as_ref().map(|answer| (answer.delay, answer.begin)),
+                scenario.name,
+            );
+        }
+        let answer = answer.with_context(|| format!("{} has no race", scenario.name))?;
+        counts.add(point, &answer);
+        let wanted = answer.new.iter();
+        let wanted = wanted.filter(|executed| executed.is_block || self.args.instructions);
+        Ok(wanted.map(|new| (new.address, new.hit)).collect())
+    }
+
+    /// Returns reports that are new in the kernel log.
+    fn new_reports(&mut self) -> Result<Option<String>> {
+        let lines = self.log.read_new()?.into_iter();
+        let lines: Vec<String> = lines.map(|line| line.text).collect();
+        let report = klog::scan(&lines.join("\n")).into_iter().next();
+        Ok(report.map(|splat| splat.to_string()))
+    }
+}
+
+/// Checks that no region and no page is left.
+fn check_nothing_left(regions: u64) -> Result<()> {
+    let begun = Instant::now();
+    let device = Device::open()?;
+    loop {
+        let info = device.info()?;
+        if (info.regions, info.used_bytes) == (regions, 0) {
+            return Ok(());
+        }
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "{} regions and {} bytes are left",
+            info.regions - regions,
+            info.used_bytes
+        );
+        sleep(Duration::from_millis(1));
+    }
+}
