@@ -4,10 +4,11 @@
 
 use crate::plugin::{self, Answer, Delay};
 use anyhow::{bail, ensure, Context, Result};
+use rmmap_sys::rustix::fs::ftruncate;
 use rmmap_sys::rustix::io::{pread, pwrite};
 use rmmap_sys::rustix::thread::{sched_setaffinity, CpuSet};
 use rmmap_sys::uapi::{RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER};
-use rmmap_sys::{module, Device, PAGE_SIZE};
+use rmmap_sys::{module, Device, Fault, Signal, PAGE_SIZE};
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::Write;
@@ -140,6 +141,20 @@ pub fn fill(region: &Device, offset: usize, len: usize, byte: u8) -> Result<()> 
     let written = pwrite(region, &vec![byte; len], offset as u64)?;
     ensure!(written == len, "wrote {written} of {len} bytes");
     Ok(())
+}
+
+/// Calls ftruncate(2).
+pub fn resize(region: &Device, size: usize) -> rmmap_sys::Result<()> {
+    ftruncate(region, size as u64)
+}
+
+/// Returns whether an access succeeded or was refused as one past EOF, or without memory.
+pub fn stored(access: Result<(), Fault>) -> Result<bool> {
+    match access {
+        Ok(()) => Ok(true),
+        Err(fault) if fault.signal == Signal::Bus => Ok(false),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 /// Returns all bytes.

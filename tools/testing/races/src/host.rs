@@ -20,9 +20,7 @@ const INCLUDE: &str = "tools/testing/bench/plugin";
 /// Runs the scenarios in a guest. Returns its exit status.
 pub fn run(args: &Args) -> Result<u8> {
     if args.list {
-        scenarios::ALL
-            .iter()
-            .for_each(|one| println!("{}", one.name));
+        scenarios::all().for_each(|one| println!("{}", one.name));
         return Ok(0);
     }
     let root = std::env::current_dir().context("no current folder")?;

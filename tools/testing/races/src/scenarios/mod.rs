@@ -2,6 +2,11 @@
 
 //! The scenarios: pairs of operations, and what is true after them.
 
+mod eof;
+mod faults;
+mod holes;
+mod lifetime;
+mod quota;
 mod truncate;
 
 use crate::cx::Cx;
@@ -19,5 +24,27 @@ const fn scenario(name: &'static str, run: fn(&Cx<'_>) -> Result<()>) -> Scenari
     Scenario { name, run }
 }
 
-/// All of them.
-pub const ALL: &[&Scenario] = &[&truncate::FAULT_TRUNCATE];
+/// Returns all of them.
+pub fn all() -> impl Iterator<Item = &'static Scenario> {
+    let groups = [
+        truncate::SCENARIOS,
+        eof::SCENARIOS,
+        quota::SCENARIOS,
+        holes::SCENARIOS,
+        faults::SCENARIOS,
+        lifetime::SCENARIOS,
+    ];
+    groups.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = all().map(|one| one.name).collect();
+        assert_eq!(names.len(), all().count());
+    }
+}
