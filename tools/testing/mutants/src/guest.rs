@@ -5,7 +5,7 @@
 use crate::build::program;
 use anyhow::{bail, Context, Result};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -46,6 +46,16 @@ impl Module {
     pub fn new(name: &str, race: bool, file: PathBuf) -> Self {
         let name = name.to_owned();
         Self { name, race, file }
+    }
+
+    /// The mutant's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `rmmap-mutants`: makes mistakes in a copy of the module, one at a time, and tells whether
-//! `rmmap-fuzz` finds them, and when.
+//! `rmmap-fuzz`, or `rmmap-races`, finds them, and when.
 //!
 //! It runs in the lab's root: `make mutants`.
 
@@ -10,6 +10,7 @@
 mod build;
 mod guest;
 mod mutant;
+mod sweep;
 
 use anyhow::{bail, Context, Result};
 use clap::Parser;
@@ -33,6 +34,14 @@ struct Args {
     /// The fuzzer's seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// Let rmmap-races look for those mutants that matter where two actors meet.
+    #[arg(long)]
+    races: bool,
+
+    /// An option for rmmap-races; may be given more than once.
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    sweep: Vec<String>,
 
     /// Use the modules that the last run built, and build only those that it lacks.
     #[arg(long)]
@@ -63,7 +72,9 @@ fn run(args: &Args) -> Result<bool> {
     let root = std::env::current_dir().context("no current folder")?;
     let mut mutants = mutant::all()?;
     let wanted = |mutant: &Mutant| {
-        args.names.is_empty() || args.names.iter().any(|name| mutant.name.contains(name))
+        let has_name = |name: &String| mutant.name.contains(name);
+        let is_named = args.names.is_empty() || args.names.iter().any(has_name);
+        is_named && (mutant.race || !args.races)
     };
     mutants.retain(wanted);
     if args.list {
@@ -83,8 +94,11 @@ fn run(args: &Args) -> Result<bool> {
         bail!("{} mutants do not apply", lost.len());
     }
     let stock = build::stock(&root)?;
-    let mut modules = vec![Module::new("none", false, stock.clone())];
-    if mutants.iter().any(|mutant| mutant.race) {
+    let mut modules = Vec::new();
+    if !args.races {
+        modules.push(Module::new("none", false, stock.clone()));
+    }
+    if !args.races && mutants.iter().any(|mutant| mutant.race) {
         modules.push(Module::new("none, races", true, stock));
     }
     let builder = build::Builder::new(&root, args.again)?;
@@ -104,7 +118,7 @@ fn run(args: &Args) -> Result<bool> {
         "{:38} {:>10} {:>7}  found by",
         "mutant", "operations", "seconds"
     );
-    guest::fuzz(&modules, args.seconds, args.seed, |name, found| {
+    let mut report = |name: &str, found: Found| {
         let Found {
             operations,
             seconds,
@@ -120,7 +134,15 @@ fn run(args: &Args) -> Result<bool> {
             (_, true) => {}
             (_, false) => missed.push(name.to_owned()),
         }
-    })?;
+    };
+    match args.races {
+        false => guest::fuzz(&modules, args.seconds, args.seed, report)?,
+        true => {
+            for module in &modules {
+                report(module.name(), sweep::sweep(module.file(), &args.sweep)?);
+            }
+        }
+    }
     println!(
         "{} of {} mutants found{}{}",
         mutants.len() - missed.len(),

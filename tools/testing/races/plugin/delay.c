@@ -44,7 +44,7 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
 #define MS 1000000ull
 /* Time that a processor may run, and that it may take in all, while another one waits for it. */
-#define LIMIT (20 * MS)
+#define LIMIT (10 * MS)
 #define LIMIT_IN_ALL (2000 * MS)
 /* Time without work after which a processor waits for something. */
 #define IDLE (2 * MS)
@@ -56,9 +56,8 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 enum what { RANGE, TRANSLATE, FORGET, ARM, BEGIN, END, ANSWER };
 struct message { uint64_t what, word[4]; };
 
-/* How a wait ended, and what the answer calls it. */
-enum end { NEVER, ENDED, IDLED, LIMITED };
-static const char *const ENDS[] = { "never", "ended", "idle", "limit" };
+/* How a wait ended. */
+enum end { ENDED, IDLED, LIMITED, ENDS };
 
 static struct role {
 	bool begun, ended;
@@ -86,7 +85,8 @@ static qemu_plugin_id_t plugin;
 static uint64_t point, hit, most_hits, trial;
 static unsigned int first;
 static bool is_at_point;
-static enum end delay_end, begin_end;
+/* Since the last answer: how delays ended, and roles that began before the first was at its point. */
+static unsigned int delays[ENDS], early;
 static atomic_int watched = -1;	/* the processor of the first role, while it runs */
 static FILE *news;		/* executions that the guest has not heard of */
 static char *news_text;
@@ -141,7 +141,7 @@ static enum end await(const struct role *role)
 static void delay(void)
 {
 	is_at_point = true;
-	delay_end = await(&roles[!first]);
+	delays[await(&roles[!first])]++;
 }
 
 static void begin(unsigned int number, unsigned int vcpu)
@@ -152,7 +152,7 @@ static void begin(unsigned int number, unsigned int vcpu)
 		abort();
 	role->vcpu = vcpu;
 	if (number != first)
-		begin_end = await(&roles[first]);
+		early += await(&roles[first]) != ENDED;
 	role->begun = true;
 	if (number != first)
 		return;
@@ -172,7 +172,10 @@ static void answer(bool is_armed)
 			(unsigned long long)hit);
 	} else {
 		fflush(news);
-		fprintf(to, "delay %s begin %s\n%s", ENDS[delay_end], ENDS[begin_end], news_text);
+		fprintf(to, "ended %u idle %u limit %u early %u\n%s", delays[ENDED], delays[IDLED],
+			delays[LIMITED], early, news_text);
+		memset(delays, 0, sizeof(delays));
+		early = 0;
 		begin_news();
 	}
 	fclose(to);
@@ -206,8 +209,6 @@ static void handle(unsigned int vcpu, const struct message *message)
 		hit = word[2];
 		most_hits = word[3];
 		is_at_point = false;
-		delay_end = NEVER;
-		begin_end = NEVER;
 		trial++;
 		answer(true);
 		break;

@@ -56,7 +56,11 @@ pub struct Args {
 
     /// Leave a role of a scenario after this many findings.
     #[arg(long, value_name = "N", default_value_t = 3)]
-    pub findings: usize,
+    pub findings: u32,
+
+    /// End at the first finding.
+    #[arg(long)]
+    pub stop: bool,
 
     /// Print each trial.
     #[arg(long, short)]

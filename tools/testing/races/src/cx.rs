@@ -2,18 +2,16 @@
 
 //! What a scenario runs with.
 
-use crate::plugin::{self, Answer, Delay};
-use anyhow::{bail, ensure, Context, Result};
+use crate::plugin::{self, Delay};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use rmmap_sys::rustix::fs::ftruncate;
 use rmmap_sys::rustix::io::{pread, pwrite};
 use rmmap_sys::rustix::thread::{sched_setaffinity, CpuSet};
 use rmmap_sys::uapi::{RMMAP_CREATE_ALWAYS, RMMAP_CREATE_NEVER};
 use rmmap_sys::{module, Device, Fault, Signal, PAGE_SIZE};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fs;
-use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Size of a page.
@@ -29,7 +27,7 @@ pub const SMALL: u32 = RMMAP_CREATE_NEVER;
 /// See above.
 pub const LARGE: u32 = RMMAP_CREATE_ALWAYS;
 
-/// How long a trial may take before its roles count as blocked forever.
+/// How long a trial may take. At the end nothing else takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a trial runs with.
@@ -40,8 +38,6 @@ pub struct Cx<'a> {
     pub delay: Delay,
     /// The number of executions of each point that are of interest.
     pub hits: u64,
-    /// What the plugin saw.
-    pub answer: RefCell<Option<Answer>>,
     /// Whether the module was loaded anew.
     pub reloaded: Cell<bool>,
 }
@@ -54,24 +50,27 @@ impl Cx<'_> {
         b: impl FnOnce() -> B + Send,
     ) -> Result<(A, B)> {
         plugin::arm(self.delay, self.hits);
-        let ready = &AtomicUsize::new(0);
-        let (done, wait) = &channel();
-        let (a, b) = std::thread::scope(|scope| {
-            let other = done.clone();
-            let a = scope.spawn(move || role(0, ready, a, || done.send(())));
-            let b = scope.spawn(move || role(1, ready, b, || other.send(())));
-            for _ in 0..2 {
-                if wait.recv_timeout(PATIENCE).is_err() {
-                    give_up(self.delay);
-                }
+        let is_ready = &AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let b = scope.spawn(move || -> Result<B> {
+                pin(1)?;
+                is_ready.store(true, Ordering::SeqCst);
+                plugin::begin(1);
+                let result = b();
+                plugin::end(1);
+                Ok(result)
+            });
+            // Both must run: the plugin stops a processor, and all that is on it.
+            while !is_ready.load(Ordering::SeqCst) && !b.is_finished() {
+                std::thread::yield_now();
             }
-            (a.join(), b.join())
-        });
-        *self.answer.borrow_mut() = Some(plugin::answer()?);
-        match (a, b) {
-            (Ok(a), Ok(b)) => Ok((a?, b?)),
-            _ => bail!("a role panicked"),
-        }
+            plugin::begin(0);
+            let result = a();
+            plugin::end(0);
+            let b = b.join().map_err(|_| anyhow!("a role panicked"))?;
+            TRIALS.fetch_add(1, Ordering::SeqCst);
+            Ok((result, b?))
+        })
     }
 
     /// Loads the module.
@@ -89,39 +88,28 @@ pub fn load(image: &[u8]) -> Result<()> {
     module::load_image(image, &parameters).context("cannot load the module")
 }
 
-/// Runs a role on a processor of its own.
-fn role<T, R>(
-    number: usize,
-    ready: &AtomicUsize,
-    run: impl FnOnce() -> T,
-    done: impl FnOnce() -> R,
-) -> Result<T> {
+/// The number of trials so far.
+static TRIALS: AtomicU64 = AtomicU64::new(0);
+
+/// Pins this thread to a processor.
+pub fn pin(processor: usize) -> Result<()> {
     let mut set = CpuSet::new();
-    set.set(number);
-    let pinned = sched_setaffinity(None, &set);
-    ready.fetch_add(1, Ordering::SeqCst);
-    // Both must run: the plugin stops a processor, and all that is on it.
-    while ready.load(Ordering::SeqCst) < 2 {
-        std::hint::spin_loop();
-    }
-    plugin::begin(number);
-    let result = run();
-    plugin::end(number);
-    done();
-    pinned.context("this needs two processors")?;
-    Ok(result)
+    set.set(processor);
+    sched_setaffinity(None, &set).context("this needs two processors")
 }
 
-/// Ends the guest: nobody can end a task that waits for a lock forever.
-fn give_up(delay: Delay) -> ! {
-    println!("FAILED: the roles did not end, {delay:x?}");
-    let _ = std::io::stdout().flush();
-    for key in ["w", "o"] {
-        let _ = fs::write("/proc/sysrq-trigger", key);
-    }
-    loop {
-        std::thread::park();
-    }
+/// Ends the guest when a trial does not end: nobody can end a task that waits for a lock forever.
+pub fn watch_for_hangs() {
+    std::thread::spawn(|| loop {
+        let before = TRIALS.load(Ordering::SeqCst);
+        std::thread::sleep(PATIENCE);
+        if TRIALS.load(Ordering::SeqCst) == before {
+            println!("FAILED a trial: it does not end");
+            for key in ["w", "o"] {
+                let _ = fs::write("/proc/sysrq-trigger", key);
+            }
+        }
+    });
 }
 
 /// Creates a region of some pages.

@@ -88,6 +88,6 @@ mod tests {
         let told = last("armed 1 ffffffffc0001000 2\n", "fault-truncate").unwrap();
         let words = "--scenario fault-truncate --role B --point 0xffffffffc0001000 --hit 2";
         assert_eq!(told, format!("make races RACES='{words}'"));
-        assert_eq!(last("delay ended begin ended\n", "x"), None);
+        assert_eq!(last("ended 1 idle 0 limit 0 early 0\n", "x"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 //! What this program and the plugin `delay.c` tell each other.
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use rmmap_guest::protocol::{GUEST_DIR, OUT as FOLDER};
 use rmmap_sys::walk::announce;
 use std::fs;
@@ -40,19 +40,6 @@ pub struct Delay {
     pub hit: u64,
 }
 
-/// How a role's wait for the other one ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The role did not wait.
-    Never,
-    /// The other one ended, or came to its point.
-    Ended,
-    /// The other one waits for something.
-    Idle,
-    /// The other one ran for too long.
-    Limit,
-}
-
 /// An execution of an instruction, the first of its kind since the plugin forgot all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Executed {
@@ -64,13 +51,17 @@ pub struct Executed {
     pub is_block: bool,
 }
 
-/// What the plugin saw in a trial.
-#[derive(Debug, PartialEq, Eq)]
+/// What the plugin saw since the last answer.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// How the delay ended.
-    pub delay: End,
-    /// How the wait of the other role to begin ended.
-    pub begin: End,
+    /// Delays that the other role's end ended.
+    pub ended: u32,
+    /// That ended as the other role waited for something.
+    pub idle: u32,
+    /// As it ran for too long.
+    pub limit: u32,
+    /// Trials in which it began before the first role had ended or come to the point.
+    pub early: u32,
     /// New executions of the first role.
     pub new: Vec<Executed>,
 }
@@ -113,7 +104,7 @@ pub fn file(name: &str) -> PathBuf {
     Path::new(GUEST_DIR).join(FOLDER).join(name)
 }
 
-/// Ends a trial.
+/// Returns what the plugin saw. To read it takes longer than a trial.
 pub fn answer() -> Result<Answer> {
     announce(what::ANSWER, [0; 4]);
     let path = file(ANSWER);
@@ -125,15 +116,8 @@ pub fn answer() -> Result<Answer> {
 fn parse(text: &str) -> Result<Answer> {
     let mut lines = text.lines();
     let head: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    ensure!(head.len() == 4 && head[0] == "delay", "no such line");
-    let end = |word| {
-        Some(match word {
-            "never" => End::Never,
-            "ended" => End::Ended,
-            "idle" => End::Idle,
-            "limit" => End::Limit,
-            _ => return None,
-        })
+    let ["ended", ended, "idle", idle, "limit", limit, "early", early] = head[..] else {
+        bail!("no counts");
     };
     let executed = |line: &str| {
         let mut words = line.split(' ');
@@ -145,8 +129,10 @@ fn parse(text: &str) -> Result<Answer> {
     };
     let new: Option<Vec<Executed>> = lines.map(executed).collect();
     Ok(Answer {
-        delay: end(head[1]).context("no such end")?,
-        begin: end(head[3]).context("no such end")?,
+        ended: ended.parse()?,
+        idle: idle.parse()?,
+        limit: limit.parse()?,
+        early: early.parse()?,
         new: new.context("no such execution")?,
     })
 }
@@ -157,8 +143,12 @@ mod tests {
 
     #[test]
     fn answers_are_understood() {
-        let answer = parse("delay idle begin ended\nb ffffffffc0000010 1\ni 20 2\n").unwrap();
-        assert_eq!((answer.delay, answer.begin), (End::Idle, End::Ended));
+        let text = "ended 5 idle 3 limit 1 early 2\nb ffffffffc0000010 1\ni 20 2\n";
+        let answer = parse(text).unwrap();
+        assert_eq!(
+            (answer.ended, answer.idle, answer.limit, answer.early),
+            (5, 3, 1, 2)
+        );
         let executed = |address, hit, is_block| Executed {
             address,
             hit,
@@ -170,6 +160,6 @@ mod tests {
         ];
         assert_eq!(answer.new, new);
         assert!(parse("armed 0 0 1\n").is_err());
-        assert!(parse("delay ended begin soon\n").is_err());
+        assert!(parse("ended 1 idle 2 limit 3 early soon\n").is_err());
     }
 }

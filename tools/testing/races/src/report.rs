@@ -2,7 +2,7 @@
 
 //! What was tried and found.
 
-use crate::plugin::{Answer, End, NONE};
+use crate::plugin::Answer;
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -11,8 +11,6 @@ use std::time::Duration;
 pub struct Counts {
     /// Points.
     pub points: u32,
-    /// Trials in which a role was delayed.
-    pub delays: u32,
     /// Delays that the other role's end ended.
     pub ended: u32,
     /// That ended as the other role waited.
@@ -26,28 +24,25 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds a trial.
-    pub fn add(&mut self, point: u64, answer: &Answer) {
-        self.points += u32::from(point != NONE);
-        self.delays += u32::from(answer.delay != End::Never);
-        let count = |end| u32::from(answer.delay == end);
-        self.ended += count(End::Ended);
-        self.idle += count(End::Idle);
-        self.limit += count(End::Limit);
-        self.early += u32::from(matches!(answer.begin, End::Idle | End::Limit));
+    /// Adds what the plugin saw.
+    pub fn add(&mut self, answer: &Answer) {
+        self.ended += answer.ended;
+        self.idle += answer.idle;
+        self.limit += answer.limit;
+        self.early += answer.early;
     }
 
     /// Prints them.
     pub fn print(&self, name: &str, time: Duration) {
         let Self {
             points,
-            delays,
             ended,
             idle,
             limit,
             early,
             findings,
         } = self;
+        let delays = ended + idle + limit;
         println!(
             "{name:30} {points:>7} {delays:>7} {ended:>7} {idle:>7} {limit:>7} {early:>7} \
              {findings:>8} {:>7.1}",
@@ -59,7 +54,6 @@ impl Counts {
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.points += other.points;
-        self.delays += other.delays;
         self.ended += other.ended;
         self.idle += other.idle;
         self.limit += other.limit;
@@ -83,17 +77,14 @@ mod tests {
     #[test]
     fn trials_are_counted() {
         let mut counts = Counts::default();
-        let answer = |delay, begin| Answer {
-            delay,
-            begin,
-            new: Vec::new(),
-        };
-        counts.add(NONE, &answer(End::Never, End::Ended));
-        counts.add(16, &answer(End::Idle, End::Limit));
-        counts.add(16, &answer(End::Ended, End::Ended));
+        counts.add(&Answer {
+            ended: 2,
+            idle: 1,
+            early: 1,
+            ..Answer::default()
+        });
         let mut sum = counts;
         sum += counts;
-        assert_eq!((sum.points, sum.delays, sum.ended), (4, 4, 2));
-        assert_eq!((sum.idle, sum.limit, sum.early), (2, 0, 2));
+        assert_eq!((sum.ended, sum.idle, sum.limit, sum.early), (4, 2, 0, 2));
     }
 }

@@ -3,7 +3,7 @@
 //! The part in the guest: sweeps the points of the scenarios.
 
 use crate::args::{Args, Role};
-use crate::cx::{load, Cx};
+use crate::cx::{load, pin, watch_for_hangs, Cx};
 use crate::plugin::{self, Delay, BEGIN, NONE};
 use crate::report::{head, Counts};
 use crate::scenarios::{self, Scenario};
@@ -14,7 +14,7 @@ use rmmap_guest::kmsg::KernelLog;
 use rmmap_guest::leak::{map_program, Snapshot};
 use rmmap_guest::taint::Mask;
 use rmmap_sys::{module, Device};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs;
 use std::thread::sleep;
@@ -46,6 +46,8 @@ pub fn run(args: &Args) -> Result<u8> {
     log.read_new()?;
     let before = Snapshot::take()?;
     load(&image)?;
+    watch_for_hangs();
+    pin(0)?;
     let mut bench = Bench {
         args,
         image,
@@ -66,10 +68,17 @@ pub fn run(args: &Args) -> Result<u8> {
     for scenario in scenarios::all().filter(|one| args.wants(one.name)) {
         all += bench.sweep(scenario)?;
         scenarios += 1;
+        if args.stop && all.findings > 0 {
+            break;
+        }
     }
     ensure!(scenarios > 0, "no scenario has such a name, see --list");
 
     module::unload("rmmap").context("rmmod rmmap")?;
+    if all.ended + all.idle + all.limit == 0 {
+        println!("no role was delayed");
+        all.findings += 1;
+    }
     let mut end = |what: &str, text: String| {
         println!("FAILED {what}: {text}");
         all.findings += 1;
@@ -120,22 +129,34 @@ impl Bench<'_> {
                 };
                 points = VecDeque::from([(point, self.args.hit)]);
             }
-            let most = counts.findings + self.args.findings as u32;
+            let most = match self.args.stop {
+                true => 1,
+                false => counts.findings + self.args.findings,
+            };
             while let Some((point, hit)) = points.pop_front() {
-                let new = self.trial(scenario, first, point, hit, &mut counts)?;
-                if self.args.point.is_none() {
-                    points.extend(new);
-                }
+                self.trial(scenario, first, point, hit, &mut counts)?;
                 if counts.findings >= most {
-                    break;
+                    points.clear();
                 }
+                if points.is_empty() {
+                    let answer = plugin::answer()?;
+                    counts.add(&answer);
+                    if self.args.point.is_none() && counts.findings < most {
+                        let all = answer.new.iter();
+                        let new = all.filter(|new| new.is_block || self.args.instructions);
+                        points.extend(new.map(|new| (new.address, new.hit)));
+                    }
+                }
+            }
+            if self.args.stop && counts.findings > 0 {
+                break;
             }
         }
         counts.print(scenario.name, begun.elapsed());
         Ok(counts)
     }
 
-    /// Runs a trial. Returns points that it was the first to reach.
+    /// Runs a trial.
     fn trial(
         &mut self,
         scenario: &Scenario,
@@ -143,16 +164,14 @@ impl Bench<'_> {
         point: u64,
         hit: u64,
         counts: &mut Counts,
-    ) -> Result<Vec<(u64, u64)>> {
+    ) -> Result<()> {
         let cx = Cx {
             image: &self.image,
             delay: Delay { first, point, hit },
             hits: self.args.hits,
-            answer: RefCell::new(None),
             reloaded: Cell::new(false),
         };
         let mut outcome = (scenario.run)(&cx).and_then(|()| check_nothing_left(self.regions));
-        let answer = cx.answer.take();
         if cx.reloaded.get() {
             self.watch()?;
         }
@@ -168,22 +187,18 @@ impl Bench<'_> {
         if self.args.verbose {
             println!("{} {role} {name} {hit}: {:?}", scenario.name, outcome);
         }
+        counts.points += u32::from(point != NONE);
         if let Err(error) = outcome {
             counts.findings += 1;
             println!(
-                "FAILED {}: {error:#}\n  {role} delayed at {}, execution {hit}: {:?}\n  \
+                "FAILED {}: {error:#}\n  {role} delayed at {}, execution {hit}\n  \
                  make races RACES='--scenario {} --role {role} --point {name} --hit {hit}'",
                 scenario.name,
                 readable(&name),
-                answer.as_ref().map(|answer| (answer.delay, answer.begin)),
                 scenario.name,
             );
         }
-        let answer = answer.with_context(|| format!("{} has no race", scenario.name))?;
-        counts.add(point, &answer);
-        let wanted = answer.new.iter();
-        let wanted = wanted.filter(|executed| executed.is_block || self.args.instructions);
-        Ok(wanted.map(|new| (new.address, new.hit)).collect())
+        Ok(())
     }
 
     /// Returns reports that are new in the kernel log.

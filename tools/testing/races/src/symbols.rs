@@ -84,8 +84,10 @@ impl Symbols {
 
 /// Returns the name of a function as Rust writes it.
 pub fn readable(point: &str) -> String {
-    let (name, offset) = point.split_once('+').unwrap_or((point, ""));
-    format!("{:#}+{offset}", rustc_demangle::demangle(name))
+    match point.split_once('+') {
+        Some((name, offset)) => format!("{:#}+{offset}", rustc_demangle::demangle(name)),
+        None => point.to_owned(),
+    }
 }
 
 #[cfg(test)]
