@@ -426,7 +426,7 @@ impl AddressSpace {
     }
 
     /// Returns whether any of `count` pages from page `first` on is resident. Does not sleep.
-    fn has_page(&self, first: usize, count: usize) -> bool {
+    pub(crate) fn has_page(&self, first: usize, count: usize) -> bool {
         let end = first.saturating_add(count);
         self.first_page(first, end) < end
     }
