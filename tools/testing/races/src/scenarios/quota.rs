@@ -78,7 +78,7 @@ pub const SCENARIOS: &[Scenario] = &[
         check_pages(&[&full, &one, &other])
     }),
     // The stocks of pages of each processor, which exist where the quota is far from its limit.
-    scenario("allocate-discard-stocks", |cx| stocks(cx, 900, 500)),
+    scenario("allocate-discard-stocks", |cx| stocks(cx, 560, 500)),
     scenario("allocate-discard-near-stocks", |cx| stocks(cx, 300, 40)),
     scenario("fault-fault-stocks", |cx| {
         let (one, other) = (region(40, SMALL)?, region(40, SMALL)?);
