@@ -15,7 +15,7 @@ use rmmap_guest::leak::{map_program, Snapshot};
 use rmmap_guest::taint::Mask;
 use rmmap_sys::{module, Device};
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -23,14 +23,18 @@ use std::time::{Duration, Instant};
 /// How long what a trial leaves may stay.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Where the module's code is.
+const TEXT: &str = "/sys/module/rmmap/sections/.text";
+
 /// What the scenarios share.
 struct Bench<'a> {
     args: &'a Args,
     image: Vec<u8>,
     symbols: Symbols,
     log: KernelLog,
-    /// The addresses of the module's code that the plugin watches.
-    watched: Vec<(u64, u64)>,
+    /// Where the module is, as the kernel and as its symbols say.
+    base: String,
+    module: (u64, u64),
     /// Regions of the module itself.
     regions: u64,
 }
@@ -53,13 +57,12 @@ pub fn run(args: &Args) -> Result<u8> {
         image,
         symbols: Symbols::read()?,
         log,
-        watched: Vec::new(),
+        base: String::new(),
+        module: (0, 0),
         regions: Device::open()?.info()?.regions,
     };
-    for name in &args.core {
-        bench.watched.push(bench.symbols.function(name)?);
-    }
-    plugin::watch(&bench.watched);
+    let core = args.core.iter().map(|name| bench.symbols.function(name));
+    plugin::watch(&core.collect::<Result<Vec<_>>>()?);
     bench.watch()?;
 
     head();
@@ -99,13 +102,23 @@ pub fn run(args: &Args) -> Result<u8> {
 impl Bench<'_> {
     /// Makes the plugin watch the module, which may be at other addresses than before.
     fn watch(&mut self) -> Result<()> {
-        let module = Symbols::read()?.module()?;
-        if !self.watched.contains(&module) {
+        let base = fs::read_to_string(TEXT).context(TEXT)?;
+        // To read all symbols takes a second.
+        if base != self.base {
+            self.base = base;
             self.symbols = Symbols::read()?;
-            self.watched.push(module);
-            plugin::watch(&[module]);
+            self.module = self.symbols.module()?;
+            plugin::watch(&[self.module]);
         }
         Ok(())
+    }
+
+    /// Returns where a point is that was in a module at `from`.
+    fn moved(point: u64, from: (u64, u64), to: (u64, u64)) -> u64 {
+        match (from.0..from.1).contains(&point) {
+            true => point - from.0 + to.0,
+            false => point,
+        }
     }
 
     /// Delays each role of a scenario at each of its points.
@@ -120,6 +133,8 @@ impl Bench<'_> {
                 continue;
             }
             plugin::forget();
+            let begun_in = self.module;
+            let mut seen = BTreeSet::new();
             let mut points = VecDeque::from([(NONE, 1), (BEGIN, 1)]);
             if let Some(point) = &self.args.point {
                 let point = match point.as_str() {
@@ -134,6 +149,7 @@ impl Bench<'_> {
                 false => counts.findings + self.args.findings,
             };
             while let Some((point, hit)) = points.pop_front() {
+                let point = Self::moved(point, begun_in, self.module);
                 self.trial(scenario, first, point, hit, &mut counts)?;
                 if counts.findings >= most {
                     points.clear();
@@ -144,7 +160,11 @@ impl Bench<'_> {
                     if self.args.point.is_none() && counts.findings < most {
                         let all = answer.new.iter();
                         let new = all.filter(|new| new.is_block || self.args.instructions);
-                        points.extend(new.map(|new| (new.address, new.hit)));
+                        let new = new.map(|new| {
+                            let back = Self::moved(new.address, self.module, begun_in);
+                            (back, new.hit)
+                        });
+                        points.extend(new.filter(|new| seen.insert(*new)));
                     }
                 }
             }

@@ -24,17 +24,20 @@ const fn scenario(name: &'static str, run: fn(&Cx<'_>) -> Result<()>) -> Scenari
     Scenario { name, run }
 }
 
-/// Returns all of them.
+const GROUPS: [&[Scenario]; 6] = [
+    truncate::SCENARIOS,
+    eof::SCENARIOS,
+    quota::SCENARIOS,
+    holes::SCENARIOS,
+    faults::SCENARIOS,
+    lifetime::SCENARIOS,
+];
+
+/// Returns all of them: the first one of each file, the second ones, and so on, so that each kind of
+/// mistake is found early.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    let groups = [
-        truncate::SCENARIOS,
-        eof::SCENARIOS,
-        quota::SCENARIOS,
-        holes::SCENARIOS,
-        faults::SCENARIOS,
-        lifetime::SCENARIOS,
-    ];
-    groups.into_iter().flatten()
+    let most = GROUPS.map(<[_]>::len).into_iter().max().unwrap_or(0);
+    (0..most).flat_map(|at| GROUPS.iter().filter_map(move |group| group.get(at)))
 }
 
 #[cfg(test)]
