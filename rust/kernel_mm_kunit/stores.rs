@@ -12,7 +12,10 @@ mod tests {
     use super::*;
     use crate::memory::*;
     use kernel::{
-        page::PAGE_SIZE,
+        page::{
+            PAGE_SHIFT,
+            PAGE_SIZE, //
+        },
         sync::atomic::Relaxed, //
     };
     use kernel_mm::kunit::{
@@ -21,7 +24,7 @@ mod tests {
     };
 
     /// Pages of a huge page.
-    const HUGE: usize = 512;
+    const HUGE: usize = 1 << (PAGE_SHIFT - 3);
 
     fn allowed(stores: Stores) -> Result {
         let (file, seen, _inode) = create::<StoresFile>(8, stores)?;

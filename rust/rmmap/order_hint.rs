@@ -4,8 +4,8 @@
 //! retried.
 //!
 //! Where memory is fragmented, or a limit is near, each failed order costs as much as half a page
-//! fault, and there are nine. So the next allocation starts at the order that was available last,
-//! and each success raises the hint by one order. While memory is plentiful the hint is not
+//! fault, and there are nine or more. So the next allocation starts at the order that was available
+//! last, and each success raises the hint by one order. While memory is plentiful the hint is not
 //! written.
 
 use kernel::sync::atomic::{

@@ -59,8 +59,8 @@ use kernel_mm::{
     }, //
 };
 
-/// The number of consecutive pages that make a stream: 64 KiB, the window in which the core maps
-/// resident neighbours (`fault_around_bytes`).
+/// The number of consecutive pages that make a stream. With pages of 4 KiB it is the window in
+/// which the core maps resident neighbours (`fault_around_bytes`).
 const PATIENCE: usize = 16;
 
 /// The alignment of the pages at which a fault looks for a stream. A stream adds multiples of it.

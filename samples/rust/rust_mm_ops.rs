@@ -178,7 +178,7 @@ impl VmOperations for OpsVm {
     type Kind = Pfn;
     type Atomic = Device;
 
-    // `/proc/PID/smaps` shows KernelPageSize: 16 kB.
+    // `/proc/PID/smaps` shows KernelPageSize: 16 kB, with pages of 16 KiB 64 kB.
     const PAGE_ORDER: u32 = 2;
 
     fn atomic(device: &Arc<Device>) -> &Device {

@@ -2,7 +2,7 @@
 
 //! A device that maps page frames, like a device's registers: `/dev/rust_mm_pfn`.
 //!
-//! 16 KiB of contiguous memory stand for the device's. `get_user_pages()` does not support such
+//! Four contiguous pages stand for the device's memory. `get_user_pages()` does not support such
 //! mappings, so debuggers need `access`.
 
 #![forbid(unsafe_code)]
