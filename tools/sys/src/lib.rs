@@ -101,3 +101,7 @@ pub const PAGE_SIZE: usize = match option_env!("RMMAP_PAGE_SIZE") {
         _ => panic!("RMMAP_PAGE_SIZE is not the size of a page: give 4096, 16384 or 65536"),
     },
 };
+
+/// The order of a huge page, the largest that a folio has: a page table is a page of entries of
+/// eight bytes.
+pub const PMD_ORDER: usize = PAGE_SIZE.trailing_zeros() as usize - 3;

@@ -2,7 +2,7 @@
 
 //! A sample of the counters as text and as JSON.
 
-use rmmap_sys::PAGE_SIZE;
+use rmmap_sys::{PAGE_SIZE, PMD_ORDER};
 use rmmap_uapi::{
     RmmapCounters, RmmapInfo, RMMAP_HOOK_PREPARE, RMMAP_KIND_DEVICE, RMMAP_POLICY_ADAPTIVE,
     RMMAP_POLICY_ALWAYS, RMMAP_POLICY_NEVER,
@@ -11,10 +11,6 @@ use serde_json::{json, Map, Value};
 
 use super::{counters::COUNTERS, Look};
 use crate::style::HEAD;
-
-/// The order of a huge page, the largest that a folio has: a page table is a page of entries of
-/// eight bytes.
-const HUGE: usize = PAGE_SIZE.trailing_zeros() as usize - 3;
 
 /// Returns the name of the hook for mmap(2).
 pub fn hook_name(info: &RmmapInfo) -> &'static str {
@@ -40,7 +36,7 @@ pub fn text(target: &str, look: &Look, before: Option<&Look>) -> String {
         lines.push(line(counter.label, look, before, counter.get));
     }
     lines.push(format!("{HEAD}Folios added{HEAD:#}"));
-    for order in 0..=HUGE {
+    for order in 0..=PMD_ORDER {
         let label = format!("order {order}, {}", bytes((PAGE_SIZE as u64) << order));
         lines.push(line(&label, look, before, |counters| {
             counters.folios[order]

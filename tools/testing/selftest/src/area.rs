@@ -29,8 +29,8 @@ pub enum Kind {
 }
 
 /// The offset of areas in the device's own region: not 0, so that code that forgets the offset
-/// fails.
-const DEVICE_BASE: u64 = 16 << 20;
+/// fails, and the beginning of a huge page.
+const DEVICE_BASE: u64 = (16usize << 20).next_multiple_of(PMD) as u64;
 
 /// A range of an object that no other test uses and that has no pages when it is created.
 ///

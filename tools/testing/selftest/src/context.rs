@@ -12,11 +12,17 @@ use rmmap_sys::uapi::{RmmapInfo, RMMAP_CREATE_NEVER};
 use rmmap_sys::{Device, MapOptions, Mapping, PAGE_SIZE};
 use std::path::Path;
 
+pub use rmmap_sys::PMD_ORDER;
+
 /// Size of a page.
 pub const P: usize = PAGE_SIZE;
 
 /// The span of a page table of the lowest level: fault-around and huge pages end there.
-pub const PMD: usize = 2 << 20;
+pub const PMD: usize = P << PMD_ORDER;
+
+/// The pages that the core maps around one that is read: 64 KiB (`fault_around_bytes` of
+/// `mm/memory.c`).
+pub const AROUND: usize = (64 << 10) / P;
 
 /// Returns whether folios of the page cache may have more than one page.
 ///

@@ -2,14 +2,15 @@
 
 //! A pool of huge pages; by default a system has none.
 
+use crate::context::PMD;
 use crate::outcome::{cannot, Result, Stop};
 use crate::sysctl::Sysctl;
 use rmmap_procfs::process::meminfo;
 use rmmap_sys::rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use std::os::fd::OwnedFd;
 
-/// Size of a huge page, bytes.
-pub const HUGE: usize = 2 << 20;
+/// Size of a huge page by default, bytes.
+pub const HUGE: usize = PMD;
 
 /// A pool, restored to its former size on drop.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl HugePool {
     /// Creates a file of huge pages.
     #[track_caller]
     pub fn file(&self, bytes: usize) -> Result<OwnedFd> {
-        let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB;
         let fd = memfd_create("rmmap-selftest-huge", flags)?;
         ftruncate(&fd, bytes as u64)?;
         Ok(fd)

@@ -4,7 +4,7 @@
 
 use crate::area::{Area, Kind};
 use crate::cgroup::{in_cgroup, Cgroup};
-use crate::context::{has_large_folios, Context, P};
+use crate::context::{has_large_folios, Context, P, PMD_ORDER};
 use crate::counting::stats;
 use crate::outcome::{Result, Stop};
 use crate::race::race;
@@ -228,7 +228,7 @@ fn allocate_refuses_bad_ranges(_: &Context) -> Result {
 }
 
 fn allocate_follows_policy(cx: &Context) -> Result {
-    const PAGES: usize = 1024;
+    const PAGES: usize = 2 << PMD_ORDER;
     let (offset, len) = pages(0, PAGES);
     type Call = fn(&Device, u64, u64) -> rmmap_sys::Result<()>;
     let calls: [(Call, usize); 3] = [
@@ -245,7 +245,7 @@ fn allocate_follows_policy(cx: &Context) -> Result {
             let single = counters.folios[0];
             match flags {
                 RMMAP_CREATE_ALWAYS if has_large_folios() => check!(
-                    counters.folios[9] == 2 || counters.order_fallback > 0,
+                    counters.folios[PMD_ORDER] == 2 || counters.order_fallback > 0,
                     "folios by order: {:?}",
                     counters.folios
                 ),
@@ -379,7 +379,7 @@ fn fallocate_is_undone_in_cgroup(cx: &Context) -> Result {
 }
 
 fn fallocate_ends_with_its_process(cx: &Context) -> Result {
-    const PAGES: usize = 32 << 10;
+    const PAGES: usize = (128 << 20) / P;
     // Single pages make it take longer.
     let area = cx.single_pages(0)?;
     for round in 0..100u32 {

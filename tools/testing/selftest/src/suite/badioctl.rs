@@ -111,7 +111,7 @@ fn bad_pointer_is_efault(cx: &Context) -> Result {
                 check_err!(
                     call,
                     Errno::FAULT,
-                    "ioctl {number:#010x}, {offset} of 4096 accessible"
+                    "ioctl {number:#010x} at {offset} of {P} bytes"
                 );
             }
         }

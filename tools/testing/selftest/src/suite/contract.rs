@@ -281,7 +281,7 @@ fn memfd_noexec_is_respected(cx: &Context) -> Result {
 }
 
 /// Enough pages to stand out in system-wide counts: 32 MiB.
-const MANY: usize = 8192;
+const MANY: usize = (32 << 20) / P;
 
 /// The tolerance, kB: other processes allocate and free memory, and the kernel updates counts late.
 const NOISE: u64 = 8 << 10;

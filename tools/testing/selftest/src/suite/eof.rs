@@ -34,7 +34,7 @@ cases! {
     Rmmap failed_truncation_changes_nothing [] "ftruncate(2) into a large folio that a pipe holds: EBUSY, and size, bytes, pages and mappings stay";
     Rmmap truncation_waits_for_short_references [] "ftruncate(2) into a large folio that a pipe holds for a moment waits for it, and succeeds";
     Rmmap hole_in_a_held_folio_is_zeroed [] "a hole in a large folio that a pipe holds: zeroes there and nowhere else, and its pages stay";
-    Reload last_page_of_a_file_is_truncated [] "the page at 2^63 - 4096: written, kept by a failed write, freed by ftruncate(2)";
+    Reload last_page_of_a_file_is_truncated [] "the last page below 2^63: written, kept by a failed write, freed by ftruncate(2)";
 }
 
 /// Returns source memory with only its first page resident.

@@ -4,7 +4,7 @@
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
-use crate::view::{resident, smap};
+use crate::view::{kb, resident, smap};
 use crate::{cases, check_eq};
 use rmmap_sys::rustix::mm::Advice;
 use rmmap_sys::{fork, run_in_child, End};
@@ -61,7 +61,7 @@ fn fork_copies_private_mappings(cx: &Context) -> Result {
         "the parent's bytes"
     );
     m.touch_write(0, 4)?;
-    check_eq!(smap(&m)?.kb("Anonymous"), 4);
+    check_eq!(smap(&m)?.kb("Anonymous"), kb(1));
     check_eq!(
         (area.read(0, 1)?[0], area.read(P, 1)?[0], area.held_pages()?),
         (9, 9, 4)

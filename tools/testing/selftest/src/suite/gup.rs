@@ -4,7 +4,7 @@
 //! `process_vm_writev(2)`. Such a fault has the flags of a populate, but needs only its page.
 
 use super::policy::{folios, held, map_aligned};
-use crate::context::{needs_large_folios, Context, P, PMD};
+use crate::context::{needs_large_folios, Context, P, PMD, PMD_ORDER};
 use crate::disk::ext4;
 use crate::mounts::Mounts;
 use crate::outcome::{lacks, Result};
@@ -15,13 +15,13 @@ use rmmap_sys::uapi::{RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_ALWAYS};
 use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 
 cases! {
-    Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each 2 MiB adds just these pages, under every policy";
+    Rmmap gup_remote_takes_the_page [] "process_vm_writev of one page in each huge page adds just these pages, under every policy";
     Rmmap gup_direct_io_takes_the_pages [] "O_DIRECT reads into scattered pages, and writes of scattered holes, add just these pages";
     Rmmap gup_in_order_is_like_touches [] "O_DIRECT reads into page after page allocate the same folios as touches in order";
-    Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE differ from direct I/O: folios of 2 MiB";
+    Rmmap gup_populates_take_the_largest [] "MAP_POPULATE, mlock and MADV_POPULATE differ from direct I/O: huge pages";
 }
 
-/// Parts of 2 MiB in each region.
+/// Parts of the size of a huge page in each region.
 const PARTS: usize = 8;
 
 fn region(cx: &Context, flags: u32) -> Result<(Device, Mapping)> {
@@ -99,7 +99,7 @@ fn gup_in_order_is_like_touches(cx: &Context) -> Result {
 
 fn gup_populates_take_the_largest(cx: &Context) -> Result {
     needs_large_folios()?;
-    let largest = [(9, PARTS as u64)];
+    let largest = [(PMD_ORDER, PARTS as u64)];
     for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
         let region = cx
             .device()?

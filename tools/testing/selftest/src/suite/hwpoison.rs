@@ -4,7 +4,7 @@
 //! page is discarded.
 
 use crate::area::{Area, Kind};
-use crate::context::{needs_large_folios, Context, P, PMD};
+use crate::context::{needs_large_folios, Context, P, PMD, PMD_ORDER};
 use crate::outcome::{Result, Stop};
 use crate::{cases, check_eq, check_err};
 use rmmap_sys::rustix::io::{pread, pwrite};
@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 cases! {
     Each poisoned_page_is_an_error [] "MADV_HWPOISON of one page: EIO for read and write, SIGBUS (BUS_MCEERR_AR) for a touch, as with memfd; a discard makes it a hole";
     Each poisoned_page_ends_a_read [] "a read up to a poisoned page is short, one that begins there is EIO; the pages after it can be read";
-    Rmmap poisoned_page_of_a_large_folio [] "MADV_HWPOISON within a folio of 2 MiB: that page is lost, the others keep their bytes";
+    Rmmap poisoned_page_of_a_large_folio [] "MADV_HWPOISON within a huge page: that page is lost, the others keep their bytes";
 }
 
 /// `si_code` of an access to failed memory.
@@ -153,9 +153,9 @@ fn poisoned_page_of_a_large_folio(cx: &Context) -> Result {
     let m = options.map(&region)?;
     fill(&m)?;
     check_eq!(
-        crate::counting::stats(&region)?.region.folios[9],
+        crate::counting::stats(&region)?.region.folios[PMD_ORDER],
         1,
-        "folios of 2 MiB"
+        "huge pages"
     );
     poison(&region, &options, AT)?;
     let mut page = [0; P];

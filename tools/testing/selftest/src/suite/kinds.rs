@@ -4,7 +4,7 @@
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
-use crate::view::{check_flags, smap};
+use crate::view::{check_flags, kb, smap};
 use crate::{cases, check_counts, check_eq};
 use rmmap_sys::rustix::mm::Advice;
 use rmmap_sys::{run_in_child, End};
@@ -71,7 +71,7 @@ fn private_store_is_private(cx: &Context) -> Result {
     check_flags(&private, &["rd", "wr"], &["sh", "ms"])?;
     let smap = smap(&private)?;
     check_eq!(smap.map.perms, "rw-p");
-    check_eq!(smap.kb("Anonymous"), 4);
+    check_eq!(smap.kb("Anonymous"), kb(1));
     Ok(())
 }
 
@@ -109,7 +109,7 @@ fn private_write_to_hole_leaves_hole(cx: &Context) -> Result {
         );
     }
     check_counts!(count, fault_cow: 3, answer_zero: 3, folios: 0);
-    check_eq!(smap(&private)?.kb("Anonymous"), 12);
+    check_eq!(smap(&private)?.kb("Anonymous"), kb(3));
     if area.is_rmmap() {
         check_eq!(
             area.held_pages()?,
@@ -137,7 +137,7 @@ fn private_read_then_write_copies(cx: &Context) -> Result {
     let count = area.count()?;
     private.touch_write(0, 1)?;
     check_counts!(count);
-    check_eq!(smap(&private)?.kb("Anonymous"), 4);
+    check_eq!(smap(&private)?.kb("Anonymous"), kb(1));
     check_eq!(
         private.read_u64(P - 8)?,
         0x5a5a_5a5a_5a5a_5a5a,

@@ -5,7 +5,7 @@
 
 use crate::area::Area;
 use crate::cgroup::{in_cgroup, Cgroup};
-use crate::context::{needs_large_folios, Context, P};
+use crate::context::{needs_large_folios, Context, P, PMD, PMD_ORDER};
 use crate::counting::stats;
 use crate::outcome::{Result, Stop};
 use crate::{cases, check, check_eq, check_err, check_sigbus};
@@ -20,8 +20,11 @@ cases! {
     Each memcg_limit_is_enomem_on_populate [] "MADV_POPULATE_WRITE and write beyond the limit: ENOMEM; MAP_POPULATE succeeds partly";
 }
 
-/// The limit, bytes.
-const LIMIT: usize = 16 << 20;
+/// The limit, bytes: eight of the largest folios.
+const LIMIT: usize = 8 * PMD;
+
+/// What the kernel charges for other memory, and in advance (`MEMCG_CHARGE_BATCH`), bytes.
+const SLACK: usize = 256 * P;
 
 /// Pages that do not fit.
 const PAGES: usize = 2 * LIMIT / P;
@@ -71,7 +74,7 @@ fn memcg_limit_is_sigbus_on_touch(cx: &Context) -> Result {
     check_events(&group)?;
     let peak = group.number("memory.peak", "")? as usize;
     check!(
-        (LIMIT - (1 << 20)..=LIMIT + P).contains(&peak),
+        (LIMIT - SLACK..=LIMIT + P).contains(&peak),
         "at most {peak} bytes were charged"
     );
     let left = group.number("memory.current", "")?;
@@ -123,7 +126,7 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
         let region = cx.device()?.create((PAGES * P) as u64, flags)?;
         let work = || -> Result {
             let m = MapOptions::new(PAGES * P).map(&region)?;
-            // The cgroup also counts other memory of this process, less than a MiB.
+            // The cgroup also counts other memory of this process, less than SLACK.
             check_err!(
                 m.advise(0, m.len(), Advice::LinuxPopulateWrite),
                 Errno::NOMEM
@@ -133,7 +136,7 @@ fn memcg_limit_makes_folios_smaller(cx: &Context) -> Result {
             check_sigbus!(m.touch_write(held, 1), m.address_of(held * P));
 
             region.discard(0, m.len() as u64)?;
-            let before = stats(&region)?.region.folios[9];
+            let before = stats(&region)?.region.folios[PMD_ORDER];
             let failed = (0..PAGES).find_map(|page| m.touch_write(page, 1).err());
             check!(failed.is_some_and(|fault| fault.is_beyond_end()));
             // The first folios are small: there is no stream yet, and no hint that larger orders
@@ -151,11 +154,11 @@ fn check_up_to_limit(region: &Device, before: u64, wanted: u64) -> Result {
     let counters = stats(region)?.region;
     let held = region.info()?.resident as usize;
     check!(
-        (LIMIT - (1 << 20)..=LIMIT).contains(&held),
+        (LIMIT - SLACK..=LIMIT).contains(&held),
         "{held} bytes of {LIMIT} were allocated"
     );
     check!(counters.order_fallback > 0);
-    let large = counters.folios[9] - before;
+    let large = counters.folios[PMD_ORDER] - before;
     check!(
         (wanted..8).contains(&large),
         "{large} large folios: {counters:?}"

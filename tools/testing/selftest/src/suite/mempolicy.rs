@@ -6,7 +6,7 @@
 //! that is not followed fails on the other.
 
 use crate::area::{Area, Kind};
-use crate::context::{has_large_folios, Context, P, PMD};
+use crate::context::{has_large_folios, Context, P, PMD, PMD_ORDER};
 use crate::counting::stats;
 use crate::nodes::with_two_nodes;
 use crate::outcome::Result;
@@ -22,7 +22,7 @@ cases! {
     Each mbind_of_a_part [] "mbind of one half to each node: a store takes the node of its own half";
     Each mbind_interleaves [] "mbind(MPOL_INTERLEAVE): neighbouring pages lie on both nodes, in any order of the stores";
     Each set_mempolicy_is_followed [] "set_mempolicy(MPOL_BIND), then MAP_POPULATE, stores, write(2): pages of that node";
-    Rmmap mbind_with_each_folio_policy [] "mbind(MPOL_BIND), then stores in order: pages of that node, in folios of 2 MiB, of growing size, and of a page";
+    Rmmap mbind_with_each_folio_policy [] "mbind(MPOL_BIND), then stores in order: pages of that node, in huge pages, in folios of growing size, and of a page";
 }
 
 /// Pages of each test, touched one by one.
@@ -192,7 +192,7 @@ fn mbind_with_each_folio_policy(cx: &Context) -> Result {
                 let folios = stats(&region)?.region.folios;
                 match flags {
                     RMMAP_CREATE_ALWAYS if has_large_folios() => {
-                        check_eq!(folios[9], 2, "{folios:?}")
+                        check_eq!(folios[PMD_ORDER], 2, "{folios:?}")
                     }
                     RMMAP_CREATE_ADAPTIVE if has_large_folios() => {
                         check!(folios[4..].iter().sum::<u64>() > 0, "{folios:?}")

@@ -57,7 +57,7 @@ fn discard_without_memory(cx: &Context) -> Result {
     let mut failures = 0;
     for nth in 1..MANY {
         ftruncate(&region, 0)?;
-        check_eq!(pwrite(&region, &[0x5a; PAGES * P], 0)?, PAGES * P);
+        check_eq!(pwrite(&region, &vec![0x5a; PAGES * P], 0)?, PAGES * P);
         let discard = || region.discard(hole as u64, (end - hole) as u64);
         let (discarded, has_failed) = faults.fail(nth, discard)?;
         // The ioctl's argument is a copy from the program.

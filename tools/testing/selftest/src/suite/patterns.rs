@@ -5,7 +5,7 @@
 //! Every pattern takes at most one fault per page touched, as on memfd, and uses at most twice the
 //! memory that it touches. Faults in ascending order get large folios, also next to other streams.
 
-use super::policy::{folios, held, region, touch, LARGE};
+use super::policy::{folios, held, region, touch};
 use crate::context::{has_large_folios, Context, P};
 use crate::counting::stats;
 use crate::outcome::Result;
@@ -16,7 +16,7 @@ use rmmap_sys::{Device, Mapping};
 
 cases! {
     Rmmap pattern_streams_far_apart [] "2 to 16 streams of touches in lockstep, 32 MiB apart: large folios, no waste", 60;
-    Rmmap pattern_streams_side_by_side [] "2 to 16 streams in lockstep within 32 MiB, 2 within 2 MiB: large folios, no waste", 60;
+    Rmmap pattern_streams_side_by_side [] "2 to 16 streams in lockstep within 32 MiB, 2 within 512 pages: large folios, no waste", 60;
     Rmmap pattern_streams_of_single_pages [] "policy never: each of 16 streams in lockstep adds many pages per fault";
     Rmmap pattern_streams_of_writes [] "16 streams of write(2) in lockstep, of a page or 16 each: the pages written, in folios of that size";
     Rmmap pattern_short_runs [] "runs of 17 to 500 pages, then a jump: at most twice the memory, a few faults each";
@@ -25,9 +25,12 @@ cases! {
 }
 
 /// The pages of 32 MiB.
-const PART: usize = 16 * LARGE;
+const PART: usize = (32 << 20) / P;
 
-/// The most faults that a run up to 2 MiB may take: 16 for single pages, and a few for each
+/// The pages of a long run.
+const RUN: usize = 512;
+
+/// The most faults that a run up to [`RUN`] may take: 16 for single pages, and a few for each
 /// doubling.
 const FAULTS: usize = 40;
 
@@ -63,7 +66,7 @@ fn check_streams(cx: &Context, size: usize, starts: &[usize], pages: usize) -> R
 fn pattern_streams_far_apart(cx: &Context) -> Result {
     for streams in [2, 3, 4, 8, 16] {
         let starts: Vec<usize> = (0..streams).map(|stream| stream * PART).collect();
-        check_streams(cx, streams * PART, &starts, LARGE)?;
+        check_streams(cx, streams * PART, &starts, RUN)?;
     }
     Ok(())
 }
@@ -71,10 +74,10 @@ fn pattern_streams_far_apart(cx: &Context) -> Result {
 fn pattern_streams_side_by_side(cx: &Context) -> Result {
     for streams in [2, 3, 4, 8, 16] {
         let starts: Vec<usize> = (0..streams).map(|n| n * (PART / streams) + n * 3).collect();
-        check_streams(cx, PART, &starts, LARGE / 2)?;
+        check_streams(cx, PART, &starts, RUN.min(PART / streams) / 2)?;
     }
-    check_streams(cx, LARGE, &[0, LARGE / 2], LARGE / 2)?;
-    check_streams(cx, LARGE, &[7, 99, 300, 401], 80)
+    check_streams(cx, RUN, &[0, RUN / 2], RUN / 2)?;
+    check_streams(cx, RUN, &[7, 99, 300, 401], 80)
 }
 
 fn pattern_streams_of_single_pages(cx: &Context) -> Result {
@@ -94,14 +97,14 @@ fn pattern_streams_of_writes(cx: &Context) -> Result {
         let order = if has_large_folios() { order } else { 0 };
         let (region, _mapping) = region(cx, 16 * PART, RMMAP_CREATE_ADAPTIVE)?;
         let data = vec![7; pages * P];
-        for page in (0..LARGE).step_by(pages) {
+        for page in (0..RUN).step_by(pages) {
             for stream in 0..16 {
                 let offset = (stream * PART + page) * P;
                 check_eq!(pwrite(&region, &data, offset as u64)?, data.len());
             }
         }
-        check_eq!(folios(&region)?, [(order, ((16 * LARGE) >> order) as u64)]);
-        check_eq!(held(&region)?, 16 * LARGE);
+        check_eq!(folios(&region)?, [(order, ((16 * RUN) >> order) as u64)]);
+        check_eq!(held(&region)?, 16 * RUN);
     }
     Ok(())
 }
@@ -110,11 +113,11 @@ fn pattern_short_runs(cx: &Context) -> Result {
     let lengths = [
         17, 18, 31, 32, 33, 48, 63, 65, 100, 129, 200, 255, 257, 300, 400, 499, 500,
     ];
-    let (region, mapping) = region(cx, lengths.len() * 2 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
+    let (region, mapping) = region(cx, lengths.len() * 2 * RUN, RMMAP_CREATE_ADAPTIVE)?;
     let (mut before, mut faults_before) = (0, 0);
     for (run, length) in lengths.into_iter().enumerate() {
         // Starts with all kinds of alignment.
-        let start = run * 2 * LARGE + run * 9;
+        let start = run * 2 * RUN + run * 9;
         touch(&mapping, start..start + length)?;
         let (held, faults) = (held(&region)?, faults(&region)?);
         let (added, taken) = (held - before, faults - faults_before);
@@ -130,8 +133,8 @@ fn pattern_short_runs(cx: &Context) -> Result {
 
 fn pattern_regular_runs(cx: &Context) -> Result {
     for period in [17, 18, 24, 31, 32, 33, 48, 64] {
-        let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
-        let runs = (4 * LARGE) / period;
+        let (region, mapping) = region(cx, 4 * RUN, RMMAP_CREATE_ADAPTIVE)?;
+        let runs = (4 * RUN) / period;
         for run in 0..runs {
             touch(&mapping, run * period..run * period + 17)?;
         }
@@ -143,7 +146,7 @@ fn pattern_regular_runs(cx: &Context) -> Result {
 }
 
 fn pattern_no_run(cx: &Context) -> Result {
-    let pages = 8 * LARGE;
+    let pages = 8 * RUN;
     // Full cycles modulo 4096 in which neighbours are far apart.
     let scattered = |n: usize| (n * 2897 + 11) % pages;
     let bursts = (0..32).flat_map(|burst| {

@@ -2,10 +2,10 @@
 
 //! The folio policy: the orders of the folios that faults and populates allocate.
 
-use crate::context::{has_large_folios, needs_large_folios, Context, P, PMD};
+use crate::context::{has_large_folios, needs_large_folios, Context, P, PMD, PMD_ORDER};
 use crate::counting::stats;
 use crate::outcome::Result;
-use crate::view::{resident, smap};
+use crate::view::{kb, resident, smap};
 use crate::{cases, check, check_eq, check_err};
 use rmmap_sys::rustix::fs::{fallocate, ftruncate, FallocateFlags, OFlags};
 use rmmap_sys::rustix::io::pwrite;
@@ -18,22 +18,22 @@ use rmmap_sys::{Device, Errno, MapOptions, Mapping};
 use zerocopy::IntoBytes;
 
 cases! {
-    Rmmap policy_populate_takes_the_largest [] "MAP_POPULATE, MAP_LOCKED and MADV_POPULATE of aligned memory: one folio of 2 MiB each";
+    Rmmap policy_populate_takes_the_largest [] "MAP_POPULATE, MAP_LOCKED and MADV_POPULATE of aligned memory: one huge page each";
     Rmmap policy_populate_begins_where_asked [] "a populate of a part adds nothing before it, and uses the largest aligned folios";
-    Rmmap policy_stream_doubles [] "touches in order: 16 single pages, then folios that double up to 2 MiB";
+    Rmmap policy_stream_doubles [] "touches in order: 16 single pages, then folios that double up to a huge page";
     Rmmap policy_stream_passes_what_is_there [] "touches in order of a region with scattered pages: the stream continues after each";
     Rmmap policy_never_batches_a_stream [] "policy never: touches in order add many pages per fault, each a folio of its own";
     Rmmap policy_random_takes_no_more [] "touches out of order, in strides or backwards add one page each";
-    Rmmap policy_advice [] "MADV_HUGEPAGE allocates 2 MiB at once, SEQUENTIAL 64 KiB, RANDOM and NOHUGEPAGE a page";
-    Rmmap policy_always_takes_the_largest [] "policy always: the first touch allocates 2 MiB";
-    Rmmap policy_huge_page_is_mapped_as_one [] "a load from another mapping of a 2 MiB folio maps it at once, without map_pages; a store, too, is one fault";
+    Rmmap policy_advice [] "MADV_HUGEPAGE allocates a huge page at once, SEQUENTIAL 16 pages, RANDOM and NOHUGEPAGE a page";
+    Rmmap policy_always_takes_the_largest [] "policy always: the first touch allocates a huge page";
+    Rmmap policy_huge_page_is_mapped_as_one [] "a load from another mapping of a huge page maps it at once, without map_pages; a store, too, is one fault";
     Rmmap policy_never_is_exact [] "policy never: a populate, too, adds single pages";
     Rmmap policy_respects_what_is_there [] "small folios in the way: the largest that fit between them, and their data stays";
     Rmmap policy_respects_the_end [] "no folio reaches beyond the end of the region, of the mapping, or an unaligned page table";
     Reload policy_respects_the_capacity [] "the device's own region: no folio reaches beyond its end";
     Reload policy_respects_the_quota [] "folios that exceed the quota fall back to smaller orders, down to the last page, and are counted";
     Rmmap policy_write_fills_large_folios [] "a long write(2) adds large folios; a short one adds its pages only";
-    Rmmap policy_large_folio_gives_back [] "punching, discarding and truncating parts of a 2 MiB folio frees just these parts";
+    Rmmap policy_large_folio_gives_back [] "punching, discarding and truncating parts of a huge page frees just these parts";
     Rmmap policy_can_be_changed [] "flags, ioctl and debugfs set and show it; bad values are refused";
     Reload policy_parameter [] "module parameter policy: the default of device and regions; 3 is EINVAL";
 }
@@ -73,6 +73,11 @@ pub(super) fn folios(region: &Device) -> Result<Vec<(usize, u64)>> {
     Ok(orders.filter(|(_, count)| *count > 0).collect())
 }
 
+/// Returns one folio of each order from `first` on, as [`folios`] does, up to half of a huge page.
+fn one_of_each(first: usize) -> impl Iterator<Item = (usize, u64)> {
+    (first..PMD_ORDER).map(|order| (order, 1))
+}
+
 /// Returns the pages that a region holds.
 pub(super) fn held(region: &Device) -> Result<usize> {
     Ok(region.info()?.resident as usize / P)
@@ -90,15 +95,15 @@ fn policy_populate_takes_the_largest(cx: &Context) -> Result {
     for flags in [MapFlags::POPULATE, MapFlags::LOCKED] {
         let region = cx.device()?.create(2 * PMD as u64, RMMAP_CREATE_ADAPTIVE)?;
         let mapping = MapOptions::new(2 * PMD).flags(flags).map(&region)?;
-        check_eq!(folios(&region)?, [(9, 2)]);
+        check_eq!(folios(&region)?, [(PMD_ORDER, 2)]);
         check_eq!(stats(&region)?.region.fault_populate, 2);
         check_eq!(resident(&mapping)?, 2 * LARGE);
-        check_eq!(smap(&mapping)?.kb("FilePmdMapped"), 4096);
+        check_eq!(smap(&mapping)?.kb("FilePmdMapped"), kb(2 * LARGE));
     }
     for advice in [Advice::LinuxPopulateRead, Advice::LinuxPopulateWrite] {
         let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ADAPTIVE)?;
         mapping.advise(0, PMD, advice)?;
-        check_eq!(folios(&region)?, [(9, 1)]);
+        check_eq!(folios(&region)?, [(PMD_ORDER, 1)]);
         check_eq!(resident(&mapping)?, LARGE);
     }
     Ok(())
@@ -124,7 +129,9 @@ fn policy_stream_doubles(cx: &Context) -> Result {
     let counters = stats(&region)?.region;
     check_eq!(counters.order_fallback, 0);
     // Pages 16 to 31 at once, 32 to 63, ...: as many pages as the stream has touched before.
-    let expected = [(0, 16), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (9, 3)];
+    let mut expected = vec![(0, 16)];
+    expected.extend(one_of_each(4));
+    expected.push((PMD_ORDER, 3));
     check_eq!(folios(&region)?, expected);
     check_eq!(held(&region)?, 4 * LARGE);
     for page in (0..4 * LARGE).step_by(7) {
@@ -134,19 +141,21 @@ fn policy_stream_doubles(cx: &Context) -> Result {
 }
 
 fn policy_stream_passes_what_is_there(cx: &Context) -> Result {
+    /// The scattered pages.
+    const THERE: u64 = (4 * LARGE / 64) as u64;
     needs_large_folios()?;
     let (region, mapping) = region(cx, 4 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
     // Backwards, so that these touches are no stream.
     let there = (0..4 * LARGE).filter(|page| page % 64 == 40);
     touch(&mapping, there.rev())?;
-    check_eq!(folios(&region)?, [(0, 32)]);
+    check_eq!(folios(&region)?, [(0, THERE)]);
     touch(&mapping, 0..4 * LARGE)?;
     let counters = stats(&region)?.region;
     // Single pages: the 16 that begin the stream, and three after each page that was present.
-    check_eq!(counters.folios[0], 32 + 16 + 3 * 32);
+    check_eq!(counters.folios[0], THERE + 16 + 3 * THERE);
     // 16, 32, [40], 44, 48, 64, 96, [104], 108, ...: at most 6 between two of them.
     let larger: u64 = counters.folios[1..].iter().sum();
-    check!(larger <= 32 * 6, "{:?}", counters.folios);
+    check!(larger <= 6 * THERE, "{:?}", counters.folios);
     check_eq!(counters.order_fallback, 0);
     check_eq!(held(&region)?, 4 * LARGE);
     for page in 0..4 * LARGE {
@@ -160,8 +169,8 @@ fn policy_never_batches_a_stream(cx: &Context) -> Result {
     touch(&mapping, 0..LARGE)?;
     let counters = stats(&region)?.region;
     check_eq!(folios(&region)?, [(0, LARGE as u64)]);
-    // 16 single pages, then 16, 32, and 64 at a time for the remaining 448.
-    check_eq!(counters.fault_write, 16 + 2 + 7);
+    // 16 single pages, then 16, 32, and 64 at a time for the rest.
+    check_eq!(counters.fault_write, 16 + 2 + (LARGE as u64 - 64) / 64);
     check_eq!(resident(&mapping)?, LARGE);
     for page in 0..LARGE {
         check_eq!(mapping.touch_read(page)?, page as u8 | 1);
@@ -173,14 +182,14 @@ fn policy_never_batches_a_stream(cx: &Context) -> Result {
         check_eq!(mapping.touch_read(page)?, 0);
     }
     check_eq!(held(&region)?, LARGE);
-    check!(stats(&region)?.region.fault_read < 64);
+    check!(stats(&region)?.region.fault_read < LARGE as u64 / 8);
     Ok(())
 }
 
 fn policy_random_takes_no_more(cx: &Context) -> Result {
     let backwards: Vec<usize> = (0..64).rev().collect();
     let strides: Vec<usize> = (0..64).map(|n| n * 2).collect();
-    // A full cycle modulo 512, without a step of 1.
+    // Part of a full cycle modulo LARGE, without a step of 1.
     let scattered: Vec<usize> = (0..128).map(|n| (n * 197) % LARGE).collect();
     for flags in [RMMAP_CREATE_ADAPTIVE, RMMAP_CREATE_NEVER] {
         for order in [&backwards, &strides, &scattered] {
@@ -202,9 +211,9 @@ fn policy_advice(cx: &Context) -> Result {
         folios(&region)
     };
     let adaptive = RMMAP_CREATE_ADAPTIVE;
-    check_eq!(after(Advice::LinuxHugepage, adaptive, 1)?, [(9, 1)]);
+    check_eq!(after(Advice::LinuxHugepage, adaptive, 1)?, [(PMD_ORDER, 1)]);
     check_eq!(after(Advice::Sequential, adaptive, 1)?, [(4, 1)]);
-    let doubling = [(4, 2), (5, 1), (6, 1), (7, 1), (8, 1)];
+    let doubling: Vec<_> = [(4, 2)].into_iter().chain(one_of_each(5)).collect();
     check_eq!(after(Advice::Sequential, adaptive, LARGE)?, doubling);
     check_eq!(after(Advice::Random, adaptive, 40)?, [(0, 40)]);
     // The faults batch nevertheless: 16 single pages, then 16 more.
@@ -232,8 +241,8 @@ fn policy_always_takes_the_largest(cx: &Context) -> Result {
     needs_large_folios()?;
     let (region, mapping) = region(cx, 2 * LARGE, RMMAP_CREATE_ALWAYS)?;
     touch(&mapping, [LARGE + 77])?;
-    check_eq!(folios(&region)?, [(9, 1)]);
-    check_eq!(smap(&mapping)?.kb("FilePmdMapped"), 2048);
+    check_eq!(folios(&region)?, [(PMD_ORDER, 1)]);
+    check_eq!(smap(&mapping)?.kb("FilePmdMapped"), kb(LARGE));
     check_eq!(resident(&mapping)?, LARGE);
     Ok(())
 }
@@ -250,7 +259,7 @@ fn policy_huge_page_is_mapped_as_one(cx: &Context) -> Result {
             true => second.touch_write(78, 1)?,
         }
         let after = stats(&region)?.region;
-        check_eq!(smap(&second)?.kb("FilePmdMapped"), 2048);
+        check_eq!(smap(&second)?.kb("FilePmdMapped"), kb(LARGE));
         check_eq!(after.answer_cached - before.answer_cached, 1);
         check_eq!(
             after.map_pages - before.map_pages,
@@ -282,8 +291,8 @@ fn policy_respects_what_is_there(cx: &Context) -> Result {
     check_eq!(resident(&mapping)?, LARGE);
     // In order of offset: 0-1, 2, [3], 4-7, 8-15, 16-31, 32-63, [64], 65, 66-67, 68-71, 72-79,
     // 80-95, 96-127, 128-255, 256-287, 288-295, 296-299, [300], 301, 302-303, 304-319, 320-383,
-    // 384-511.
-    let expected = [
+    // 384-511, and with larger page tables 512-1023, ...
+    let mut expected = vec![
         (0, 6),
         (1, 3),
         (2, 3),
@@ -293,6 +302,7 @@ fn policy_respects_what_is_there(cx: &Context) -> Result {
         (6, 1),
         (7, 2),
     ];
+    expected.extend(one_of_each(9));
     check_eq!(folios(&region)?, expected);
     check_eq!(mapping.touch_read(3)?, 3);
     check_eq!(mapping.touch_read(300)?, 300u16 as u8 | 1);
@@ -330,7 +340,7 @@ fn policy_respects_the_capacity(cx: &Context) -> Result {
         let device = cx.device()?;
         let mapping = MapOptions::new(PMD + 3 * P).map(&device)?;
         mapping.advise(0, mapping.len(), Advice::LinuxPopulateWrite)?;
-        check_eq!(folios(&device)?, [(0, 1), (1, 1), (9, 1)]);
+        check_eq!(folios(&device)?, [(0, 1), (1, 1), (PMD_ORDER, 1)]);
         check_eq!(held(&device)?, LARGE + 3);
     }
     Ok(())
@@ -361,9 +371,9 @@ fn policy_write_fills_large_folios(cx: &Context) -> Result {
     let data = vec![7; PMD];
     let (region, mapping) = region(cx, 2 * LARGE, RMMAP_CREATE_ADAPTIVE)?;
     check_eq!(pwrite(&region, &data, 0)?, PMD);
-    check_eq!(folios(&region)?, [(9, 1)]);
+    check_eq!(folios(&region)?, [(PMD_ORDER, 1)]);
     check_eq!(pwrite(&region, &data[..3 * P], PMD as u64)?, 3 * P);
-    check_eq!(folios(&region)?, [(0, 1), (1, 1), (9, 1)]);
+    check_eq!(folios(&region)?, [(0, 1), (1, 1), (PMD_ORDER, 1)]);
     check_eq!(held(&region)?, LARGE + 3);
     check_eq!(mapping.touch_read(LARGE - 1)?, 7);
     // A write that grows a region adds no folio past the bytes written.
@@ -381,12 +391,12 @@ fn policy_write_fills_large_folios(cx: &Context) -> Result {
         .device()?
         .create(3 * PMD as u64 / 2, RMMAP_CREATE_ALWAYS)?;
     check_eq!(pwrite(&always, &data[..1], 5 * P as u64)?, 1);
-    check_eq!(folios(&always)?, [(9, 1)]);
+    check_eq!(folios(&always)?, [(PMD_ORDER, 1)]);
     check_eq!(
         pwrite(&always, &data[..1], (LARGE + 9) as u64 * P as u64)?,
         1
     );
-    check_eq!(folios(&always)?, [(8, 1), (9, 1)]);
+    check_eq!(folios(&always)?, [(PMD_ORDER - 1, 1), (PMD_ORDER, 1)]);
     Ok(())
 }
 
@@ -396,7 +406,7 @@ fn policy_large_folio_gives_back(cx: &Context) -> Result {
     let used = || -> Result<usize> { Ok((cx.device()?.info()?.used_bytes - before) as usize / P) };
     let (region, mapping) = region(cx, LARGE, RMMAP_CREATE_ALWAYS)?;
     touch(&mapping, 0..LARGE)?;
-    check_eq!(folios(&region)?, [(9, 1)]);
+    check_eq!(folios(&region)?, [(PMD_ORDER, 1)]);
     check_eq!(used()?, LARGE);
     let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     fallocate(&region, punch, 17 * P as u64, P as u64)?;

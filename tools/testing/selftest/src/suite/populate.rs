@@ -4,7 +4,7 @@
 
 use crate::context::{Context, P};
 use crate::outcome::Result;
-use crate::view::{cached, check_flags, faults_of_stores, resident, resident_in, smap};
+use crate::view::{cached, check_flags, faults_of_stores, kb, resident, resident_in, smap};
 use crate::{cases, check_counts, check_eq, check_err};
 use rmmap_sys::rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use rmmap_sys::Errno;
@@ -59,7 +59,7 @@ fn populate_private_writable_copies(cx: &Context) -> Result {
         .flags(MapFlags::POPULATE)
         .map(&area)?;
     check_eq!(resident(&m)?, 8);
-    check_eq!(smap(&m)?.kb("Anonymous"), 32);
+    check_eq!(smap(&m)?.kb("Anonymous"), kb(8));
     check_flags(&m, &[], &["sh", "lo"])?;
     check_counts!(count, fault_cow: 8, fault_populate: 8, answer_zero: 8, folios: 0);
     if area.is_rmmap() {
@@ -205,7 +205,7 @@ fn madvise_populate_write(cx: &Context) -> Result {
     check_counts!(count, fault_write: 8, fault_populate: 8, answer_new: 8, folios: 8);
     check_eq!(
         smap(&m)?.kb("Private_Dirty") + smap(&m)?.kb("Shared_Dirty"),
-        32
+        kb(8)
     );
     Ok(())
 }
@@ -222,7 +222,7 @@ fn madvise_populate_private(cx: &Context) -> Result {
     check_counts!(count, fault_read: 4, fault_populate: 4, answer_new: 4, folios: 4);
     let count = area.count()?;
     m.advise(0, 8 * P, Advice::LinuxPopulateWrite)?;
-    check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (8, 32));
+    check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (8, kb(8)));
     // The core copies the four mapped pages; for the other four it calls the handler.
     check_counts!(count, fault_cow: 4, fault_populate: 4, answer_zero: 4, folios: 0);
     if area.is_rmmap() {

@@ -25,15 +25,19 @@ cases! {
 /// The quota, in pages.
 const PAGES: usize = 16;
 
+/// The size of the device's own region, bytes: more than the quota.
+const CAPACITY: usize = 256 * P;
+
 /// Reloads the module with a small quota, and returns a region of the size of the quota and a
 /// mapping of it.
 fn small(cx: &Context) -> Result<(Area, rmmap_sys::Mapping)> {
     let quota = format!("max_bytes={}", PAGES * P);
-    cx.loader()?.reload_with(&[&quota, "capacity=1048576"])?;
+    let capacity = format!("capacity={CAPACITY}");
+    cx.loader()?.reload_with(&[&quota, &capacity])?;
     let info = cx.device()?.info()?;
     check_eq!(
         (info.max_bytes, info.capacity, info.used_bytes),
-        ((PAGES * P) as u64, 1 << 20, 0)
+        ((PAGES * P) as u64, CAPACITY as u64, 0)
     );
     // The tests count pages up to the last one of the quota.
     let area = Area::of_single_pages(Kind::Region, PAGES)?;
@@ -205,14 +209,14 @@ fn quota_counts_all_regions_and_device(cx: &Context) -> Result {
     let (area, m) = small(cx)?;
     let _pinned = Pinned::single_pages()?;
     let device = cx.device()?;
-    let dm = MapOptions::new(1 << 20).map(&device)?;
+    let dm = MapOptions::new(CAPACITY).map(&device)?;
     take(&m, 8)?;
     for page in 0..8 {
         dm.touch_write(page * 7, 1)?;
     }
     check_sigbus!(dm.touch_write(100, 1), dm.address_of(100 * P));
     check_sigbus!(m.touch_write(PAGES - 1, 1), m.address_of((PAGES - 1) * P));
-    device.discard(0, 1 << 20)?;
+    device.discard(0, CAPACITY as u64)?;
     take(&m, 0)?;
     check_eq!((area.held_pages()?, device.info()?.resident), (PAGES, 0));
     Ok(())

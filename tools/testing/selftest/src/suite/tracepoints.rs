@@ -39,7 +39,8 @@ fn tracepoints_of_a_region(cx: &Context) -> Result {
     let events = Tracepoints::record()?;
     let (region, ino) = region(cx, 16)?;
     let flags = RMMAP_CREATE_NEVER;
-    let created = format!("create: ino={ino} size=0x10000 flags={flags:#x}");
+    let size = 16 * P;
+    let created = format!("create: ino={ino} size={size:#x} flags={flags:#x}");
     check_eq!(events.take()?, [created]);
     let m = MapOptions::new(16 * P).map(&region)?;
     for page in [1, 2, 9] {
@@ -47,13 +48,15 @@ fn tracepoints_of_a_region(cx: &Context) -> Result {
     }
     events.take()?;
     region.discard(P as u64, 4 * P as u64)?;
-    let discarded = format!("discard: ino={ino} offset=0x1000 len=0x4000 freed=2");
+    let len = 4 * P;
+    let discarded = format!("discard: ino={ino} offset={P:#x} len={len:#x} freed=2");
     check_eq!(events.take()?, [discarded]);
     ftruncate(&region, 5000)?;
-    ftruncate(&region, 3 * P as u64)?;
+    let end = 3 * P;
+    ftruncate(&region, end as u64)?;
     let truncated = [
-        format!("truncate: ino={ino} from=0x10000 to=0x1388 freed=1"),
-        format!("truncate: ino={ino} from=0x1388 to=0x3000 freed=0"),
+        format!("truncate: ino={ino} from={size:#x} to=0x1388 freed=1"),
+        format!("truncate: ino={ino} from=0x1388 to={end:#x} freed=0"),
     ];
     check_eq!(events.take()?, truncated);
     Ok(())
@@ -68,12 +71,13 @@ fn tracepoints_of_a_mapping(cx: &Context) -> Result {
         _ => "mmap",
     };
     let events = Tracepoints::record()?;
-    let m = MapOptions::new(5 * P - 1)
+    let len = 5 * P;
+    let m = MapOptions::new(len - 1)
         .offset(2 * P as u64)
         .map(&region)?;
     let address = m.address();
     let mapped = format!(
-        "mmap: ino={ino} address={address:#x} len=0x5000 pgoff=0x2 \
+        "mmap: ino={ino} address={address:#x} len={len:#x} pgoff=0x2 \
          vm_flags=read|write|shared|mayread|maywrite|mayexec|mayshare hook={hook} ret=0"
     );
     // Ignores VM_SOFTDIRTY, which some kernels set.

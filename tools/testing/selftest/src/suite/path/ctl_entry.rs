@@ -43,7 +43,7 @@ fn ctl_mapping_keeps_the_file(_: &Context) -> Result {
 }
 
 /// The length of the mapping that blocks: no other call of the process uses it.
-const LEN: usize = 0x7000;
+const LEN: usize = 7 * P;
 
 fn ctl_killed_while_it_waits(cx: &Context) -> Result {
     cx.needs(CapabilitySet::IPC_LOCK, "CAP_IPC_LOCK")?;

@@ -5,7 +5,7 @@
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
 use crate::outcome::{equal, Result};
-use crate::view::{check_flags, locked_kb, smap, vma_pages, vmas};
+use crate::view::{check_flags, kb, locked_kb, smap, vma_pages, vmas};
 use crate::{cases, check_eq, check_err, check_sigbus};
 use rmmap_procfs::Process;
 use rmmap_sys::rustix::fs::OFlags;
@@ -71,13 +71,13 @@ fn ctl_zero_replaces_the_file(_: &Context) -> Result {
     let map = smap(&private)?;
     check_eq!(map.map.name.as_deref(), Some("/dev/zero"));
     // Written pages are anonymous; read ones are the kernel's zero page.
-    check_eq!((map.kb("Anonymous"), map.kb("Rss")), (4, 4));
+    check_eq!((map.kb("Anonymous"), map.kb("Rss")), (kb(1), kb(1)));
 
     let shared = MapOptions::new(4 * P).map(&zero)?;
     shared.touch_write(1, 1)?;
     let map = smap(&shared)?;
     check_eq!(map.map.name.as_deref(), Some("/dev/zero (deleted)"));
-    check_eq!((map.kb("Anonymous"), map.kb("Rss")), (0, 4));
+    check_eq!((map.kb("Anonymous"), map.kb("Rss")), (0, kb(1)));
     // A second mapping has another file.
     let other = MapOptions::new(4 * P).map(&zero)?;
     check_eq!(other.touch_read(1)?, 0);

@@ -5,7 +5,7 @@
 use crate::context::{Context, P};
 use crate::ctl::Ctl;
 use crate::outcome::Result;
-use crate::view::{cached, check_flags, locked_kb, residency, resident, smap};
+use crate::view::{cached, check_flags, kb, locked_kb, residency, resident, smap};
 use crate::{cases, check, check_eq, check_err, check_sigbus};
 use rmmap_sys::rustix::mm::{mlockall, MapFlags, MlockAllFlags};
 use rmmap_sys::rustix::process::Signal;
@@ -149,9 +149,9 @@ fn ctl_mlock_tells_errors(cx: &Context) -> Result {
     let half = Ctl::open("half")?;
     let m = half.pages(8).map(&half)?;
     check_err!(m.lock(0, m.len()), Errno::NOMEM);
-    check_eq!((resident(&m)?, locked_kb()?), (4, 32));
+    check_eq!((resident(&m)?, locked_kb()?), (4, kb(8)));
     check_flags(&m, &["lo"], &[])?;
-    check_eq!(smap(&m)?.kb("Locked"), 16);
+    check_eq!(smap(&m)?.kb("Locked"), kb(4));
     Ok(())
 }
 
@@ -193,7 +193,7 @@ fn ctl_out_of_memory(cx: &Context) -> Result {
 fn ctl_cow_of_zeroes(_: &Context) -> Result {
     let ctl = Ctl::open("cow-zero")?;
     let m = ctl.pages(8).private().flags(MapFlags::POPULATE).map(&ctl)?;
-    check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (8, 32));
+    check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (8, kb(8)));
     check_eq!(ctl.counts(["fault", "fault_write", "cached"])?, [8, 8, 0]);
     for page in 0..8 {
         check_eq!(m.read_u64(page * P + 8 * page)?, 0);

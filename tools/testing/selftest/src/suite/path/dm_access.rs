@@ -17,7 +17,7 @@ use rmmap_sys::{Device, Errno, MapOptions};
 use std::os::fd::AsFd;
 
 cases! {
-    Rmmap regular_files_end_at_2_63 ["DM-24"] "memfd and region: a page at 2^63-4096 is EOVERFLOW, at 2^63-8192 mapped and SIGBUS";
+    Rmmap regular_files_end_at_2_63 ["DM-24"] "memfd and region: the last page below 2^63 is EOVERFLOW, the one before mapped and SIGBUS";
     Each reader_gets_no_writable_mapping ["DM-35"] "O_RDONLY, MAP_SHARED: `r--s` and `ms`, but neither `sh` nor `mw`; mprotect(W) is EACCES";
     Rmmap append_only_file_is_not_mapped_shared ["DM-33"] "a file with FS_APPEND_FL: EACCES for every shared mapping of a writable descriptor; others map it";
     Rmmap device_has_no_append_flag ["DM-33"] "FS_IOC_SETFLAGS and GETFLAGS on device and region: ENOTTY";

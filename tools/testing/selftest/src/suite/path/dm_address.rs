@@ -121,7 +121,7 @@ fn lowest_addresses_take_privilege(cx: &Context) -> Result {
     let region = cx.region(1)?;
     let _lowest = Sysctl::set("vm/mmap_min_addr", 0x10000)?;
     let at = |address| MapOptions::new(P).hint(address);
-    for address in [0, 0x8000, 0xf000] {
+    for address in [0, 0x8000, 0x10000 - P] {
         let m = at(address).map_fixed(Some(&region))?;
         check_eq!(m.address(), address);
         check_eq!(smap(&m)?.map.range, address..address + P);
@@ -138,7 +138,7 @@ fn lowest_addresses_without_privilege(region: &Device) -> Result {
     drop_capabilities(CapabilitySet::SYS_RAWIO)?;
     let count = Counting::new(Some(region))?;
     let at = |address| MapOptions::new(P).hint(address);
-    for address in [0, 0x8000, 0xf000] {
+    for address in [0, 0x8000, 0x10000 - P] {
         let what = format!("{address:#x} without CAP_SYS_RAWIO");
         check_err!(at(address).map_fixed(Some(region)), Errno::PERM, "{what}");
         let noreplace = at(address).flags(MapFlags::FIXED_NOREPLACE);

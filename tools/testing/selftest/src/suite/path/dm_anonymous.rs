@@ -2,7 +2,7 @@
 
 //! do_mmap() without a file: types and offsets; and remap_file_pages(2), which calls it.
 
-use crate::context::{Context, P};
+use crate::context::{Context, P, PMD};
 use crate::outcome::{Result, Stop};
 use crate::view::{check_flags, residency, smap, vma_pages, vmas};
 use crate::{cases, check_counts, check_eq, check_err};
@@ -98,7 +98,7 @@ fn droppable_memory(_: &Context) -> Result {
     }
     // With huge pages it is a mapping of a file, for which this type is invalid; a valid mapping
     // needs a pool of huge pages.
-    let huge = MapOptions::new(2 << 20).only_flags(MapFlags::DROPPABLE | MapFlags::HUGETLB);
+    let huge = MapOptions::new(PMD).only_flags(MapFlags::DROPPABLE | MapFlags::HUGETLB);
     check_err!(huge.map_anonymous(), Errno::INVAL, "with MAP_HUGETLB");
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::context::{Context, P};
 use crate::hugepool::{HugePool, HUGE};
 use crate::outcome::{Result, Stop};
 use crate::sysctl::Sysctl;
-use crate::view::{check_flags, resident, smap};
+use crate::view::{check_flags, kb, resident, smap};
 use crate::{cases, check_eq, check_err};
 use rmmap_sys::process::drop_capabilities;
 use rmmap_sys::rustix::fs::{Mode, OFlags};
@@ -27,7 +27,7 @@ cases! {
 /// Huge pages in the pool of these tests.
 const POOL: u64 = 8;
 /// More memory than the pool has.
-const TOO_MUCH: usize = 64 << 20;
+const TOO_MUCH: usize = 4 * POOL as usize * HUGE;
 
 /// Returns options for private anonymous memory of huge pages.
 fn huge(len: usize) -> MapOptions {
@@ -41,7 +41,8 @@ fn is_huge(m: &Mapping, name: &str) -> Result {
     check_eq!((vma.page_size, vma.name.as_deref()), (HUGE, Some(name)));
     check_flags(m, &["ht"], &[])?;
     let smap = smap(m)?;
-    check_eq!((smap.kb("KernelPageSize"), smap.kb("Size")), (2048, 2048));
+    let size = kb(HUGE / P);
+    check_eq!((smap.kb("KernelPageSize"), smap.kb("Size")), (size, size));
     Ok(())
 }
 
@@ -63,8 +64,9 @@ fn huge_file_rounds_length_up(_: &Context) -> Result {
 
 fn huge_size_must_exist(_: &Context) -> Result {
     let sizes = Path::new("/sys/kernel/mm/hugepages");
-    if !sizes.join("hugepages-2048kB").exists() {
-        return Err(Stop::skip("this kernel has no huge pages of 2 MiB"));
+    let usual = HUGE / 1024;
+    if !sizes.join(format!("hugepages-{usual}kB")).exists() {
+        return Err(Stop::skip(format!("this kernel has no huge pages of {usual} kB")));
     }
     for (log2, kb) in [(22, 4096), (12, 4), (40, 1 << 30)] {
         check_eq!(sizes.join(format!("hugepages-{kb}kB")).exists(), false);
@@ -76,7 +78,7 @@ fn huge_size_must_exist(_: &Context) -> Result {
         );
     }
     // A supported size: the rest of the call is valid.
-    let size = MapFlags::from_bits_retain(21 << 26) | MapFlags::NORESERVE;
+    let size = MapFlags::from_bits_retain(HUGE.trailing_zeros() << 26) | MapFlags::NORESERVE;
     is_huge(
         &huge(P).flags(size).map_anonymous()?,
         "/anon_hugepage (deleted)",

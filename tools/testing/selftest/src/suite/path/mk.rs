@@ -77,7 +77,7 @@ fn no_fault_around_without_map_pages(cx: &Context) -> Result {
     for page in 0..PAGES {
         filled.touch_write(page, page as u8 + 1)?;
     }
-    // At a multiple of 2 MiB, where a driver with map_pages would have all sixteen mapped.
+    // At the beginning of a page table, where a driver with map_pages would have 64 KiB mapped.
     let mut window = cx.window(PAGES)?;
     window.map_over(0, &whole, Some(&device))?;
     check_eq!((cached(&window)?, resident(&window)?), (PAGES, 0));

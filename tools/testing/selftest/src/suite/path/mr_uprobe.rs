@@ -4,7 +4,7 @@
 
 use crate::context::{Context, P};
 use crate::outcome::{Result, Stop};
-use crate::view::{check_flags, smap};
+use crate::view::{check_flags, kb, smap};
 use crate::{cases, check_eq, tracing};
 use rmmap_sys::rustix::fs::{memfd_create, MemfdFlags};
 use rmmap_sys::rustix::io::pwrite;
@@ -91,7 +91,7 @@ fn uprobes_enter_private_code(_: &Context) -> Result {
     let anonymous = smap(&private)?.kb("Anonymous");
     check_eq!(
         anonymous,
-        4,
+        kb(1),
         "kB of {path} that mmap copied for the breakpoint"
     );
     check_eq!(

@@ -7,7 +7,7 @@ use crate::context::{Context, P};
 use crate::disk::ext4;
 use crate::mounts::Mounts;
 use crate::outcome::{Result, Stop};
-use crate::view::{check_flags, faults_of_stores, resident, smap};
+use crate::view::{check_flags, faults_of_stores, kb, resident, smap};
 use crate::{cases, check, check_eq};
 use rmmap_sys::control::take_protection_key;
 use rmmap_sys::rustix::fs::OFlags;
@@ -34,7 +34,7 @@ fn populate_private_copies_pages_of_memfd(_: &Context) -> Result {
             .private()
             .flags(MapFlags::POPULATE)
             .map(&area)?;
-        check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (PAGES, 32));
+        check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (PAGES, kb(PAGES)));
         check_eq!(
             area.held_pages()?,
             held,
@@ -57,7 +57,7 @@ fn populate_dirties_nothing(_: &Context) -> Result {
         let m = area.whole().flags(MapFlags::POPULATE).map(&area)?;
         check_eq!(resident(&m)?, PAGES);
         // rmmap adds its pages dirty.
-        let want = if area.is_rmmap() { 32 } else { 0 };
+        let want = if area.is_rmmap() { kb(PAGES) } else { 0 };
         check_eq!(
             dirty(&m)?,
             want,
@@ -67,7 +67,11 @@ fn populate_dirties_nothing(_: &Context) -> Result {
             check_eq!((writes, count.get("fault_read")?), (0, Some(PAGES as u64)));
         }
         check_eq!(faults_of_stores(&m)?, 0, "faults of stores to {kind:?}");
-        check_eq!(dirty(&m)?, 32, "kB of {kind:?} that are dirty after stores");
+        check_eq!(
+            dirty(&m)?,
+            kb(PAGES),
+            "kB of {kind:?} that are dirty after stores"
+        );
     }
     Ok(())
 }

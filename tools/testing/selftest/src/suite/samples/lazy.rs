@@ -3,9 +3,9 @@
 //! rust_mm_lazy: memory that is allocated when it is touched, and that behaves like a file's.
 
 use super::sample::{map, open, own_memory, peek, vmas_of};
-use crate::context::{Context, P};
+use crate::context::{Context, AROUND, P};
 use crate::outcome::{Result, Stop};
-use crate::view::{cached, check_flags, locked_kb, residency, resident, smap, vma_pages};
+use crate::view::{cached, check_flags, kb, locked_kb, residency, resident, smap, vma_pages};
 use crate::{cases, check, check_eq, check_err, check_sigbus};
 use rmmap_sys::rustix::fs::ftruncate;
 use rmmap_sys::rustix::mm::{MapFlags, MremapFlags};
@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 
 cases! {
     With("rust_mm_lazy") rust_mm_lazy_fills_on_touch [] "nothing is resident before the first touch, one page after it, and every mapping shows it";
-    With("rust_mm_lazy") rust_mm_lazy_maps_resident_neighbours [] "one read of another mapping maps the 16 resident pages around it (map_pages)";
+    With("rust_mm_lazy") rust_mm_lazy_maps_resident_neighbours [] "one read of another mapping maps the resident pages of 64 KiB around it (map_pages)";
     With("rust_mm_lazy") rust_mm_lazy_ends_at_its_size [] "ENXIO beyond 16 MiB, SIGBUS where mremap(2) grew the mapping beyond it, no truncation";
     With("rust_mm_lazy") rust_mm_lazy_is_treated_as_a_file [] "mappings merge, lock, populate, copy on write, and debuggers need no help from the driver";
     With("rust_mm_lazy") rust_mm_lazy_pages_live_as_long_as_the_module [] "pages outlive mappings and descriptors, and are freed with the module";
@@ -23,7 +23,7 @@ cases! {
 const NAME: &str = "rust_mm_lazy";
 
 /// Its size in pages: 16 MiB.
-const SIZE: usize = 4096;
+const SIZE: usize = (16 << 20) / P;
 
 fn rust_mm_lazy_fills_on_touch(_: &Context) -> Result {
     let fd = open(NAME)?;
@@ -34,7 +34,7 @@ fn rust_mm_lazy_fills_on_touch(_: &Context) -> Result {
     check_eq!(residency(&m)?, only_5);
     check_eq!(cached(&m)?, 1);
     m.touch_write(5, 7)?;
-    check_eq!(smap(&m)?.kb("Rss"), 4);
+    check_eq!(smap(&m)?.kb("Rss"), kb(1));
     // The same memory through another descriptor, at another offset.
     let other = MapOptions::new(P).offset(5 * P as u64).map(open(NAME)?)?;
     check_eq!((cached(&other)?, resident(&other)?), (1, 0));
@@ -44,17 +44,17 @@ fn rust_mm_lazy_fills_on_touch(_: &Context) -> Result {
 
 fn rust_mm_lazy_maps_resident_neighbours(cx: &Context) -> Result {
     let fd = open(NAME)?;
-    let first = map(&fd, 16)?;
-    for page in 0..16 {
+    let first = map(&fd, AROUND)?;
+    for page in 0..AROUND {
         first.touch_write(page, page as u8 + 1)?;
     }
-    // Fault-around maps up to 16 aligned pages; a window has a larger alignment.
-    let mut second = cx.window(16)?;
-    second.map_over(0, &MapOptions::new(16 * P), Some(&fd))?;
+    // Fault-around maps aligned 64 KiB; a window has a larger alignment.
+    let mut second = cx.window(AROUND)?;
+    second.map_over(0, &MapOptions::new(AROUND * P), Some(&fd))?;
     check_eq!(resident(&second)?, 0);
     check_eq!(second.touch_read(0)?, 1);
-    check_eq!(resident(&second)?, 16, "pages mapped by one read");
-    check_eq!(second.touch_read(15)?, 16);
+    check_eq!(resident(&second)?, AROUND, "pages mapped by one read");
+    check_eq!(second.touch_read(AROUND - 1)?, AROUND as u8);
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn rust_mm_lazy_is_treated_as_a_file(cx: &Context) -> Result {
     check_eq!(vma_pages(&m)?, [(0, 8)], "VMAs of two mappings in a row");
     check_flags(&m, &["sh", "wr"], &["mm", "pf", "io", "de", "dd"])?;
     m.lock(0, 2 * P)?;
-    check_eq!((locked_kb()?, resident(&m)?), (8, 2));
+    check_eq!((locked_kb()?, resident(&m)?), (kb(2), 2));
     m.unlock(0, 2 * P)?;
 
     let populated = at(100).flags(MapFlags::POPULATE).map(&fd)?;
@@ -102,7 +102,7 @@ fn rust_mm_lazy_is_treated_as_a_file(cx: &Context) -> Result {
     check_eq!(private.touch_read(3)?, 0x77);
     private.touch_write(3, 0x11)?;
     check_eq!((private.touch_read(3)?, m.touch_read(7)?), (0x11, 0x77));
-    check_eq!(smap(&private)?.kb("Anonymous"), 4);
+    check_eq!(smap(&private)?.kb("Anonymous"), kb(1));
 
     // The sample has no `access`: get_user_pages() suffices.
     let memory = own_memory()?;

@@ -4,9 +4,9 @@
 //! and how often.
 
 use super::sample::{open, with_each_hook};
-use crate::context::{needs_large_folios, Context, P, PMD};
+use crate::context::{needs_large_folios, Context, P, PMD, PMD_ORDER};
 use crate::outcome::Result;
-use crate::view::{smap, vma_pages};
+use crate::view::{kb, smap, vma_pages};
 use crate::{cases, check_eq};
 use rmmap_sys::rustix::io::pread;
 use rmmap_sys::rustix::mm::{MprotectFlags, MremapFlags};
@@ -20,8 +20,8 @@ cases! {
     With("rust_mm_ops") rust_mm_ops_mprotect [] "mprotect is called before mprotect(2) changes anything; may_split after it, for a part";
     With("rust_mm_ops") rust_mm_ops_fault_and_map_pages [] "a load calls map_pages, then fault; a store calls fault alone";
     With("rust_mm_ops") rust_mm_ops_pfn_mkwrite [] "the first store to a mapped frame calls pfn_mkwrite, the next does not";
-    With("rust_mm_ops") rust_mm_ops_huge_fault [] "the first touch in each 2 MiB calls huge_fault first, also where the VMA does not fill them";
-    With("rust_mm_ops") rust_mm_ops_pagesize [] "smaps shows KernelPageSize: 16 kB";
+    With("rust_mm_ops") rust_mm_ops_huge_fault [] "the first touch in each page table's range calls huge_fault first, also where the VMA does not fill them";
+    With("rust_mm_ops") rust_mm_ops_pagesize [] "smaps shows the KernelPageSize of four pages";
 }
 
 const NAME: &str = "rust_mm_ops";
@@ -209,7 +209,7 @@ fn rust_mm_ops_pfn_mkwrite(cx: &Context) -> Result {
 fn rust_mm_ops_huge_fault(cx: &Context) -> Result {
     const PAGES: usize = PMD / P;
     /// The size of a PMD entry: for a whole one, the kernel also calls huge_fault.
-    const PUD: usize = 1 << 30;
+    const PUD: usize = PMD << PMD_ORDER;
     needs_large_folios()?;
     let mut ops = Ops::new()?;
     // Two halves, one of which lies within a single PMD. Its last page is present, so the page
@@ -233,23 +233,23 @@ fn rust_mm_ops_huge_fault(cx: &Context) -> Result {
 
     m.touch_read(at + 5)?;
     let first = [("fault", 1), ("huge_fault", 1), ("map_pages", 1)];
-    ops.check("the first load in 2 MiB", &first)?;
+    ops.check("the first load in a page table's range", &first)?;
     m.touch_read(at + 7)?;
     // Now a page table exists.
     ops.check("the next in them", &[("fault", 1), ("map_pages", 1)])?;
     m.touch_write(at + PAGES + 5, 1)?;
     let store = [("fault", 1), ("huge_fault", 1), ("pfn_mkwrite", 1)];
-    ops.check("a store in the next 2 MiB", &store)?;
+    ops.check("a store in the next range", &store)?;
     // "Huge fault does the check in fault handlers" (__thp_vma_allowable_orders()).
     m.touch_read(at + 2 * PAGES)?;
-    ops.check("a load in 2 MiB that the VMA does not fill", &first)
+    ops.check("a load in a range that the VMA does not fill", &first)
 }
 
 fn rust_mm_ops_pagesize(cx: &Context) -> Result {
     let mut ops = Ops::new()?;
     let m = ops.map(cx, 4)?;
-    check_eq!(smap(&m)?.kb("KernelPageSize"), 16);
+    check_eq!(smap(&m)?.kb("KernelPageSize"), kb(4));
     let anonymous = MapOptions::new(4 * P).private().map_anonymous()?;
-    check_eq!(smap(&anonymous)?.kb("KernelPageSize"), 4);
+    check_eq!(smap(&anonymous)?.kb("KernelPageSize"), kb(1));
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::core_dump::dump;
 use super::sample::{faults_of, load, map, open, vmas_of, with_each_hook};
 use crate::context::{Context, P};
 use crate::outcome::Result;
-use crate::view::{check_flags, locked_kb, resident, smap, vma_pages};
+use crate::view::{check_flags, kb, locked_kb, resident, smap, vma_pages};
 use crate::{cases, check_eq, check_err, check_sigbus};
 use rmmap_sys::rustix::mm::{Advice, MremapFlags};
 use rmmap_sys::{fork, End, Errno, MapOptions, Mapping};
@@ -41,7 +41,7 @@ fn rust_mm_pages_are_there_at_once(cx: &Context) -> Result {
     with_each_hook(cx, NAME, |_, _| {
         let m = map(&open(NAME)?, PAGES)?;
         check_eq!(resident(&m)?, PAGES, "pages in the page table after mmap");
-        check_eq!(smap(&m)?.kb("Rss"), 32);
+        check_eq!(smap(&m)?.kb("Rss"), kb(PAGES));
         check_flags(&m, &["mm", "sh"], &["pf", "io"])?;
         check_eq!(faults_of(&m, load)?, 0, "faults of loads");
         let store = |m: &Mapping, page: usize| Ok(m.touch_write(page, b'p')?);
@@ -122,7 +122,7 @@ fn rust_mm_pages_private_copies(_: &Context) -> Result {
         (shared.touch_read(1)?, private.touch_read(1)?),
         (b'p', 0x11)
     );
-    check_eq!(smap(&private)?.kb("Anonymous"), 4);
+    check_eq!(smap(&private)?.kb("Anonymous"), kb(1));
     shared.touch_write(2, 0x22)?;
     check_eq!(private.touch_read(2)?, 0x22, "a page that was not copied");
     Ok(())
