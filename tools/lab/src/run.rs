@@ -58,6 +58,7 @@ pub fn lab(project: &Project) -> Result<u8> {
     let ready = ready(project)?;
     println!("kernel: {}", ready.kernel.image.display());
     println!("module: {}", ready.module.display());
+    println!("programs: {}", project.guest_program("").display());
     Ok(0)
 }
 

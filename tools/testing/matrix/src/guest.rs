@@ -16,7 +16,8 @@ const OUT: &str = "build/vm/try/out";
 const RESULTS: &str = "build/test/results.json";
 
 /// The command of the guest that shows what there is. It fails as the demo does.
-const DEMO: &str = "cd /run/lab/out && uname -m > machine && getconf PAGESIZE > page && rmmap demo";
+const DEMO: &str = "cd /run/lab/out && uname -m > machine && \
+                    grep -m 1 KernelPageSize /proc/self/smaps > page && rmmap demo";
 /// The programs besides `rmmap-lab` that decide on results.
 const PROGRAMS: [&str; 4] = ["rmmap", "rmmap-guest", "rmmap-selftest", "rmmap-trace-test"];
 /// The lines of a log that are a reason.
@@ -41,14 +42,18 @@ impl Plan {
         let output = output.context("cannot run the lab")?;
         ensure!(output.status.success(), "{}", tail(log));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let path = |name: &str| {
+            let path = said.lines().find_map(|line| line.strip_prefix(name));
+            let path = path.with_context(|| format!("the lab printed no `{name}`"));
+            path.map(PathBuf::from)
+        };
+        let mut files = vec![path("kernel: ")?, path("module: ")?];
+        let programs = path("programs: ")?;
+        files.extend(PROGRAMS.map(|program| programs.join(program)));
         let mut hasher = DefaultHasher::new();
-        for name in ["kernel: ", "module: "] {
-            let file = said.lines().find_map(|line| line.strip_prefix(name));
-            let file = file.with_context(|| format!("the lab printed no `{name}`"))?;
-            hasher.write(&fs::read(file).with_context(|| format!("cannot read {file}"))?);
-        }
-        for program in PROGRAMS {
-            hasher.write(&fs::read(self.lab.with_file_name(program))?);
+        for file in files {
+            let bytes = fs::read(&file);
+            hasher.write(&bytes.with_context(|| format!("cannot read {}", file.display()))?);
         }
         for option in &self.options {
             hasher.write(option.as_bytes());
@@ -65,7 +70,7 @@ impl Plan {
         let out = self.project.join(OUT);
         let mut row = Row {
             arch: word(&out.join("machine")).unwrap_or_else(|| "-".to_owned()),
-            page_size: word(&out.join("page")).map_or(0, |bytes| bytes.parse().unwrap_or(0)),
+            page_size: word(&out.join("page")).map_or(0, |line| page_size(&line)),
             ..Row::new(kernel, digest)
         };
         match finished(status) {
@@ -172,6 +177,12 @@ fn parts(text: &str) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
+/// Returns the size of a page, bytes, in a line of `smaps`; 0 if it has none.
+fn page_size(line: &str) -> u64 {
+    let kb = line.split_whitespace().nth(1);
+    kb.and_then(|kb| kb.parse().ok()).map_or(0, |kb: u64| kb * 1024)
+}
+
 fn word(file: &Path) -> Option<String> {
     Some(fs::read_to_string(file).ok()?.trim().to_owned())
 }
@@ -198,8 +209,12 @@ mod tests {
         let head = format!("#!/bin/sh\nmkdir -p {OUT} build/test\n");
         fs::write(&lab, head + script + "\n").unwrap();
         fs::set_permissions(&lab, fs::Permissions::from_mode(0o755)).unwrap();
-        for file in PROGRAMS.iter().chain(&["rmmap.ko", "bzImage"]) {
+        fs::create_dir(dir.join("arm64")).unwrap();
+        for file in ["rmmap.ko", "bzImage"] {
             fs::write(dir.join(file), file).unwrap();
+        }
+        for program in PROGRAMS {
+            fs::write(dir.join("arm64").join(program), program).unwrap();
         }
         let plan = Plan {
             lab,
@@ -210,8 +225,9 @@ mod tests {
     }
 
     const GOOD: &str = r#"case $1 in
-lab) echo kernel: $PWD/bzImage; echo module: $PWD/rmmap.ko ;;
-vm) echo x86_64 > build/vm/try/out/machine; echo 4096 > build/vm/try/out/page ;;
+lab) echo kernel: $PWD/bzImage; echo module: $PWD/rmmap.ko; echo programs: $PWD/arm64 ;;
+vm) echo aarch64 > build/vm/try/out/machine
+  echo "KernelPageSize:       16 kB" > build/vm/try/out/page ;;
 test) cat > build/test/results.json <<'END'
 [{"id":"selftest/a","hook":"mmap","policy":"always","outcome":"pass","message":""},
  {"id":"selftest/b","hook":"mmap","policy":"always","outcome":"skip","message":"no"},
@@ -226,11 +242,11 @@ esac"#;
         let digest = plan.build("7.3.4", &log).unwrap();
         let row = plan.test("7.3.4", digest, &log).unwrap();
         assert!(row.is_good(), "{row:?}");
-        assert_eq!((&*row.arch, row.page_size), ("x86_64", 4096));
+        assert_eq!((&*row.arch, row.page_size), ("aarch64", 16384));
         let names: Vec<_> = row.parts.iter().map(|part| &*part.name).collect();
         assert_eq!(names, ["demo", "mmap/always", "prepare/never"]);
         assert_eq!((row.parts[1].passed, row.parts[1].skipped), (1, 1));
-        for file in ["rmmap.ko", "bzImage", "rmmap"] {
+        for file in ["rmmap.ko", "bzImage", "arm64/rmmap"] {
             let file = dir.path().join(file);
             let before = fs::read(&file).unwrap();
             fs::write(&file, "other").unwrap();

@@ -15,19 +15,31 @@ const FIRST_MINOR: u32 = 2;
 /// The flavours: ordinary, for cloud machines, and with PREEMPT_RT.
 const FLAVOURS: [&str; 3] = ["amd64", "cloud-amd64", "rt-amd64"];
 
+/// The flavours of arm64: pages of 4 KiB and of 16 KiB.
+const ARM64: [&str; 2] = ["arm64", "arm64-16k"];
+
 /// Returns the versions of the kernels of Debian's archive that are tested: the newest of each
-/// series and flavour.
+/// series and flavour, and the newest of arm64.
 pub fn of_archive() -> Result<Vec<String>> {
     let output = Command::new("apt-cache").args(["pkgnames", BASE]).output();
     let output = output.context("cannot run apt-cache")?;
     ensure!(output.status.success(), "apt-cache pkgnames failed");
     let names = String::from_utf8_lossy(&output.stdout);
-    let kernels = newest_of_each(&names.lines().map(str::to_owned).collect::<Vec<_>>());
+    let mut kernels = newest_of_each(&names.lines().map(str::to_owned).collect::<Vec<_>>());
     ensure!(
         !kernels.is_empty(),
         "apt knows no kernel of series {MAJOR}.{FIRST_MINOR} or later: are its lists there?"
     );
+    kernels.extend(of_arm64(&kernels));
     Ok(kernels)
+}
+
+/// Returns the kernels of arm64 of the newest series. Apt's lists do not have them here, but Debian
+/// builds a version for all architectures.
+fn of_arm64(kernels: &[String]) -> Vec<String> {
+    let newest = kernels.last().and_then(|newest| newest.split_once('-'));
+    let flavours = newest.map(|(version, _)| ARM64.map(|flavour| format!("{version}-{flavour}")));
+    flavours.into_iter().flatten().collect()
 }
 
 /// Returns the newest version of each series and flavour, in their order.
@@ -137,6 +149,14 @@ mod tests {
             newest_of_each(&VERSIONS.map(|v| format!("{BASE}{v}"))),
             expected
         );
+    }
+
+    #[test]
+    fn arm64_has_the_newest_series() {
+        let kernels = ["7.2.12+deb13-amd64", "7.3.4+deb13-rt-amd64"].map(str::to_owned);
+        let expected = ["7.3.4+deb13-arm64", "7.3.4+deb13-arm64-16k"];
+        assert_eq!(of_arm64(&kernels), expected);
+        assert!(of_arm64(&[]).is_empty());
     }
 
     #[test]

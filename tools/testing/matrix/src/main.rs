@@ -15,7 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Build, boot and test rmmap on every kernel: Debian's, the newest of each series and flavour.
+/// Build, boot and test rmmap on every kernel: Debian's, the newest of each series and flavour, and
+/// of arm64.
 ///
 /// `make matrix KERNEL=DIR` adds the kernel that was built in DIR. Exit status: 0 when nothing
 /// failed, 1 when a kernel or a test did, 69 when the lab cannot work.
@@ -147,7 +148,7 @@ mod tests {
     /// A lab that leaves one result, and a line in the file `tested`. With a file `dies` its guest dies.
     const LAB: &str = r#"#!/bin/sh
 case $1 in
-lab) echo "kernel: $PWD/bzImage"; echo "module: $PWD/rmmap.ko" ;;
+lab) echo "kernel: $PWD/bzImage"; echo "module: $PWD/rmmap.ko"; echo "programs: $PWD" ;;
 test)
   echo "$KERNEL" >> tested; mkdir -p build/test
   echo '[{"id":"a","hook":null,"policy":null,"outcome":"pass","message":""}]' > build/test/results.json
