@@ -4,7 +4,7 @@
 
 use crate::child::has_one_thread;
 use crate::mapping::last_error;
-use crate::{Errno, Mapping, Result, PAGE_SIZE};
+use crate::{Errno, Mapping, Result, PAGE_SIZE, PMD_ORDER};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::ffi::c_void;
 use std::fs::File;
@@ -222,7 +222,7 @@ impl MapOptions {
 }
 
 /// The default size of huge pages, unless the kernel's command line sets another.
-const DEFAULT_HUGE_PAGE: usize = 2 << 20;
+const DEFAULT_HUGE_PAGE: usize = PAGE_SIZE << PMD_ORDER;
 
 /// Returns the size of the pages of a file of hugetlbfs; `None` for any other file.
 fn huge_page_size(fd: impl AsFd) -> Option<usize> {

@@ -180,7 +180,8 @@ fn parts(text: &str) -> Result<Vec<Part>> {
 /// Returns the size of a page, bytes, in a line of `smaps`; 0 if it has none.
 fn page_size(line: &str) -> u64 {
     let kb = line.split_whitespace().nth(1);
-    kb.and_then(|kb| kb.parse().ok()).map_or(0, |kb: u64| kb * 1024)
+    kb.and_then(|kb| kb.parse().ok())
+        .map_or(0, |kb: u64| kb * 1024)
 }
 
 fn word(file: &Path) -> Option<String> {

@@ -144,10 +144,7 @@ fn fault_around_allocates_nothing(cx: &Context) -> Result {
     area.map_at(&mut window, 0, area.whole())?;
     check_eq!(window.touch_read(1)?, 1);
     check_eq!(residency(&window)?.iter().filter(|r| **r).count(), 2);
-    check_eq!(
-        (resident_in(&window, LAST, 1)?, area.held_pages()?),
-        (1, 2)
-    );
+    check_eq!((resident_in(&window, LAST, 1)?, area.held_pages()?), (1, 2));
     Ok(())
 }
 

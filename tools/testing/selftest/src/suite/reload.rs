@@ -61,13 +61,15 @@ fn unload_is_refused_while_used(cx: &Context) -> Result {
 
 fn parameters_are_taken(cx: &Context) -> Result {
     let loader = cx.loader()?;
-    loader.reload_with(&["capacity=12288", "max_bytes=1000000", "prepare=1"])?;
+    let size = 3 * P as u64;
+    let capacity = format!("capacity={size}");
+    loader.reload_with(&[&capacity, "max_bytes=1000000", "prepare=1"])?;
     let info = cx.device()?.info()?;
     check_eq!(
         (info.capacity, info.max_bytes, info.hook),
-        (12288, 1_000_000, RMMAP_HOOK_PREPARE)
+        (size, 1_000_000, RMMAP_HOOK_PREPARE)
     );
-    check_eq!(info.size, 12288);
+    check_eq!(info.size, size);
     loader.reload_with(&[
         "capacity=1099511627776",
         "max_bytes=1099511627776",

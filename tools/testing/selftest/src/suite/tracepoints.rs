@@ -72,9 +72,7 @@ fn tracepoints_of_a_mapping(cx: &Context) -> Result {
     };
     let events = Tracepoints::record()?;
     let len = 5 * P;
-    let m = MapOptions::new(len - 1)
-        .offset(2 * P as u64)
-        .map(&region)?;
+    let m = MapOptions::new(len - 1).offset(2 * P as u64).map(&region)?;
     let address = m.address();
     let mapped = format!(
         "mmap: ino={ino} address={address:#x} len={len:#x} pgoff=0x2 \

@@ -66,7 +66,9 @@ fn huge_size_must_exist(_: &Context) -> Result {
     let sizes = Path::new("/sys/kernel/mm/hugepages");
     let usual = HUGE / 1024;
     if !sizes.join(format!("hugepages-{usual}kB")).exists() {
-        return Err(Stop::skip(format!("this kernel has no huge pages of {usual} kB")));
+        return Err(Stop::skip(format_args!(
+            "this kernel has no huge pages of {usual} kB"
+        )));
     }
     for (log2, kb) in [(22, 4096), (12, 4), (40, 1 << 30)] {
         check_eq!(sizes.join(format!("hugepages-{kb}kB")).exists(), false);

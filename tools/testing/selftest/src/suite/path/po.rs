@@ -34,7 +34,10 @@ fn populate_private_copies_pages_of_memfd(_: &Context) -> Result {
             .private()
             .flags(MapFlags::POPULATE)
             .map(&area)?;
-        check_eq!((resident(&m)?, smap(&m)?.kb("Anonymous")), (PAGES, kb(PAGES)));
+        check_eq!(
+            (resident(&m)?, smap(&m)?.kb("Anonymous")),
+            (PAGES, kb(PAGES))
+        );
         check_eq!(
             area.held_pages()?,
             held,
