@@ -122,8 +122,7 @@ fn fault_in_missing<'a>(
     let found = match plan::for_fault(region, &vmf, end) {
         // The caller has just looked the page up: another lookup is needed only after a race.
         Plan::Folio(range) => match AddressSpace::add_largest(held, index, &range, quota) {
-            // Another thread was faster; it may also have used up the quota for this page.
-            Err(_) => AddressSpace::find_or_add(held, index, &range, quota),
+            Err(e) if e == EEXIST => AddressSpace::find_or_add(held, index, &range, quota),
             added => added,
         },
         Plan::SinglePages(pages) => {

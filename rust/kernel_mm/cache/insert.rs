@@ -207,8 +207,8 @@ impl AddressSpace {
                 return Ok(Found::Cached(folio));
             }
             match Self::add_largest(held, index, room, quota) {
-                // Another thread was faster; it may also have used up the quota for this page.
-                Err(error) if error == EEXIST || mapping.has_page(index, 1) => {}
+                // Another thread was faster.
+                Err(error) if error == EEXIST => {}
                 added => return added,
             }
             if fatal_signal_pending() {
@@ -237,7 +237,8 @@ impl AddressSpace {
         // SAFETY: `end` was read above, with `held` held.
         let add = |order| unsafe { Self::add_one(held, index, order, end, quota) };
         let (folio, fell_back) = if room.max_order == 0 {
-            (add(0)?, false)
+            let added = add(0).map_err(|error| mapping.reason(index, error));
+            (added?, false)
         } else {
             let room = room.clone().within(0..end);
             let added = mapping.try_orders(index, &room, |order| Ok(add(order)?))?;
@@ -403,8 +404,19 @@ impl AddressSpace {
                     });
                 }
                 Err(Refused::ThisOrder(_)) if order > 0 => order -= 1,
-                Err(Refused::ThisOrder(error) | Refused::AnyOrder(error)) => return Err(error),
+                Err(Refused::ThisOrder(error)) => return Err(self.reason(index, error)),
+                Err(Refused::AnyOrder(error)) => return Err(error),
             }
+        }
+    }
+
+    /// Returns why page `index` could not be added, after `error`: `EEXIST` when another thread has
+    /// added it, since that may have used up the quota, the memory or the memory cgroup's limit.
+    fn reason(&self, index: usize, error: Error) -> Error {
+        if self.has_page(index, 1) {
+            EEXIST
+        } else {
+            error
         }
     }
 
@@ -426,7 +438,7 @@ impl AddressSpace {
     }
 
     /// Returns whether any of `count` pages from page `first` on is resident. Does not sleep.
-    pub(crate) fn has_page(&self, first: usize, count: usize) -> bool {
+    fn has_page(&self, first: usize, count: usize) -> bool {
         let end = first.saturating_add(count);
         self.first_page(first, end) < end
     }

@@ -269,10 +269,6 @@ fn copy_into_cached<D: InodeData>(
 }
 
 /// Fills the hole at byte `pos`, and returns the number of bytes, which is not 0.
-///
-/// # Errors
-///
-/// `EEXIST` when another thread has filled it, otherwise as [`AddressSpace::add_written`].
 fn copy_into_hole<D: InodeData>(
     guard: &InodeGuard<'_, D>,
     pos: u64,
@@ -285,12 +281,7 @@ fn copy_into_hole<D: InodeData>(
     let mapping = guard.mapping();
     let end = mapping.size_pages().max(after);
     let room = folios.write_room(first..after, end).within(0..end);
-    let written = AddressSpace::add_written(guard, pos, room, iov, folios);
-    // A fault of another thread may have used up the quota for this page.
-    let written = written.map_err(|error| match mapping.has_page(first, 1) {
-        true => EEXIST,
-        false => error,
-    })?;
+    let written = AddressSpace::add_written(guard, pos, room, iov, folios)?;
     folios.write_added(written.order, written.fell_back);
     Ok(written.copied)
 }

@@ -106,8 +106,8 @@ impl<'g, 'm, D: InodeData> Preallocation<'g, 'm, D> {
                     index = new.end;
                     added(new);
                 }
-                // A page fault of another thread was faster; it may also have used up the quota.
-                Err(error) if error == EEXIST || mapping.has_page(index, 1) => {}
+                // A page fault of another thread was faster.
+                Err(error) if error == EEXIST => {}
                 Err(error) => return Err(error),
             }
             cond_resched();
