@@ -13,6 +13,24 @@ use rmmap_sys::Device;
 pub const SCENARIOS: &[Scenario] = &[
     // A read never shows zeroes that nobody wrote.
     scenario("read-append", |cx| append(cx, 100, SMALL)),
+    scenario("append-append", |cx| {
+        let region = region(0, SMALL)?;
+        fcntl_setfl(&region, OFlags::APPEND)?;
+        let (a, b) = cx.race(
+            || write(&region, &[1; P + 100]),
+            || write(&region, &[2; P + 200]),
+        )?;
+        ensure!((a?, b?) == (P + 100, P + 200), "a short write");
+        let found = bytes(&region)?;
+        let ones = found.iter().filter(|byte| **byte == 1).count();
+        let changes = found.windows(2).filter(|two| two[0] != two[1]).count();
+        ensure!(
+            (found.len(), ones, changes) == (2 * P + 300, P + 100, 1),
+            "{} bytes, {ones} of them of A, {changes} changes",
+            found.len()
+        );
+        check_pages(&[&region])
+    }),
     scenario("read-append-page", |cx| append(cx, P, SMALL)),
     scenario("read-append-large", |cx| append(cx, P, LARGE)),
     scenario("read-append-empty", |cx| append(cx, 0, SMALL)),
@@ -30,24 +48,6 @@ pub const SCENARIOS: &[Scenario] = &[
         check_bytes("before the hole", &data[..4 * P], &[1])?;
         check_bytes("in the hole", &data[4 * P..12 * P], &[0, 1])?;
         check_bytes("after the hole", &data[12 * P..], &[1])?;
-        check_pages(&[&region])
-    }),
-    scenario("append-append", |cx| {
-        let region = region(0, SMALL)?;
-        fcntl_setfl(&region, OFlags::APPEND)?;
-        let (a, b) = cx.race(
-            || write(&region, &[1; P + 100]),
-            || write(&region, &[2; P + 200]),
-        )?;
-        ensure!((a?, b?) == (P + 100, P + 200), "a short write");
-        let found = bytes(&region)?;
-        let ones = found.iter().filter(|byte| **byte == 1).count();
-        let changes = found.windows(2).filter(|two| two[0] != two[1]).count();
-        ensure!(
-            (found.len(), ones, changes) == (2 * P + 300, P + 100, 1),
-            "{} bytes, {ones} of them of A, {changes} changes",
-            found.len()
-        );
         check_pages(&[&region])
     }),
     scenario("write-write", |cx| {

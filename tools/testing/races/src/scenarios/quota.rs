@@ -12,7 +12,25 @@ use rmmap_sys::{Device, Errno, MapOptions};
 
 /// All scenarios of this file.
 pub const SCENARIOS: &[Scenario] = &[
-    // Both need the last page, of the same index: both get it, see `check_both()`.
+    // Two regions need the last page: one gets it.
+    scenario("fault-fault-other-region", |cx| {
+        let (full, one, other) = (ballast(1)?, region(1, SMALL)?, region(1, SMALL)?);
+        let m = MapOptions::new(P).map(&one)?;
+        let n = MapOptions::new(P).map(&other)?;
+        let (a, b) = cx.race(|| m.touch_write(0, 1), || n.touch_write(0, 1))?;
+        let got = [stored(a)?, stored(b)?];
+        ensure!(
+            got.iter().filter(|got| **got).count() == 1,
+            "got the page: {got:?}"
+        );
+        check_pages(&[&full, &one, &other])?;
+        ensure!(
+            full.info()?.used_bytes == (QUOTA * P) as u64,
+            "the page is not in use"
+        );
+        Ok(())
+    }),
+    // Both need it for the same page: both get it, see `check_both()`.
     scenario("fault-fault-last-page", |cx| {
         let (full, region) = (ballast(1)?, region(1, SMALL)?);
         let m = MapOptions::new(P).map(&region)?;
@@ -40,24 +58,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ensure!(a.is_err() || found == 3, "the store is lost");
         check_pages(&[&full, &region])
     }),
-    // Two regions need it: one gets it.
-    scenario("fault-fault-other-region", |cx| {
-        let (full, one, other) = (ballast(1)?, region(1, SMALL)?, region(1, SMALL)?);
-        let m = MapOptions::new(P).map(&one)?;
-        let n = MapOptions::new(P).map(&other)?;
-        let (a, b) = cx.race(|| m.touch_write(0, 1), || n.touch_write(0, 1))?;
-        let got = [stored(a)?, stored(b)?];
-        ensure!(
-            got.iter().filter(|got| **got).count() == 1,
-            "got the page: {got:?}"
-        );
-        check_pages(&[&full, &one, &other])?;
-        ensure!(
-            full.info()?.used_bytes == (QUOTA * P) as u64,
-            "the page is not in use"
-        );
-        Ok(())
-    }),
+    // Two regions need more than is left: they get all of it.
     scenario("write-write-other-region", |cx| {
         let (full, one, other) = (ballast(6)?, region(0, SMALL)?, region(0, LARGE)?);
         let (a, b) = cx.race(

@@ -16,6 +16,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("fault-truncate", |cx| {
         fault(cx, &region(8, SMALL)?, |m| m.touch_write(6, 7))
     }),
+    scenario("write-truncate", |cx| write(cx, SMALL)),
     scenario("fault-truncate-large", |cx| {
         fault(cx, &region(16, LARGE)?, |m| m.touch_write(6, 7))
     }),
@@ -29,7 +30,6 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("fault-resident-truncate-large", |cx| {
         fault(cx, &ones(16 * P, LARGE)?, |m| m.touch_read(6).map(drop))
     }),
-    scenario("write-truncate", |cx| write(cx, SMALL)),
     scenario("write-truncate-large", |cx| write(cx, LARGE)),
     scenario("allocate-truncate", |cx| {
         let region = region(8, LARGE)?;
