@@ -94,13 +94,16 @@ impl Places {
         let about = fs::read_to_string(self.root.join("etc/os-release")).unwrap_or_default();
         let value = |key: &str| about.lines().find_map(|line| line.strip_prefix(key));
         let like = value("ID_LIKE=").or(value("ID=")).unwrap_or_default();
-        let series = SourceVersion::of_release(release).map_or_else(|_| "X.Y".into(), |v| v.series());
+        let series =
+            SourceVersion::of_release(release).map_or_else(|_| "X.Y".into(), |v| v.series());
         if like.contains("fedora") || like.contains("rhel") {
             return Packages {
                 install: "dnf install",
                 config: format!("kernel-core-{release}"),
                 symvers: format!("kernel-devel-{release}"),
-                source: format!("dnf download --source kernel-{release}, unpack it, and give --source"),
+                source: format!(
+                    "dnf download --source kernel-{release}, unpack it, and give --source"
+                ),
             };
         }
         let (version, flavour) = release.rsplit_once('-').unwrap_or((release, "default"));
@@ -196,17 +199,29 @@ mod tests {
             (
                 "ID=ubuntu\nID_LIKE=debian\n",
                 "7.3.4-10-generic",
-                ["apt-get install linux-base-7.3.4-10-generic", "linux-headers-", "linux-source-7.3,"],
+                [
+                    "apt-get install linux-base-7.3.4-10-generic",
+                    "linux-headers-",
+                    "linux-source-7.3,",
+                ],
             ),
             (
                 "ID=fedora\n",
                 "7.3.4-200.fc45.x86_64",
-                ["dnf install kernel-core-7.3.4-200", "kernel-devel-7.3.4-200", "unpack it, and"],
+                [
+                    "dnf install kernel-core-7.3.4-200",
+                    "kernel-devel-7.3.4-200",
+                    "unpack it, and",
+                ],
             ),
             (
                 "ID_LIKE=\"suse opensuse\"\n",
                 "7.3.4-1-default",
-                ["kernel-default=7.3.4-1", "kernel-default-devel=7.3.4-1", "kernel-source=7.3.4-1"],
+                [
+                    "kernel-default=7.3.4-1",
+                    "kernel-default-devel=7.3.4-1",
+                    "kernel-source=7.3.4-1",
+                ],
             ),
         ] {
             let (_dir, places) = installed(about, &[]);

@@ -3,9 +3,9 @@
 
 use crate::build::Make;
 use crate::config::Config;
+use crate::locate::Places;
 use crate::toolchain::Toolchain;
 use crate::version::SourceVersion;
-use crate::locate::Places;
 use crate::{source, symbols};
 use anyhow::{bail, Context, Result};
 use std::fs;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The declarations of QEMU's plugin API, version 4 (include/qemu/qemu-plugin.h), that count.c uses.
- * No package of Debian has that header.
+ * The declarations of QEMU's plugin API, version 4 (include/qemu/qemu-plugin.h), that the plugins
+ * use. No package of Debian has that header.
  */
 #ifndef QEMU_PLUGIN_H
 #define QEMU_PLUGIN_H
@@ -37,5 +37,21 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb
 size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest, size_t len);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+
+/* Since version 4, of QEMU 10. */
+struct qemu_plugin_mem_value {
+	int type;
+	union {
+		uint64_t u64;
+		struct { uint64_t low, high; } u128;
+	} data;
+};
+
+typedef void (*qemu_plugin_simple_t)(qemu_plugin_id_t id);
+typedef void (*qemu_plugin_vcpu_t)(qemu_plugin_id_t id, unsigned int vcpu);
+struct qemu_plugin_mem_value qemu_plugin_mem_get_value(qemu_plugin_meminfo_t info);
+void qemu_plugin_reset(qemu_plugin_id_t id, qemu_plugin_simple_t cb);
+void qemu_plugin_register_vcpu_idle_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_t cb);
+void qemu_plugin_register_vcpu_resume_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_t cb);
 
 #endif

@@ -25,21 +25,6 @@
 
 #include "qemu-plugin.h"
 
-/* Since API version 4, of QEMU 10. */
-typedef struct {
-	int type;
-	union {
-		uint64_t u64;
-		struct { uint64_t low, high; } u128;
-	} data;
-} qemu_plugin_mem_value;
-typedef void (*qemu_plugin_simple_t)(qemu_plugin_id_t id);
-typedef void (*qemu_plugin_vcpu_t)(qemu_plugin_id_t id, unsigned int vcpu);
-qemu_plugin_mem_value qemu_plugin_mem_get_value(qemu_plugin_meminfo_t info);
-void qemu_plugin_reset(qemu_plugin_id_t id, qemu_plugin_simple_t cb);
-void qemu_plugin_register_vcpu_idle_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_t cb);
-void qemu_plugin_register_vcpu_resume_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_t cb);
-
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
 #define MS 1000000ull
@@ -57,7 +42,7 @@ enum what { RANGE, TRANSLATE, FORGET, ARM, BEGIN, END, ANSWER };
 struct message { uint64_t what, word[4]; };
 
 /* How a wait ended. */
-enum end { ENDED, IDLED, LIMITED, ENDS };
+enum end { OTHER_ENDED, IDLED, LIMITED, ENDS };
 
 static struct role {
 	bool begun, ended;
@@ -77,7 +62,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct { uint64_t begin, end; } ranges[RANGES];
 static unsigned int range_count;
 static struct message messages[PROCESSORS];
-static _Atomic uint64_t idle_since[PROCESSORS];
+static atomic_ullong idle_since[PROCESSORS];
 static const char *out;
 static qemu_plugin_id_t plugin;
 
@@ -85,7 +70,7 @@ static qemu_plugin_id_t plugin;
 static uint64_t point, hit, most_hits, trial;
 static unsigned int first;
 static bool is_at_point;
-/* Since the last answer: how delays ended, and roles that began before the first was at its point. */
+/* Since the last answer: how delays ended, and roles that began before the other was there. */
 static unsigned int delays[ENDS], early;
 static atomic_int watched = -1;	/* the processor of the first role, while it runs */
 static FILE *news;		/* executions that the guest has not heard of */
@@ -135,7 +120,7 @@ static enum end await(const struct role *role)
 		nanosleep(&pause, NULL);
 		pthread_mutex_lock(&lock);
 	}
-	return ENDED;
+	return OTHER_ENDED;
 }
 
 static void delay(void)
@@ -152,7 +137,7 @@ static void begin(unsigned int number, unsigned int vcpu)
 		abort();
 	role->vcpu = vcpu;
 	if (number != first)
-		early += await(&roles[first]) != ENDED;
+		early += await(&roles[first]) != OTHER_ENDED;
 	role->begun = true;
 	if (number != first)
 		return;
@@ -172,8 +157,8 @@ static void answer(bool is_armed)
 			(unsigned long long)hit);
 	} else {
 		fflush(news);
-		fprintf(to, "ended %u idle %u limit %u early %u\n%s", delays[ENDED], delays[IDLED],
-			delays[LIMITED], early, news_text);
+		fprintf(to, "ended %u idle %u limit %u early %u\n%s", delays[OTHER_ENDED],
+			delays[IDLED], delays[LIMITED], early, news_text);
 		memset(delays, 0, sizeof(delays));
 		early = 0;
 		begin_news();
@@ -307,10 +292,11 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		uint8_t code[3] = {};
 
 		if (is_kernel) {
+			void *data = (void *)(uintptr_t)address;
+
 			if (is_watched(address))
-				qemu_plugin_register_vcpu_insn_exec_cb(
-					insn, at ? execute_other : execute_block, 0,
-					(void *)(uintptr_t)address);
+				qemu_plugin_register_vcpu_insn_exec_cb(insn, at ? execute_other :
+								       execute_block, 0, data);
 			continue;
 		}
 		qemu_plugin_insn_data(insn, code, sizeof(code));
