@@ -19,8 +19,8 @@ use rustix::fs::{flock, statvfs, FlockOperation};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// The free space that a step needs to begin, in bytes: the largest one, which compiles the debug
-/// kernel, takes LEAST.
+/// The free space that a step needs to begin, in bytes. The largest one, which unpacks the kernel's
+/// source, takes as much.
 const ROOM: u64 = 2 << 30;
 
 /// The right to change `build/`, which one run at a time has.
