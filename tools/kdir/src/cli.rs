@@ -167,15 +167,7 @@ fn of_running_kernel(out: &Path) -> Result<PathBuf> {
              run`, which needs neither"
         );
     }
-    let options = Options {
-        kernel: release,
-        out: made.clone(),
-        source: None,
-        config: None,
-        symvers: None,
-        jobs: processors(),
-    };
-    prepare::prepare(&options)?;
+    prepare::prepare(&Options::installed(&release, made.clone(), processors()))?;
     Ok(made)
 }
 

@@ -138,14 +138,7 @@ pub fn install(release: &str, jobs: usize) -> Result<()> {
         return Ok(());
     }
     let work = PathBuf::from(format!("/var/tmp/rmmap-kdir-{release}"));
-    let options = Options {
-        kernel: release.to_owned(),
-        out: work.join("kdir"),
-        source: None,
-        config: None,
-        symvers: None,
-        jobs,
-    };
+    let options = Options::installed(release, work.join("kdir"), jobs);
     prepare(&options)?;
     let deb = make(&options.out, &work)?;
     let control = work.join("control");

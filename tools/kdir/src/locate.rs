@@ -13,7 +13,7 @@
 use crate::version::SourceVersion;
 use anyhow::{anyhow, Result};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The files of an installation, below its root folder.
 pub struct Places {
@@ -125,7 +125,7 @@ impl Places {
 
     fn first(&self, places: &[String]) -> Option<PathBuf> {
         let mut paths = places.iter().map(|place| self.root.join(place));
-        paths.find(|path: &PathBuf| Path::exists(path))
+        paths.find(|path| path.exists())
     }
 }
 

@@ -31,6 +31,20 @@ pub struct Options {
     pub jobs: usize,
 }
 
+impl Options {
+    /// Returns the options for a kernel of which the distribution installed all inputs.
+    pub fn installed(kernel: &str, out: PathBuf, jobs: usize) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            out,
+            source: None,
+            config: None,
+            symvers: None,
+            jobs,
+        }
+    }
+}
+
 /// Makes `options.out`, and reuses the results of an interrupted run.
 pub fn prepare(options: &Options) -> Result<()> {
     let version = SourceVersion::of_release(&options.kernel)?;
