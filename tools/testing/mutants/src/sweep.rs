@@ -4,11 +4,14 @@
 
 use crate::build::program;
 use crate::guest::Found;
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+/// The lab's exit status when it cannot start a guest.
+const LAB_BROKE: i32 = 69;
 
 /// Sweeps a module; `words` are options of `rmmap-races`.
 pub fn sweep(module: &Path, words: &[String]) -> Result<Found> {
@@ -34,6 +37,11 @@ pub fn sweep(module: &Path, words: &[String]) -> Result<Found> {
         }
     }
     let status = races.wait()?;
+    ensure!(
+        status.code() != Some(LAB_BROKE),
+        "no guest for {}: run `make races` to see why",
+        module.display()
+    );
     if !status.success() && found.by.is_none() {
         found.by = Some(status.to_string());
     }
